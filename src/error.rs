@@ -1,0 +1,224 @@
+//! What can go wrong, and for whom: [`Error`] for callers, [`PeerError`] for transports, [`NotFound`] for getters.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Any error that a getter may return.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Why a call failed.
+///
+/// Errors are cheap to clone: all callers that waited for one load get the same error.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key is the empty string, which no group can hold.
+    EmptyKey,
+    /// The source of truth has no value for the key.
+    NotFound {
+        /// The group that was asked.
+        group: String,
+        /// The key that does not exist.
+        key: String,
+    },
+    /// The getter failed. Its error is the [`source`](std::error::Error::source).
+    Load {
+        /// The group whose getter failed.
+        group: String,
+        /// The key that was being loaded.
+        key: String,
+        /// What the getter returned.
+        source: Arc<dyn std::error::Error + Send + Sync + 'static>,
+    },
+    /// The getter, while it loads a key, asked the same group for the same key.
+    ReentrantLoad {
+        /// The group that was asked.
+        group: String,
+        /// The key that is being loaded by this very thread.
+        key: String,
+    },
+    /// The caller's time was up before the value was there. The load goes on, and fills the cache.
+    TimedOut {
+        /// The group that was asked.
+        group: String,
+        /// The key that is still being loaded.
+        key: String,
+        /// How long the caller was willing to wait.
+        timeout: Duration,
+    },
+    /// [`Group::register_peers`](crate::Group::register_peers) was called twice.
+    PeersAlreadyRegistered {
+        /// The group that has its peers already.
+        group: String,
+    },
+    /// A group of this name is in the registry already.
+    DuplicateGroup {
+        /// The name.
+        name: String,
+    },
+    /// A group's name can't stand in a request path: it is empty or holds a `/`.
+    InvalidGroup {
+        /// The name.
+        name: String,
+    },
+    /// A peer's address is not usable, or a list of peers is not.
+    InvalidPeer {
+        /// The address as given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An option of a builder has a value that can't work.
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// The peer server could not listen on its address.
+    Bind {
+        /// The address as given.
+        addr: String,
+        /// What the system said.
+        source: Arc<std::io::Error>,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyKey => f.write_str("the key is empty"),
+            Self::NotFound { group, key } => write!(f, "no {key:?} in group {group:?}"),
+            Self::Load { group, key, .. } => write!(f, "loading {key:?} of group {group:?} failed"),
+            Self::ReentrantLoad { group, key } => {
+                write!(f, "the load of {key:?} in group {group:?} asked for itself")
+            }
+            Self::TimedOut { group, key, timeout } => {
+                write!(f, "{key:?} of group {group:?} was not there within {timeout:?}")
+            }
+            Self::PeersAlreadyRegistered { group } => {
+                write!(f, "group {group:?} has its peers already")
+            }
+            Self::DuplicateGroup { name } => write!(f, "there is a group {name:?} already"),
+            Self::InvalidGroup { name } => {
+                write!(f, "a group can not be named {name:?}: empty, or with a slash in it")
+            }
+            Self::InvalidPeer { url, reason } => write!(f, "peer {url:?}: {reason}"),
+            Self::InvalidOption { option, reason } => write!(f, "option {option}: {reason}"),
+            Self::Bind { addr, .. } => write!(f, "can not listen on {addr}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Load { source, .. } => Some(&**source),
+            Self::Bind { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+/// Why a peer gave no value.
+///
+/// Names the peer, and holds a text that tells what happened there.
+#[derive(Debug, Clone)]
+pub struct PeerError {
+    kind: PeerErrorKind,
+    peer: Arc<str>,
+    message: Arc<str>,
+}
+
+impl PeerError {
+    /// An error of `peer` (its URL, or whatever name a transport knows it by).
+    pub fn new(kind: PeerErrorKind, peer: impl Into<Arc<str>>, message: impl fmt::Display) -> Self {
+        Self { kind, peer: peer.into(), message: message.to_string().into() }
+    }
+
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> PeerErrorKind {
+        self.kind
+    }
+
+    /// The peer that failed.
+    #[must_use]
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// What happened, in words; for [`PeerErrorKind::Load`] the message of the peer's getter.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for PeerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "peer {} {}: {}", self.peer, self.kind, self.message)
+    }
+}
+
+impl std::error::Error for PeerError {}
+
+/// What kind of failure a [`PeerError`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeerErrorKind {
+    /// The key does not exist at the source of truth. This is the owner's final answer.
+    NotFound,
+    /// The peer's getter failed.
+    Load,
+    /// The peer serves no group of that name.
+    NoSuchGroup,
+    /// The peer answered something that is not our protocol, or rejected the request.
+    Protocol,
+    /// The peer did not answer in time.
+    TimedOut,
+    /// No connection could be made, or it broke.
+    Unreachable,
+    /// The peer, or this process's share of it, has too many requests in flight.
+    Overloaded,
+    /// The peer, or its transport, does not know this operation.
+    NotSupported,
+}
+
+impl fmt::Display for PeerErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "does not have the key",
+            Self::Load => "could not load",
+            Self::NoSuchGroup => "has no such group",
+            Self::Protocol => "broke the protocol",
+            Self::TimedOut => "timed out",
+            Self::Unreachable => "is unreachable",
+            Self::Overloaded => "is overloaded",
+            Self::NotSupported => "does not support this",
+        })
+    }
+}
+
+/// The error by which a getter says that a key does not exist, where `Ok(None)` is inconvenient.
+///
+/// ```
+/// use geecache::{Error, Group, NotFound};
+///
+/// let group = Group::new("ages", 1 << 20, |key: &str| match key {
+///     "Tom" => Ok("41"),
+///     _ => Err(NotFound),
+/// });
+/// assert!(matches!(group.get("Nobody"), Err(Error::NotFound { .. })));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotFound;
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not found")
+    }
+}
+
+impl std::error::Error for NotFound {}

@@ -1,0 +1,144 @@
+//! [`Getter`], the source of truth behind a group, and [`Loaded`], what it returns.
+
+use std::time::Duration;
+
+use crate::byteview::ByteView;
+use crate::error::BoxError;
+
+/// The slow source of truth behind a [`Group`](crate::Group): a database, a file, another service.
+///
+/// Closures and functions are getters when they take a `&str` and return a `Result` of anything that
+/// becomes a [`Loaded`] (`Vec<u8>`, `String`, `&str`, [`ByteView`], an `Option` of these, …).
+/// Write the argument's type: `|key: &str| …`.
+///
+/// ```
+/// use geecache::Group;
+/// use std::io;
+///
+/// fn read(key: &str) -> io::Result<Option<Vec<u8>>> {
+///     match std::fs::read(format!("/var/empty/{key}")) {
+///         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None), // absent, not an error
+///         other => other.map(Some),
+///     }
+/// }
+/// let files = Group::new("files", 1 << 20, read);
+/// let squares = Group::new("squares", 1 << 20, |key: &str| {
+///     key.parse().map(|n: u64| (n * n).to_string())
+/// });
+/// assert_eq!(squares.get("12")?, "144");
+/// # Ok::<(), geecache::Error>(())
+/// ```
+///
+/// # For those who implement it
+///
+/// * It runs on the thread of whoever asks first for a key, or on a thread of the peer server, and many
+///   calls for different keys run at once. It may block. No lock of the crate is held meanwhile.
+/// * It may panic: the panic goes to the caller whose thread ran it, and the others that waited load anew.
+/// * Other callers of the same key wait while it runs, so it should bound its own time.
+/// * It may ask this or another group for *other* keys. If it asks its own group for the key that it is
+///   loading, it gets [`Error::ReentrantLoad`](crate::Error::ReentrantLoad).
+pub trait Getter: Send + Sync + 'static {
+    /// Loads the value of `key`. [`Loaded::absent`] or the error [`NotFound`](crate::NotFound) say that
+    /// there is none.
+    ///
+    /// # Errors
+    ///
+    /// Whatever went wrong; the callers get it as the source of [`Error::Load`](crate::Error::Load).
+    /// Errors are not cached.
+    fn get(&self, key: &str) -> Result<Loaded, BoxError>;
+
+    /// Loads many keys; element *i* of the answer belongs to `keys[i]`.
+    ///
+    /// Defaults to [`get`](Self::get) for one key after the other. A source that can answer many keys at
+    /// once (`SELECT … WHERE key IN (…)`) should override it. An answer of another length than `keys` is
+    /// an error for every key.
+    fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+}
+
+impl<F, V, E> Getter for F
+where
+    F: Fn(&str) -> Result<V, E> + Send + Sync + 'static,
+    V: Into<Loaded>,
+    E: Into<BoxError>,
+{
+    fn get(&self, key: &str) -> Result<Loaded, BoxError> {
+        self(key).map(Into::into).map_err(Into::into)
+    }
+}
+
+/// What a load ended with: a value, or the knowledge that there is none; either may say how long it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    value: Option<ByteView>,
+    ttl: Option<Duration>,
+}
+
+impl Loaded {
+    /// The key does not exist.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self { value: None, ttl: None }
+    }
+
+    /// This result holds for `ttl` from now on, and is not served from a cache afterwards.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// The value, or `None` where the key does not exist.
+    #[must_use]
+    pub fn value(&self) -> Option<&ByteView> {
+        self.value.as_ref()
+    }
+
+    /// The value, or `None` where the key does not exist.
+    #[must_use]
+    pub fn into_value(self) -> Option<ByteView> {
+        self.value
+    }
+
+    /// How long this result holds from now on; `None` is without end.
+    #[must_use]
+    pub fn time_to_live(&self) -> Option<Duration> {
+        self.ttl
+    }
+}
+
+impl<T: Into<ByteView>> From<T> for Loaded {
+    fn from(value: T) -> Self {
+        Self { value: Some(value.into()), ttl: None }
+    }
+}
+
+impl<T: Into<ByteView>> From<Option<T>> for Loaded {
+    fn from(value: Option<T>) -> Self {
+        Self { value: value.map(Into::into), ttl: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_closures_return_becomes_loaded() {
+        assert_eq!(Loaded::from("v").value(), Some(&ByteView::from("v")));
+        assert_eq!(Loaded::from(Some(vec![1])).value(), Some(&ByteView::from(&[1])));
+        assert_eq!(Loaded::from(None::<String>), Loaded::absent());
+        let brief = Loaded::from("v").ttl(Duration::from_secs(1));
+        assert_eq!(brief.time_to_live(), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn get_many_asks_one_by_one_and_each_key_fails_alone() {
+        let getter = |key: &str| key.parse::<u32>().map(|n| (n + 1).to_string());
+        let answers = getter.get_many(&["1", "x", "3"]);
+        assert_eq!(answers[0].as_ref().ok(), Some(&Loaded::from("2")));
+        assert!(answers[1].is_err());
+        assert_eq!(answers[2].as_ref().ok(), Some(&Loaded::from("4")));
+    }
+}

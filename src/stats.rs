@@ -1,0 +1,61 @@
+//! What a group counted: [`Stats`], [`CacheStats`]; plain snapshots, private counters.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What one group did since it was made. A snapshot: the fields are read one after the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Calls of `get`, whatever became of them.
+    pub gets: u64,
+    /// Gets and peers' requests answered from memory.
+    pub cache_hits: u64,
+    /// Gets and peers' requests that had to wait for a load: their own, another caller's, or a peer's.
+    pub loads: u64,
+    /// Loads that were spared because another caller was already loading the same key.
+    pub loads_deduplicated: u64,
+    /// Values, and answers that there is none, got from peers.
+    pub peer_loads: u64,
+    /// Requests to peers that failed.
+    pub peer_errors: u64,
+    /// Calls of the getter that returned, a value or that there is none.
+    pub local_loads: u64,
+    /// Calls of the getter that failed or panicked.
+    pub local_load_errors: u64,
+    /// Requests from peers.
+    pub server_requests: u64,
+}
+
+/// What one cache of a group holds, and what it did since it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheStats {
+    /// Look-ups that found a value.
+    pub hits: u64,
+    /// Look-ups that did not.
+    pub misses: u64,
+    /// Entries held now.
+    pub entries: u64,
+    /// Bytes of the keys and values held now.
+    pub bytes: u64,
+    /// The bound on the bytes.
+    pub max_bytes: u64,
+    /// Entries that had to go to make room.
+    pub evictions: u64,
+    /// Values that were served but not kept, as they alone would not fit.
+    pub rejected: u64,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
