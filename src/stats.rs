@@ -38,10 +38,17 @@ pub struct CacheStats {
     pub entries: u64,
     /// Bytes of the keys and values held now.
     pub bytes: u64,
-    /// The bound on the bytes.
+    /// What the entries held now count against the bound: the memory that they really take, or `bytes` again if the cache was
+    /// told to count payload only.
+    pub charged_bytes: u64,
+    /// The bound on `charged_bytes`.
     pub max_bytes: u64,
-    /// Entries that had to go to make room.
+    /// Entries made or replaced.
+    pub inserts: u64,
+    /// Live entries that had to go to make room.
     pub evictions: u64,
+    /// Entries that were dropped because their time to live was over.
+    pub expired: u64,
     /// Values that were served but not kept, as they alone would not fit.
     pub rejected: u64,
 }
