@@ -1,5 +1,8 @@
 //! A distributed read-through cache that lives inside its users' processes, with no async runtime.
 
+#[cfg(feature = "unstable-bench")]
+#[doc(hidden)]
+pub mod bench_support;
 mod byteview;
 #[allow(dead_code, reason = "the group is its only user")]
 mod cache;
