@@ -1,6 +1,7 @@
 //! A distributed read-through cache that lives inside its users' processes, with no async runtime.
 
 mod byteview;
+pub mod consistenthash;
 mod error;
 mod getter;
 mod peers;
