@@ -299,10 +299,10 @@ mod tests {
         let flights = Singleflight::new();
         let (go, leader) = take_off(&flights, || panic!("the work panics"));
         let follower = follower_of(&flights);
-        let waiter = {
+        let waiter = thread::spawn({
             let flights = flights.clone();
-            thread::spawn(move || flights.run("key", || 9))
-        };
+            move || flights.run("key", || 9)
+        });
         drop(go);
         assert_eq!(leader.join().unwrap(), None);
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -324,10 +324,7 @@ mod tests {
         let flights = Singleflight::<bool>::new();
         let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
         let follower = leader.follower();
-        let worker = {
-            let flights = flights.clone();
-            thread::spawn(move || leader.lead(|_| flights.join("key").is_err()))
-        };
+        let worker = thread::spawn(move || leader.lead(|_| flights.join("key").is_err()));
         let deadline = Instant::now() + Duration::from_secs(10);
         assert!(matches!(follower.wait(Some(deadline)), Waited::Value(true)));
         assert!(worker.join().unwrap());

@@ -76,7 +76,8 @@ impl Workers {
             if left.is_zero() {
                 return false;
             }
-            state = shared.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                shared.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -98,7 +99,8 @@ impl Shared {
     /// Starts a thread, already counted, that begins with `job`. Without one the job is dropped.
     fn start_thread(self: &Arc<Self>, job: Job) -> bool {
         let shared = Arc::clone(self);
-        let started = thread::Builder::new().name(self.name.clone()).spawn(move || shared.work(job));
+        let started =
+            thread::Builder::new().name(self.name.clone()).spawn(move || shared.work(job));
         if let Err(error) = &started {
             log::error!("no thread for {}: {error}", self.name);
             lock(&self.state).threads -= 1;
@@ -166,7 +168,9 @@ mod tests {
         let workers = Workers::new("test", 1);
         let (open, gate) = mpsc::channel::<()>();
         let (done, ran) = mpsc::channel();
-        assert!(workers.run_by(Instant::now(), move || drop(gate.recv_timeout(SOON))));
+        assert!(workers.run_by(Instant::now(), move || {
+            let _ = gate.recv_timeout(SOON);
+        }));
         assert!(!workers.run_by(Instant::now(), || unreachable!("no thread is free")));
         drop(open);
         assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap()));
