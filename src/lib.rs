@@ -9,6 +9,7 @@ mod getter;
 mod group;
 pub mod lru;
 mod peers;
+mod random;
 mod registry;
 pub mod singleflight;
 mod stats;
@@ -21,7 +22,9 @@ pub use byteview::ByteView;
 pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
-pub use group::{Group, GroupBuilder};
+pub use group::{
+    Group, GroupBuilder, HotCache, OwnerErrors, PeerReport, RemoveOutcome, RemoveReport,
+};
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};
