@@ -140,10 +140,10 @@ impl Group {
     }
 
     fn get_by(&self, key: &str, deadline: Option<Deadline>) -> Result<ByteView, Error> {
+        self.inner.counters.gets.add_one();
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        self.inner.counters.gets.add_one();
         let loaded = match self.cached(key) {
             Some(found) => found,
             None => self.load(key, deadline)?,
@@ -181,10 +181,10 @@ impl Group {
     }
 
     fn serve_peer_by(&self, key: &str, deadline: Option<Deadline>) -> Result<Loaded, Error> {
+        self.inner.counters.server_requests.add_one();
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        self.inner.counters.server_requests.add_one();
         match self.cached(key) {
             Some(found) => Ok(found),
             None => {

@@ -95,7 +95,7 @@ impl<T: Clone> Singleflight<T> {
         if let Some(flight) = flights.get(key) {
             let flight = Arc::clone(flight);
             drop(flights);
-            if lock(&flight.state).leader == thread::current().id() {
+            if lock(&flight.state).leader == Some(thread::current().id()) {
                 return Err(Reentrant);
             }
             return Ok(Ticket::Follower(Follower { flight }));
@@ -142,7 +142,7 @@ pub(crate) struct Leader<T> {
 impl<T: Clone> Leader<T> {
     /// Does the work on the calling thread, and ends the flight with its result.
     pub(crate) fn lead(self, work: impl FnOnce(&Self) -> T) -> T {
-        lock(&self.flight.state).leader = thread::current().id();
+        lock(&self.flight.state).leader = Some(thread::current().id());
         let value = work(&self);
         let _ = self.flight.value.set(value.clone());
         value // Here the drop guard ends the flight, with a value or, when the work panicked, without.
@@ -214,7 +214,9 @@ struct Flight<T> {
 }
 
 struct State {
-    leader: ThreadId,
+    /// The thread that does the work; `None` until it begins, which may be on another thread than the one
+    /// that joined first.
+    leader: Option<ThreadId>,
     ended: bool,
 }
 
@@ -222,7 +224,7 @@ impl<T> Flight<T> {
     fn new() -> Self {
         Self {
             value: OnceLock::new(),
-            state: Mutex::new(State { leader: thread::current().id(), ended: false }),
+            state: Mutex::new(State { leader: None, ended: false }),
             landed: Condvar::new(),
         }
     }
@@ -328,6 +330,15 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(10);
         assert!(matches!(follower.wait(Some(deadline)), Waited::Value(true)));
         assert!(worker.join().unwrap());
+    }
+
+    #[test]
+    fn who_hands_the_work_on_is_a_follower_like_any_other() {
+        let flights = Singleflight::<u32>::new();
+        let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
+        let before_it_begins = follower_of(&flights);
+        assert_eq!(thread::spawn(move || leader.lead(|_| 7)).join().unwrap(), 7);
+        assert!(matches!(before_it_begins.wait(None), Waited::Value(7)));
     }
 
     #[test]
