@@ -96,7 +96,7 @@ impl<T: Clone> Singleflight<T> {
         if let Some(flight) = flights.get(key) {
             let flight = Arc::clone(flight);
             drop(flights);
-            if lock(&flight.state).leader == thread::current().id() {
+            if lock(&flight.state).leader == Some(thread::current().id()) {
                 return Err(Reentrant);
             }
             return Ok(Ticket::Follower(Follower { flight }));
@@ -170,7 +170,7 @@ impl<T: Clone> Leader<T> {
 
     /// Says that the work is done on the calling thread from now on.
     pub(crate) fn begin(&self) {
-        lock(&self.flight.state).leader = thread::current().id();
+        lock(&self.flight.state).leader = Some(thread::current().id());
     }
 
     /// Ends the flight with `value`.
@@ -251,7 +251,9 @@ struct Flight<T> {
 }
 
 struct State {
-    leader: ThreadId,
+    /// The thread that does the work; `None` until it begins, which may be on another thread than the one
+    /// that joined first.
+    leader: Option<ThreadId>,
     ended: bool,
 }
 
@@ -259,7 +261,7 @@ impl<T> Flight<T> {
     fn new() -> Self {
         Self {
             value: OnceLock::new(),
-            state: Mutex::new(State { leader: thread::current().id(), ended: false }),
+            state: Mutex::new(State { leader: None, ended: false }),
             landed: Condvar::new(),
             doomed: AtomicBool::new(false),
         }
@@ -377,11 +379,21 @@ mod tests {
         flights.doom("key");
         assert!(old.is_doomed());
         let Ok(Ticket::Leader(new)) = flights.join("key") else { panic!("it can not be followed") };
+        new.begin();
         old.land(1);
         assert!(matches!(follower.wait(None), Waited::Value(1)));
         assert!(flights.join("key").is_err(), "the old flight's end leaves the new one alone");
         flights.doom_all();
         assert!(new.is_doomed());
+    }
+
+    #[test]
+    fn who_hands_the_work_on_is_a_follower_like_any_other() {
+        let flights = Singleflight::<u32>::new();
+        let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
+        let before_it_begins = follower_of(&flights);
+        assert_eq!(thread::spawn(move || leader.lead(|_| 7)).join().unwrap(), 7);
+        assert!(matches!(before_it_begins.wait(None), Waited::Value(7)));
     }
 
     #[test]
