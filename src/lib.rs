@@ -1,18 +1,31 @@
 //! A distributed read-through cache that lives inside its users' processes, with no async runtime.
 
 mod byteview;
+mod cache;
+mod clock;
+pub mod consistenthash;
 mod error;
 mod getter;
 #[cfg(feature = "http")]
 mod http;
+mod group;
+pub mod lru;
 mod peers;
+mod registry;
+pub mod singleflight;
 mod stats;
 mod sync;
+#[cfg(test)]
+mod testing;
+mod workers;
 
 pub use byteview::ByteView;
+pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
 #[cfg(feature = "http")]
 pub use http::HttpGetter;
+pub use group::{Group, GroupBuilder};
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
+pub use registry::Registry;
 pub use stats::{CacheStats, Stats};

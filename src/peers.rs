@@ -1,6 +1,7 @@
 //! The seam to any transport: who owns a key ([`PeerPicker`]), and how to ask them ([`PeerGetter`]).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::PeerError;
 use crate::getter::Loaded;
@@ -17,11 +18,23 @@ pub trait PeerPicker: Send + Sync + 'static {
     /// A peer known to be down should not be named: another one, or this process, answers in its place. When
     /// a peer fails, the group counts that and asks `pick_peer` once more for the same key.
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>>;
+
+    /// Whether this process owns `key`, whoever is down: what it loads is then kept in the main cache, and
+    /// else only for a short time.
+    ///
+    /// Defaults to whether [`pick_peer`](Self::pick_peer) names nobody else.
+    fn owns(&self, key: &str) -> bool {
+        self.pick_peer(key).is_none()
+    }
 }
 
 impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
         (**self).pick_peer(key)
+    }
+
+    fn owns(&self, key: &str) -> bool {
+        (**self).owns(key)
     }
 }
 
@@ -39,6 +52,19 @@ pub trait PeerGetter: Send + Sync + 'static {
     ///
     /// Why the peer gave no value.
     fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError>;
+
+    /// As [`get`](Self::get), but gives up after `timeout`. The peer should learn how much time there is, so
+    /// that it can say in time that it needs more.
+    ///
+    /// Defaults to `get`, which then returns late.
+    ///
+    /// # Errors
+    ///
+    /// One of the kind `TimedOut` after `timeout`, and those of `get`.
+    fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
+        let _ = timeout;
+        self.get(group, key)
+    }
 }
 
 /// The picker of a program without peers: every key is its own.

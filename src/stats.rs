@@ -38,10 +38,17 @@ pub struct CacheStats {
     pub entries: u64,
     /// Bytes of the keys and values held now.
     pub bytes: u64,
-    /// The bound on the bytes.
+    /// What the entries held now count against the bound: the memory that they really take, or `bytes` again if the cache was
+    /// told to count payload only.
+    pub charged_bytes: u64,
+    /// The bound on `charged_bytes`.
     pub max_bytes: u64,
-    /// Entries that had to go to make room.
+    /// Entries made or replaced.
+    pub inserts: u64,
+    /// Live entries that had to go to make room.
     pub evictions: u64,
+    /// Entries that were dropped because their time to live was over.
+    pub expired: u64,
     /// Values that were served but not kept, as they alone would not fit.
     pub rejected: u64,
 }
@@ -55,7 +62,59 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn value(&self) -> u64 {
+    /// A guard that adds one when it is dropped, unless it is disarmed.
+    pub(crate) fn add_one_on_drop(&self) -> AddOneOnDrop<'_> {
+        AddOneOnDrop(Some(self))
+    }
+
+    fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// See [`Counter::add_one_on_drop`].
+pub(crate) struct AddOneOnDrop<'a>(Option<&'a Counter>);
+
+impl AddOneOnDrop<'_> {
+    pub(crate) fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for AddOneOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(counter) = self.0 {
+            counter.add_one();
+        }
+    }
+}
+
+/// The counters behind [`Stats`]; the fields have the same names.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) gets: Counter,
+    pub(crate) cache_hits: Counter,
+    pub(crate) loads: Counter,
+    pub(crate) loads_deduplicated: Counter,
+    pub(crate) peer_loads: Counter,
+    pub(crate) peer_errors: Counter,
+    pub(crate) local_loads: Counter,
+    pub(crate) local_load_errors: Counter,
+    pub(crate) server_requests: Counter,
+}
+
+impl Counters {
+    pub(crate) fn snapshot(&self) -> Stats {
+        Stats {
+            gets: self.gets.value(),
+            cache_hits: self.cache_hits.value(),
+            loads: self.loads.value(),
+            loads_deduplicated: self.loads_deduplicated.value(),
+            peer_loads: self.peer_loads.value(),
+            peer_errors: self.peer_errors.value(),
+            local_loads: self.local_loads.value(),
+            local_load_errors: self.local_load_errors.value(),
+            server_requests: self.server_requests.value(),
+        }
     }
 }

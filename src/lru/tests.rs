@@ -1,0 +1,173 @@
+use std::sync::Arc;
+
+use super::{Inserted, Lru, SENTINEL, Weight, entry_weight};
+use crate::testing::{Random, with_seeds};
+
+impl<V: Weight> Lru<V> {
+    /// Checks every link, count and sum against each other.
+    fn validate(&self) {
+        let mut linked = 0;
+        let mut weight = 0;
+        let mut at = SENTINEL;
+        loop {
+            let next = self.nodes[at as usize].next;
+            assert_eq!(self.nodes[next as usize].prev, at, "links of {at} and {next} disagree");
+            if next == SENTINEL {
+                break;
+            }
+            let (key, value) = self.nodes[next as usize].entry.as_ref().expect("linked, so in use");
+            assert_eq!(self.index.get(key), Some(&next), "the index finds another node");
+            linked += 1;
+            weight += entry_weight(key, value);
+            at = next;
+        }
+        let mut free = 0;
+        let mut at = self.free;
+        while at != SENTINEL {
+            assert!(self.nodes[at as usize].entry.is_none(), "a free node holds an entry");
+            free += 1;
+            at = self.nodes[at as usize].next;
+        }
+        assert_eq!(linked, self.len());
+        assert_eq!(1 + linked + free, self.nodes.len(), "a node is neither linked nor free");
+        assert_eq!(weight, self.weight);
+        assert!(self.weight <= self.max_weight, "{} > {}", self.weight, self.max_weight);
+    }
+}
+
+fn keys<V>(evicted: &[(Arc<str>, V)]) -> Vec<&str> {
+    evicted.iter().map(|(key, _)| &**key).collect()
+}
+
+#[test]
+fn the_least_recently_used_entry_goes_first() {
+    let mut lru = Lru::new(6);
+    for key in ["a", "b", "c"] {
+        assert_eq!(lru.insert(key, "x").evicted, []);
+    }
+    assert_eq!(lru.get("a"), Some(&"x"));
+    assert_eq!(lru.peek("b"), Some(&"x"));
+    assert_eq!(keys(&lru.insert("d", "x").evicted), ["b"]);
+    assert_eq!(lru.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["d", "a", "c"]);
+    assert_eq!(keys(&lru.insert("e", "xxx").evicted), ["c", "a"]);
+    lru.validate();
+}
+
+#[test]
+fn a_bound_of_exactly_two_entries_holds_two() {
+    let mut lru = Lru::new("k1v1k2v2".len() as u64);
+    lru.insert("k1", "v1");
+    lru.insert("k2", "v2");
+    assert_eq!(lru.len(), 2);
+    assert_eq!(keys(&lru.insert("k3", "v3").evicted), ["k1"]);
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_handed_back_and_evicts_nothing() {
+    let mut lru = Lru::new(4);
+    lru.insert("a", "x");
+    lru.insert("b", "x");
+    let refused = lru.insert("c", "four");
+    assert_eq!(refused, Inserted { replaced: None, refused: Some("four"), evicted: vec![] });
+    assert_eq!(lru.len(), 2);
+    let refused = lru.insert("a", "four");
+    assert_eq!(refused, Inserted { replaced: Some("x"), refused: Some("four"), evicted: vec![] });
+    assert_eq!((lru.len(), lru.weight()), (1, 2), "an outdated value must not stay");
+    lru.validate();
+}
+
+#[test]
+fn replacing_a_value_counts_the_difference() {
+    let mut lru = Lru::new(10);
+    lru.insert("key", "long");
+    assert_eq!(lru.insert("key", "s").replaced, Some("long"));
+    assert_eq!((lru.len(), lru.weight()), (1, 4));
+    assert_eq!(lru.insert("key", "1234567").evicted, []);
+    assert_eq!(lru.weight(), 10);
+}
+
+#[test]
+fn an_unbounded_cache_keeps_everything_until_it_is_popped() {
+    let mut lru = Lru::unbounded();
+    for i in 0..1000 {
+        assert_eq!(lru.insert(i.to_string(), i.to_string()).evicted, []);
+    }
+    for i in 0..1000 {
+        assert_eq!(lru.pop_oldest().map(|(_, value)| value), Some(i.to_string()));
+    }
+    assert_eq!(lru.pop_oldest(), None);
+    assert!(lru.is_empty() && lru.weight() == 0);
+    lru.validate();
+}
+
+/// The same cache in the plainest way: a `Vec`, least recently used first.
+struct Model {
+    entries: Vec<(Arc<str>, Vec<u8>)>,
+    max_weight: u64,
+}
+
+impl Model {
+    fn weight(&self) -> u64 {
+        self.entries.iter().map(|(key, value)| entry_weight(key, value)).sum()
+    }
+
+    fn take(&mut self, key: &str) -> Option<Vec<u8>> {
+        let at = self.entries.iter().position(|(held, _)| &**held == key)?;
+        Some(self.entries.remove(at).1)
+    }
+
+    fn insert(&mut self, key: &str, value: Vec<u8>) -> Inserted<Vec<u8>> {
+        let replaced = self.take(key);
+        let mut evicted = Vec::new();
+        if entry_weight(key, &value) > self.max_weight {
+            return Inserted { replaced, refused: Some(value), evicted };
+        }
+        self.entries.push((key.into(), value));
+        while self.weight() > self.max_weight {
+            evicted.push(self.entries.remove(0));
+        }
+        Inserted { replaced, refused: None, evicted }
+    }
+
+    fn touch(&mut self, key: &str) -> Option<Vec<u8>> {
+        let value = self.take(key)?;
+        self.entries.push((key.into(), value.clone()));
+        Some(value)
+    }
+}
+
+#[test]
+fn behaves_like_a_list_that_is_searched_under_random_operations() {
+    with_seeds(20, |random: &mut Random| {
+        let max_weight = random.below(400);
+        let mut lru = Lru::new(max_weight);
+        let mut model = Model { entries: Vec::new(), max_weight };
+        for _ in 0..2_000 {
+            let key = format!("{:x}", random.below(64));
+            match random.below(10) {
+                0..=3 => {
+                    let value = vec![b'x'; random.below(24) as usize];
+                    assert_eq!(lru.insert(&*key, value.clone()), model.insert(&key, value));
+                }
+                4..=6 => assert_eq!(lru.get(&key), model.touch(&key).as_ref()),
+                7 => assert_eq!(lru.remove(&key), model.take(&key)),
+                8 => assert_eq!(lru.peek(&key).is_some(), model.contains(&key)),
+                _ => {
+                    let oldest = (!model.entries.is_empty()).then(|| model.entries.remove(0));
+                    assert_eq!(lru.pop_oldest(), oldest);
+                }
+            }
+            lru.validate();
+            assert_eq!(lru.weight(), model.weight());
+            let order: Vec<_> = lru.iter().map(|(key, _)| key).collect();
+            let expected: Vec<_> = model.entries.iter().rev().map(|(key, _)| &**key).collect();
+            assert_eq!(order, expected);
+        }
+    });
+}
+
+impl Model {
+    fn contains(&self, key: &str) -> bool {
+        self.entries.iter().any(|(held, _)| &**held == key)
+    }
+}
