@@ -4,6 +4,8 @@ mod byteview;
 pub mod consistenthash;
 mod error;
 mod getter;
+#[cfg(feature = "http")]
+mod http;
 mod peers;
 mod stats;
 mod sync;
@@ -11,5 +13,7 @@ mod sync;
 pub use byteview::ByteView;
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
+#[cfg(feature = "http")]
+pub use http::Protocol;
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use stats::{CacheStats, Stats};
