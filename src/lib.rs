@@ -6,9 +6,9 @@ mod clock;
 pub mod consistenthash;
 mod error;
 mod getter;
+mod group;
 #[cfg(feature = "http")]
 mod http;
-mod group;
 pub mod lru;
 mod peers;
 mod registry;
@@ -23,9 +23,9 @@ pub use byteview::ByteView;
 pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
-#[cfg(feature = "http")]
-pub use http::HttpGetter;
 pub use group::{Group, GroupBuilder};
+#[cfg(feature = "http")]
+pub use http::{HttpGetter, Protocol};
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};

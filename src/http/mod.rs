@@ -4,9 +4,12 @@
 
 mod breaker;
 mod getter;
+mod protobuf;
+mod protocol;
 #[cfg(test)]
 mod testing;
 mod url;
 mod wire;
 
 pub use getter::HttpGetter;
+pub use protocol::Protocol;
