@@ -3,6 +3,8 @@
 mod byteview;
 mod error;
 mod getter;
+#[cfg(feature = "http")]
+mod http;
 mod peers;
 mod stats;
 mod sync;
@@ -10,5 +12,7 @@ mod sync;
 pub use byteview::ByteView;
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
+#[cfg(feature = "http")]
+pub use http::Server;
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use stats::{CacheStats, Stats};
