@@ -6,6 +6,7 @@ mod breaker;
 mod getter;
 mod protobuf;
 mod protocol;
+mod server;
 #[cfg(test)]
 mod testing;
 mod url;
@@ -13,3 +14,4 @@ mod wire;
 
 pub use getter::HttpGetter;
 pub use protocol::Protocol;
+pub use server::Server;
