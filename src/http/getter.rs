@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::iter;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body};
@@ -18,6 +18,7 @@ use crate::getter::Loaded;
 use crate::http::breaker::Verdict;
 use crate::http::getter::connector::NotingConnector;
 use crate::http::getter::resolver::{Addresses, KeptAddresses};
+use crate::http::protocol::Protocol;
 use crate::http::url::PeerUrl;
 use crate::http::wire::{self, Refusal};
 use crate::peers::PeerGetter;
@@ -32,6 +33,7 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(10);
 /// How to talk to a peer.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientOptions {
+    pub(crate) protocol: Protocol,
     pub(crate) base_path: String,
     pub(crate) connect_timeout: Duration,
     pub(crate) timeout: Duration,
@@ -42,7 +44,8 @@ pub(crate) struct ClientOptions {
 impl Default for ClientOptions {
     fn default() -> Self {
         Self {
-            base_path: wire::DEFAULT_BASE_PATH.to_owned(),
+            protocol: Protocol::default(),
+            base_path: Protocol::default().wire().base_path.to_owned(),
             connect_timeout: Duration::from_millis(250),
             timeout: Duration::from_secs(2),
             max_value_bytes: 64 << 20,
@@ -205,7 +208,9 @@ impl HttpGetter {
             .map(|text| wire::decode_millis(text).unwrap_or_default());
         if head.status.as_u16() == 200 {
             let length = self.value_length(&head.headers)?;
-            let value = Loaded::from(read_value(&mut body, length)?);
+            let body = read_value(&mut body, length)?;
+            let decoded = self.options.protocol.wire().decode(body, SystemTime::now());
+            let value = decoded.map_err(broken)?;
             return Ok(ttl.into_iter().fold(value, Loaded::ttl));
         }
         let text = read_text(&mut body);
@@ -222,9 +227,6 @@ impl HttpGetter {
 
     /// The length of the value that follows `headers`, if it is one that can be read safely.
     fn value_length(&self, headers: &HeaderMap) -> Result<usize, CallError> {
-        let broken = |what: String| {
-            CallError::Answer(Failure::new(PeerErrorKind::Protocol, Verdict::Failed, what))
-        };
         for name in ["transfer-encoding", "content-encoding"] {
             if let Some(coding) = header(headers, name) {
                 if !coding.eq_ignore_ascii_case("identity") {
@@ -233,14 +235,16 @@ impl HttpGetter {
             }
         }
         if headers.get_all("content-length").iter().count() > 1 {
-            return Err(broken("the value has two lengths".to_owned()));
+            return Err(broken("the value has two lengths"));
         }
         // Without a length, a value that was cut off could not be told from a whole one.
         let Some(text) = header(headers, "content-length") else {
-            return Err(broken("the value has no Content-Length".to_owned()));
+            return Err(broken("the value has no Content-Length"));
         };
+        let overhead = self.options.protocol.wire().overhead_bytes as u64;
+        let max_bytes = self.options.max_value_bytes.saturating_add(overhead);
         match text.parse::<u64>() {
-            Ok(length) if length <= self.options.max_value_bytes => {
+            Ok(length) if length <= max_bytes => {
                 usize::try_from(length).map_err(|_| broken(format!("a value of {length} bytes")))
             }
             Ok(length) => Err(CallError::Answer(Failure::new(
@@ -252,7 +256,7 @@ impl HttpGetter {
                     self.options.max_value_bytes
                 ),
             ))),
-            Err(_) => Err(broken("the value has a Content-Length that is no number".to_owned())),
+            Err(_) => Err(broken("the value has a Content-Length that is no number")),
         }
     }
 
@@ -298,6 +302,10 @@ impl PeerGetter for HttpGetter {
     fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
         self.ask(group, key, self.options.timeout).0
     }
+
+    fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
+        self.ask(group, key, timeout).0
+    }
 }
 
 impl fmt::Debug for HttpGetter {
@@ -341,6 +349,11 @@ impl From<io::Error> for CallError {
         // The reader of a body wraps ureq's errors; this unwraps them.
         Self::Http(error.into())
     }
+}
+
+/// An answer that breaks the protocol.
+fn broken(what: impl fmt::Display) -> CallError {
+    CallError::Answer(Failure::new(PeerErrorKind::Protocol, Verdict::Failed, what))
 }
 
 /// Whether a call ended as it does when the other side has closed the connection before.

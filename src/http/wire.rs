@@ -12,20 +12,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::error::PeerErrorKind;
 use crate::http::breaker::Verdict;
 
-/// The base path of GeeCache's peers.
-pub(crate) const DEFAULT_BASE_PATH: &str = "/_geecache/";
-
 /// Says what an answer that is not a value means, so that it can be told from a foreign server's.
 pub(crate) const STATUS_HEADER: &str = "Geecache-Status";
 /// Milliseconds that are left of the value's life. No clocks need to agree.
 pub(crate) const TTL_HEADER: &str = "Geecache-Ttl-Ms";
 /// Milliseconds that the asking peer is going to wait.
 pub(crate) const TIMEOUT_HEADER: &str = "Geecache-Timeout-Ms";
-
-/// The content type of a value.
-pub(crate) const OCTETS: &str = "application/octet-stream";
-/// The content type of an error's text.
-pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a space and for those that do not,
 /// as we send neither a plus nor a space.

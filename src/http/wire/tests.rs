@@ -7,7 +7,7 @@ fn parse(target: &str) -> Result<(String, String), BadTarget> {
 }
 
 fn parse_with(target: &str, plus: Plus) -> Result<(String, String), BadTarget> {
-    parse_target(DEFAULT_BASE_PATH, target, plus)
+    parse_target("/_geecache/", target, plus)
         .map(|(group, key)| (group.into_owned(), key.into_owned()))
 }
 
