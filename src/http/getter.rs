@@ -306,6 +306,10 @@ impl PeerGetter for HttpGetter {
     fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
         self.ask(group, key, timeout).0
     }
+
+    fn name(&self) -> &str {
+        self.url()
+    }
 }
 
 impl fmt::Debug for HttpGetter {
