@@ -117,9 +117,7 @@ impl Supervisor {
             let has_trouble = self.silent_since.is_some() || self.current.accept_failed();
             let is_quiet = !has_trouble && !self.shared.has_traffic_within(TRAFFIC);
             if is_quiet {
-                self.shared.napping.store(true, Ordering::Release);
-                self.shared.nap(QUIET_TICK);
-                self.shared.napping.store(false, Ordering::Release);
+                self.shared.nap_while_quiet(QUIET_TICK, TRAFFIC);
             } else {
                 self.shared.nap(BUSY_TICK);
             }
