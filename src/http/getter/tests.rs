@@ -1,13 +1,14 @@
 //! The getter against peers that misbehave, over real sockets.
 
-use std::net::{Shutdown, TcpListener};
+use std::net::TcpListener;
 use std::process::Command;
-use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use super::*;
 use crate::http::testing::{FaultyPeer, SOON, ok};
 use crate::sync::lock;
+
+mod connections;
 
 /// The time that a getter gives a peer in tests where it passes.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -369,82 +370,6 @@ fn absence_is_an_answer_and_life_times_are_read() {
 }
 
 #[test]
-fn a_kept_connection_that_dies_under_the_request_is_replaced_once() {
-    // Each connection answers one request, and closes when it has read the second.
-    let peer = FaultyPeer::start(|talk, number| {
-        talk.request();
-        talk.say(&ok(b"630"));
-        talk.request();
-        if number % 2 == 0 {
-            talk.reset();
-        }
-    });
-    let getter = getter(&peer.url);
-    for expected in 1..=6 {
-        assert_value(&getter, b"630");
-        assert_eq!(peer.connections(), expected);
-    }
-}
-
-#[test]
-fn a_peer_that_shuts_down_is_asked_once_more_on_a_fresh_connection() {
-    let leaving = "HTTP/1.1 503 X\r\nGeecache-Status: shutting-down\r\nContent-Length: 0\r\n\r\n";
-    // The first connection is with a server that ends, the second with its successor, if there is one.
-    for restarted in [true, false] {
-        let peer = FaultyPeer::start(move |talk, number| {
-            talk.request();
-            talk.say(&if number == 1 && !restarted { leaving.into() } else { ok(b"630") });
-            talk.request();
-            talk.say(leaving.as_bytes());
-        });
-        let getter = getter(&peer.url);
-        assert_value(&getter, b"630");
-        if restarted {
-            assert_value(&getter, b"630");
-        } else {
-            assert_error(&getter, PeerErrorKind::Unreachable, Verdict::Refused);
-        }
-        assert_eq!(peer.connections(), 2);
-    }
-}
-
-#[test]
-fn a_fresh_connection_that_dies_too_is_an_error() {
-    // The first connection answers once, all others close on the request.
-    let peer = FaultyPeer::start(|talk, number| {
-        talk.request();
-        if number == 0 {
-            talk.say(&ok(b"630"));
-            talk.request();
-        }
-    });
-    let getter = getter(&peer.url);
-    assert_value(&getter, b"630");
-    assert_error(&getter, PeerErrorKind::Unreachable, Verdict::Failed);
-    assert_eq!(peer.connections(), 2);
-    assert_error(&getter, PeerErrorKind::Unreachable, Verdict::Failed);
-    assert_eq!(peer.connections(), 3);
-}
-
-#[test]
-fn a_kept_connection_that_was_closed_meanwhile_is_not_used() {
-    let (closed_tx, closed) = mpsc::channel();
-    let closed_tx = Mutex::new(closed_tx);
-    let peer = FaultyPeer::start(move |talk, _| {
-        talk.request();
-        talk.say(&ok(b"630"));
-        let _ = talk.stream.shutdown(Shutdown::Both);
-        let _ = lock(&closed_tx).send(());
-    });
-    let getter = getter(&peer.url);
-    for expected in 1..=3 {
-        assert_value(&getter, b"630");
-        assert_eq!(peer.connections(), expected);
-        closed.recv_timeout(SOON).unwrap();
-    }
-}
-
-#[test]
 fn a_key_too_long_for_a_path_is_refused_here_and_the_longest_that_fits_is_sent() {
     let peer = FaultyPeer::well(b"630");
     let getter = getter(&peer.url);
@@ -456,23 +381,6 @@ fn a_key_too_long_for_a_path_is_refused_here_and_the_longest_that_fits_is_sent()
     assert_eq!(answer.unwrap_err().kind(), PeerErrorKind::NotSupported);
     assert_eq!(verdict, Verdict::Unclear);
     assert_eq!(peer.connections(), 1);
-}
-
-#[test]
-fn many_threads_share_a_getter() {
-    let peer = FaultyPeer::well(b"630");
-    let getter = getter(&peer.url);
-    thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| {
-                for _ in 0..50 {
-                    let answer = getter.get("g", "k").unwrap();
-                    assert!(answer.value().is_some_and(|it| it == "630"));
-                }
-            });
-        }
-    });
-    assert!(peer.connections() <= 16, "{}", peer.connections());
 }
 
 #[test]
