@@ -200,7 +200,8 @@ impl Refusal<'_> {
     /// | 504 `timed-out` | the owner is still loading | is well |
     /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is not to its taste | is well |
     /// | 503 | overloaded | failed |
-    /// | anything else: a redirect, a web page of whatever status | not our protocol | failed |
+    /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
+    /// | anything else: another redirect, a web page of whatever status | not our protocol | failed |
     pub(crate) fn meaning(&self) -> (PeerErrorKind, Verdict) {
         // A name that does not go with the code is somebody else's header, or garbage.
         let status = self.status.and_then(Status::from_name).filter(|it| it.code() == self.code);
@@ -216,7 +217,7 @@ impl Refusal<'_> {
             }
             (_, 500) if self.is_plain_text() => (PeerErrorKind::Load, Verdict::Answered),
             (_, 503) => (PeerErrorKind::Overloaded, Verdict::Failed),
-            (_, 413 | 414 | 431) => (PeerErrorKind::Protocol, Verdict::Answered),
+            (_, 301 | 307 | 308 | 413 | 414 | 431) => (PeerErrorKind::Protocol, Verdict::Answered),
             _ => (PeerErrorKind::Protocol, Verdict::Failed),
         }
     }

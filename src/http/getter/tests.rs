@@ -334,12 +334,17 @@ fn what_is_not_http_is_a_broken_protocol() {
 #[test]
 fn a_redirect_is_not_followed() {
     let elsewhere = FaultyPeer::well(b"666");
-    for status in [301, 302, 307, 308] {
+    for (status, verdict) in [
+        (301, Verdict::Answered),
+        (302, Verdict::Failed),
+        (307, Verdict::Answered),
+        (308, Verdict::Answered),
+    ] {
         let peer = FaultyPeer::saying(format!(
             "HTTP/1.1 {status} Go\r\nLocation: {}/_geecache/scores/Tom\r\nContent-Length: 0\r\n\r\n",
             elsewhere.url
         ));
-        assert_error(&getter(&peer.url), PeerErrorKind::Protocol, Verdict::Failed);
+        assert_error(&getter(&peer.url), PeerErrorKind::Protocol, verdict);
     }
     assert_eq!(elsewhere.connections(), 0);
 }
