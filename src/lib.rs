@@ -25,7 +25,7 @@ pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
 pub use group::{Group, GroupBuilder};
 #[cfg(feature = "http")]
-pub use http::{HttpGetter, Protocol, Server};
+pub use http::{HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server};
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};

@@ -1,9 +1,10 @@
 //! Peers over HTTP.
 
-#![allow(dead_code)]
-
 mod breaker;
 mod getter;
+mod handler;
+mod peer;
+mod pool;
 mod protobuf;
 mod protocol;
 mod server;
@@ -13,5 +14,7 @@ mod url;
 mod wire;
 
 pub use getter::HttpGetter;
+pub use peer::{PeerState, PeerStats};
+pub use pool::{HttpPool, HttpPoolBuilder};
 pub use protocol::Protocol;
 pub use server::Server;

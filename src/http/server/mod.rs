@@ -7,6 +7,7 @@
 //! connection in order, write each answer with as few system calls as they can, and shut down gracefully.
 
 mod answer;
+mod guarded;
 mod tiny;
 
 #[cfg(test)]
@@ -36,6 +37,9 @@ pub enum Server {
     /// private networks: whoever can reach its port can exhaust the memory or the threads of the process.
     #[default]
     TinyHttp,
+    /// A small server of this crate's own, with a thread per connection and a limit on everything that a client can send or leave
+    /// out. It is the faster one.
+    Guarded,
 }
 
 impl Server {
@@ -48,6 +52,7 @@ impl Server {
     ) -> io::Result<Box<dyn Running>> {
         match self {
             Self::TinyHttp => Ok(Box::new(tiny::Tiny::start(listener, limits, handler)?)),
+            Self::Guarded => Ok(Box::new(guarded::Guarded::start(listener, limits, handler)?)),
         }
     }
 }

@@ -16,6 +16,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 macro_rules! on_each_server {
     ($($situation:ident,)*) => {
         mod tiny_http { $(#[test] fn $situation() { super::$situation(super::Server::TinyHttp) })* }
+        mod guarded { $(#[test] fn $situation() { super::$situation(super::Server::Guarded) })* }
     };
 }
 pub(super) use on_each_server;
