@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::PeerError;
+use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 
 /// Knows which peer owns a key.
@@ -26,6 +26,13 @@ pub trait PeerPicker: Send + Sync + 'static {
     fn owns(&self, key: &str) -> bool {
         self.pick_peer(key).is_none()
     }
+
+    /// All peers other than this process, up or down: whoever may have a copy that a removal has to reach.
+    ///
+    /// Defaults to none: removals then stay in this process.
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        Vec::new()
+    }
 }
 
 impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
@@ -35,6 +42,10 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
 
     fn owns(&self, key: &str) -> bool {
         (**self).owns(key)
+    }
+
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        (**self).peers()
     }
 }
 
@@ -65,6 +76,51 @@ pub trait PeerGetter: Send + Sync + 'static {
         let _ = timeout;
         self.get(group, key)
     }
+
+    /// What reports call this peer: for HTTP its URL.
+    fn name(&self) -> &str {
+        "a peer"
+    }
+
+    /// Has the peer forget `keys`; its side calls [`Group::serve_remove`](crate::Group::serve_remove).
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer has not done it, or may not have.
+    fn remove(&self, group: &str, keys: &[&str]) -> Result<(), PeerError> {
+        let _ = (group, keys);
+        Err(not_supported(self.name()))
+    }
+
+    /// Has the peer forget everything; its side calls [`Group::serve_clear`](crate::Group::serve_clear).
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer has not done it, or may not have.
+    fn clear(&self, group: &str) -> Result<(), PeerError> {
+        let _ = group;
+        Err(not_supported(self.name()))
+    }
+
+    /// Has the peer keep a value; its side calls [`Group::serve_insert`](crate::Group::serve_insert).
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer has not done it, or may not have.
+    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+        let _ = (group, key, value);
+        Err(not_supported(self.name()))
+    }
+}
+
+fn not_supported(peer: &str) -> PeerError {
+    PeerError::new(PeerErrorKind::NotSupported, peer, "its transport can not do that")
 }
 
 /// The picker of a program without peers: every key is its own.

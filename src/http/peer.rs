@@ -124,6 +124,10 @@ impl PeerGetter for Peer {
     fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
         self.ask(group, key, timeout)
     }
+
+    fn name(&self) -> &str {
+        self.getter.url()
+    }
 }
 
 impl fmt::Debug for Peer {

@@ -260,6 +260,11 @@ impl PeerPicker for HttpPool {
         // Where there is nobody at all, keys are as much ours as anybody's.
         members.ring.get(key).is_none_or(|owner| !members.peers.contains_key(owner))
     }
+
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        let members = self.inner.members();
+        members.peers.values().map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
+    }
 }
 
 impl fmt::Debug for HttpPool {

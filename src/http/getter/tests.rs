@@ -430,6 +430,28 @@ fn a_kept_connection_that_dies_under_the_request_is_replaced_once() {
 }
 
 #[test]
+fn a_peer_that_shuts_down_is_asked_once_more_on_a_fresh_connection() {
+    let leaving = "HTTP/1.1 503 X\r\nGeecache-Status: shutting-down\r\nContent-Length: 0\r\n\r\n";
+    // The first connection is with a server that ends, the second with its successor, if there is one.
+    for restarted in [true, false] {
+        let peer = FaultyPeer::start(move |talk, number| {
+            talk.request();
+            talk.say(&if number == 1 && !restarted { leaving.into() } else { ok(b"630") });
+            talk.request();
+            talk.say(leaving.as_bytes());
+        });
+        let getter = getter(&peer.url);
+        assert_value(&getter, b"630");
+        if restarted {
+            assert_value(&getter, b"630");
+        } else {
+            assert_error(&getter, PeerErrorKind::Unreachable, Verdict::Refused);
+        }
+        assert_eq!(peer.connections(), 2);
+    }
+}
+
+#[test]
 fn a_fresh_connection_that_dies_too_is_an_error() {
     // The first connection answers once, all others close on the request.
     let peer = FaultyPeer::start(|talk, number| {
