@@ -258,6 +258,45 @@ fn what_go_does_not_know_does_no_harm_there() {
 }
 
 #[test]
+fn many_keys_at_once_come_back_right_whoever_owns_them() {
+    with_mixed_clusters(|cluster| {
+        let keys: Vec<String> = (0..300).map(|number| format!("one of many {number}")).collect();
+        let values: Vec<Vec<u8>> = keys.iter().map(|key| value_of(key).unwrap()).collect();
+        for asked in cluster.of(Language::Rust) {
+            assert_eq!(cluster.peers[asked].get_many(&keys), Ok(values.clone()));
+        }
+        for key in &keys {
+            assert_eq!(cluster.loads(key), 1, "{key}");
+        }
+    });
+}
+
+#[test]
+fn a_change_that_go_can_not_make_is_not_reported_as_made() {
+    with_mixed_clusters(|cluster| {
+        let [asked, _] = cluster.of(Language::Rust);
+        for owner in 0..4 {
+            let [removed, inserted] = cluster.keys_of(owner, "key-");
+            for peer in &mut cluster.peers {
+                assert_eq!(peer.get(&removed), value_of(&removed));
+            }
+            let removal = cluster.peers[asked].remove(&removed);
+            let insertion = cluster.peers[asked].insert(&inserted, &format!("value of {inserted}"));
+            for go in cluster.of(Language::Go) {
+                let url = &cluster.peers[go].url;
+                for report in [&removal, &insertion] {
+                    assert_ne!(report.get(url).map(String::as_str), Some("done"), "at {url}");
+                }
+            }
+            for peer in &mut cluster.peers {
+                assert_eq!(peer.get(&removed), value_of(&removed));
+                assert_eq!(peer.get(&inserted), value_of(&inserted));
+            }
+        }
+    });
+}
+
+#[test]
 fn a_go_peer_that_is_killed_is_replaced_by_the_others() {
     with_mixed_clusters(|cluster| {
         let [victim, _] = cluster.of(Language::Go);

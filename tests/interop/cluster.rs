@@ -1,5 +1,6 @@
 //! Peers in processes of their own, and clusters of them.
 
+use std::collections::HashMap;
 use std::env;
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -102,6 +103,21 @@ impl Peer {
         self.command("ask", &[key]).map(|values| values.into_iter().next())
     }
 
+    /// For Rust peers.
+    pub(crate) fn get_many(&mut self, keys: &[String]) -> Result<Vec<Vec<u8>>, String> {
+        self.command("get_many", keys)
+    }
+
+    /// Has a Rust peer remove a key everywhere, and returns what became of it at each other peer, by URL.
+    pub(crate) fn remove(&mut self, key: &str) -> HashMap<String, String> {
+        outcomes(self.command("remove", &[key]))
+    }
+
+    /// Has a Rust peer insert a value, and returns what became of that at each other peer, by URL.
+    pub(crate) fn insert(&mut self, key: &str, value: &str) -> HashMap<String, String> {
+        outcomes(self.command("insert", &[key, value]))
+    }
+
     /// How often this process loaded the key.
     pub(crate) fn loads(&mut self, key: &str) -> u64 {
         one_text(self.command("loads", &[key])).parse().unwrap()
@@ -167,6 +183,12 @@ fn one(mut answer: Vec<Vec<u8>>) -> Vec<u8> {
 
 fn one_text(answer: Result<Vec<Vec<u8>>, String>) -> String {
     String::from_utf8(one(answer.unwrap())).unwrap()
+}
+
+fn outcomes(answer: Result<Vec<Vec<u8>>, String>) -> HashMap<String, String> {
+    let words = answer.unwrap().into_iter().map(|word| String::from_utf8(word).unwrap());
+    let words: Vec<String> = words.collect();
+    words.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
 }
 
 /// Two Go peers and two Rust peers with the same list.

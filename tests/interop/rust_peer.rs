@@ -7,7 +7,10 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use geecache::{BoxError, Error, Group, HttpPool, Loaded, PeerPicker, Protocol, Registry};
+use geecache::{
+    BoxError, Error, Group, HttpPool, Loaded, PeerPicker, Protocol, Registry, RemoveOutcome,
+    RemoveReport,
+};
 
 use crate::control::{Message, receive, send};
 
@@ -65,6 +68,18 @@ impl RustPeer {
                     Err(error) => Err(format!("{:?}: {}", error.kind(), error.message())),
                 }
             }
+            ("get_many", keys) => {
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                let values = self.group.get_many(&keys).into_iter();
+                values
+                    .map(|value| value.map(|it| it.to_vec()).map_err(|error| said(&error)))
+                    .collect()
+            }
+            ("remove", [key]) => Ok(outcomes(&self.group.remove(key))),
+            ("insert", [key, value]) => {
+                let report = self.group.insert(key, &**value).map_err(|error| said(&error))?;
+                Ok(outcomes(&report))
+            }
             ("loads", [key]) => Ok(vec![self.loads.count(key).to_string().into_bytes()]),
             _ => Err(format!("no command {command} with {} arguments", args.len())),
         }
@@ -73,6 +88,19 @@ impl RustPeer {
     fn owner(&self, key: &str) -> String {
         self.pool.owner(key).expect("the list holds this peer at least")
     }
+}
+
+/// Each peer with what became of a change there, in turns.
+fn outcomes(report: &RemoveReport) -> Vec<Vec<u8>> {
+    let words = report.peers.iter().flat_map(|it| {
+        let outcome = match &it.outcome {
+            RemoveOutcome::Done => "done",
+            RemoveOutcome::NotSupported => "not supported",
+            _ => "failed",
+        };
+        [it.peer.as_bytes().to_vec(), outcome.into()]
+    });
+    words.collect()
 }
 
 /// The getter's own words, where it failed.
