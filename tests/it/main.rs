@@ -11,5 +11,6 @@ mod fallback_copies;
 mod flights;
 mod load_path;
 mod registry;
+mod storm;
 mod tidy;
 mod timeouts;

@@ -2,6 +2,7 @@
 
 mod getter;
 mod memory;
+mod random;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use getter::{CountingGetter, value_of};
 pub(crate) use memory::{FixedPicker, MemoryPeers, ScriptedPeer, alone};
+pub(crate) use random::{Random, with_seeds};
 
 /// How long a test waits for what should happen at once: far longer than a busy machine takes, so that only a hang
 /// is as long.
