@@ -7,6 +7,8 @@ pub mod consistenthash;
 mod error;
 mod getter;
 mod group;
+#[cfg(feature = "http")]
+mod http;
 pub mod lru;
 mod peers;
 mod random;
@@ -25,6 +27,8 @@ pub use getter::{Getter, Loaded};
 pub use group::{
     Group, GroupBuilder, HotCache, OwnerErrors, PeerReport, RemoveOutcome, RemoveReport,
 };
+#[cfg(feature = "http")]
+pub use http::{HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server};
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};
