@@ -1,5 +1,6 @@
 //! [`Group`]: a name, a getter, the caches before it.
 
+mod batch;
 mod builder;
 mod hot;
 mod lifetime;
@@ -201,6 +202,13 @@ impl Group {
                 self.load_locally(key, deadline)
             }
         }
+    }
+
+    /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not. Counts as no request and
+    /// no use of the value. For those who write a transport.
+    #[must_use]
+    pub fn serve_peek(&self, key: &str) -> Option<Loaded> {
+        self.peek(key)
     }
 
     /// What the group did since it was made.

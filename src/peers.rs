@@ -1,7 +1,7 @@
 //! The seam to any transport: who owns a key ([`PeerPicker`]), and how to ask them ([`PeerGetter`]).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
@@ -33,6 +33,20 @@ pub trait PeerPicker: Send + Sync + 'static {
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
         Vec::new()
     }
+
+    /// The peer that owned `key` before the list of peers changed last, unless that is this process or the present owner.
+    ///
+    /// A removal goes there first while this names somebody. Defaults to `None`.
+    fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let _ = key;
+        None
+    }
+
+    /// Whether the list of peers changed so lately that previous owners still have in memory what new owners lack: a new
+    /// owner then asks the previous one [for it](PeerGetter::peek) before it runs its getter. Defaults to `false`.
+    fn is_warming_up(&self) -> bool {
+        false
+    }
 }
 
 impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
@@ -46,6 +60,14 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
 
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
         (**self).peers()
+    }
+
+    fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        (**self).previous_owner(key)
+    }
+
+    fn is_warming_up(&self) -> bool {
+        (**self).is_warming_up()
     }
 }
 
@@ -75,6 +97,55 @@ pub trait PeerGetter: Send + Sync + 'static {
     fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
         let _ = timeout;
         self.get(group, key)
+    }
+
+    /// Gets the values of many keys; element *i* of the answer belongs to `keys[i]`. `timeout` is as in
+    /// [`get_timeout`](Self::get_timeout), for all of them.
+    ///
+    /// Defaults to one `get` after the other, up to the first failure that is the peer's and not the key's.
+    ///
+    /// # Errors
+    ///
+    /// Per key, those of `get_timeout`.
+    fn get_many(
+        &self,
+        group: &str,
+        keys: &[&str],
+        timeout: Option<Duration>,
+    ) -> Vec<Result<Loaded, PeerError>> {
+        let start = Instant::now();
+        let mut broken = None;
+        let get = |key: &&str| {
+            if let Some(error) = &broken {
+                return Err(PeerError::clone(error));
+            }
+            let answer = match timeout {
+                None => self.get(group, key),
+                Some(timeout) => {
+                    self.get_timeout(group, key, timeout.saturating_sub(start.elapsed()))
+                }
+            };
+            if let Err(error) = &answer {
+                if !matches!(error.kind(), PeerErrorKind::NotFound | PeerErrorKind::Load) {
+                    broken = Some(error.clone());
+                }
+            }
+            answer
+        };
+        keys.iter().map(get).collect()
+    }
+
+    /// Gets what the peer has of `key` in memory, if anything; its side calls
+    /// [`Group::serve_peek`](crate::Group::serve_peek), which never loads. Should give up after a few milliseconds.
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer did not say.
+    fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
+        let _ = (group, key);
+        Err(not_supported(self.name()))
     }
 
     /// What reports call this peer: for HTTP its URL.

@@ -30,6 +30,10 @@ pub struct Stats {
     pub negative_hits: u64,
     /// Loads behind the scenes of values that were about to expire or had expired.
     pub refreshes: u64,
+    /// Questions to previous owners of keys, after the list of peers changed, before a load.
+    pub peeks: u64,
+    /// Those of them that spared the load.
+    pub peek_hits: u64,
     /// Keys removed by this process or at a peer's request.
     pub removes: u64,
     /// Values inserted by this process, as their owner, or at a peer's request.
@@ -72,6 +76,10 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     pub(crate) fn add_one(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// A guard that adds one when it is dropped, unless it is disarmed.
@@ -122,6 +130,8 @@ pub(crate) struct Counters {
     pub(crate) hits_stale: Counter,
     pub(crate) negative_hits: Counter,
     pub(crate) refreshes: Counter,
+    pub(crate) peeks: Counter,
+    pub(crate) peek_hits: Counter,
     pub(crate) removes: Counter,
     pub(crate) inserts: Counter,
     pub(crate) clears: Counter,
@@ -146,6 +156,8 @@ impl Counters {
             hits_stale: self.hits_stale.value(),
             negative_hits: self.negative_hits.value(),
             refreshes: self.refreshes.value(),
+            peeks: self.peeks.value(),
+            peek_hits: self.peek_hits.value(),
             removes: self.removes.value(),
             inserts: self.inserts.value(),
             clears: self.clears.value(),

@@ -102,8 +102,9 @@ impl Group {
                 None => peer.get(self.name(), key),
                 Some(deadline) => peer.get_timeout(self.name(), key, deadline.left()),
             };
-            if let Some(forwarded) = self.settle_answer(key, answer, flight) {
-                return forwarded;
+            match self.settle_answer(key, answer, flight) {
+                Ok(forwarded) => return forwarded,
+                Err(error) => log::warn!("getting {key:?} of group {:?}: {error}", self.name()),
             }
             if deadline.is_some_and(|deadline| deadline.left().is_zero()) {
                 return Forwarded::CutShort;
@@ -116,13 +117,13 @@ impl Group {
         Forwarded::Failed
     }
 
-    /// Counts a peer's answer; `None` when somebody else has to be asked.
+    /// Counts a peer's answer; the error when somebody else has to be asked.
     pub(super) fn settle_answer(
         &self,
         key: &str,
         answer: Result<Loaded, PeerError>,
         flight: &Leader<Forwarded>,
-    ) -> Option<Forwarded> {
+    ) -> Result<Forwarded, PeerError> {
         let counters = &self.inner.counters;
         let answer = match answer {
             Err(error) if error.kind() == PeerErrorKind::NotFound => Ok(Loaded::absent()),
@@ -132,14 +133,15 @@ impl Group {
             Ok(loaded) => {
                 counters.peer_loads.add_one();
                 self.keep_hot_copy(key, &loaded, flight);
-                Some(Forwarded::Answered(loaded))
+                Ok(Forwarded::Answered(loaded))
             }
             Err(error) => {
                 counters.peer_errors.add_one();
-                log::warn!("getting {key:?} of group {:?}: {error}", self.name());
-                let refused = error.kind() == PeerErrorKind::Load
-                    && self.inner.owner_errors == OwnerErrors::Return;
-                refused.then_some(Forwarded::Refused(error))
+                let rule = self.inner.owner_errors;
+                if error.kind() == PeerErrorKind::Load && rule == OwnerErrors::Return {
+                    return Ok(Forwarded::Refused(error));
+                }
+                Err(error)
             }
         }
     }
@@ -189,10 +191,38 @@ impl Group {
         //   another:     looks up, misses, flies, fills the cache, ends the flight
         //   this thread: starts a flight, and would load a second time
         // A flight fills the cache before it is removed, so whoever finds no flight finds its value here.
-        match self.peek(key) {
-            Some(found) => Ok(found),
-            None => self.reload(key, flight),
+        if let Some(found) = self.peek(key) {
+            return Ok(found);
         }
+        match self.take_over(key, flight) {
+            Ok(Some(loaded)) => Ok(loaded),
+            Ok(None) | Err(_) => self.reload(key, flight),
+        }
+    }
+
+    /// What the previous owner has of a key that this process has come to own; `None` when there is nothing to have.
+    pub(super) fn take_over(
+        &self,
+        key: &str,
+        flight: &Leader<Local>,
+    ) -> Result<Option<Loaded>, PeerError> {
+        let peers = self.peers();
+        if !peers.is_warming_up() || !peers.owns(key) {
+            return Ok(None);
+        }
+        let Some(previous) = peers.previous_owner(key) else { return Ok(None) };
+        let counters = &self.inner.counters;
+        counters.peeks.add_one();
+        let peeked = previous.peek(self.name(), key);
+        match &peeked {
+            Ok(Some(loaded)) => {
+                counters.peek_hits.add_one();
+                self.populate(key, loaded, Duration::ZERO, || !flight.is_doomed());
+            }
+            Ok(None) => {}
+            Err(error) => log::debug!("peeking at {key:?} of group {:?}: {error}", self.name()),
+        }
+        peeked
     }
 
     /// Runs the getter and keeps what it loads.
@@ -367,7 +397,7 @@ pub(super) fn same_peer(a: &Arc<dyn PeerGetter>, b: &Arc<dyn PeerGetter>) -> boo
 
 /// What a getter that panicked on another thread counts as.
 #[derive(Debug)]
-struct GetterPanicked;
+pub(super) struct GetterPanicked;
 
 impl fmt::Display for GetterPanicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

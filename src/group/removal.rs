@@ -12,10 +12,14 @@
 //! * *A peer asks the owner after its own copy went, and before the owner's value does.* Therefore the owner is emptied
 //!   first and the others afterwards; and this process, which was emptied before all of them, once more at the end.
 //!
+//! * *A new owner asks the previous one for the value*, after its own went and before the previous owner's does. Therefore the
+//!   previous owner, while there is one, is emptied before the owner, and with all others once more.
+//!
 //! What no removal can close: a peer that could not be reached keeps what it has, and a peer whose list names another owner may
 //! fetch from that one just before it is emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value
 //! with its ttl; the report names the peers that could not be reached.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,31 +119,23 @@ impl Group {
             return RemoveReport::default();
         }
         self.serve_remove(&keys);
-        let mut owned = Vec::<(Arc<dyn PeerGetter>, Vec<String>)>::new();
-        for key in &keys {
-            let Some(owner) = self.peers().pick_peer(key) else { continue };
-            match owned.iter_mut().find(|(peer, _)| same_peer(peer, &owner)) {
-                Some((_, theirs)) => theirs.push((*key).to_owned()),
-                None => owned.push((owner, vec![(*key).to_owned()])),
-            }
-        }
+        let previous = by_peer(&keys, |key| self.peers().previous_owner(key));
+        let owners = by_peer(&keys, |key| self.peers().pick_peer(key));
         // Who owns keys removes these first, and everybody then removes the rest of them.
         let rest = self.peers().peers().into_iter().filter_map(|peer| {
-            let theirs = owned.iter().find(|(owner, _)| same_peer(owner, &peer));
-            let theirs = theirs.map_or(&[][..], |(_, theirs)| theirs);
-            let rest: Vec<String> = keys
-                .iter()
-                .filter(|key| !theirs.iter().any(|their| their == *key))
-                .map(|&key| key.to_owned())
-                .collect();
-            (!rest.is_empty()).then_some((peer, Change::Remove(rest)))
+            let owned = owners.iter().find(|(owner, _)| same_peer(owner, &peer));
+            let owned: HashSet<&str> =
+                owned.into_iter().flat_map(|(_, owned)| owned).map(String::as_str).collect();
+            let rest = keys.iter().filter(|&&key| !owned.contains(key));
+            let rest: Vec<String> = rest.map(|&key| key.to_owned()).collect();
+            (!rest.is_empty()).then_some((peer, rest))
         });
         let rest: Vec<_> = rest.collect();
-        let owners =
-            owned.into_iter().map(|(peer, theirs)| (peer, Change::Remove(theirs))).collect();
         let mut report = RemoveReport::default();
-        self.change_at(owners, &mut report);
-        self.change_at(rest, &mut report);
+        for round in [previous, owners, rest] {
+            let round = round.into_iter().map(|(peer, keys)| (peer, Change::Remove(keys)));
+            self.change_at(round.collect(), &mut report);
+        }
         for key in &keys {
             self.forget(key);
         }
@@ -189,6 +185,10 @@ impl Group {
             None => self.serve_insert(key, loaded),
             Some(owner) => {
                 self.serve_remove(&[key]);
+                if let Some(previous) = self.peers().previous_owner(key) {
+                    let remove = Change::Remove(vec![key.to_owned()]);
+                    self.change_at(vec![(previous, remove)], &mut report);
+                }
                 let insert = Change::Insert(key.to_owned(), loaded);
                 self.change_at(vec![(Arc::clone(owner), insert)], &mut report);
             }
@@ -272,4 +272,20 @@ impl Group {
             }
         }
     }
+}
+
+/// Keys, by the peer that `peer_of` names for them.
+fn by_peer(
+    keys: &[&str],
+    peer_of: impl Fn(&str) -> Option<Arc<dyn PeerGetter>>,
+) -> Vec<(Arc<dyn PeerGetter>, Vec<String>)> {
+    let mut by_peer = Vec::<(Arc<dyn PeerGetter>, Vec<String>)>::new();
+    for &key in keys {
+        let Some(peer) = peer_of(key) else { continue };
+        match by_peer.iter_mut().find(|(known, _)| same_peer(known, &peer)) {
+            Some((_, theirs)) => theirs.push(key.to_owned()),
+            None => by_peer.push((peer, vec![key.to_owned()])),
+        }
+    }
+    by_peer
 }
