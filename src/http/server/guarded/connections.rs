@@ -35,13 +35,23 @@ struct Open {
 }
 
 /// One connection, as its thread and the others see it.
-pub(super) struct Line(pub(super) TcpStream, AtomicU64);
+pub(super) struct Line {
+    socket: TcpStream,
+    /// [`BUSY`], [`ENDED`], or since when it has been idle, in microseconds on the server's clock.
+    state: AtomicU64,
+}
 
 /// The membership of a connection's thread; dropping it strikes the connection from the list.
 pub(super) struct Member {
     id: u64,
     line: Arc<Line>,
     connections: Arc<Inner>,
+}
+
+impl Line {
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
 }
 
 impl Default for Inner {
@@ -57,7 +67,7 @@ impl Connections {
 
     /// Adds a connection, idle from now on.
     pub(super) fn enter(&self, stream: TcpStream) -> Member {
-        let line = Arc::new(Line(stream, AtomicU64::new(self.0.now())));
+        let line = Arc::new(Line { socket: stream, state: AtomicU64::new(self.0.now()) });
         let mut open = lock(&self.0.open);
         let id = open.next_id;
         open.next_id += 1;
@@ -70,19 +80,24 @@ impl Connections {
     pub(super) fn end_oldest_idle(&self) -> bool {
         loop {
             let mut open = lock(&self.0.open);
-            let states = open.by_id.iter().map(|(&id, line)| (line.1.load(Ordering::SeqCst), id));
+            let states =
+                open.by_id.iter().map(|(&id, line)| (line.state.load(Ordering::SeqCst), id));
             let Some((since, id)) = states.filter(|&(state, _)| state < ENDED).min() else {
                 return false;
             };
             let Some(line) = open.by_id.get(&id) else { return false };
             // Its thread may have found a request in the meantime; then another one has to go.
-            if line.1.compare_exchange(since, ENDED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            if line
+                .state
+                .compare_exchange(since, ENDED, Ordering::SeqCst, Ordering::SeqCst)
+                .is_err()
+            {
                 continue;
             }
             let line = open.by_id.remove(&id);
             drop(open);
             if let Some(line) = line {
-                let _ = line.0.shutdown(Shutdown::Both);
+                let _ = line.socket.shutdown(Shutdown::Both);
             }
             return true;
         }
@@ -91,8 +106,8 @@ impl Connections {
     /// Ends all idle connections. A request that has arrived already is still read.
     pub(super) fn end_idle(&self) {
         for line in self.all() {
-            if line.1.load(Ordering::SeqCst) != BUSY {
-                let _ = line.0.shutdown(Shutdown::Read);
+            if line.state.load(Ordering::SeqCst) != BUSY {
+                let _ = line.socket.shutdown(Shutdown::Read);
             }
         }
     }
@@ -100,7 +115,7 @@ impl Connections {
     /// Ends all connections, whatever they are doing.
     pub(super) fn cut_off(&self) {
         for line in self.all() {
-            let _ = line.0.shutdown(Shutdown::Both);
+            let _ = line.socket.shutdown(Shutdown::Both);
         }
     }
 
@@ -131,28 +146,27 @@ impl Inner {
 }
 
 impl Member {
-    pub(super) fn stream(&self) -> Arc<Line> {
+    pub(super) fn line(&self) -> Arc<Line> {
         Arc::clone(&self.line)
     }
 
-    /// The socket.
     pub(super) fn socket(&self) -> &TcpStream {
-        &self.line.0
+        self.line.socket()
     }
 
     /// Marks the connection as one that may not be ended. Returns whether it had not been ended already.
     pub(super) fn begin_request(&self) -> bool {
-        self.line.1.swap(BUSY, Ordering::SeqCst) != ENDED
+        self.line.state.swap(BUSY, Ordering::SeqCst) != ENDED
     }
 
     /// Marks the connection as idle from now on.
     pub(super) fn end_request(&self) {
-        self.line.1.store(self.connections.now(), Ordering::SeqCst);
+        self.line.state.store(self.connections.now(), Ordering::SeqCst);
     }
 
     /// Marks the connection as the first to end when room is needed.
     pub(super) fn give_up(&self) {
-        self.line.1.store(0, Ordering::SeqCst);
+        self.line.state.store(0, Ordering::SeqCst);
     }
 }
 

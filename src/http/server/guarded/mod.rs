@@ -9,6 +9,7 @@ mod connections;
 mod head;
 
 use std::{
+    collections::VecDeque,
     fmt, io,
     io::Write as _,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -22,7 +23,7 @@ use std::{
 
 use socket2::SockRef;
 
-use self::connections::Connections;
+use self::connections::{Connections, Line};
 use super::{
     Handler, Health, Limits, Response, Running,
     answer::{self, write_head},
@@ -35,6 +36,10 @@ const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::
 
 /// How long connections may take to end once a shutdown has cut them off.
 const CUT_OFF: Duration = Duration::from_millis(500);
+
+/// Connections that are kept for a moment after they were turned away. A socket that is closed with an unread request resets its
+/// connection, and the client might never see the 503.
+const TURNED_AWAY: usize = 32;
 
 /// A running guarded server.
 pub(super) struct Guarded {
@@ -140,15 +145,16 @@ impl Shared {
     /// Accepts until the shutdown.
     fn accept_all(self: Arc<Self>, listener: &TcpListener) {
         let mut pause = Duration::ZERO;
+        let mut turned_away = VecDeque::with_capacity(TURNED_AWAY);
         while !self.is_stopping() {
             match listener.accept() {
                 Ok((stream, _)) => {
                     pause = Duration::ZERO;
                     if !self.is_stopping() {
-                        self.admit(stream);
+                        self.admit(stream, &mut turned_away);
                     }
                 }
-                // The client thought better of it, or somebody has set a timeout on the listener.
+                // A signal, or a client that thought better of it.
                 Err(error) if is_passing(&error) => {}
                 Err(_) if self.is_stopping() => {}
                 Err(error) => {
@@ -157,8 +163,11 @@ impl Shared {
                         self.accept_restarts.fetch_add(1, Ordering::Relaxed);
                         pause = ACCEPT_PAUSE.0;
                     }
-                    // Most likely descriptors are lacking, and an idle connection has one to give.
-                    self.connections.end_oldest_idle();
+                    // Most likely descriptors are lacking, and some connections have one to give.
+                    turned_away.clear();
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        self.connections.end_oldest_idle();
+                    }
                     // The shutdown waits for this pause; it is short.
                     thread::sleep(pause);
                     pause = (pause * 2).min(ACCEPT_PAUSE.1);
@@ -168,21 +177,28 @@ impl Shared {
     }
 
     /// Gives `stream` a thread, or turns it away.
-    fn admit(self: &Arc<Self>, stream: TcpStream) {
-        if self.connections.len() >= self.limits.max_connections
-            && !self.connections.end_oldest_idle()
-        {
-            return self.turn_away(&stream);
-        }
+    fn admit(self: &Arc<Self>, stream: TcpStream, turned_away: &mut VecDeque<Arc<Line>>) {
+        let is_full = self.connections.len() >= self.limits.max_connections;
+        let has_room = !is_full || self.connections.end_oldest_idle();
         let member = self.connections.enter(stream);
-        let stream = member.stream();
+        let line = member.line();
         let shared = Arc::clone(self);
-        let spawned = thread::Builder::new()
-            .name("geecache-connection".to_owned())
-            .spawn(move || connection::serve(&shared, &member));
-        if let Err(error) = spawned {
-            log::warn!("can't start a thread for a connection at {}: {error}", self.addr);
-            self.turn_away(&stream.0);
+        let has_thread = has_room && {
+            let spawned = thread::Builder::new()
+                .name("geecache-connection".to_owned())
+                .spawn(move || connection::serve(&shared, &member));
+            spawned
+                .inspect_err(|error| {
+                    log::warn!("no thread for a connection at {}: {error}", self.addr);
+                })
+                .is_ok()
+        };
+        if !has_thread {
+            self.turn_away(line.socket());
+            if turned_away.len() == TURNED_AWAY {
+                turned_away.pop_front();
+            }
+            turned_away.push_back(line);
         }
     }
 
@@ -200,9 +216,6 @@ impl Shared {
 }
 
 fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, TimedOut, WouldBlock};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | Interrupted | TimedOut | WouldBlock
-    )
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }

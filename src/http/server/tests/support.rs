@@ -3,8 +3,9 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::http::server::{Handler, Limits, Request, Response, Running, Server, bind};
@@ -55,6 +56,18 @@ impl Served {
     }
 }
 
+impl Served {
+    /// An answer is out before its request is counted as done.
+    #[track_caller]
+    pub(super) fn wait_until_none_is_in_flight(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.running.health().in_flight > 0 {
+            assert!(Instant::now() < deadline, "{:?}", self.running.health());
+            thread::yield_now();
+        }
+    }
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
         self.running.shutdown();
@@ -69,6 +82,50 @@ pub(super) fn limits() -> Limits {
         io: Duration::from_secs(5),
         drain: Duration::from_secs(5),
         ..Limits::default()
+    }
+}
+
+/// Where handlers wait until a test lets them go.
+#[derive(Default)]
+pub(super) struct Gate {
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Waits until the gate is open.
+    pub(super) fn enter(&self) {
+        self.state.lock().unwrap().0 += 1;
+        self.changed.notify_all();
+        self.wait_until(|&mut (_, is_open)| is_open);
+    }
+
+    /// Waits until `n` have come.
+    #[track_caller]
+    pub(super) fn wait_for(&self, n: usize) {
+        assert!(self.wait_until(|&mut (entered, _)| entered >= n), "{n} never came");
+    }
+
+    pub(super) fn open(&self) {
+        self.state.lock().unwrap().1 = true;
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, is_so: impl Fn(&mut (usize, bool)) -> bool) -> bool {
+        let deadline = Instant::now() + 2 * PATIENCE;
+        let mut state = self.state.lock().unwrap();
+        while !is_so(&mut state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap().0;
+        }
+        true
     }
 }
 
@@ -105,6 +162,19 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self { stream, buffer: Vec::new() }
+    }
+
+    /// Changes how long this client waits.
+    pub(super) fn wait_at_most(&self, time: Duration) {
+        self.stream.set_read_timeout(Some(time)).unwrap();
+    }
+
+    /// Whether anything, if only the end, comes from the server within `time`.
+    pub(super) fn has_answer_within(&mut self, time: Duration) -> bool {
+        self.wait_at_most(time);
+        let filled = self.fill();
+        self.wait_at_most(PATIENCE);
+        !matches!(filled, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
