@@ -1,6 +1,12 @@
 //! What the tests share: ways to hold things, to count them, and to wait for them with a deadline.
 
+#[cfg(feature = "http")]
+mod cluster;
+#[cfg(feature = "http")]
+mod faulty;
 mod getter;
+#[cfg(feature = "http")]
+mod logs;
 mod memory;
 mod random;
 
@@ -9,7 +15,13 @@ use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "http")]
+pub(crate) use cluster::{Cluster, Peer, SERVERS};
+#[cfg(feature = "http")]
+pub(crate) use faulty::{Connection, FaultyPeer, answer};
 pub(crate) use getter::{CountingGetter, value_of};
+#[cfg(feature = "http")]
+pub(crate) use logs::{keep_logs, logged};
 pub(crate) use memory::{FixedPicker, MemoryPeers, ScriptedPeer, alone};
 pub(crate) use random::{Random, with_seeds};
 
