@@ -3,6 +3,13 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
+mod points;
+
+use self::points::{Point, Points};
+
+/// How many hashes there are.
+const HASHES: u64 = 1 << 32;
+
 /// A consistent-hash ring over names of nodes.
 ///
 /// Each node has a number of points (`replicas`) on a ring of 32-bit hashes: point *i* of node *n* lies at the hash of the text
@@ -11,6 +18,9 @@ use std::num::NonZeroUsize;
 ///
 /// Peers that hold the same set of nodes agree on every key: the order of adding never matters. Where points of two nodes fall
 /// on the same hash, the node whose name is greater (byte by byte) has it.
+///
+/// Looking a key up takes the same short time for few points and for many. A change of the nodes takes time in proportion to
+/// the points of all nodes; [`extend`](Self::extend) does many changes for the price of one.
 ///
 /// ```
 /// use geecache::consistenthash::Ring;
@@ -21,23 +31,17 @@ use std::num::NonZeroUsize;
 ///     ring.add(node);
 /// }
 /// assert_eq!(ring.get("Tom"), Some("http://localhost:8001"));
-/// assert_eq!(ring.owners("Tom").count(), 3);
+/// // If that one is gone, the next in this order answers for the key.
+/// let owners: Vec<&str> = ring.owners("Tom").take(2).collect();
+/// assert_eq!(owners, ["http://localhost:8001", "http://localhost:8002"]);
 /// ```
 #[derive(Clone)]
 pub struct Ring {
     hash: fn(&[u8]) -> u32,
     replicas: NonZeroUsize,
-    /// Sorted, so that comparing two indices compares two names.
+    /// Sorted, so that the order of positions is that of the names.
     nodes: Vec<Box<str>>,
-    /// Sorted by hash; of points on one hash, the greatest node comes first and so has the keys.
-    points: Vec<Point>,
-}
-
-#[derive(Clone, Copy)]
-struct Point {
-    hash: u32,
-    /// Index into `nodes`.
-    node: u32,
+    points: Points,
 }
 
 impl Ring {
@@ -46,69 +50,83 @@ impl Ring {
     /// `replicas` is the number of points of each node. Both of those use 50, and all members of a cluster must use the same.
     #[must_use]
     pub fn new(replicas: NonZeroUsize) -> Self {
-        Self::with_hash(replicas, crc32fast::hash)
+        Self::with_hash(replicas, RingHash::Crc32.function())
     }
 
     /// An empty ring that hashes points and keys by `hash`.
     #[must_use]
     pub fn with_hash(replicas: NonZeroUsize, hash: fn(&[u8]) -> u32) -> Self {
-        Self { hash, replicas, nodes: Vec::new(), points: Vec::new() }
+        Self { hash, replicas, nodes: Vec::new(), points: Points::default() }
     }
 
     /// Adds a node; `false` if the ring had it already.
     pub fn add(&mut self, node: impl AsRef<str>) -> bool {
-        let node = node.as_ref();
-        let Err(at) = self.find(node) else { return false };
-        let index = node_index(at);
-        for point in &mut self.points {
-            point.node += u32::from(point.node >= index);
-        }
-        self.nodes.insert(at, node.into());
-        self.points.extend((0..self.replicas.get()).map(|replica| Point {
-            hash: (self.hash)(format!("{replica}{node}").as_bytes()),
-            node: index,
-        }));
-        self.points.sort_by(|a, b| a.hash.cmp(&b.hash).then(b.node.cmp(&a.node)));
-        true
+        self.add_weighted(node, NonZeroUsize::MIN)
+    }
+
+    /// Adds a node that is to have about `weight` times the share of a node of weight 1, by so many times the points; `false`
+    /// if the ring had it already, which changes nothing.
+    ///
+    /// All members of a cluster must give a node the same weight. For fractions choose fewer replicas and greater weights: with
+    /// 16 replicas, weights 10 and 15 are one and one and a half times 160 points.
+    pub fn add_weighted(&mut self, node: impl AsRef<str>, weight: NonZeroUsize) -> bool {
+        let before = self.len();
+        self.add_all(std::iter::once((node, weight)));
+        self.len() > before
     }
 
     /// Takes a node out; `false` if the ring did not have it.
     pub fn remove(&mut self, node: &str) -> bool {
-        let Ok(at) = self.find(node) else { return false };
-        let index = node_index(at);
+        let Ok(at) = self.nodes.binary_search_by(|known| (**known).cmp(node)) else { return false };
+        let gone = node_index(at);
         self.nodes.remove(at);
-        self.points.retain(|point| point.node != index);
-        for point in &mut self.points {
-            point.node -= u32::from(point.node > index);
-        }
+        self.points.update(|points| {
+            points.retain(|point| point.node != gone);
+            for point in points {
+                point.node -= u32::from(point.node > gone);
+            }
+        });
         true
     }
 
     /// The node that owns `key`; `None` if the ring is empty.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        let at = self.first_point(key);
-        let point = self.points.get(at).or_else(|| self.points.first())?;
-        Some(self.name(point))
+        let owner = self.points.owner((self.hash)(key.as_bytes()))?;
+        Some(&self.nodes[owner])
     }
 
     /// All nodes, each once, in the order in which they would own `key` if those before them were gone.
     ///
     /// The first is the owner. The iterator does its work as it goes: taking the first few is cheap.
     pub fn owners<'ring>(&'ring self, key: &str) -> impl Iterator<Item = &'ring str> + use<'ring> {
-        let (before, from) = self.points.split_at(self.first_point(key));
-        let mut seen: Vec<u32> = Vec::new();
-        from.iter()
-            .chain(before)
-            .filter(move |point| {
-                let new = !seen.contains(&point.node);
-                if new {
-                    seen.push(point.node);
-                }
-                new
-            })
-            .map(|point| self.name(point))
+        let mut seen = vec![false; self.nodes.len()];
+        self.points
+            .starting_at((self.hash)(key.as_bytes()))
+            .map(|point| point.node as usize)
+            .filter(move |node| !std::mem::replace(&mut seen[*node], true))
+            .map(|node| &*self.nodes[node])
             .take(self.nodes.len())
+    }
+
+    /// Each node with the share of all hashes that it owns, in the order of the names. The shares add up to 1.
+    ///
+    /// That is the share of the keys that it will own, as far as the hash spreads them evenly.
+    #[must_use]
+    pub fn shares(&self) -> Vec<(&str, f64)> {
+        let points = self.points.as_slice();
+        let mut owned = vec![0; self.nodes.len()];
+        // A point has the hashes after the one before it. The first point has those after the last one, too.
+        let mut end = 0;
+        for point in points {
+            owned[point.node as usize] += (u64::from(point.hash) + 1) - end;
+            end = u64::from(point.hash) + 1;
+        }
+        if let Some(first) = points.first() {
+            owned[first.node as usize] += HASHES - end;
+        }
+        let shares = owned.into_iter().map(|hashes| hashes as f64 / HASHES as f64);
+        self.nodes.iter().map(|node| &**node).zip(shares).collect()
     }
 
     /// Whether the ring has no nodes.
@@ -123,24 +141,36 @@ impl Ring {
         self.nodes.len()
     }
 
-    /// Index of the first point at or after the key's hash; `points.len()` if there is none.
-    fn first_point(&self, key: &str) -> usize {
-        let hash = (self.hash)(key.as_bytes());
-        self.points.partition_point(|point| point.hash < hash)
-    }
-
-    fn find(&self, node: &str) -> Result<usize, usize> {
-        self.nodes.binary_search_by(|known| (**known).cmp(node))
-    }
-
-    fn name(&self, point: &Point) -> &str {
-        &self.nodes[point.node as usize]
+    /// Takes in those of `nodes` that are new.
+    fn add_all<S: AsRef<str>>(&mut self, nodes: impl Iterator<Item = (S, NonZeroUsize)>) {
+        // Everything that is not ours runs before anything changes: the iterator, the names, the hash.
+        let hashed: Vec<(Box<str>, Vec<u32>)> = nodes
+            .map(|(node, weight)| {
+                let node = node.as_ref();
+                let replicas = 0..self.replicas.saturating_mul(weight).get();
+                let hashes = replicas.map(|i| (self.hash)(format!("{i}{node}").as_bytes()));
+                (node.into(), hashes.collect())
+            })
+            .collect();
+        self.points.update(|points| {
+            for (node, hashes) in hashed {
+                let Err(at) = self.nodes.binary_search(&node) else { continue };
+                self.nodes.insert(at, node);
+                let new = node_index(at);
+                for point in points.iter_mut() {
+                    point.node += u32::from(point.node >= new);
+                }
+                points.extend(hashes.into_iter().map(|hash| Point { hash, node: new }));
+            }
+        });
     }
 }
 
-/// Positions of nodes as points keep them.
-fn node_index(at: usize) -> u32 {
-    u32::try_from(at).expect("points of 2^32 nodes do not fit into memory")
+impl<S: AsRef<str>> Extend<S> for Ring {
+    /// Adds many nodes; those that the ring has already change nothing.
+    fn extend<I: IntoIterator<Item = S>>(&mut self, nodes: I) {
+        self.add_all(nodes.into_iter().map(|node| (node, NonZeroUsize::MIN)));
+    }
 }
 
 impl fmt::Debug for Ring {
@@ -150,6 +180,63 @@ impl fmt::Debug for Ring {
             .field("nodes", &self.nodes)
             .finish_non_exhaustive()
     }
+}
+
+/// The hashes that a cluster can agree on. All members must use the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum RingHash {
+    /// CRC-32 (IEEE) and 50 points for each node: the ring of GeeCache and groupcache, needed in a cluster with them.
+    ///
+    /// CRC-32 is linear, so the points of nodes with similar names keep the same distances, and more points do not help: with
+    /// 10 nodes the share of one is often 1.7 times the mean, and was once seen at 5 times.
+    #[default]
+    Crc32,
+    /// CRC-32 with its bits mixed by MurmurHash3's finalizer, and 160 points for each node: for clusters of this crate alone.
+    ///
+    /// With 10 nodes the greatest share is about 1.13 times the mean.
+    Mixed,
+}
+
+impl RingHash {
+    /// The hash function, for [`Ring::with_hash`].
+    #[must_use]
+    pub fn function(self) -> fn(&[u8]) -> u32 {
+        match self {
+            Self::Crc32 => crc32fast::hash,
+            Self::Mixed => |bytes| mix(crc32fast::hash(bytes)),
+        }
+    }
+
+    /// How many points each node has in a ring of this hash unless told otherwise.
+    #[must_use]
+    pub fn replicas(self) -> NonZeroUsize {
+        let replicas = match self {
+            Self::Crc32 => 50,
+            Self::Mixed => 160,
+        };
+        NonZeroUsize::new(replicas).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// An empty ring of this hash with its usual number of points.
+    #[must_use]
+    pub fn ring(self) -> Ring {
+        Ring::with_hash(self.replicas(), self.function())
+    }
+}
+
+/// The 32-bit finalizer of MurmurHash3, which is one-to-one: it makes no new collisions.
+fn mix(mut hash: u32) -> u32 {
+    hash ^= hash >> 16;
+    hash = hash.wrapping_mul(0x85eb_ca6b);
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(0xc2b2_ae35);
+    hash ^ (hash >> 16)
+}
+
+/// Positions of nodes as points keep them.
+fn node_index(at: usize) -> u32 {
+    u32::try_from(at).expect("points of 2^32 nodes do not fit into memory")
 }
 
 #[cfg(test)]

@@ -1,22 +1,33 @@
-//! [`Group`]: a name, a getter, the caches before it. The load path, and nothing else.
+//! [`Group`]: a name, a getter, the caches before it.
 
+mod batch;
 mod builder;
+mod hot;
+mod lifetime;
+mod load;
+mod removal;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use builder::GroupBuilder;
+pub use hot::HotCache;
+pub use load::OwnerErrors;
+pub use removal::{PeerReport, RemoveOutcome, RemoveReport};
 
 use crate::byteview::ByteView;
-use crate::cache::{Cache, Found, Meta};
-use crate::clock::{Clock, Deadline, millis};
-use crate::error::{BoxError, Error, NotFound, PeerErrorKind};
+use crate::cache::Cache;
+use crate::clock::Deadline;
+use crate::error::Error;
 use crate::getter::{Getter, Loaded};
-use crate::peers::{NoPeers, PeerGetter, PeerPicker};
-use crate::singleflight::{Singleflight, Ticket, Waited};
+use crate::peers::{NoPeers, PeerPicker};
+use crate::singleflight::Singleflight;
 use crate::stats::{CacheStats, Counters, Stats};
 use crate::workers::Workers;
+use hot::HotPolicy;
+use lifetime::Lifetimes;
+use load::{Forwarded, Local};
 
 /// A named cache in front of a [`Getter`], shared with the peers that have a group of the same name.
 ///
@@ -49,23 +60,18 @@ struct Inner {
     /// peers that each believe the other owns a key would else wait for each other's flight for ever.
     forwards: Singleflight<Forwarded>,
     /// Flights that run the getter.
-    locals: Singleflight<Result<Loaded, Error>>,
+    locals: Singleflight<Local>,
     /// Threads that run the getter for callers who may not wait for its end.
     loaders: Workers,
-    fallback_ttl: Duration,
+    /// Threads that run the getter for values that are served meanwhile.
+    refreshers: Workers,
+    /// Threads that talk to several peers at once.
+    fan_out: Workers,
+    lifetimes: Lifetimes,
+    hot_policy: HotPolicy,
+    owner_errors: OwnerErrors,
     wait_timeout: Option<Duration>,
-    clock: Clock,
     counters: Counters,
-}
-
-/// What a flight to the peers came back with.
-#[derive(Clone)]
-enum Forwarded {
-    Answered(Loaded),
-    /// No peer could answer: the getter has to.
-    Failed,
-    /// The leader's own deadline passed before the peer answered.
-    CutShort,
 }
 
 impl Group {
@@ -143,10 +149,12 @@ impl Group {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        self.inner.counters.gets.add_one();
         let loaded = match self.cached(key) {
             Some(found) => found,
-            None => self.load(key, deadline)?,
+            None => {
+                self.inner.counters.get_misses.add_one();
+                self.load(key, deadline)?
+            }
         };
         loaded.into_value().ok_or_else(|| self.not_found(key))
     }
@@ -184,20 +192,30 @@ impl Group {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        self.inner.counters.server_requests.add_one();
         match self.cached(key) {
-            Some(found) => Ok(found),
+            Some(found) => {
+                self.inner.counters.served_hits.add_one();
+                Ok(found)
+            }
             None => {
-                self.inner.counters.loads.add_one();
+                self.inner.counters.served_misses.add_one();
                 self.load_locally(key, deadline)
             }
         }
     }
 
+    /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not. Counts as no request and
+    /// no use of the value. For those who write a transport.
+    #[must_use]
+    pub fn serve_peek(&self, key: &str) -> Option<Loaded> {
+        self.peek(key)
+    }
+
     /// What the group did since it was made.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.counters.snapshot()
+        let hits = self.inner.main.stats().hits + self.inner.hot.stats().hits;
+        self.inner.counters.snapshot(hits)
     }
 
     /// The state of the cache of what this process owns.
@@ -211,225 +229,9 @@ impl Group {
     pub fn hot_cache_stats(&self) -> CacheStats {
         self.inner.hot.stats()
     }
-}
-
-/// The load path.
-impl Group {
-    fn load(&self, key: &str, deadline: Option<Deadline>) -> Result<Loaded, Error> {
-        self.inner.counters.loads.add_one();
-        match self.load_from_peers(key, deadline)? {
-            Some(loaded) => Ok(loaded),
-            None => self.load_locally(key, deadline),
-        }
-    }
-
-    /// What the peers answer; `None` when no peer owns the key, or none could answer.
-    fn load_from_peers(
-        &self,
-        key: &str,
-        deadline: Option<Deadline>,
-    ) -> Result<Option<Loaded>, Error> {
-        // A flight may be cut short by the deadline of its leader. Who followed, and has time left, tries once
-        // more; the third time would be somebody else's bad luck again, and the getter is a better answer.
-        for _ in 0..2 {
-            let Some(owner) = self.peers().pick_peer(key) else { return Ok(None) };
-            let (forwarded, led) = match self.inner.forwards.join(key) {
-                Err(_) => return Err(self.reentrant(key)),
-                Ok(Ticket::Leader(leader)) => {
-                    (leader.lead(|_| self.ask_peers(owner, key, deadline)), true)
-                }
-                Ok(Ticket::Follower(follower)) => match follower.wait(deadline.map(|d| d.at)) {
-                    Waited::Value(forwarded) => (forwarded, false),
-                    Waited::Abandoned => continue,
-                    Waited::TimedOut => return Err(self.timed_out(key, deadline)),
-                },
-            };
-            match forwarded {
-                Forwarded::Answered(loaded) => {
-                    if !led {
-                        self.inner.counters.loads_deduplicated.add_one();
-                    }
-                    return Ok(Some(loaded));
-                }
-                Forwarded::Failed => return Ok(None),
-                Forwarded::CutShort if led => return Err(self.timed_out(key, deadline)),
-                Forwarded::CutShort => {}
-            }
-        }
-        Ok(None)
-    }
-
-    /// Asks the owner, and if it fails whoever the picker names then; runs in the forward flight of the key.
-    fn ask_peers(
-        &self,
-        mut peer: Arc<dyn PeerGetter>,
-        key: &str,
-        deadline: Option<Deadline>,
-    ) -> Forwarded {
-        // The re-check, see `call_getter`.
-        if let Some(found) = self.peek(key) {
-            return Forwarded::Answered(found);
-        }
-        for _ in 0..2 {
-            let answer = match deadline {
-                None => peer.get(self.name(), key),
-                Some(deadline) => peer.get_timeout(self.name(), key, deadline.left()),
-            };
-            match answer {
-                Ok(loaded) => {
-                    self.inner.counters.peer_loads.add_one();
-                    return Forwarded::Answered(loaded);
-                }
-                Err(error) if error.kind() == PeerErrorKind::NotFound => {
-                    self.inner.counters.peer_loads.add_one();
-                    return Forwarded::Answered(Loaded::absent());
-                }
-                Err(error) => {
-                    self.inner.counters.peer_errors.add_one();
-                    log::warn!("getting {key:?} of group {:?}: {error}", self.name());
-                }
-            }
-            if deadline.is_some_and(|deadline| deadline.left().is_zero()) {
-                return Forwarded::CutShort;
-            }
-            match self.peers().pick_peer(key) {
-                Some(next) if !std::ptr::addr_eq(Arc::as_ptr(&next), Arc::as_ptr(&peer)) => {
-                    peer = next
-                }
-                _ => break,
-            }
-        }
-        Forwarded::Failed
-    }
-
-    /// What the getter answers.
-    fn load_locally(&self, key: &str, deadline: Option<Deadline>) -> Result<Loaded, Error> {
-        loop {
-            let (follower, started) = match self.inner.locals.join(key) {
-                Err(_) => return Err(self.reentrant(key)),
-                Ok(Ticket::Follower(follower)) => (follower, false),
-                Ok(Ticket::Leader(leader)) => {
-                    let Some(deadline) = deadline else {
-                        return leader.lead(|_| self.call_getter(key));
-                    };
-                    let follower = leader.follower();
-                    let (group, owned) = (self.clone(), key.to_owned());
-                    let lead = move || drop(leader.lead(|_| group.call_getter(&owned)));
-                    if !self.inner.loaders.run_by(deadline.at, lead) {
-                        return Err(self.timed_out(key, Some(deadline)));
-                    }
-                    (follower, true)
-                }
-            };
-            match follower.wait(deadline.map(|d| d.at)) {
-                Waited::Value(result) => {
-                    if !started {
-                        self.inner.counters.loads_deduplicated.add_one();
-                    }
-                    return result;
-                }
-                Waited::Abandoned if started => {
-                    return Err(self.load_error(key, GetterPanicked.into()));
-                }
-                Waited::Abandoned => {}
-                Waited::TimedOut => return Err(self.timed_out(key, deadline)),
-            }
-        }
-    }
-
-    /// Runs the getter and keeps what it loads; runs in the local flight of the key.
-    fn call_getter(&self, key: &str) -> Result<Loaded, Error> {
-        // The caches are asked again, because between this caller's look-up and the start of this flight
-        // another flight of the key may have begun and ended:
-        //   this thread: looks up, misses
-        //   another:     looks up, misses, flies, fills the cache, ends the flight
-        //   this thread: starts a flight, and would load a second time
-        // A flight fills the cache before it is removed, so whoever finds no flight finds its value here.
-        if let Some(found) = self.peek(key) {
-            return Ok(found);
-        }
-        let counters = &self.inner.counters;
-        let failed = counters.local_load_errors.add_one_on_drop(); // … also when the getter panics.
-        match self.inner.getter.get(key) {
-            Ok(loaded) => {
-                failed.disarm();
-                counters.local_loads.add_one();
-                log::debug!("loaded {key:?} of group {:?}", self.name());
-                self.populate(key, &loaded);
-                Ok(loaded)
-            }
-            Err(error) if error.is::<NotFound>() => {
-                failed.disarm();
-                counters.local_loads.add_one();
-                Ok(Loaded::absent())
-            }
-            Err(error) => Err(self.load_error(key, error)),
-        }
-    }
-
-    /// Keeps what the getter loaded: ours in the main cache, and what is not ours for a short time.
-    fn populate(&self, key: &str, loaded: &Loaded) {
-        let Some(value) = loaded.value() else { return };
-        let (cache, ttl) = if self.peers().owns(key) {
-            (&self.inner.main, loaded.time_to_live())
-        } else {
-            let ttl = self.inner.fallback_ttl;
-            (&self.inner.hot, Some(loaded.time_to_live().map_or(ttl, |life| life.min(ttl))))
-        };
-        let now = self.inner.clock.now_ms();
-        let dead_at = ttl.map_or(0, |ttl| now.saturating_add(millis(ttl)));
-        if dead_at == 0 || dead_at > now {
-            cache.insert(key, Some(value), Meta { dead_at, note: 0 }, now, || true);
-        }
-    }
-
-    /// Looks into both caches.
-    fn cached(&self, key: &str) -> Option<Loaded> {
-        let now = || self.inner.clock.now_ms();
-        let found = self.inner.main.get(key, now).or_else(|| self.inner.hot.get(key, now))?;
-        self.inner.counters.cache_hits.add_one();
-        Some(self.loaded_from(found))
-    }
-
-    /// As [`cached`](Self::cached), but counts nothing and leaves the order of use alone.
-    fn peek(&self, key: &str) -> Option<Loaded> {
-        let now = || self.inner.clock.now_ms();
-        let found = self.inner.main.peek(key, now).or_else(|| self.inner.hot.peek(key, now))?;
-        Some(self.loaded_from(found))
-    }
-
-    /// A cached entry as if it had just been loaded: with what is left of its life.
-    fn loaded_from(&self, found: Found) -> Loaded {
-        let loaded = Loaded::from(found.value);
-        match found.meta.dead_at {
-            0 => loaded,
-            dead_at => {
-                let left = dead_at.saturating_sub(self.inner.clock.now_ms());
-                loaded.ttl(Duration::from_millis(left))
-            }
-        }
-    }
 
     fn peers(&self) -> &dyn PeerPicker {
         self.inner.peers.get().map_or(&NoPeers, |peers| &**peers)
-    }
-
-    fn not_found(&self, key: &str) -> Error {
-        Error::NotFound { group: self.inner.name.clone(), key: key.to_owned() }
-    }
-
-    fn reentrant(&self, key: &str) -> Error {
-        Error::ReentrantLoad { group: self.inner.name.clone(), key: key.to_owned() }
-    }
-
-    fn timed_out(&self, key: &str, deadline: Option<Deadline>) -> Error {
-        let timeout = deadline.map_or(Duration::ZERO, |deadline| deadline.timeout);
-        Error::TimedOut { group: self.inner.name.clone(), key: key.to_owned(), timeout }
-    }
-
-    fn load_error(&self, key: &str, source: BoxError) -> Error {
-        let (group, key) = (self.inner.name.clone(), key.to_owned());
-        Error::Load { group, key, source: source.into() }
     }
 }
 
@@ -438,15 +240,3 @@ impl fmt::Debug for Group {
         f.debug_struct("Group").field("name", &self.inner.name).finish_non_exhaustive()
     }
 }
-
-/// What a getter that panicked on another thread counts as.
-#[derive(Debug)]
-struct GetterPanicked;
-
-impl fmt::Display for GetterPanicked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the getter panicked")
-    }
-}
-
-impl std::error::Error for GetterPanicked {}

@@ -16,6 +16,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
@@ -95,7 +96,7 @@ impl<T: Clone> Singleflight<T> {
         if let Some(flight) = flights.get(key) {
             let flight = Arc::clone(flight);
             drop(flights);
-            if lock(&flight.state).leader == thread::current().id() {
+            if lock(&flight.state).leader == Some(thread::current().id()) {
                 return Err(Reentrant);
             }
             return Ok(Ticket::Follower(Follower { flight }));
@@ -105,6 +106,25 @@ impl<T: Clone> Singleflight<T> {
         flights.insert(Arc::clone(&key), Arc::clone(&flight));
         drop(flights);
         Ok(Ticket::Leader(Leader { flights: Arc::clone(&self.flights), key, flight }))
+    }
+}
+
+impl<T> Singleflight<T> {
+    /// Dooms the flight of `key`, if there is one: those who are in it get its value, but it is no longer to be
+    /// found, so whoever comes from now on starts another, and [`Leader::is_doomed`] tells its leader.
+    pub(crate) fn doom(&self, key: &str) {
+        let doomed = lock(&self.flights).remove(key);
+        if let Some(flight) = doomed {
+            flight.doomed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Dooms all flights.
+    pub(crate) fn doom_all(&self) {
+        let doomed = std::mem::take(&mut *lock(&self.flights));
+        for flight in doomed.values() {
+            flight.doomed.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -142,10 +162,26 @@ pub(crate) struct Leader<T> {
 impl<T: Clone> Leader<T> {
     /// Does the work on the calling thread, and ends the flight with its result.
     pub(crate) fn lead(self, work: impl FnOnce(&Self) -> T) -> T {
-        lock(&self.flight.state).leader = thread::current().id();
+        self.begin();
         let value = work(&self);
-        let _ = self.flight.value.set(value.clone());
-        value // Here the drop guard ends the flight, with a value or, when the work panicked, without.
+        self.land(value.clone());
+        value
+    }
+
+    /// Says that the work is done on the calling thread from now on.
+    pub(crate) fn begin(&self) {
+        lock(&self.flight.state).leader = Some(thread::current().id());
+    }
+
+    /// Ends the flight with `value`.
+    pub(crate) fn land(self, value: T) {
+        let _ = self.flight.value.set(value);
+    }
+
+    /// Whether the key was removed since the flight began, so that its value may already be out of date: the
+    /// callers get it, but nobody may keep it.
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.flight.doomed.load(Ordering::Acquire)
     }
 
     /// A place among those who wait for this very flight.
@@ -211,10 +247,13 @@ struct Flight<T> {
     value: OnceLock<T>,
     state: Mutex<State>,
     landed: Condvar,
+    doomed: AtomicBool,
 }
 
 struct State {
-    leader: ThreadId,
+    /// The thread that does the work; `None` until it begins, which may be on another thread than the one
+    /// that joined first.
+    leader: Option<ThreadId>,
     ended: bool,
 }
 
@@ -222,8 +261,9 @@ impl<T> Flight<T> {
     fn new() -> Self {
         Self {
             value: OnceLock::new(),
-            state: Mutex::new(State { leader: thread::current().id(), ended: false }),
+            state: Mutex::new(State { leader: None, ended: false }),
             landed: Condvar::new(),
+            doomed: AtomicBool::new(false),
         }
     }
 }
@@ -231,7 +271,7 @@ impl<T> Flight<T> {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -328,6 +368,32 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(10);
         assert!(matches!(follower.wait(Some(deadline)), Waited::Value(true)));
         assert!(worker.join().unwrap());
+    }
+
+    #[test]
+    fn a_doomed_flight_serves_its_followers_and_nobody_else() {
+        let flights = Singleflight::new();
+        let Ok(Ticket::Leader(old)) = flights.join("key") else { panic!("nobody flies") };
+        let follower = old.follower();
+        assert!(!old.is_doomed());
+        flights.doom("key");
+        assert!(old.is_doomed());
+        let Ok(Ticket::Leader(new)) = flights.join("key") else { panic!("it can not be followed") };
+        new.begin();
+        old.land(1);
+        assert!(matches!(follower.wait(None), Waited::Value(1)));
+        assert!(flights.join("key").is_err(), "the old flight's end leaves the new one alone");
+        flights.doom_all();
+        assert!(new.is_doomed());
+    }
+
+    #[test]
+    fn who_hands_the_work_on_is_a_follower_like_any_other() {
+        let flights = Singleflight::<u32>::new();
+        let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
+        let before_it_begins = follower_of(&flights);
+        assert_eq!(thread::spawn(move || leader.lead(|_| 7)).join().unwrap(), 7);
+        assert!(matches!(before_it_begins.wait(None), Waited::Value(7)));
     }
 
     #[test]

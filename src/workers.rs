@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -78,6 +79,74 @@ impl Workers {
             }
             state =
                 shared.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Workers {
+    /// Applies `work` to every one of `items`, in parallel on the calling thread and as many others as are free at once; the
+    /// results have the order of the items. `None` is the result of work that panicked.
+    ///
+    /// Never waits for a thread: where none is free, the caller does all the work.
+    pub(crate) fn map<T, R>(
+        &self,
+        items: Vec<T>,
+        work: impl Fn(&T) -> R + Send + Sync + 'static,
+    ) -> Vec<Option<R>>
+    where
+        T: Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let count = items.len();
+        let task = Arc::new(Task {
+            items,
+            work,
+            next: AtomicUsize::new(0),
+            results: Mutex::new((0..count).map(|_| None).collect()),
+            left: Mutex::new(count),
+            done: Condvar::new(),
+        });
+        for _ in 1..count {
+            let task = Arc::clone(&task);
+            if !self.run_by(Instant::now(), move || task.help()) {
+                break;
+            }
+        }
+        task.help();
+        let mut left = lock(&task.left);
+        while *left > 0 {
+            left = task.done.wait(left).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(left);
+        std::mem::take(&mut *lock(&task.results))
+    }
+}
+
+/// Work on many items that several threads share.
+struct Task<T, R, F> {
+    items: Vec<T>,
+    work: F,
+    /// The first item that nobody has taken.
+    next: AtomicUsize,
+    results: Mutex<Vec<Option<R>>>,
+    /// Items that are not done.
+    left: Mutex<usize>,
+    done: Condvar,
+}
+
+impl<T, R, F: Fn(&T) -> R> Task<T, R, F> {
+    /// Takes items until there are none.
+    fn help(&self) {
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = self.items.get(at) else { return };
+            let result = catch_unwind(AssertUnwindSafe(|| (self.work)(item))).ok();
+            lock(&self.results)[at] = result;
+            let mut left = lock(&self.left);
+            *left -= 1;
+            if *left == 0 {
+                self.done.notify_all();
+            }
         }
     }
 }
@@ -184,6 +253,31 @@ mod tests {
         let (done, ran) = mpsc::channel();
         assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap()));
         ran.recv_timeout(SOON).unwrap();
+    }
+
+    #[test]
+    fn mapped_work_keeps_its_order_and_outlives_a_panic() {
+        let workers = Workers::new("test", 3);
+        let halves = workers.map((0..20).collect(), |n: &u32| {
+            assert_ne!(*n, 7, "the seventh panics");
+            n * 2
+        });
+        let expected: Vec<_> = (0..20).map(|n| (n != 7).then_some(n * 2)).collect();
+        assert_eq!(halves, expected);
+        assert_eq!(workers.map(Vec::<u32>::new(), |n| *n), []);
+    }
+
+    #[test]
+    fn mapped_work_is_done_by_the_caller_when_no_thread_is_free() {
+        let workers = Workers::new("test", 1);
+        let (open, gate) = mpsc::channel::<()>();
+        assert!(workers.run_by(Instant::now(), move || {
+            let _ = gate.recv_timeout(SOON);
+        }));
+        let here = thread::current().id();
+        let threads = workers.map(vec![(); 4], |()| thread::current().id());
+        assert_eq!(threads, [Some(here); 4]);
+        drop(open);
     }
 
     #[test]

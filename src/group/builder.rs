@@ -5,12 +5,19 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::hot::{HotCache, HotPolicy};
+use super::lifetime::Lifetimes;
+use super::load::OwnerErrors;
 use super::{Group, Inner};
 use crate::cache::{Accounting, Cache, CacheOptions, Eviction};
 use crate::clock::Clock;
 use crate::getter::Getter;
 use crate::singleflight::Singleflight;
+use crate::stats::Counters;
 use crate::workers::Workers;
+
+/// How many threads of one group talk to peers beside its callers' own.
+const MAX_FAN_OUT: usize = 16;
 
 /// Makes a [`Group`] with other than the default options; from [`Group::builder`].
 pub struct GroupBuilder {
@@ -20,10 +27,12 @@ pub struct GroupBuilder {
     eviction: Eviction,
     accounting: Accounting,
     shards: Option<NonZeroUsize>,
-    fallback_ttl: Duration,
+    hot_cache: HotCache,
+    lifetimes: Lifetimes,
+    owner_errors: OwnerErrors,
     wait_timeout: Option<Duration>,
     max_loaders: NonZeroUsize,
-    clock: Clock,
+    max_refreshers: NonZeroUsize,
 }
 
 impl GroupBuilder {
@@ -35,10 +44,12 @@ impl GroupBuilder {
             eviction: Eviction::default(),
             accounting: Accounting::default(),
             shards: None,
-            fallback_ttl: Duration::from_secs(10),
+            hot_cache: HotCache::default(),
+            lifetimes: Lifetimes::default(),
+            owner_errors: OwnerErrors::default(),
             wait_timeout: None,
             max_loaders: NonZeroUsize::new(64).expect("64 is not zero"),
-            clock: Clock::system(),
+            max_refreshers: NonZeroUsize::new(2).expect("2 is not zero"),
         }
     }
 
@@ -76,7 +87,85 @@ impl GroupBuilder {
     /// the lists of peers differ. Zero keeps none. Defaults to 10 s.
     #[must_use]
     pub fn fallback_ttl(mut self, ttl: Duration) -> Self {
-        self.fallback_ttl = ttl;
+        self.lifetimes.fallback_ttl = ttl;
+        self
+    }
+
+    /// Of which values of other peers this process keeps a copy. Defaults to [`HotCache::SecondHit`].
+    #[must_use]
+    pub fn hot_cache(mut self, rule: HotCache) -> Self {
+        self.hot_cache = rule;
+        self
+    }
+
+    /// How long a copy of another peer's value is kept at most; never longer than the value's own ttl. Defaults to 30 s.
+    #[must_use]
+    pub fn hot_ttl(mut self, ttl: Duration) -> Self {
+        self.lifetimes.hot_ttl = ttl;
+        self
+    }
+
+    /// How long a value may be served after it was loaded, unless the getter says so [itself](crate::Loaded::ttl).
+    /// Counted in whole milliseconds; zero keeps nothing. Defaults to for ever.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.lifetimes.ttl = Some(ttl);
+        self
+    }
+
+    /// By which fraction of its ttl, at most, a value expires earlier, at random, so that values loaded together do not
+    /// expire together. Clamped to `0.0..=1.0`. Defaults to 0.
+    #[must_use]
+    pub fn ttl_jitter(mut self, fraction: f64) -> Self {
+        self.lifetimes.jitter = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) };
+        self
+    }
+
+    /// How long it is remembered that a key does not exist. Takes room in the cache like a value. Defaults to not at all.
+    #[must_use]
+    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.lifetimes.negative_ttl = Some(ttl);
+        self
+    }
+
+    /// How long past its ttl a value is still served at once, while one load behind the scenes refreshes it (RFC 5861). That
+    /// runs on one of at most [`max_refreshers`](Self::max_refreshers) threads. Defaults to not at all.
+    #[must_use]
+    pub fn stale_while_revalidate(mut self, span: Duration) -> Self {
+        self.lifetimes.stale_while_revalidate = span;
+        self
+    }
+
+    /// How long past its ttl a value is served when the getter fails (RFC 5861). Defaults to not at all.
+    #[must_use]
+    pub fn stale_if_error(mut self, span: Duration) -> Self {
+        self.lifetimes.stale_if_error = span;
+        self
+    }
+
+    /// Refreshes a value behind the scenes, at random, already before it expires; the likelier, the nearer its expiry and
+    /// the longer its load took. 1.0 is a good value, larger ones refresh earlier; 0.0 is off, the default.
+    ///
+    /// The algorithm is XFetch (Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention",
+    /// VLDB 2015) with this number as its beta.
+    #[must_use]
+    pub fn refresh_ahead(mut self, beta: f64) -> Self {
+        self.lifetimes.refresh_ahead = if beta.is_finite() { beta.max(0.0) } else { 0.0 };
+        self
+    }
+
+    /// How many threads may load behind the scenes. A refresh that finds all of them busy is skipped, and tried again
+    /// with the next get. They are started when needed and end when idle. Defaults to 2.
+    #[must_use]
+    pub fn max_refreshers(mut self, threads: NonZeroUsize) -> Self {
+        self.max_refreshers = threads;
+        self
+    }
+
+    /// What to do when the owner answers that its getter failed. Defaults to [`OwnerErrors::LoadLocally`].
+    #[must_use]
+    pub fn owner_errors(mut self, rule: OwnerErrors) -> Self {
+        self.owner_errors = rule;
         self
     }
 
@@ -101,7 +190,7 @@ impl GroupBuilder {
     /// system's. For tests, which should not have to wait.
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        self.clock = Clock::injected(now);
+        self.lifetimes.clock = Clock::injected(now);
         self
     }
 
@@ -120,15 +209,18 @@ impl GroupBuilder {
             main: cache(self.cache_bytes),
             hot: cache(self.cache_bytes / 8),
             loaders: Workers::new(format!("load {}", self.name), self.max_loaders.get()),
+            refreshers: Workers::new(format!("refresh {}", self.name), self.max_refreshers.get()),
+            fan_out: Workers::new(format!("peers of {}", self.name), MAX_FAN_OUT),
             name: self.name,
             getter: self.getter,
-            fallback_ttl: self.fallback_ttl,
+            lifetimes: self.lifetimes,
+            hot_policy: HotPolicy::new(self.hot_cache),
+            owner_errors: self.owner_errors,
             wait_timeout: self.wait_timeout,
-            clock: self.clock,
             peers: OnceLock::new(),
             forwards: Singleflight::new(),
             locals: Singleflight::new(),
-            counters: super::Counters::default(),
+            counters: Counters::default(),
         })
     }
 }

@@ -1,0 +1,15 @@
+//! The tests of the crate from outside: one binary, one module for each idea.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+#![allow(clippy::needless_collect, reason = "threads start as their handles are collected")]
+#![allow(clippy::redundant_clone, reason = "clones of handles are what some tests are about")]
+
+mod support;
+
+mod autotraits;
+mod fallback_copies;
+mod flights;
+mod load_path;
+mod registry;
+mod tidy;
+mod timeouts;
