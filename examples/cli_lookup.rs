@@ -15,7 +15,7 @@ mod common;
 
 use common::account::{Account, From, Noting, ask};
 use common::errors::describe;
-use common::output::{complain, ms, say, show_log};
+use common::output::{complain, human, say, show_log};
 use common::scores::Source;
 
 const HELP: &str = "\
@@ -109,7 +109,7 @@ fn look_up(Flags { keys, peers }: Flags) -> Result<bool, Box<dyn Error>> {
             From::Memory => "memory",
             From::Nowhere => "nowhere",
         };
-        say(format_args!("{key}: {value} (from {from}, {})", ms(took)));
+        say(format_args!("{key}: {value} (from {from}, {})", human(took)));
         found_all &= result.is_ok();
     }
     Ok(found_all)

@@ -18,7 +18,7 @@ mod common;
 use common::account::{Account, From, Noting, ask};
 use common::api::{Answer, Api};
 use common::errors::describe;
-use common::output::{complain, count, ms, say, show_log};
+use common::output::{complain, count, human, say, show_log};
 use common::scores::Source;
 
 const HELP: &str = "\
@@ -161,7 +161,7 @@ fn answer(group: &Group, pool: &HttpPool, source: &Source, key: &str) -> Answer 
         Ok(value) => String::from_utf8_lossy(value).into_owned(),
         Err(error) => describe(error),
     };
-    say(format_args!("{key:?}: {value} (owner {owner}, from {from}, {})", ms(took)));
+    say(format_args!("{key:?}: {value} (owner {owner}, from {from}, {})", human(took)));
     let mut answer = Answer::of(key, &result);
     answer.headers = vec![("Owner", owner), ("Answered-From", from.to_owned())];
     answer

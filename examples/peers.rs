@@ -20,7 +20,7 @@ mod common;
 use common::account::{Account, From, Noting, ask};
 use common::api::{Answer, Api};
 use common::errors::describe;
-use common::output::{HEADING, complain, count, ms, row, say, show_log};
+use common::output::{HEADING, complain, count, human, row, say, show_log};
 use common::scores::{SLOW, Source};
 
 const HELP: &str = "\
@@ -186,7 +186,7 @@ impl Peer {
         let mut answer = Answer::of(key, &result);
         if log {
             let body = String::from_utf8_lossy(&answer.body);
-            say(row(key, body.trim_end(), owner, &from, &ms(took)));
+            say(row(key, body.trim_end(), owner, &from, &human(took)));
         }
         answer.headers = vec![("Owner", owner.to_owned()), ("Answered-From", from)];
         answer
@@ -196,7 +196,7 @@ impl Peer {
 fn wait_for_the_end(api: SocketAddr) -> Result<(), Box<dyn Error>> {
     let port = api.port();
     say(format_args!(
-        "\nAsk it:\n  curl \"http://localhost:{port}/api?key=Tom\"\n  curl \"http://localhost:{port}/api?key=kkk\"\n\
+        "\nAsk it, in another terminal:\n  curl \"http://localhost:{port}/api?key=Tom\"\n  curl \"http://localhost:{port}/api?key=kkk\"\n\
          Ctrl-C ends it.\n\n{HEADING}"
     ));
     let (end, ended) = mpsc::channel();

@@ -22,7 +22,7 @@ pub(crate) const HEADING: &str = "key         answer         owner  answered fro
 /// A request and its answer.
 pub(crate) fn row(key: &str, answer: &str, owner: &str, from: &str, time: &str) -> String {
     let (key, answer) = (printable(key), printable(answer));
-    format!("{key:12}{answer:15}{owner:7}{from:20}{time:>8}")
+    format!("{key:11} {answer:14} {owner:6} {from:19} {time:>8}")
 }
 
 /// The text with its line breaks and the like made visible.
@@ -32,9 +32,12 @@ fn printable(text: &str) -> String {
     text.chars().map(show).collect()
 }
 
-/// A time in milliseconds.
-pub(crate) fn ms(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+/// A time: `53.1 ms`, `47 µs`.
+pub(crate) fn human(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ ..1000 => format!("{micros} µs"),
+        micros => format!("{:.1} ms", micros as f64 / 1e3),
+    }
 }
 
 /// `1 load`, `6 loads`.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::errors::describe;
-use super::output::{HEADING, count, ms, row, say};
+use super::output::{HEADING, count, human, row, say};
 use super::scores::{Source, score};
 
 /// Asks, prints a table, and fails if an answer is wrong or a key was loaded more than once.
@@ -83,9 +83,9 @@ fn lines(rows: &[Row]) -> Vec<String> {
         let (key, time) = match times[..] {
             [shortest, .., longest] => (
                 format!("{} x{}", first.key, same.len()),
-                format!("{} to {}", ms(shortest), ms(longest)),
+                format!("{} to {}", human(shortest), human(longest)),
             ),
-            _ => (first.key.to_owned(), ms(first.time)),
+            _ => (first.key.to_owned(), human(first.time)),
         };
         let wrong = if first.is_right() { "" } else { "  WRONG" };
         let key = format!("  {key}");
