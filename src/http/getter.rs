@@ -20,7 +20,7 @@ use crate::http::getter::connector::NotingConnector;
 use crate::http::getter::resolver::{Addresses, KeptAddresses};
 use crate::http::protocol::Protocol;
 use crate::http::url::PeerUrl;
-use crate::http::wire::{self, Refusal};
+use crate::http::wire::{self, Refusal, Status};
 use crate::peers::PeerGetter;
 
 /// The longest request path that fits into the output buffer beside the headers.
@@ -169,8 +169,9 @@ impl HttpGetter {
         let url = [self.peer.as_str(), &path].concat();
         let begun = Instant::now();
         let mut answer = self.call(&url, left, Connection::Kept);
-        if answer.as_ref().is_err_and(is_dead_connection) && !connector::connected() {
-            // The peer closed a kept connection just as the request went out. That tells nothing about the peer.
+        if is_left_over(&answer) && !connector::connected() {
+            // A kept connection: the peer closed it just as the request went out, or is no longer the one that it was opened
+            // to. That tells nothing about whoever listens there now.
             log::debug!("the connection to {} was dead, trying a fresh one", self.peer);
             let left = left.saturating_sub(begun.elapsed());
             answer = self.call(&url, left, Connection::Fresh);
@@ -360,17 +361,23 @@ fn broken(what: impl fmt::Display) -> CallError {
     CallError::Answer(Failure::new(PeerErrorKind::Protocol, Verdict::Failed, what))
 }
 
-/// Whether a call ended as it does when the other side has closed the connection before.
-fn is_dead_connection(error: &CallError) -> bool {
-    let CallError::Http(ureq::Error::Io(error)) = error else { return false };
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::NotConnected
-    )
+/// Whether a call ended as it does on a connection that the other side has done with.
+fn is_left_over(answer: &Result<Response<Body>, CallError>) -> bool {
+    match answer {
+        Ok(answer) => {
+            let name = header(answer.headers(), wire::STATUS_HEADER);
+            Status::read(answer.status().as_u16(), name) == Some(Status::ShuttingDown)
+        }
+        Err(CallError::Http(ureq::Error::Io(error))) => matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::NotConnected
+        ),
+        Err(_) => false,
+    }
 }
 
 /// What a failed operation on a socket tells about the peer.
