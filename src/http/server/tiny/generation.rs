@@ -135,7 +135,10 @@ impl Generation {
                     }
                 }
                 Err(error) => {
-                    log::warn!("accepting connections at {} failed: {error}", shared.addr);
+                    // A shutdown ends accepting in this way.
+                    if !shared.is_stopping() {
+                        log::warn!("accepting connections at {} failed: {error}", shared.addr);
+                    }
                     self.accept_failed.store(true, Ordering::Release);
                     shared.wake_supervisor();
                 }
