@@ -10,7 +10,7 @@ use std::sync::Arc;
 ///
 /// A `ByteView` is a range of an `Arc<[u8]>`. Cloning it and taking a [`slice`](Self::slice) of it copy no bytes: both count a
 /// reference. The whole allocation stays alive for as long as any view of it does, so a small slice kept for long keeps all of
-/// it; [`to_vec`](<[u8]>::to_vec) makes an independent copy.
+/// it; [`to_vec`](slice::to_vec) makes an independent copy.
 ///
 /// It dereferences to `[u8]`, and compares, orders and hashes like the bytes that it shows.
 ///
@@ -31,6 +31,7 @@ pub struct ByteView {
 }
 
 impl ByteView {
+    #[allow(dead_code, reason = "the store that packs its entries is its user")]
     /// The view of `range` in `bytes`, sharing the allocation. `range` must lie within `bytes`.
     pub(crate) fn of_range(bytes: Arc<[u8]>, range: Range<usize>) -> Self {
         debug_assert!(range.start <= range.end && range.end <= bytes.len());
@@ -222,7 +223,9 @@ mod tests {
         let slice = view.slice(1..=3);
         assert_eq!(slice, "bcd");
         assert_eq!(slice.slice(1..), "cd");
-        assert_eq!(slice.clone().as_ptr(), view[1..].as_ptr());
+        let clone = slice.clone();
+        assert_eq!(clone.as_ptr(), view[1..].as_ptr());
+        assert_eq!(clone, slice);
         assert_eq!(view.slice(6..), "");
     }
 
@@ -237,7 +240,8 @@ mod tests {
         use std::collections::HashSet;
         let (a, b) = (ByteView::from("xa").slice(1..), ByteView::from("a"));
         assert_eq!(a, b);
-        assert!(a < ByteView::from("b"));
+        let c = ByteView::from("c");
+        assert!(a < c);
         let set = HashSet::from([a]);
         assert!(set.contains(&b"a"[..]));
         assert_eq!(b, b"a");

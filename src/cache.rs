@@ -40,6 +40,8 @@ use crate::sync::lock;
 
 mod accounting;
 mod admission;
+#[cfg(feature = "unstable-bench")]
+mod bench;
 mod departures;
 mod entry;
 mod hash;
@@ -50,6 +52,8 @@ mod table;
 mod window;
 
 pub use accounting::Accounting;
+#[cfg(feature = "unstable-bench")]
+pub use bench::BenchStore;
 
 use departures::Departures;
 use entry::Entry;

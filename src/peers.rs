@@ -1,8 +1,9 @@
 //! The seam to any transport: who owns a key ([`PeerPicker`]), and how to ask them ([`PeerGetter`]).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::error::PeerError;
+use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 
 /// Knows which peer owns a key.
@@ -17,11 +18,56 @@ pub trait PeerPicker: Send + Sync + 'static {
     /// A peer known to be down should not be named: another one, or this process, answers in its place. When
     /// a peer fails, the group counts that and asks `pick_peer` once more for the same key.
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>>;
+
+    /// Whether this process owns `key`, whoever is down: what it loads is then kept in the main cache, and
+    /// else only for a short time.
+    ///
+    /// Defaults to whether [`pick_peer`](Self::pick_peer) names nobody else.
+    fn owns(&self, key: &str) -> bool {
+        self.pick_peer(key).is_none()
+    }
+
+    /// All peers other than this process, up or down: whoever may have a copy that a removal has to reach.
+    ///
+    /// Defaults to none: removals then stay in this process.
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        Vec::new()
+    }
+
+    /// The peer that owned `key` before the list of peers changed last, unless that is this process or the present owner.
+    ///
+    /// A removal goes there first while this names somebody. Defaults to `None`.
+    fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let _ = key;
+        None
+    }
+
+    /// Whether the list of peers changed so lately that previous owners still have in memory what new owners lack: a new
+    /// owner then asks the previous one [for it](PeerGetter::peek) before it runs its getter. Defaults to `false`.
+    fn is_warming_up(&self) -> bool {
+        false
+    }
 }
 
 impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
         (**self).pick_peer(key)
+    }
+
+    fn owns(&self, key: &str) -> bool {
+        (**self).owns(key)
+    }
+
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        (**self).peers()
+    }
+
+    fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        (**self).previous_owner(key)
+    }
+
+    fn is_warming_up(&self) -> bool {
+        (**self).is_warming_up()
     }
 }
 
@@ -39,6 +85,113 @@ pub trait PeerGetter: Send + Sync + 'static {
     ///
     /// Why the peer gave no value.
     fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError>;
+
+    /// As [`get`](Self::get), but gives up after `timeout`. The peer should learn how much time there is, so
+    /// that it can say in time that it needs more.
+    ///
+    /// Defaults to `get`, which then returns late.
+    ///
+    /// # Errors
+    ///
+    /// One of the kind `TimedOut` after `timeout`, and those of `get`.
+    fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
+        let _ = timeout;
+        self.get(group, key)
+    }
+
+    /// Gets the values of many keys; element *i* of the answer belongs to `keys[i]`. `timeout` is as in
+    /// [`get_timeout`](Self::get_timeout), for all of them.
+    ///
+    /// Defaults to one `get` after the other, up to the first failure that is the peer's and not the key's.
+    ///
+    /// # Errors
+    ///
+    /// Per key, those of `get_timeout`.
+    fn get_many(
+        &self,
+        group: &str,
+        keys: &[&str],
+        timeout: Option<Duration>,
+    ) -> Vec<Result<Loaded, PeerError>> {
+        let start = Instant::now();
+        let mut broken = None;
+        let get = |key: &&str| {
+            if let Some(error) = &broken {
+                return Err(PeerError::clone(error));
+            }
+            let answer = match timeout {
+                None => self.get(group, key),
+                Some(timeout) => {
+                    self.get_timeout(group, key, timeout.saturating_sub(start.elapsed()))
+                }
+            };
+            if let Err(error) = &answer {
+                if !matches!(error.kind(), PeerErrorKind::NotFound | PeerErrorKind::Load) {
+                    broken = Some(error.clone());
+                }
+            }
+            answer
+        };
+        keys.iter().map(get).collect()
+    }
+
+    /// Gets what the peer has of `key` in memory, if anything; its side calls
+    /// [`Group::serve_peek`](crate::Group::serve_peek), which never loads. Should give up after a few milliseconds.
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer did not say.
+    fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
+        let _ = (group, key);
+        Err(not_supported(self.name()))
+    }
+
+    /// What reports call this peer: for HTTP its URL.
+    fn name(&self) -> &str {
+        "a peer"
+    }
+
+    /// Has the peer forget `keys`; its side calls [`Group::serve_remove`](crate::Group::serve_remove).
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer has not done it, or may not have.
+    fn remove(&self, group: &str, keys: &[&str]) -> Result<(), PeerError> {
+        let _ = (group, keys);
+        Err(not_supported(self.name()))
+    }
+
+    /// Has the peer forget everything; its side calls [`Group::serve_clear`](crate::Group::serve_clear).
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer has not done it, or may not have.
+    fn clear(&self, group: &str) -> Result<(), PeerError> {
+        let _ = group;
+        Err(not_supported(self.name()))
+    }
+
+    /// Has the peer keep a value; its side calls [`Group::serve_insert`](crate::Group::serve_insert).
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer has not done it, or may not have.
+    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+        let _ = (group, key, value);
+        Err(not_supported(self.name()))
+    }
+}
+
+fn not_supported(peer: &str) -> PeerError {
+    PeerError::new(PeerErrorKind::NotSupported, peer, "its transport can not do that")
 }
 
 /// The picker of a program without peers: every key is its own.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Calls of `get`, whatever became of them.
+    /// Keys asked for by this process.
     pub gets: u64,
     /// Gets and peers' requests answered from memory.
     pub cache_hits: u64,
@@ -22,8 +22,24 @@ pub struct Stats {
     pub local_loads: u64,
     /// Calls of the getter that failed or panicked.
     pub local_load_errors: u64,
-    /// Requests from peers.
+    /// Keys that peers asked for.
     pub server_requests: u64,
+    /// Gets and peers' requests answered with a value past its ttl: while it was refreshed, or because its reload failed.
+    pub hits_stale: u64,
+    /// Gets and peers' requests answered from memory with the knowledge that the key does not exist.
+    pub negative_hits: u64,
+    /// Loads behind the scenes of values that were about to expire or had expired.
+    pub refreshes: u64,
+    /// Questions to previous owners of keys, after the list of peers changed, before a load.
+    pub peeks: u64,
+    /// Those of them that spared the load.
+    pub peek_hits: u64,
+    /// Keys removed by this process or at a peer's request.
+    pub removes: u64,
+    /// Values inserted by this process, as their owner, or at a peer's request.
+    pub inserts: u64,
+    /// Times that the whole group was emptied by this process or at a peer's request.
+    pub clears: u64,
 }
 
 /// What one cache of a group holds, and what it did since it was made.
@@ -62,7 +78,89 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn value(&self) -> u64 {
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// A guard that adds one when it is dropped, unless it is disarmed.
+    pub(crate) fn add_one_on_drop(&self) -> AddOneOnDrop<'_> {
+        AddOneOnDrop(Some(self))
+    }
+
+    fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// See [`Counter::add_one_on_drop`].
+pub(crate) struct AddOneOnDrop<'a>(Option<&'a Counter>);
+
+impl AddOneOnDrop<'_> {
+    pub(crate) fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for AddOneOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(counter) = self.0 {
+            counter.add_one();
+        }
+    }
+}
+
+/// The counters behind [`Stats`].
+///
+/// Hits are counted by the caches, under the locks that they take anyway: a counter that every hit of every thread touches would
+/// cost more than the hit. The rest is counted here, and [`snapshot`](Self::snapshot) puts both together.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Gets that found nothing in memory.
+    pub(crate) get_misses: Counter,
+    /// Peers' requests that were answered from memory, and that were not.
+    pub(crate) served_hits: Counter,
+    pub(crate) served_misses: Counter,
+    /// Entries that a cache counted as hits, but that were too old to be served.
+    pub(crate) hits_refused: Counter,
+    pub(crate) loads_deduplicated: Counter,
+    pub(crate) peer_loads: Counter,
+    pub(crate) peer_errors: Counter,
+    pub(crate) local_loads: Counter,
+    pub(crate) local_load_errors: Counter,
+    pub(crate) hits_stale: Counter,
+    pub(crate) negative_hits: Counter,
+    pub(crate) refreshes: Counter,
+    pub(crate) peeks: Counter,
+    pub(crate) peek_hits: Counter,
+    pub(crate) removes: Counter,
+    pub(crate) inserts: Counter,
+    pub(crate) clears: Counter,
+}
+
+impl Counters {
+    /// `hits` is the sum of the caches' hits.
+    pub(crate) fn snapshot(&self, hits: u64) -> Stats {
+        let (served_hits, get_misses) = (self.served_hits.value(), self.get_misses.value());
+        let served_misses = self.served_misses.value();
+        let cache_hits = hits.saturating_sub(self.hits_refused.value());
+        Stats {
+            gets: cache_hits.saturating_sub(served_hits) + get_misses,
+            cache_hits,
+            loads: get_misses + served_misses,
+            loads_deduplicated: self.loads_deduplicated.value(),
+            peer_loads: self.peer_loads.value(),
+            peer_errors: self.peer_errors.value(),
+            local_loads: self.local_loads.value(),
+            local_load_errors: self.local_load_errors.value(),
+            server_requests: served_hits + served_misses,
+            hits_stale: self.hits_stale.value(),
+            negative_hits: self.negative_hits.value(),
+            refreshes: self.refreshes.value(),
+            peeks: self.peeks.value(),
+            peek_hits: self.peek_hits.value(),
+            removes: self.removes.value(),
+            inserts: self.inserts.value(),
+            clears: self.clears.value(),
+        }
     }
 }

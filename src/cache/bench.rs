@@ -2,15 +2,15 @@
 
 use std::num::NonZeroUsize;
 
+use super::{Accounting, Cache, CacheOptions, Eviction, Meta};
 use crate::byteview::ByteView;
-use crate::cache::{Accounting, Cache, CacheOptions, Eviction, Meta};
 use crate::stats::CacheStats;
 
 /// The store.
 #[derive(Debug)]
-pub struct Store(Cache);
+pub struct BenchStore(Cache);
 
-impl Store {
+impl BenchStore {
     /// A store of `max_bytes`, with as many shards as a group's main cache would have if `shards` is `None`.
     #[must_use]
     pub fn new(

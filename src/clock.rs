@@ -1,0 +1,66 @@
+//! [`Clock`]: what a group's life-times are measured with.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A monotonic clock, in milliseconds since a moment of its own.
+#[derive(Clone)]
+pub(crate) struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    System(Instant),
+    Injected(Arc<dyn Fn() -> Duration + Send + Sync>),
+}
+
+impl Clock {
+    /// The system's monotonic clock, from now on.
+    pub(crate) fn system() -> Self {
+        Self(Source::System(Instant::now()))
+    }
+
+    /// A clock that shows what `now` returns.
+    pub(crate) fn injected(now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self(Source::Injected(Arc::new(now)))
+    }
+
+    /// Milliseconds since the clock's start, plus one: never 0, which means "never" in the store.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let now = match &self.0 {
+            Source::System(start) => start.elapsed(),
+            Source::Injected(now) => now(),
+        };
+        millis(now).saturating_add(1)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({} ms)", self.now_ms())
+    }
+}
+
+/// Whole milliseconds, rounded down.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The end of a caller's patience.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    /// How long it was when it was set; for messages.
+    pub(crate) timeout: Duration,
+}
+
+impl Deadline {
+    /// `timeout` from now on; `None`, no deadline, when that is beyond what the clock can tell.
+    pub(crate) fn after(timeout: Duration) -> Option<Self> {
+        Some(Self { at: Instant::now().checked_add(timeout)?, timeout })
+    }
+
+    pub(crate) fn left(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+}

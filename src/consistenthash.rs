@@ -1,0 +1,244 @@
+//! Who owns a key: a [`Ring`] of hashed points, the same as GeeCache's and groupcache's.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+mod points;
+
+use self::points::{Point, Points};
+
+/// How many hashes there are.
+const HASHES: u64 = 1 << 32;
+
+/// A consistent-hash ring over names of nodes.
+///
+/// Each node has a number of points (`replicas`) on a ring of 32-bit hashes: point *i* of node *n* lies at the hash of the text
+/// `{i}{n}`. A key belongs to the node of the first point at or after the key's hash, or of the ring's first point if there is
+/// none. So when a node joins, the only keys that move are those that move to it, and when it leaves, those that it had.
+///
+/// Peers that hold the same set of nodes agree on every key: the order of adding never matters. Where points of two nodes fall
+/// on the same hash, the node whose name is greater (byte by byte) has it.
+///
+/// Looking a key up takes the same short time for few points and for many. A change of the nodes takes time in proportion to
+/// the points of all nodes; [`extend`](Self::extend) does many changes for the price of one.
+///
+/// ```
+/// use geecache::consistenthash::Ring;
+/// use std::num::NonZeroUsize;
+///
+/// let mut ring = Ring::new(NonZeroUsize::new(50).expect("50 is not zero"));
+/// for node in ["http://localhost:8001", "http://localhost:8002", "http://localhost:8003"] {
+///     ring.add(node);
+/// }
+/// assert_eq!(ring.get("Tom"), Some("http://localhost:8001"));
+/// // If that one is gone, the next in this order answers for the key.
+/// let owners: Vec<&str> = ring.owners("Tom").take(2).collect();
+/// assert_eq!(owners, ["http://localhost:8001", "http://localhost:8002"]);
+/// ```
+#[derive(Clone)]
+pub struct Ring {
+    hash: fn(&[u8]) -> u32,
+    replicas: NonZeroUsize,
+    /// Sorted, so that the order of positions is that of the names.
+    nodes: Vec<Box<str>>,
+    points: Points,
+}
+
+impl Ring {
+    /// An empty ring that hashes by CRC-32 (IEEE), as GeeCache and groupcache do.
+    ///
+    /// `replicas` is the number of points of each node. Both of those use 50, and all members of a cluster must use the same.
+    #[must_use]
+    pub fn new(replicas: NonZeroUsize) -> Self {
+        Self::with_hash(replicas, RingHash::Crc32.function())
+    }
+
+    /// An empty ring that hashes points and keys by `hash`.
+    #[must_use]
+    pub fn with_hash(replicas: NonZeroUsize, hash: fn(&[u8]) -> u32) -> Self {
+        Self { hash, replicas, nodes: Vec::new(), points: Points::default() }
+    }
+
+    /// Adds a node; `false` if the ring had it already.
+    pub fn add(&mut self, node: impl AsRef<str>) -> bool {
+        self.add_weighted(node, NonZeroUsize::MIN)
+    }
+
+    /// Adds a node that is to have about `weight` times the share of a node of weight 1, by so many times the points; `false`
+    /// if the ring had it already, which changes nothing.
+    ///
+    /// All members of a cluster must give a node the same weight. For fractions choose fewer replicas and greater weights: with
+    /// 16 replicas, weights 10 and 15 are one and one and a half times 160 points.
+    pub fn add_weighted(&mut self, node: impl AsRef<str>, weight: NonZeroUsize) -> bool {
+        let before = self.len();
+        self.add_all(std::iter::once((node, weight)));
+        self.len() > before
+    }
+
+    /// Takes a node out; `false` if the ring did not have it.
+    pub fn remove(&mut self, node: &str) -> bool {
+        let Ok(at) = self.nodes.binary_search_by(|known| (**known).cmp(node)) else { return false };
+        let gone = node_index(at);
+        self.nodes.remove(at);
+        self.points.update(|points| {
+            points.retain(|point| point.node != gone);
+            for point in points {
+                point.node -= u32::from(point.node > gone);
+            }
+        });
+        true
+    }
+
+    /// The node that owns `key`; `None` if the ring is empty.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let owner = self.points.owner((self.hash)(key.as_bytes()))?;
+        Some(&self.nodes[owner])
+    }
+
+    /// All nodes, each once, in the order in which they would own `key` if those before them were gone.
+    ///
+    /// The first is the owner. The iterator does its work as it goes: taking the first few is cheap.
+    pub fn owners<'ring>(&'ring self, key: &str) -> impl Iterator<Item = &'ring str> + use<'ring> {
+        let mut seen = vec![false; self.nodes.len()];
+        self.points
+            .starting_at((self.hash)(key.as_bytes()))
+            .map(|point| point.node as usize)
+            .filter(move |node| !std::mem::replace(&mut seen[*node], true))
+            .map(|node| &*self.nodes[node])
+            .take(self.nodes.len())
+    }
+
+    /// Each node with the share of all hashes that it owns, in the order of the names. The shares add up to 1.
+    ///
+    /// That is the share of the keys that it will own, as far as the hash spreads them evenly.
+    #[must_use]
+    pub fn shares(&self) -> Vec<(&str, f64)> {
+        let points = self.points.as_slice();
+        let mut owned = vec![0; self.nodes.len()];
+        // A point has the hashes after the one before it. The first point has those after the last one, too.
+        let mut end = 0;
+        for point in points {
+            owned[point.node as usize] += (u64::from(point.hash) + 1) - end;
+            end = u64::from(point.hash) + 1;
+        }
+        if let Some(first) = points.first() {
+            owned[first.node as usize] += HASHES - end;
+        }
+        let shares = owned.into_iter().map(|hashes| hashes as f64 / HASHES as f64);
+        self.nodes.iter().map(|node| &**node).zip(shares).collect()
+    }
+
+    /// Whether the ring has no nodes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The number of nodes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Takes in those of `nodes` that are new.
+    fn add_all<S: AsRef<str>>(&mut self, nodes: impl Iterator<Item = (S, NonZeroUsize)>) {
+        // Everything that is not ours runs before anything changes: the iterator, the names, the hash.
+        let hashed: Vec<(Box<str>, Vec<u32>)> = nodes
+            .map(|(node, weight)| {
+                let node = node.as_ref();
+                let replicas = 0..self.replicas.saturating_mul(weight).get();
+                let hashes = replicas.map(|i| (self.hash)(format!("{i}{node}").as_bytes()));
+                (node.into(), hashes.collect())
+            })
+            .collect();
+        self.points.update(|points| {
+            for (node, hashes) in hashed {
+                let Err(at) = self.nodes.binary_search(&node) else { continue };
+                self.nodes.insert(at, node);
+                let new = node_index(at);
+                for point in points.iter_mut() {
+                    point.node += u32::from(point.node >= new);
+                }
+                points.extend(hashes.into_iter().map(|hash| Point { hash, node: new }));
+            }
+        });
+    }
+}
+
+impl<S: AsRef<str>> Extend<S> for Ring {
+    /// Adds many nodes; those that the ring has already change nothing.
+    fn extend<I: IntoIterator<Item = S>>(&mut self, nodes: I) {
+        self.add_all(nodes.into_iter().map(|node| (node, NonZeroUsize::MIN)));
+    }
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring")
+            .field("replicas", &self.replicas)
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The hashes that a cluster can agree on. All members must use the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum RingHash {
+    /// CRC-32 (IEEE) and 50 points for each node: the ring of GeeCache and groupcache, needed in a cluster with them.
+    ///
+    /// CRC-32 is linear, so the points of nodes with similar names keep the same distances, and more points do not help. Over
+    /// 1,000 clusters of 10 nodes in one subnet the greatest share was 1.56 times the mean on average, and 4.9 times at worst
+    /// (`ring` in the benchmarks).
+    #[default]
+    Crc32,
+    /// CRC-32 with its bits mixed by MurmurHash3's finalizer, and 160 points for each node: for clusters of this crate alone.
+    ///
+    /// Over the same 1,000 clusters the greatest share was 1.13 times the mean on average, and 1.28 times at worst.
+    Mixed,
+}
+
+impl RingHash {
+    /// The hash function, for [`Ring::with_hash`].
+    #[must_use]
+    pub fn function(self) -> fn(&[u8]) -> u32 {
+        match self {
+            Self::Crc32 => crc32fast::hash,
+            Self::Mixed => |bytes| mix(crc32fast::hash(bytes)),
+        }
+    }
+
+    /// How many points each node has in a ring of this hash unless told otherwise.
+    #[must_use]
+    pub fn replicas(self) -> NonZeroUsize {
+        let replicas = match self {
+            Self::Crc32 => 50,
+            Self::Mixed => 160,
+        };
+        NonZeroUsize::new(replicas).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// An empty ring of this hash with its usual number of points.
+    #[must_use]
+    pub fn ring(self) -> Ring {
+        Ring::with_hash(self.replicas(), self.function())
+    }
+}
+
+/// The 32-bit finalizer of MurmurHash3, which is one-to-one: it makes no new collisions.
+fn mix(mut hash: u32) -> u32 {
+    hash ^= hash >> 16;
+    hash = hash.wrapping_mul(0x85eb_ca6b);
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(0xc2b2_ae35);
+    hash ^ (hash >> 16)
+}
+
+/// Positions of nodes as points keep them.
+fn node_index(at: usize) -> u32 {
+    u32::try_from(at).expect("points of 2^32 nodes do not fit into memory")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,408 @@
+//! The load path: memory, the owner, the getter.
+
+use std::cell::LazyCell;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Group;
+use super::lifetime::{Freshness, Lifetimes};
+use crate::cache::Meta;
+use crate::clock::Deadline;
+use crate::error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
+use crate::getter::Loaded;
+use crate::peers::PeerGetter;
+use crate::singleflight::{Leader, Ticket, Waited};
+
+/// What a flight to the peers came back with.
+#[derive(Clone)]
+pub(super) enum Forwarded {
+    Answered(Loaded),
+    /// The owner's getter failed, and the group is told to leave it at that.
+    Refused(PeerError),
+    /// No peer could answer: the getter has to.
+    Failed,
+    /// The leader's own deadline passed before the peer answered.
+    CutShort,
+}
+
+/// What a flight of the getter came back with.
+pub(super) type Local = Result<Loaded, Error>;
+
+/// What becomes of the owner's word that its getter failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnerErrors {
+    /// The getter of this process is tried, as GeeCache does. The default.
+    #[default]
+    LoadLocally,
+    /// The caller gets the owner's message as an [`Error::Load`], and the source is spared a second load.
+    Return,
+}
+
+impl Group {
+    pub(super) fn load(&self, key: &str, deadline: Option<Deadline>) -> Result<Loaded, Error> {
+        match self.load_from_peers(key, deadline)? {
+            Some(loaded) => Ok(loaded),
+            None => self.load_locally(key, deadline),
+        }
+    }
+
+    /// What the peers answer; `None` when no peer owns the key, or none could answer.
+    fn load_from_peers(
+        &self,
+        key: &str,
+        deadline: Option<Deadline>,
+    ) -> Result<Option<Loaded>, Error> {
+        // A flight may be cut short by the deadline of its leader. Who followed, and has time left, tries once more; the
+        // third time would be somebody else's bad luck again, and the getter is a better answer.
+        for _ in 0..2 {
+            let Some(owner) = self.peers().pick_peer(key) else { return Ok(None) };
+            let (forwarded, led) = match self.inner.forwards.join(key) {
+                Err(_) => return Err(self.reentrant(key)),
+                Ok(Ticket::Leader(leader)) => {
+                    (leader.lead(|leader| self.ask_peers(owner, key, deadline, leader)), true)
+                }
+                Ok(Ticket::Follower(follower)) => match follower.wait(deadline.map(|d| d.at)) {
+                    Waited::Value(forwarded) => (forwarded, false),
+                    Waited::Abandoned => continue,
+                    Waited::TimedOut => return Err(self.timed_out(key, deadline)),
+                },
+            };
+            match forwarded {
+                Forwarded::Answered(loaded) => {
+                    if !led {
+                        self.inner.counters.loads_deduplicated.add_one();
+                    }
+                    return Ok(Some(loaded));
+                }
+                Forwarded::Refused(error) => return Err(self.load_error(key, error.into())),
+                Forwarded::Failed => return Ok(None),
+                Forwarded::CutShort if led => return Err(self.timed_out(key, deadline)),
+                Forwarded::CutShort => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks the owner, and if it fails whoever the picker names then; runs in the forward flight of the key.
+    fn ask_peers(
+        &self,
+        mut peer: Arc<dyn PeerGetter>,
+        key: &str,
+        deadline: Option<Deadline>,
+        flight: &Leader<Forwarded>,
+    ) -> Forwarded {
+        // The re-check, see `call_getter`.
+        if let Some(found) = self.peek(key) {
+            return Forwarded::Answered(found);
+        }
+        for _ in 0..2 {
+            let answer = match deadline {
+                None => peer.get(self.name(), key),
+                Some(deadline) => peer.get_timeout(self.name(), key, deadline.left()),
+            };
+            match self.settle_answer(key, answer, flight) {
+                Ok(forwarded) => return forwarded,
+                Err(error) => log::warn!("getting {key:?} of group {:?}: {error}", self.name()),
+            }
+            if deadline.is_some_and(|deadline| deadline.left().is_zero()) {
+                return Forwarded::CutShort;
+            }
+            match self.peers().pick_peer(key) {
+                Some(next) if !same_peer(&next, &peer) => peer = next,
+                _ => break,
+            }
+        }
+        Forwarded::Failed
+    }
+
+    /// Counts a peer's answer; the error when somebody else has to be asked.
+    pub(super) fn settle_answer(
+        &self,
+        key: &str,
+        answer: Result<Loaded, PeerError>,
+        flight: &Leader<Forwarded>,
+    ) -> Result<Forwarded, PeerError> {
+        let counters = &self.inner.counters;
+        let answer = match answer {
+            Err(error) if error.kind() == PeerErrorKind::NotFound => Ok(Loaded::absent()),
+            other => other,
+        };
+        match answer {
+            Ok(loaded) => {
+                counters.peer_loads.add_one();
+                self.keep_hot_copy(key, &loaded, flight);
+                Ok(Forwarded::Answered(loaded))
+            }
+            Err(error) => {
+                counters.peer_errors.add_one();
+                let rule = self.inner.owner_errors;
+                if error.kind() == PeerErrorKind::Load && rule == OwnerErrors::Return {
+                    return Ok(Forwarded::Refused(error));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What the getter answers.
+    pub(super) fn load_locally(&self, key: &str, deadline: Option<Deadline>) -> Local {
+        loop {
+            let (follower, started) = match self.inner.locals.join(key) {
+                Err(_) => return Err(self.reentrant(key)),
+                Ok(Ticket::Follower(follower)) => (follower, false),
+                Ok(Ticket::Leader(leader)) => {
+                    let Some(deadline) = deadline else {
+                        return leader.lead(|leader| self.call_getter(key, leader));
+                    };
+                    let follower = leader.follower();
+                    let (group, owned) = (self.clone(), key.to_owned());
+                    let lead = move || {
+                        let _ = leader.lead(|leader| group.call_getter(&owned, leader));
+                    };
+                    if !self.inner.loaders.run_by(deadline.at, lead) {
+                        return Err(self.timed_out(key, Some(deadline)));
+                    }
+                    (follower, true)
+                }
+            };
+            match follower.wait(deadline.map(|d| d.at)) {
+                Waited::Value(result) => {
+                    if !started {
+                        self.inner.counters.loads_deduplicated.add_one();
+                    }
+                    return result;
+                }
+                Waited::Abandoned if started => {
+                    return Err(self.load_error(key, GetterPanicked.into()));
+                }
+                Waited::Abandoned => {}
+                Waited::TimedOut => return Err(self.timed_out(key, deadline)),
+            }
+        }
+    }
+
+    /// Runs the getter, unless its value has come meanwhile; runs in the local flight of the key.
+    fn call_getter(&self, key: &str, flight: &Leader<Local>) -> Local {
+        // The caches are asked again, because between this caller's look-up and the start of this flight another flight of
+        // the key may have begun and ended:
+        //   this thread: looks up, misses
+        //   another:     looks up, misses, flies, fills the cache, ends the flight
+        //   this thread: starts a flight, and would load a second time
+        // A flight fills the cache before it is removed, so whoever finds no flight finds its value here.
+        if let Some(found) = self.peek(key) {
+            return Ok(found);
+        }
+        match self.take_over(key, flight) {
+            Ok(Some(loaded)) => Ok(loaded),
+            Ok(None) | Err(_) => self.reload(key, flight),
+        }
+    }
+
+    /// What the previous owner has of a key that this process has come to own; `None` when there is nothing to have.
+    pub(super) fn take_over(
+        &self,
+        key: &str,
+        flight: &Leader<Local>,
+    ) -> Result<Option<Loaded>, PeerError> {
+        let peers = self.peers();
+        if !peers.is_warming_up() || !peers.owns(key) {
+            return Ok(None);
+        }
+        let Some(previous) = peers.previous_owner(key) else { return Ok(None) };
+        let counters = &self.inner.counters;
+        counters.peeks.add_one();
+        let peeked = previous.peek(self.name(), key);
+        match &peeked {
+            Ok(Some(loaded)) => {
+                counters.peek_hits.add_one();
+                self.populate(key, loaded, Duration::ZERO, || !flight.is_doomed());
+            }
+            Ok(None) => {}
+            Err(error) => log::debug!("peeking at {key:?} of group {:?}: {error}", self.name()),
+        }
+        peeked
+    }
+
+    /// Runs the getter and keeps what it loads.
+    fn reload(&self, key: &str, flight: &Leader<Local>) -> Local {
+        let panicked = self.inner.counters.local_load_errors.add_one_on_drop();
+        let start = Instant::now();
+        let outcome = self.inner.getter.get(key);
+        panicked.disarm();
+        self.settle_load(key, outcome, start.elapsed(), flight)
+    }
+
+    /// Counts what the getter returned, and keeps it.
+    pub(super) fn settle_load(
+        &self,
+        key: &str,
+        outcome: Result<Loaded, BoxError>,
+        cost: Duration,
+        flight: &Leader<Local>,
+    ) -> Local {
+        let counters = &self.inner.counters;
+        let loaded = match outcome {
+            Ok(loaded) => loaded,
+            Err(error) if error.is::<NotFound>() => Loaded::absent(),
+            Err(error) => {
+                counters.local_load_errors.add_one();
+                return self.stale_instead_of(error, key);
+            }
+        };
+        counters.local_loads.add_one();
+        log::debug!("loaded {key:?} of group {:?} in {cost:?}", self.name());
+        let loaded = self.inner.lifetimes.with_ttl(loaded);
+        self.populate(key, &loaded, cost, || !flight.is_doomed());
+        Ok(loaded)
+    }
+
+    /// The expired value that may be served because its reload failed, or else the error.
+    fn stale_instead_of(&self, error: BoxError, key: &str) -> Local {
+        let times = &self.inner.lifetimes;
+        let stale = self.inner.main.peek(key, || times.now());
+        match stale
+            .filter(|found| found.meta.dead_at != 0 && times.serves_on_error(found, times.now()))
+        {
+            Some(found) => {
+                log::warn!("serving {key:?} of group {:?} past its ttl: {error}", self.name());
+                self.inner.counters.hits_stale.add_one();
+                Ok(times.owned_as_loaded(found, || times.now()))
+            }
+            None => Err(self.load_error(key, error)),
+        }
+    }
+
+    /// Keeps a result while `keep` holds: ours in the main cache, and what is not ours for a short time.
+    pub(super) fn populate(
+        &self,
+        key: &str,
+        loaded: &Loaded,
+        cost: Duration,
+        keep: impl Fn() -> bool,
+    ) {
+        let (main, hot, times) = (&self.inner.main, &self.inner.hot, &self.inner.lifetimes);
+        let now = times.now();
+        let owned = self.peers().owns(key);
+        let (cache, meta) = if owned {
+            (main, times.owned(loaded, cost, now))
+        } else {
+            (hot, times.copied(loaded, times.fallback_ttl, now))
+        };
+        if let Some(meta) = meta {
+            cache.insert(key, loaded.value(), meta, now, &keep);
+        }
+        if (meta.is_none() || !owned) && keep() {
+            main.remove(key); // An older value, which this result replaces.
+        }
+    }
+
+    /// Looks into both caches, and has refreshed what is due for it.
+    pub(super) fn cached(&self, key: &str) -> Option<Loaded> {
+        let (times, counters) = (&self.inner.lifetimes, &self.inner.counters);
+        let now = LazyCell::new(|| times.now());
+        let loaded = if let Some(found) = self.inner.main.get(key, || *now) {
+            match times.judge(&found, || *now) {
+                Freshness::Fresh => {}
+                Freshness::Refresh => self.refresh(key, found.meta),
+                Freshness::StaleIfError => {
+                    counters.hits_refused.add_one();
+                    return None;
+                }
+            }
+            let stale = found.meta.dead_at != 0 && found.value.is_some();
+            let loaded = times.owned_as_loaded(found, || *now);
+            if stale && loaded.time_to_live() == Some(Duration::ZERO) {
+                counters.hits_stale.add_one();
+            }
+            loaded
+        } else {
+            let found = self.inner.hot.get(key, || *now)?;
+            Lifetimes::copied_as_loaded(found, || *now)
+        };
+        if loaded.value().is_none() {
+            counters.negative_hits.add_one();
+        }
+        Some(loaded)
+    }
+
+    /// As [`cached`](Self::cached), but takes only what is fresh, counts nothing and leaves the order of use alone.
+    pub(super) fn peek(&self, key: &str) -> Option<Loaded> {
+        let times = &self.inner.lifetimes;
+        let now = LazyCell::new(|| times.now());
+        match self.inner.main.peek(key, || *now) {
+            Some(found) => {
+                let fresh = times.is_fresh(&found, || *now);
+                fresh.then(|| times.owned_as_loaded(found, || *now))
+            }
+            None => {
+                let found = self.inner.hot.peek(key, || *now)?;
+                Some(Lifetimes::copied_as_loaded(found, || *now))
+            }
+        }
+    }
+
+    /// Has the entry seen with `seen` loaded anew behind the scenes, unless somebody is loading it, has done so since, or
+    /// all threads for that are busy.
+    fn refresh(&self, key: &str, seen: Meta) {
+        let Ok(Ticket::Leader(leader)) = self.inner.locals.join(key) else { return };
+        let (group, owned) = (self.clone(), key.to_owned());
+        let refresh = move || {
+            let _ = leader.lead(|leader| group.refresh_in_flight(&owned, seen, leader));
+        };
+        // Where no thread is free, dropping the job ends the flight, and those who joined it meanwhile start over.
+        self.inner.refreshers.run_by(Instant::now(), refresh);
+    }
+
+    fn refresh_in_flight(&self, key: &str, seen: Meta, flight: &Leader<Local>) -> Local {
+        let times = &self.inner.lifetimes;
+        match self.inner.main.peek(key, || times.now()) {
+            Some(found) if found.meta != seen && times.is_fresh(&found, || times.now()) => {
+                Ok(times.owned_as_loaded(found, || times.now()))
+            }
+            _ => {
+                self.inner.counters.refreshes.add_one();
+                self.reload(key, flight)
+            }
+        }
+    }
+}
+
+/// The errors of the load path.
+impl Group {
+    pub(super) fn not_found(&self, key: &str) -> Error {
+        Error::NotFound { group: self.inner.name.clone(), key: key.to_owned() }
+    }
+
+    pub(super) fn reentrant(&self, key: &str) -> Error {
+        Error::ReentrantLoad { group: self.inner.name.clone(), key: key.to_owned() }
+    }
+
+    pub(super) fn timed_out(&self, key: &str, deadline: Option<Deadline>) -> Error {
+        let timeout = deadline.map_or(Duration::ZERO, |deadline| deadline.timeout);
+        Error::TimedOut { group: self.inner.name.clone(), key: key.to_owned(), timeout }
+    }
+
+    pub(super) fn load_error(&self, key: &str, source: BoxError) -> Error {
+        let (group, key) = (self.inner.name.clone(), key.to_owned());
+        Error::Load { group, key, source: source.into() }
+    }
+}
+
+/// Whether two handles lead to one peer.
+pub(super) fn same_peer(a: &Arc<dyn PeerGetter>, b: &Arc<dyn PeerGetter>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b))
+}
+
+/// What a getter that panicked on another thread counts as.
+#[derive(Debug)]
+pub(super) struct GetterPanicked;
+
+impl fmt::Display for GetterPanicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the getter panicked")
+    }
+}
+
+impl std::error::Error for GetterPanicked {}

@@ -1,0 +1,334 @@
+//! [`Breaker`]: when to stop asking a peer that fails, and when to try it again. A state machine without a clock of its own.
+
+use std::time::{Duration, Instant};
+
+/// Failures in a row that open a breaker. One refused connection does it alone: nothing listens there.
+const FAILURES: u32 = 3;
+/// How long a breaker stays open the first time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause; each failed trial doubles the pause up to here.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a call told about the health of its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The peer answered, if only with its getter's error: it is well.
+    Answered,
+    /// It did not answer in time, or what came was no answer.
+    Failed,
+    /// Nothing listens at its address.
+    Refused,
+    /// Nothing is known: the call failed for a reason on our side, or had too little time.
+    Unclear,
+}
+
+/// Decides whether one peer is asked.
+///
+/// ```text
+///          3 failures in a row, or 1 refused connection
+///   closed ────────────────────────────────────────────▶ open for 1 s (± 20 %)
+///     ▲                                                    │ the pause is over
+///     │ the trial is answered                              ▼
+///     └───────────────────────────────────────────────── trial: one call may try
+///                                                          │ the trial fails
+///                                                          ▼
+///                                                        open, twice as long, at most 30 s (± 20 %)
+/// ```
+///
+/// The jitter keeps the peers of a cluster from trying a restarting one all at the same moment.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    state: State,
+    /// The length of the last pause, before jitter.
+    pause: Duration,
+    /// Counts the times it opened, so that the end of a call that began before can be told.
+    opened: u64,
+    random: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant },
+    Trial,
+}
+
+/// The leave to make one call. It has to be given back through [`Breaker::record`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Permit {
+    trial: bool,
+    opened: u64,
+}
+
+/// What [`Breaker::record`] changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The peer is not asked for so long.
+    Opened(Duration),
+    /// The peer is asked again.
+    Closed,
+}
+
+impl Breaker {
+    /// A closed breaker. `seed` drives the jitter.
+    pub(crate) fn new(seed: u64) -> Self {
+        // The generator below never leaves zero.
+        let random = seed.max(1);
+        Self { state: State::Closed { failures: 0 }, pause: FIRST_PAUSE, opened: 0, random }
+    }
+
+    /// Whether a call would get a permit at `now`.
+    pub(crate) fn is_ready(&self, now: Instant) -> bool {
+        match self.state {
+            State::Closed { .. } => true,
+            State::Open { until } => now >= until,
+            State::Trial => false,
+        }
+    }
+
+    /// Whether every call is let through: no pause, no trial.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed { .. })
+    }
+
+    /// Takes the leave to make one call at `now`. After a pause only the first call gets it, until that one is recorded.
+    pub(crate) fn admit(&mut self, now: Instant) -> Option<Permit> {
+        if !self.is_ready(now) {
+            return None;
+        }
+        let trial = matches!(self.state, State::Open { .. });
+        if trial {
+            self.state = State::Trial;
+        }
+        Some(Permit { trial, opened: self.opened })
+    }
+
+    /// Learns from the end of a call at `now`.
+    pub(crate) fn record(
+        &mut self,
+        permit: Permit,
+        verdict: Verdict,
+        now: Instant,
+    ) -> Option<Change> {
+        if permit.opened != self.opened {
+            // It began before the breaker opened last. What it says is old news, in either direction.
+            return None;
+        }
+        if permit.trial {
+            return Some(match verdict {
+                Verdict::Answered => {
+                    self.state = State::Closed { failures: 0 };
+                    self.pause = FIRST_PAUSE;
+                    Change::Closed
+                }
+                Verdict::Unclear => self.open(now),
+                Verdict::Failed | Verdict::Refused => {
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                    self.open(now)
+                }
+            });
+        }
+        let State::Closed { failures } = self.state else {
+            return None;
+        };
+        let failures = match verdict {
+            Verdict::Answered => 0,
+            Verdict::Unclear => failures,
+            Verdict::Failed => failures + 1,
+            Verdict::Refused => FAILURES,
+        };
+        self.state = State::Closed { failures };
+        (failures >= FAILURES).then(|| self.open(now))
+    }
+
+    fn open(&mut self, now: Instant) -> Change {
+        let length = self.pause * self.jitter_percent() / 100;
+        self.state = State::Open { until: now + length };
+        self.opened += 1;
+        Change::Opened(length)
+    }
+
+    /// A number from 80 to 120 (xorshift64).
+    fn jitter_percent(&mut self) -> u32 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        80 + (self.random % 41) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A breaker and a clock that moves when told to.
+    struct Bench {
+        breaker: Breaker,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self { breaker: Breaker::new(0x5eed), now: Instant::now() }
+        }
+
+        fn call(&mut self, verdict: Verdict) -> Option<Change> {
+            let permit = self.breaker.admit(self.now).expect("the breaker lets a call through");
+            self.breaker.record(permit, verdict, self.now)
+        }
+
+        fn is_ready(&self) -> bool {
+            self.breaker.is_ready(self.now)
+        }
+    }
+
+    #[track_caller]
+    fn assert_opened_for(change: Option<Change>, pause: Duration) -> Duration {
+        let Some(Change::Opened(length)) = change else { panic!("it did not open: {change:?}") };
+        assert!(length >= pause * 8 / 10 && length <= pause * 12 / 10, "{length:?} for {pause:?}");
+        length
+    }
+
+    #[test]
+    fn three_failures_in_a_row_open_it() {
+        use Verdict::{Answered, Failed, Refused, Unclear};
+        let cases: &[(&[Verdict], bool)] = &[
+            (&[Failed, Failed], false),
+            (&[Failed, Failed, Failed], true),
+            (&[Failed, Failed, Answered, Failed, Failed], false),
+            (&[Failed, Failed, Unclear, Failed], true),
+            (&[Unclear, Unclear, Unclear, Unclear], false),
+            (&[Refused], true),
+            (&[Failed, Refused], true),
+            (&[Answered, Answered], false),
+        ];
+        for (calls, opens) in cases {
+            let mut bench = Bench::new();
+            let last = calls.iter().map(|&verdict| bench.call(verdict)).last().flatten();
+            assert_eq!(last.is_some(), *opens, "{calls:?}");
+            assert_eq!(bench.is_ready(), !opens, "{calls:?}");
+        }
+    }
+
+    #[test]
+    fn the_pause_doubles_with_each_failed_trial_up_to_thirty_seconds_and_starts_over() {
+        let mut bench = Bench::new();
+        let mut change = bench.call(Verdict::Refused);
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            let length = assert_opened_for(change, seconds * SECOND);
+            bench.now += length - Duration::from_nanos(1);
+            assert!(!bench.is_ready());
+            bench.now += Duration::from_nanos(1);
+            assert!(bench.is_ready());
+            change = bench.call(Verdict::Failed);
+        }
+        bench.now += 40 * SECOND;
+        assert_eq!(bench.call(Verdict::Answered), Some(Change::Closed));
+        assert!(bench.breaker.is_closed());
+        assert_opened_for(bench.call(Verdict::Refused), SECOND);
+    }
+
+    #[test]
+    fn a_trial_that_tells_nothing_is_followed_by_a_pause_of_the_same_length() {
+        let mut bench = Bench::new();
+        bench.call(Verdict::Refused);
+        for _ in 0..3 {
+            bench.now += 2 * SECOND;
+            assert_opened_for(bench.call(Verdict::Unclear), SECOND);
+        }
+    }
+
+    #[test]
+    fn only_one_call_is_the_trial() {
+        let mut bench = Bench::new();
+        bench.call(Verdict::Refused);
+        bench.now += 2 * SECOND;
+        let trial = bench.breaker.admit(bench.now).expect("the pause is over");
+        assert!(!bench.is_ready());
+        assert_eq!(bench.breaker.admit(bench.now + 60 * SECOND), None);
+        assert_eq!(bench.breaker.record(trial, Verdict::Answered, bench.now), Some(Change::Closed));
+        assert!(bench.is_ready());
+    }
+
+    #[test]
+    fn calls_that_began_before_it_opened_change_nothing() {
+        let mut bench = Bench::new();
+        let late: Vec<_> = (0..4).filter_map(|_| bench.breaker.admit(bench.now)).collect();
+        bench.call(Verdict::Refused);
+        let until = bench.breaker.state;
+        for (permit, verdict) in late.into_iter().zip([Verdict::Answered, Verdict::Refused]) {
+            assert_eq!(bench.breaker.record(permit, verdict, bench.now), None);
+            assert_eq!(bench.breaker.state, until);
+        }
+    }
+
+    /// Random calls that overlap, against a model that keeps the history instead of counters.
+    #[test]
+    fn random_calls_agree_with_a_model() {
+        for seed in 1..=200_u64 {
+            let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let mut below = |bound: u64| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random % bound
+            };
+            let mut breaker = Breaker::new(seed);
+            let mut now = Instant::now();
+            let mut calls: Vec<Permit> = Vec::new();
+            // The model: what was heard since it closed last, and until when it is open.
+            let (mut heard, mut open_until, mut trials) = (Vec::new(), None::<Instant>, 0_u32);
+            for step in 0..500 {
+                let context = format!("seed {seed}, step {step}");
+                now += Duration::from_millis(below(400));
+                if below(2) == 0 {
+                    let expected = open_until.is_none_or(|until| now >= until && trials == 0);
+                    let permit = breaker.admit(now);
+                    assert_eq!(permit.is_some(), expected, "{context}");
+                    trials += u32::from(permit.as_ref().is_some_and(|permit| permit.trial));
+                    calls.extend(permit);
+                } else if !calls.is_empty() {
+                    let permit = calls.swap_remove(below(calls.len() as u64) as usize);
+                    let verdict = [
+                        Verdict::Answered,
+                        Verdict::Failed,
+                        Verdict::Refused,
+                        Verdict::Unclear,
+                        Verdict::Answered,
+                    ][below(5) as usize];
+                    let (trial, old) = (permit.trial, permit.opened != breaker.opened);
+                    let change = breaker.record(permit, verdict, now);
+                    if trial {
+                        trials -= 1;
+                        assert!(!old, "{context}: a trial is never old");
+                        assert!(change.is_some(), "{context}");
+                    } else if old {
+                        assert_eq!(change, None, "{context}");
+                    } else if verdict != Verdict::Unclear {
+                        heard.push(verdict);
+                        let tail = heard.iter().rev();
+                        let row = tail.take_while(|&&it| it != Verdict::Answered).count();
+                        let opens = row >= 3 || verdict == Verdict::Refused;
+                        assert_eq!(change.is_some(), opens, "{context}");
+                    }
+                    match change {
+                        Some(Change::Opened(length)) => {
+                            open_until = Some(now + length);
+                            heard.clear();
+                        }
+                        Some(Change::Closed) => {
+                            assert!(trial && verdict == Verdict::Answered, "{context}");
+                            open_until = None;
+                        }
+                        None => {}
+                    }
+                }
+                assert!(trials <= 1, "{context}");
+                assert_eq!(breaker.is_closed(), open_until.is_none(), "{context}");
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! [`HttpGetter`]: asks one peer, over ureq.
+
+mod body;
+mod connector;
+mod resolver;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ureq::http::{HeaderMap, Response};
+use ureq::{Agent, Body};
+
+use crate::error::{Error, PeerError, PeerErrorKind};
+use crate::getter::Loaded;
+use crate::http::breaker::Verdict;
+use crate::http::getter::connector::NotingConnector;
+use crate::http::getter::resolver::{Addresses, KeptAddresses};
+use crate::http::protocol::Protocol;
+use crate::http::url::PeerUrl;
+use crate::http::wire::{self, Refusal, Status};
+use crate::peers::PeerGetter;
+
+/// The longest request path that fits into the output buffer beside the headers.
+const MAX_PATH_BYTES: usize = 15 << 10;
+/// Kept connections that were idle longer are not used again. Peers close idle ones after 30 s.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(10);
+
+/// How to talk to a peer.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientOptions {
+    pub(crate) protocol: Protocol,
+    pub(crate) base_path: String,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) max_value_bytes: u64,
+    pub(crate) max_idle_connections: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::default(),
+            base_path: Protocol::default().wire().base_path.to_owned(),
+            connect_timeout: Duration::from_millis(250),
+            timeout: Duration::from_secs(2),
+            max_value_bytes: 64 << 20,
+            max_idle_connections: 64,
+        }
+    }
+}
+
+/// Gets values from one peer over HTTP.
+///
+/// A call connects within 250 ms and ends within 2 s, and takes values of up to 64 MiB; [`HttpPool`](crate::HttpPool) makes
+/// getters of its own with the options of its builder. Connections are kept and used again, by any number of threads at once.
+///
+/// What comes back is checked: a value is as long as its `Content-Length` says or comes in chunks up to the last one, and is not
+/// compressed; everything else is an error, never a wrong value. Redirects are not followed and the environment's proxies are
+/// not used. A kept connection that turns out to be dead is replaced by a fresh one, once, within the same time.
+///
+/// # Blocking
+///
+/// [`get`](PeerGetter::get) blocks its thread until the answer is there or the time is up.
+///
+/// ```
+/// use geecache::{HttpGetter, PeerErrorKind, PeerGetter};
+///
+/// // Nothing listens on port 1.
+/// let getter = HttpGetter::new("http://127.0.0.1:1")?;
+/// let error = getter.get("scores", "Tom").unwrap_err();
+/// assert_eq!(error.kind(), PeerErrorKind::Unreachable);
+/// # Ok::<(), geecache::Error>(())
+/// ```
+pub struct HttpGetter {
+    peer: PeerUrl,
+    agent: Agent,
+    addresses: Arc<Addresses>,
+    options: ClientOptions,
+}
+
+impl HttpGetter {
+    /// A getter for the peer at `url`, as `http://host:port`. No connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if `url` is of another form.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        Ok(Self::with_options(PeerUrl::parse(url)?, ClientOptions::default()))
+    }
+
+    pub(crate) fn with_options(peer: PeerUrl, options: ClientOptions) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            // Peers are asked directly, whatever the environment says.
+            .proxy(None)
+            .max_redirects(0)
+            .user_agent("")
+            .accept("")
+            .accept_encoding("")
+            .timeout_global(Some(options.timeout))
+            .timeout_connect(Some(options.connect_timeout))
+            .max_response_header_size(8 << 10)
+            .input_buffer_size(64 << 10)
+            .output_buffer_size(16 << 10)
+            .max_idle_connections(options.max_idle_connections)
+            .max_idle_connections_per_host(options.max_idle_connections)
+            .max_idle_age(MAX_IDLE_AGE)
+            .build();
+        let addresses = Addresses::of(&peer);
+        let resolver = KeptAddresses(Arc::clone(&addresses));
+        // One agent for each peer: the cost of ureq's pool grows with the square of the hosts in it.
+        let agent = Agent::with_parts(config, NotingConnector::default(), resolver);
+        Self { peer, agent, addresses, options }
+    }
+
+    /// The peer's URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.peer.as_str()
+    }
+
+    pub(crate) fn peer(&self) -> &PeerUrl {
+        &self.peer
+    }
+
+    /// The time that a call without a deadline of its own gets.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.options.timeout
+    }
+
+    /// Asks for `key` in `group`, and ends within `left`, or the timeout of the options if that is shorter.
+    pub(crate) fn ask(
+        &self,
+        group: &str,
+        key: &str,
+        left: Duration,
+    ) -> (Result<Loaded, PeerError>, Verdict) {
+        match self.try_ask(group, key, left.min(self.options.timeout)) {
+            Ok(loaded) => (Ok(loaded), Verdict::Answered),
+            Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
+                let absent = Loaded::absent();
+                (Ok(ttl.into_iter().fold(absent, Loaded::ttl)), Verdict::Answered)
+            }
+            Err(failure) => {
+                if failure.kind == PeerErrorKind::Unreachable {
+                    self.addresses.doubt();
+                }
+                let error =
+                    PeerError::new(failure.kind, Arc::clone(self.peer.text()), failure.message);
+                (Err(error), failure.verdict)
+            }
+        }
+    }
+
+    fn try_ask(&self, group: &str, key: &str, left: Duration) -> Result<Loaded, Failure> {
+        let path = wire::request_path(&self.options.base_path, group, key);
+        if path.len() > MAX_PATH_BYTES {
+            return Err(Failure::new(
+                PeerErrorKind::NotSupported,
+                Verdict::Unclear,
+                format!("the key takes {} bytes of a request path, too many", path.len()),
+            ));
+        }
+        let url = [self.peer.as_str(), &path].concat();
+        let begun = Instant::now();
+        let mut answer = self.call(&url, left, Connection::Kept);
+        if is_left_over(&answer) && !connector::connected() {
+            // A kept connection: the peer closed it just as the request went out, or is no longer the one that it was opened
+            // to. That tells nothing about whoever listens there now.
+            log::debug!("the connection to {} was dead, trying a fresh one", self.peer);
+            let left = left.saturating_sub(begun.elapsed());
+            answer = self.call(&url, left, Connection::Fresh);
+        }
+        answer.and_then(|answer| self.read(answer)).map_err(|error| self.failure(error, left))
+    }
+
+    fn call(
+        &self,
+        url: &str,
+        left: Duration,
+        connection: Connection,
+    ) -> Result<Response<Body>, CallError> {
+        connector::forget();
+        // The owner is told a little less than what is left, so that its answer that it needs longer arrives in time.
+        let told = (left * 9 / 10).max(Duration::from_millis(1));
+        let request = self.agent.get(url).header(wire::TIMEOUT_HEADER, wire::encode_millis(told));
+        let usual = left == self.options.timeout && matches!(connection, Connection::Kept);
+        let answer = if usual {
+            request.call()
+        } else {
+            let mut config = request.config().timeout_global(Some(left));
+            if matches!(connection, Connection::Fresh) {
+                config = config.max_idle_age(Duration::ZERO);
+            }
+            config.build().call()
+        };
+        answer.map_err(CallError::Http)
+    }
+
+    fn read(&self, answer: Response<Body>) -> Result<Loaded, CallError> {
+        let (head, mut body) = answer.into_parts();
+        // A life that can't be read is none: the value may be used now, but not be kept.
+        let ttl = header(&head.headers, wire::TTL_HEADER)
+            .map(|text| wire::decode_millis(text).unwrap_or_default());
+        if head.status.as_u16() == 200 {
+            let protocol = self.options.protocol.wire();
+            let limit = self.options.max_value_bytes.saturating_add(protocol.overhead_bytes);
+            let body = body::read_value(&mut body, &head.headers, limit)?;
+            let value = protocol.decode(body, SystemTime::now()).map_err(broken)?;
+            // Where the body tells it too, the header counts, as it needs no clocks that agree.
+            return Ok(ttl.into_iter().fold(value, Loaded::ttl));
+        }
+        let text = body::read_text(&mut body);
+        let refusal = Refusal {
+            code: head.status.as_u16(),
+            status: header(&head.headers, wire::STATUS_HEADER),
+            content_type: header(&head.headers, "content-type"),
+            text: &text,
+        };
+        let (kind, verdict) = refusal.meaning();
+        let message = refusal.message(kind);
+        Err(CallError::Answer(Failure { ttl, ..Failure::new(kind, verdict, message) }))
+    }
+
+    /// What an error of ureq means.
+    fn failure(&self, error: CallError, left: Duration) -> Failure {
+        use PeerErrorKind::{NotSupported, Protocol, TimedOut, Unreachable};
+        let error = match error {
+            CallError::Answer(failure) => return failure,
+            CallError::Http(error) => error,
+        };
+        let message = error.to_string();
+        match error {
+            ureq::Error::Timeout(ureq::Timeout::Connect) => {
+                let within = self.options.connect_timeout.min(left);
+                let message = format!("no connection within {within:?}");
+                Failure::new(Unreachable, self.blame(left), message)
+            }
+            ureq::Error::Timeout(ureq::Timeout::Resolve) => {
+                let message = format!("no address for its name within {left:?}");
+                Failure::new(Unreachable, self.blame(left), message)
+            }
+            ureq::Error::Timeout(_) => {
+                Failure::new(TimedOut, self.blame(left), format!("no answer within {left:?}"))
+            }
+            ureq::Error::HostNotFound => {
+                Failure::new(Unreachable, Verdict::Failed, "no address is known for its name")
+            }
+            ureq::Error::Io(error) => Failure::new(Unreachable, io_verdict(&error), error),
+            ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
+                Failure::new(NotSupported, Verdict::Unclear, message)
+            }
+            _ => Failure::new(Protocol, Verdict::Failed, message),
+        }
+    }
+
+    /// Who is to blame for a call that took `left` and longer: the peer, unless the caller gave it less time than usual.
+    fn blame(&self, left: Duration) -> Verdict {
+        if left < self.options.timeout { Verdict::Unclear } else { Verdict::Failed }
+    }
+}
+
+impl PeerGetter for HttpGetter {
+    fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
+        self.ask(group, key, self.options.timeout).0
+    }
+
+    fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
+        self.ask(group, key, timeout).0
+    }
+
+    fn name(&self) -> &str {
+        self.url()
+    }
+}
+
+impl fmt::Debug for HttpGetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpGetter").field("url", &self.peer).finish_non_exhaustive()
+    }
+}
+
+/// Which connection a call may use.
+#[derive(Clone, Copy)]
+enum Connection {
+    /// A kept one, if there is any.
+    Kept,
+    Fresh,
+}
+
+/// Why a call gave no value.
+struct Failure {
+    kind: PeerErrorKind,
+    verdict: Verdict,
+    message: String,
+    /// How long the answer holds, where it is that there is no value.
+    ttl: Option<Duration>,
+}
+
+impl Failure {
+    fn new(kind: PeerErrorKind, verdict: Verdict, message: impl fmt::Display) -> Self {
+        Self { kind, verdict, message: message.to_string(), ttl: None }
+    }
+}
+
+enum CallError {
+    /// There was no whole answer.
+    Http(ureq::Error),
+    /// There was one, but no value.
+    Answer(Failure),
+}
+
+impl From<io::Error> for CallError {
+    fn from(error: io::Error) -> Self {
+        // The reader of a body wraps ureq's errors; this unwraps them.
+        Self::Http(error.into())
+    }
+}
+
+/// An answer that breaks the protocol.
+fn broken(what: impl fmt::Display) -> CallError {
+    CallError::Answer(Failure::new(PeerErrorKind::Protocol, Verdict::Failed, what))
+}
+
+/// Whether a call ended as it does on a connection that the other side has done with.
+fn is_left_over(answer: &Result<Response<Body>, CallError>) -> bool {
+    match answer {
+        Ok(answer) => {
+            let name = header(answer.headers(), wire::STATUS_HEADER);
+            Status::read(answer.status().as_u16(), name) == Some(Status::ShuttingDown)
+        }
+        Err(CallError::Http(ureq::Error::Io(error))) => matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::NotConnected
+        ),
+        Err(_) => false,
+    }
+}
+
+/// What a failed operation on a socket tells about the peer.
+fn io_verdict(error: &io::Error) -> Verdict {
+    /// ENFILE and EMFILE, on all Unixes: this process, or this machine, has no descriptor left.
+    const NO_DESCRIPTOR: [i32; 2] = [23, 24];
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Verdict::Refused,
+        // No local port is left.
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory => Verdict::Unclear,
+        _ if cfg!(unix) && error.raw_os_error().is_some_and(|it| NO_DESCRIPTOR.contains(&it)) => {
+            Verdict::Unclear
+        }
+        _ => Verdict::Failed,
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! [`HttpPool`]: the peers of a process, and the process as a peer.
+
+mod builder;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+
+pub use builder::HttpPoolBuilder;
+
+use crate::consistenthash::{Ring, RingHash};
+use crate::error::Error;
+use crate::http::getter::{ClientOptions, HttpGetter};
+use crate::http::handler::PeerHandler;
+use crate::http::peer::{Peer, PeerStats};
+use crate::http::server::Running;
+use crate::http::url::PeerUrl;
+use crate::peers::{PeerGetter, PeerPicker};
+use crate::registry::Registry;
+use crate::sync::lock;
+
+/// A share of the ring this many times the mean is worth a warning.
+const LARGE_SHARE: f64 = 1.5;
+
+/// The peers of a process, over HTTP: who owns a key, how to ask them, and the server that answers them.
+///
+/// A pool is a handle: clones are cheap and share everything. Register one with each group whose keys are to be shared
+/// ([`Group::register_peers`](crate::Group::register_peers)), and tell it the peers, itself included, with
+/// [`set_peers`](Self::set_peers). Until then it owns every key itself.
+///
+/// ```
+/// use geecache::{Group, HttpPool, Registry};
+///
+/// // Two peers, as two programs would make them.
+/// let peers: Vec<(Registry, HttpPool, Group)> = (0..2)
+///     .map(|_| {
+///         let registry = Registry::new();
+///         let pool = HttpPool::bind("127.0.0.1:0", &registry)?;
+///         let group = Group::new("squares", 1 << 20, |key: &str| {
+///             key.parse().map(|n: u64| (n * n).to_string())
+///         });
+///         registry.insert(&group)?;
+///         group.register_peers(pool.clone())?;
+///         Ok((registry, pool, group))
+///     })
+///     .collect::<Result<_, geecache::Error>>()?;
+/// let urls: Vec<&str> = peers.iter().filter_map(|(_, pool, _)| pool.url()).collect();
+/// for (_, pool, _) in &peers {
+///     pool.set_peers(urls.iter().copied())?;
+/// }
+///
+/// // Whoever is asked, the owner loads, once.
+/// for (_, _, group) in &peers {
+///     assert_eq!(group.get("12")?, "144");
+/// }
+/// let loads: u64 = peers.iter().map(|(_, _, group)| group.stats().local_loads).sum();
+/// assert_eq!(loads, 1);
+///
+/// for (_, pool, _) in &peers {
+///     pool.shutdown();
+/// }
+/// # Ok::<(), geecache::Error>(())
+/// ```
+///
+/// # The end of a pool
+///
+/// A pool that serves does so until [`shutdown`](Self::shutdown), even when all handles on it are gone: the groups that it
+/// serves hold it, and it holds them. Shut down what should end before its process.
+///
+/// # When a peer fails
+///
+/// The time for a call is bounded (250 ms to connect, 2 s in all, unless the builder or the caller says else). When it fails,
+/// the group asks the next peer on the ring, or loads for itself, so that the caller gets a value all the same.
+///
+/// | the peer | kind of the error | counts against it |
+/// |---|---|---|
+/// | refuses the connection, or says that it is shutting down | [`Unreachable`] | yes, it is down at once |
+/// | can't be connected to in time, has no address, resets or closes the connection | [`Unreachable`] | yes |
+/// | is silent, late, or drips, until the time is up | [`TimedOut`] | yes, unless the caller gave it less time than usual |
+/// | answers with garbage, a redirect, a web page; a value without `Content-Length`, cut off, chunked or compressed | [`Protocol`] | yes |
+/// | answers 503 | [`Overloaded`] | yes |
+/// | says that its getter failed (500 with our header, or as text) | [`Load`] | no: it is well |
+/// | says that its getter needs longer (504 with our header) | [`TimedOut`] | no |
+/// | has no such group (404 with our header, or GeeCache's text) | [`NoSuchGroup`] | no |
+/// | sends a value over [`max_value_bytes`](HttpPoolBuilder::max_value_bytes), or rejects the request | [`Protocol`] | no |
+/// | has too many requests in flight from here | [`Overloaded`] | no, it was not asked |
+/// | can't be sent the key, which takes more than 15 KiB of a path | [`NotSupported`] | no, it was not asked |
+///
+/// What counts is a failure; three in a row, or one refused connection, and the peer is down: it is not asked for a second, and
+/// twice as long each time that it fails again, up to 30 s (each ± 20 %). Then one request may try. Meanwhile its keys go to
+/// the next peer on the ring that is up, which is the same one at all peers. [`peer_stats`](Self::peer_stats) tells who is down.
+///
+/// [`Unreachable`]: crate::PeerErrorKind::Unreachable
+/// [`TimedOut`]: crate::PeerErrorKind::TimedOut
+/// [`Protocol`]: crate::PeerErrorKind::Protocol
+/// [`Overloaded`]: crate::PeerErrorKind::Overloaded
+/// [`Load`]: crate::PeerErrorKind::Load
+/// [`NoSuchGroup`]: crate::PeerErrorKind::NoSuchGroup
+/// [`NotSupported`]: crate::PeerErrorKind::NotSupported
+///
+/// # What is logged
+///
+/// Through the [`log`] crate, with targets that begin with `geecache`:
+///
+/// | level | what |
+/// |---|---|
+/// | error | a getter panicked while it loaded for a peer; there is no thread for what has to be done |
+/// | warn | a peer gave no value; a peer is down; a peer owns more than 1.5 times the mean share of the ring; accepting connections failed, and goes on |
+/// | info | a pool serves, has a new list of peers, stops; a peer is up again |
+/// | debug | the peer picked for a key; a load by the getter; a request that names no key; a dead connection replaced; a name that does not resolve |
+/// | trace | each request served |
+///
+/// # Whom to trust
+///
+/// Peers talk plain HTTP and believe each other: whoever reaches the port can read all values and make the process load any
+/// key. It is for private networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps its limits whoever calls.
+/// Proxies named in the environment are not used, and redirects are not followed.
+#[derive(Clone)]
+pub struct HttpPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// `None` for a client, which is nobody's peer.
+    own: Option<PeerUrl>,
+    local_addr: Option<SocketAddr>,
+    client: ClientOptions,
+    hash: RingHash,
+    replicas: NonZeroUsize,
+    max_requests_per_peer: NonZeroUsize,
+    /// Replaced as a whole, so that a look-up only takes the lock to clone the `Arc`.
+    members: Mutex<Arc<Members>>,
+    /// Held while new members are made, so that of two lists set at once one is in force as a whole.
+    changing: Mutex<()>,
+    serving: Mutex<Option<Serves>>,
+}
+
+/// The server of a pool, and what it calls.
+struct Serves {
+    server: Box<dyn Running>,
+    handler: Arc<PeerHandler>,
+}
+
+/// One list of peers.
+struct Members {
+    ring: Ring,
+    /// All but this process itself.
+    peers: HashMap<Arc<str>, Arc<Peer>>,
+}
+
+impl HttpPool {
+    /// A pool that serves the groups of `registry` to other peers at `addr`, with default options. Port 0 takes a free port;
+    /// [`url`](Self::url) tells which.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] if it can't listen there. [`Error::InvalidOption`] if `addr` is the unspecified address (`0.0.0.0`): no
+    /// peer can be reached by that, so the builder has to be told the URL to [`advertise`](HttpPoolBuilder::advertise).
+    pub fn bind(addr: impl ToSocketAddrs, registry: &Registry) -> Result<Self, Error> {
+        Self::builder(registry).bind(addr)
+    }
+
+    /// Starts a pool with options.
+    #[must_use]
+    pub fn builder(registry: &Registry) -> HttpPoolBuilder {
+        HttpPoolBuilder::new(registry.clone())
+    }
+
+    /// A pool that only asks `peers`: it opens no port and owns no key. For programs that come and go, such as command lines.
+    ///
+    /// When no peer answers, a group that uses it loads for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if one of `peers` is not of the form `http://host:port`.
+    pub fn client(peers: impl IntoIterator<Item: Into<String>>) -> Result<Self, Error> {
+        Self::builder(&Registry::new()).client(peers)
+    }
+
+    /// Sets the whole list of peers, this one included, as `http://host:port`. The order does not matter, and neither do
+    /// duplicates or a slash at the end.
+    ///
+    /// What is known about peers that stay is kept: their open connections, and whether they are up. All peers should be given
+    /// the same list; while the lists differ, some keys are loaded more than once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if one of them is not a peer's URL, or if this pool's own [`url`](Self::url) is not among them.
+    /// Then the old list stays in force.
+    pub fn set_peers(&self, peers: impl IntoIterator<Item: Into<String>>) -> Result<(), Error> {
+        let inner = &*self.inner;
+        let mut urls = Vec::new();
+        for url in peers {
+            let url: String = url.into();
+            urls.push(PeerUrl::parse(&url)?);
+        }
+        if let Some(own) = &inner.own {
+            if !urls.contains(own) {
+                return Err(Error::InvalidPeer {
+                    url: own.as_str().to_owned(),
+                    reason: "this is the pool's own URL, and the list of peers lacks it".to_owned(),
+                });
+            }
+        }
+        let gone = {
+            let _changing = lock(&inner.changing);
+            let members = Arc::new(inner.members_of(&urls, &inner.members()));
+            std::mem::replace(&mut *lock(&inner.members), members)
+        };
+        // The connections of peers that left are closed here, outside of the locks.
+        drop(gone);
+        self.report_members();
+        Ok(())
+    }
+
+    /// This pool's own URL, as its peers should know it; `None` for a client.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.inner.own.as_ref().map(PeerUrl::as_str)
+    }
+
+    /// Where it listens; `None` for a client.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.inner.local_addr
+    }
+
+    /// The URL of the peer, maybe this one, that owns `key` on the ring, whether or not it is up; `None` if there is no peer.
+    ///
+    /// If two peers name different owners for a key, their lists differ.
+    #[must_use]
+    pub fn owner(&self, key: &str) -> Option<String> {
+        self.inner.members().ring.get(key).map(str::to_owned)
+    }
+
+    /// What is known about each of the other peers, in the order of their URLs.
+    #[must_use]
+    pub fn peer_stats(&self) -> Vec<PeerStats> {
+        let mut stats: Vec<_> =
+            self.inner.members().peers.values().map(|peer| peer.stats()).collect();
+        stats.sort_by(|a, b| a.url.cmp(&b.url));
+        stats
+    }
+
+    /// Stops serving: refuses new connections, answers the requests in flight, and lets go of the registry. Calls after the
+    /// first do nothing; to a client it does nothing at all.
+    ///
+    /// Groups that use the pool can go on: the other peers can still be asked.
+    ///
+    /// # Blocking
+    ///
+    /// Until the requests in flight are answered, at most for the builder's
+    /// [`drain_timeout`](HttpPoolBuilder::drain_timeout).
+    pub fn shutdown(&self) {
+        let serving = lock(&self.inner.serving).take();
+        if let Some(Serves { server, handler }) = serving {
+            server.shutdown();
+            handler.close();
+            log::info!("{self:?} has stopped serving");
+        }
+    }
+}
+
+impl HttpPool {
+    /// Tells the log how many peers there are, and which of them will have more than their share to do.
+    fn report_members(&self) {
+        let ring = &self.inner.members().ring;
+        log::info!("{self:?} has a ring of {} peers", ring.len());
+        let mean = 1.0 / ring.len() as f64;
+        for (url, share) in ring.shares() {
+            if share > LARGE_SHARE * mean {
+                let times = share / mean;
+                log::warn!("peer {url} owns {times:.1} times the mean share of the ring");
+            }
+        }
+    }
+}
+
+impl PeerPicker for HttpPool {
+    fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let members = self.inner.members();
+        let owner = members.ring.get(key)?;
+        let picked = match members.peers.get(owner) {
+            None => return None,
+            Some(peer) if peer.is_ready() => Arc::clone(peer),
+            // The owner is down: whoever is next on the ring, which is what owns the key without it. If that is us, we load.
+            Some(_) => members
+                .ring
+                .owners(key)
+                .skip(1)
+                .map(|node| members.peers.get(node))
+                .find(|next| next.is_none_or(|peer| peer.is_ready()))
+                .flatten()
+                .cloned()?,
+        };
+        log::debug!("{self:?} picks {picked:?} for {key:?}");
+        Some(picked)
+    }
+
+    fn owns(&self, key: &str) -> bool {
+        let members = self.inner.members();
+        // Where there is nobody at all, keys are as much ours as anybody's.
+        members.ring.get(key).is_none_or(|owner| !members.peers.contains_key(owner))
+    }
+
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        let members = self.inner.members();
+        members.peers.values().map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
+    }
+}
+
+impl fmt::Debug for HttpPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpPool({})", self.url().unwrap_or("client"))
+    }
+}
+
+impl Inner {
+    fn members(&self) -> Arc<Members> {
+        Arc::clone(&lock(&self.members))
+    }
+
+    /// The members that `urls` name, with the peers of `old` that are among them.
+    fn members_of(&self, urls: &[PeerUrl], old: &Members) -> Members {
+        let mut ring = Ring::with_hash(self.replicas, self.hash.function());
+        ring.extend(urls.iter().map(PeerUrl::as_str));
+        let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
+        let peers = others
+            .map(|url| {
+                let kept = old.peers.get(url.text()).cloned();
+                let peer = kept.unwrap_or_else(|| {
+                    let getter = HttpGetter::with_options(url.clone(), self.client.clone());
+                    Arc::new(Peer::new(getter, self.max_requests_per_peer))
+                });
+                (Arc::clone(url.text()), peer)
+            })
+            .collect();
+        Members { ring, peers }
+    }
+}
+
+#[cfg(test)]
+mod tests;

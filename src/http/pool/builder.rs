@@ -1,0 +1,322 @@
+//! [`HttpPoolBuilder`]: what is optional about a pool.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::{HttpPool, Inner, Members, Serves};
+use crate::consistenthash::RingHash;
+use crate::error::Error;
+use crate::http::getter::ClientOptions;
+use crate::http::handler::{PeerHandler, Serving};
+use crate::http::protocol::Protocol;
+use crate::http::server::{self, Limits, Server};
+use crate::http::url::PeerUrl;
+use crate::http::wire::Plus;
+use crate::registry::Registry;
+use crate::sync::lock;
+
+/// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
+///
+/// Options marked *alike* must be the same at all peers of a cluster.
+pub struct HttpPoolBuilder {
+    registry: Registry,
+    protocol: Protocol,
+    base_path: Option<String>,
+    hash: RingHash,
+    replicas: Option<NonZeroUsize>,
+    plus: Plus,
+    advertise: Option<String>,
+    client: ClientOptions,
+    max_requests_per_peer: NonZeroUsize,
+    server: Server,
+    limits: Limits,
+}
+
+impl HttpPoolBuilder {
+    pub(super) fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            protocol: Protocol::default(),
+            base_path: None,
+            hash: RingHash::default(),
+            replicas: None,
+            plus: Plus::Space,
+            advertise: None,
+            client: ClientOptions::default(),
+            max_requests_per_peer: NonZeroUsize::new(256).expect("256 is not zero"),
+            server: Server::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// What the cluster speaks; *alike*. Defaults to [`Protocol::GeeCache`].
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// The path under which peers answer; *alike*. It begins and ends with a slash. Defaults to that of the protocol, which is
+    /// `/_geecache/` unless [`protocol`](Self::protocol) is set.
+    #[must_use]
+    pub fn base_path(mut self, path: impl Into<String>) -> Self {
+        self.base_path = Some(path.into());
+        self
+    }
+
+    /// The hash of the ring; *alike*. Defaults to [`RingHash::Crc32`], that of GeeCache and groupcache.
+    #[must_use]
+    pub fn hash(mut self, hash: RingHash) -> Self {
+        self.hash = hash;
+        self
+    }
+
+    /// How many points each peer has on the ring; *alike*. Defaults to [`RingHash::replicas`], which is 50 for the default hash.
+    #[must_use]
+    pub fn replicas(mut self, replicas: NonZeroUsize) -> Self {
+        self.replicas = Some(replicas);
+        self
+    }
+
+    /// Takes a `+` in the path of a request for itself, as peers need it that escape as paths do (mailgun's groupcache and its
+    /// kin). Defaults to taking it for a space, as the peers of GeeCache and groupcache mean it. Peers of this crate send
+    /// neither.
+    #[must_use]
+    pub fn literal_plus(mut self) -> Self {
+        self.plus = Plus::Literal;
+        self
+    }
+
+    /// The URL by which the other peers know this one. Defaults to `http://` and the address that it listens at, which is no
+    /// use where that is not the address that others reach: behind a proxy or in a container, or for a host name.
+    #[must_use]
+    pub fn advertise(mut self, url: impl Into<String>) -> Self {
+        self.advertise = Some(url.into());
+        self
+    }
+
+    /// How long a connection to a peer may take to open. Defaults to 250 ms.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.client.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a peer may take to answer, connection, waiting and value included. Defaults to 2 s.
+    ///
+    /// A peer whose getter needs longer says so in time, and goes on loading: the next one to ask finds the value.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.client.timeout = timeout;
+        self
+    }
+
+    /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and is loaded here. Defaults to
+    /// 64 MiB.
+    #[must_use]
+    pub fn max_value_bytes(mut self, bytes: u64) -> Self {
+        self.client.max_value_bytes = bytes;
+        self
+    }
+
+    /// How many requests to one peer may be in flight at once. A call past that goes on as if the peer had failed, which does
+    /// not count against the peer. Defaults to 256.
+    #[must_use]
+    pub fn max_requests_per_peer(mut self, requests: NonZeroUsize) -> Self {
+        self.max_requests_per_peer = requests;
+        self
+    }
+
+    /// How many open connections to one peer are kept while they have nothing to do. Each takes up to 80 KiB here, and at some
+    /// servers a thread there. Defaults to 64.
+    #[must_use]
+    pub fn max_idle_connections(mut self, connections: NonZeroUsize) -> Self {
+        self.client.max_idle_connections = connections.get();
+        self
+    }
+
+    /// Which server answers the other peers. Defaults to [`Server::TinyHttp`].
+    #[must_use]
+    pub fn server(mut self, server: Server) -> Self {
+        self.server = server;
+        self
+    }
+
+    /// How many requests the server answers at once, each on a thread of its own. Past that it answers 503. Defaults to 256.
+    #[must_use]
+    pub fn max_requests(mut self, requests: NonZeroUsize) -> Self {
+        self.limits.max_in_flight = requests.get();
+        self
+    }
+
+    /// How many connections the server keeps open at once. Past that it closes the one that was idle for longest;
+    /// [`Server::TinyHttp`] can't. Defaults to 4096.
+    #[must_use]
+    pub fn max_connections(mut self, connections: NonZeroUsize) -> Self {
+        self.limits.max_connections = connections.get();
+        self
+    }
+
+    /// How long the server keeps a connection open on which nothing is asked. At least 15 s: peers use a kept connection for
+    /// up to 10 s. Defaults to 60 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle = timeout;
+        self
+    }
+
+    /// How long [`HttpPool::shutdown`] waits for the requests in flight. Defaults to 5 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.drain = timeout;
+        self
+    }
+
+    /// Makes a pool that serves at `addr`; see [`HttpPool::bind`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] if it can't listen there, [`Error::InvalidOption`] if an option can't work, [`Error::InvalidPeer`] if
+    /// the URL to [`advertise`](Self::advertise) is none.
+    pub fn bind(self, addr: impl ToSocketAddrs) -> Result<HttpPool, Error> {
+        self.validate()?;
+        let advertised = self.advertise.as_deref().map(PeerUrl::parse).transpose()?;
+        let (listener, local_addr) = listen(addr)?;
+        let own = match advertised {
+            Some(url) => url,
+            None if local_addr.ip().is_unspecified() => {
+                return Err(Error::InvalidOption {
+                    option: "advertise",
+                    reason: format!("no peer can be reached at {local_addr}: a URL is needed"),
+                });
+            }
+            None => PeerUrl::parse(&format!("http://{local_addr}"))?,
+        };
+        let handler = Arc::new(PeerHandler::new());
+        let serving = |pool| Serving {
+            registry: self.registry.clone(),
+            base_path: self.path(),
+            protocol: self.protocol,
+            plus: self.plus,
+            pool,
+        };
+        let pool = self.pool(Some(own.clone()), Some(local_addr));
+        // A pool that was told nothing yet is alone.
+        pool.set_peers([own.as_str()])?;
+        handler.open(serving(pool.clone()));
+        let as_handler: Arc<dyn server::Handler> = Arc::<PeerHandler>::clone(&handler);
+        match self.server.start(listener, self.limits, as_handler) {
+            Ok(server) => {
+                *lock(&pool.inner.serving) = Some(Serves { server, handler });
+                log::info!("{pool:?} serves at {local_addr}");
+                Ok(pool)
+            }
+            Err(error) => {
+                handler.close();
+                Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
+            }
+        }
+    }
+
+    /// Makes a pool that serves nothing and only asks `peers`; see [`HttpPool::client`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if one of `peers` is not a peer's URL, [`Error::InvalidOption`] if an option can't work.
+    pub fn client(self, peers: impl IntoIterator<Item: Into<String>>) -> Result<HttpPool, Error> {
+        self.validate()?;
+        let pool = self.pool(None, None);
+        pool.set_peers(peers)?;
+        Ok(pool)
+    }
+
+    fn pool(&self, own: Option<PeerUrl>, local_addr: Option<SocketAddr>) -> HttpPool {
+        let client = ClientOptions {
+            protocol: self.protocol,
+            base_path: self.path(),
+            ..self.client.clone()
+        };
+        let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
+        let nobody = Members { ring: self.hash.ring(), peers: HashMap::new() };
+        HttpPool {
+            inner: Arc::new(Inner {
+                own,
+                local_addr,
+                client,
+                hash: self.hash,
+                replicas,
+                max_requests_per_peer: self.max_requests_per_peer,
+                members: Mutex::new(Arc::new(nobody)),
+                changing: Mutex::new(()),
+                serving: Mutex::new(None),
+            }),
+        }
+    }
+
+    fn path(&self) -> String {
+        let default = || self.protocol.wire().base_path.to_owned();
+        self.base_path.clone().unwrap_or_else(default)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        let invalid =
+            |option, reason: &str| Error::InvalidOption { option, reason: reason.to_owned() };
+        let path = self.path();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~./".contains(&byte);
+        if !path.bytes().all(plain) {
+            let reason = "only letters, digits, and -_~. stand in a path as they are";
+            return Err(invalid("base_path", reason));
+        }
+        if path != "/" {
+            let parts = path.strip_prefix('/').and_then(|path| path.strip_suffix('/'));
+            let Some(parts) = parts else {
+                return Err(invalid("base_path", "it must begin and end with a slash"));
+            };
+            if parts.split('/').any(|part| matches!(part, "" | "." | "..")) {
+                let reason = "an empty part, or one of dots, would be lost on the way";
+                return Err(invalid("base_path", reason));
+            }
+        }
+        for (option, time) in
+            [("connect_timeout", self.client.connect_timeout), ("timeout", self.client.timeout)]
+        {
+            if time.is_zero() {
+                return Err(invalid(option, "nothing is done in no time"));
+            }
+        }
+        if self.client.max_value_bytes == 0 {
+            return Err(invalid("max_value_bytes", "no value would be taken"));
+        }
+        if self.limits.idle < Duration::from_secs(15) {
+            return Err(invalid("idle_timeout", "it must be at least 15 s"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for HttpPoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpPoolBuilder")
+            .field("protocol", &self.protocol)
+            .field("hash", &self.hash)
+            .field("client", &self.client)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+fn listen(addr: impl ToSocketAddrs) -> Result<(TcpListener, SocketAddr), Error> {
+    let mut shown = "an address that does not resolve".to_owned();
+    let bound = addr.to_socket_addrs().and_then(|addrs| {
+        let addrs: Vec<SocketAddr> = addrs.collect();
+        shown = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let listener = server::bind(&addrs[..])?;
+        let local_addr = listener.local_addr()?;
+        Ok((listener, local_addr))
+    });
+    bound.map_err(|error| Error::Bind { addr: shown, source: Arc::new(error) })
+}

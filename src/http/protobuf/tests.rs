@@ -1,0 +1,140 @@
+use super::*;
+
+/// Reads a message and looks at all that was found. Never panics, and a value lies within the message.
+fn drive(message: &[u8]) -> Option<GetResponse> {
+    let response = decode(message).ok()?;
+    assert!(message.get(response.value.clone()).is_some(), "{message:02x?} gives {response:?}");
+    Some(response)
+}
+
+fn value_of(message: &[u8]) -> Option<&[u8]> {
+    drive(message).map(|response| &message[response.value])
+}
+
+#[test]
+fn the_messages_of_go_are_read() {
+    assert_eq!(value_of(b"\x0a\x03630"), Some(&b"630"[..]));
+    assert_eq!(value_of(b""), Some(&b""[..]), "an empty value of proto3");
+    assert_eq!(value_of(b"\x0a\x00"), Some(&b""[..]), "an empty value of proto2");
+    let all = b"\x0a\x03630\x11\x00\x00\x00\x00\x00\x00\xf8\x3f\x18\x95\x9a\xef\x3a";
+    let response = drive(all).unwrap();
+    assert_eq!((response.value, response.minute_qps, response.expire), (2..5, 1.5, 123_456_789));
+}
+
+#[test]
+fn what_is_written_is_the_message_of_go() {
+    assert_eq!(encode(b"630", 0), b"\x0a\x03630");
+    assert_eq!(encode(b"", 0), b"\x0a\x00");
+    assert_eq!(encode(b"v", 123_456_789), b"\x0a\x01v\x18\x95\x9a\xef\x3a");
+    assert_eq!(encode(&[b'x'; 300], 0)[..3], b"\x0a\xac\x02"[..]);
+}
+
+#[test]
+fn unknown_fields_are_skipped_whatever_their_type() {
+    for unknown in [
+        &b"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"[..],
+        b"\x21\x01\x02\x03\x04\x05\x06\x07\x08",
+        b"\x22\x03abc",
+        b"\x25\x01\x02\x03\x04",
+        b"\xfa\xff\xff\xff\x0f\x02hi",
+    ] {
+        let around = [unknown, b"\x0a\x03630", unknown].concat();
+        assert_eq!(value_of(&around), Some(&b"630"[..]), "{unknown:02x?}");
+    }
+}
+
+#[test]
+fn the_last_of_a_field_counts() {
+    let response = drive(b"\x0a\x01a\x18\x01\x0a\x02bc\x18\x02").unwrap();
+    assert_eq!((response.value, response.expire), (7..9, 2));
+}
+
+#[test]
+fn a_negative_number_is_read() {
+    let message = encode(b"", -1);
+    assert_eq!(message.len(), 2 + 1 + 10);
+    assert_eq!(drive(&message).unwrap().expire, -1);
+}
+
+#[test]
+fn what_is_not_a_message_is_an_error() {
+    for (message, error) in [
+        (&b"\x0a"[..], Malformed::Truncated),
+        (b"\x0a\x04630", Malformed::Truncated),
+        (b"\x0a\x80", Malformed::Truncated),
+        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", Malformed::Truncated),
+        (b"\x0a\xff\xff\xff\xff\x0f", Malformed::Truncated),
+        (b"\x11\x00\x00\x00\x00\x00\x00\x00", Malformed::Truncated),
+        (b"\x25\x00\x00\x00", Malformed::Truncated),
+        (b"\x18", Malformed::Truncated),
+        (b"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", Malformed::Varint),
+        (b"\x18\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", Malformed::Varint),
+        (b"\x02\x00", Malformed::FieldNumber),
+        (b"\x82\x80\x80\x80\x10\x00", Malformed::FieldNumber),
+        (b"\x08\x01", Malformed::WireType),
+        (b"\x12\x00", Malformed::WireType),
+        (b"\x1a\x00", Malformed::WireType),
+        (b"\x23\x24", Malformed::WireType),
+        (b"\x24", Malformed::WireType),
+        (b"\x26", Malformed::WireType),
+        (b"\x27", Malformed::WireType),
+        (b"no such group: scores\n", Malformed::WireType),
+    ] {
+        assert_eq!(decode(message), Err(error), "{message:02x?}");
+    }
+}
+
+#[test]
+fn every_beginning_of_a_message_is_read_or_is_an_error() {
+    let message = [&encode(b"value", 123_456_789)[..], b"\x22\x03abc"].concat();
+    for end in 0..message.len() {
+        drive(&message[..end]);
+    }
+}
+
+#[test]
+fn any_value_comes_back_from_its_message() {
+    let seed = 0x9e37_79b9_7f4a_7c15;
+    let mut random = Random(seed);
+    for round in 0..2_000 {
+        let value: Vec<u8> = (0..random.below(400)).map(|_| random.next() as u8).collect();
+        let expire = random.next() as i64 >> random.below(64);
+        let message = encode(&value, expire);
+        let response = drive(&message).unwrap();
+        assert_eq!(&message[response.value], &value[..], "seed {seed:#x}, round {round}");
+        assert_eq!(response.expire, expire, "seed {seed:#x}, round {round}");
+    }
+}
+
+#[test]
+fn damaged_messages_and_noise_are_read_or_are_errors() {
+    let seed = 0x2545_f491_4f6c_dd1d;
+    let mut random = Random(seed);
+    for _ in 0..20_000 {
+        let mut message = encode(b"a value of some length", random.next() as i64);
+        for _ in 0..=random.below(4) {
+            let at = random.below(message.len() as u64) as usize;
+            message[at] = random.next() as u8;
+        }
+        message.truncate(random.below(message.len() as u64 + 1) as usize);
+        drive(&message);
+        let noise: Vec<u8> = (0..random.below(24)).map(|_| random.next() as u8).collect();
+        drive(&noise);
+    }
+}
+
+/// xorshift64: the same numbers on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}

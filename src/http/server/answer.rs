@@ -1,0 +1,108 @@
+//! An answer as bytes.
+
+use std::io::Write as _;
+
+use super::Response;
+
+/// Bodies up to this many bytes are copied behind their head, so that one system call sends both.
+pub(super) const COPIED_BODY: usize = 32 * 1024;
+
+/// The status that allows neither a body nor its length.
+pub(super) const NO_CONTENT: u16 = 204;
+
+/// What an answer says about its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// Nothing: an HTTP/1.1 connection stays open.
+    Open,
+    /// It stays open, said aloud for an HTTP/1.0 client that asked.
+    KeepAlive,
+    /// No request after this one will be answered.
+    Close,
+}
+
+/// Appends the head of `response` to `out`, with the empty line that ends it.
+pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, connection: Connection) {
+    let status = response.status;
+    // Writing to a vector can't fail.
+    let _ = write!(out, "HTTP/1.1 {status} {}\r\n", reason(status));
+    if status != NO_CONTENT {
+        let (length, content_type) = (response.body.len(), response.content_type);
+        let _ = write!(out, "Content-Length: {length}\r\nContent-Type: {content_type}\r\n");
+    }
+    for (name, value) in &response.headers {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        // Whoever could put a line break in here would write the rest of the answer.
+        out.extend(value.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(match connection {
+        Connection::Open => b"\r\n",
+        Connection::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+        Connection::Close => b"Connection: close\r\n\r\n",
+    });
+}
+
+/// The words that go with a status code.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        NO_CONTENT => "No Content",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Status",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head_of(response: &Response, connection: Connection) -> String {
+        let mut out = Vec::new();
+        write_head(&mut out, response, connection);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn head_carries_length_type_and_headers() {
+        let mut response = Response::text(200, "630");
+        response.headers.push(("Geecache-Ttl-Ms", "12".to_owned()));
+        assert_eq!(
+            head_of(&response, Connection::Close),
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             Geecache-Ttl-Ms: 12\r\nConnection: close\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn no_content_has_no_length() {
+        assert_eq!(
+            head_of(&Response::text(204, "x"), Connection::Open),
+            "HTTP/1.1 204 No Content\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn line_breaks_in_a_header_value_become_spaces() {
+        let mut response = Response::text(200, "");
+        response.headers.push(("X", "a\r\nSet-Cookie: b\0\n".to_owned()));
+        let head = head_of(&response, Connection::Open);
+        assert!(head.contains("X: a  Set-Cookie: b  \r\n\r\n"), "{head}");
+        assert_eq!(head.matches("\r\n").count(), 5, "{head}");
+    }
+}

@@ -1,0 +1,343 @@
+//! One connection: reading, handling and answering its requests, one after the other.
+
+use std::{
+    io::{self, IoSlice, Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    ops::ControlFlow,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use socket2::SockRef;
+
+use super::{
+    Shared,
+    connections::Member,
+    head::{MAX_HEADERS, Refusal, parse},
+};
+use crate::http::server::{
+    Request, Response,
+    answer::{COPIED_BODY, Connection, write_head},
+    answer_of,
+};
+
+/// Bytes of the read buffer while nothing longer has come.
+const BUFFER: usize = 4 * 1024;
+
+/// Bytes of an answer that a client must take within [`Limits::io`](crate::http::server::Limits).
+const LEAST_PROGRESS: usize = 1024 * 1024;
+
+/// How long, and how much, is read from a client after a refusal, so that its end of the connection does not break before the
+/// refusal is read.
+const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
+
+/// Serves a connection to its end.
+pub(super) fn serve(shared: &Shared, member: &Member) {
+    let mut line = Line {
+        shared,
+        member,
+        stream: member.socket(),
+        buffer: vec![0; BUFFER],
+        start: 0,
+        end: 0,
+        timeout: None,
+        out: Vec::with_capacity(512),
+    };
+    if let Err(error) = line.serve() {
+        log::debug!("a connection at {} ended: {error}", shared.addr);
+    }
+}
+
+struct Line<'a> {
+    shared: &'a Shared,
+    member: &'a Member,
+    stream: &'a TcpStream,
+    buffer: Vec<u8>,
+    /// What has arrived and is not answered yet is `buffer[start..end]`.
+    start: usize,
+    end: usize,
+    /// The read timeout that the socket has, to set it only when it changes.
+    timeout: Option<Duration>,
+    /// The answer; kept for its allocation.
+    out: Vec<u8>,
+}
+
+/// Why there is no further request.
+enum Over {
+    /// The client, or the server, ended the connection between two requests.
+    Ended,
+    /// The request can't be served.
+    Refused(Refusal),
+}
+
+impl Line<'_> {
+    fn serve(&mut self) -> io::Result<()> {
+        // Sockets inherit these from the listener on Linux, but not everywhere.
+        #[cfg(not(target_os = "linux"))]
+        {
+            self.stream.set_nonblocking(false)?;
+            self.stream.set_nodelay(true)?;
+            SockRef::from(self.stream).set_keepalive(true)?;
+        }
+        SockRef::from(self.stream).set_write_timeout(Some(self.shared.limits.io))?;
+        loop {
+            match self.next_request()? {
+                Ok(()) => {}
+                Err(Over::Ended) => return Ok(()),
+                Err(Over::Refused(refusal)) => return self.refuse(refusal),
+            }
+            if self.handle()?.is_break() {
+                return Ok(());
+            }
+            self.member.end_request();
+            if self.shared.is_stopping() && self.start == self.end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads until the buffer begins with a whole request.
+    fn next_request(&mut self) -> io::Result<Result<(), Over>> {
+        let limits = &self.shared.limits;
+        // The clock of a head runs from its first byte.
+        let mut deadline = (self.start < self.end).then(|| Instant::now() + limits.head);
+        let mut needs_parse = deadline.is_some();
+        let (body_end, expects_continue) = loop {
+            if needs_parse {
+                let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+                let bytes = &self.buffer[self.start..self.end];
+                match parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes) {
+                    Ok(Some(head)) => break (head.len + head.body_len, head.expects_continue),
+                    Ok(None) => {}
+                    Err(refusal) => return Ok(Err(Over::Refused(refusal))),
+                }
+            }
+            let timeout = match deadline {
+                None => limits.idle,
+                Some(deadline) => match left_until(deadline) {
+                    Some(left) => left,
+                    None => return Ok(Err(TOO_SLOW)),
+                },
+            };
+            match self.read(timeout, self.end - self.start + 1)? {
+                Some(0) => return Ok(Err(Over::Ended)),
+                Some(n) => {
+                    deadline.get_or_insert_with(|| Instant::now() + limits.head);
+                    // A head can only be complete, or wrong, where a line ends.
+                    needs_parse = self.end - self.start == n
+                        || self.end - self.start >= limits.max_head_bytes
+                        || self.buffer[self.end - n..self.end].contains(&b'\n');
+                }
+                None if deadline.is_none() => return Ok(Err(Over::Ended)),
+                None => return Ok(Err(TOO_SLOW)),
+            }
+        };
+        if !self.member.begin_request() {
+            return Ok(Err(Over::Ended));
+        }
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        if self.end - self.start >= body_end {
+            return Ok(Ok(()));
+        }
+        if expects_continue {
+            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        self.read_body(body_end)
+    }
+
+    /// Reads until the buffer holds the request's `len` bytes.
+    fn read_body(&mut self, len: usize) -> io::Result<Result<(), Over>> {
+        let deadline = Instant::now() + self.shared.limits.io;
+        while self.end - self.start < len {
+            let Some(left) = left_until(deadline) else { return Ok(Err(TOO_SLOW)) };
+            match self.read(left, len)? {
+                Some(0) => return Ok(Err(Over::Ended)),
+                Some(_) => {}
+                None => return Ok(Err(TOO_SLOW)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Answers the request that the buffer begins with.
+    fn handle(&mut self) -> io::Result<ControlFlow<()>> {
+        let shared = self.shared;
+        let limits = &shared.limits;
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let bytes = &self.buffer[self.start..self.end];
+        // It was parsed before, but its headers could not be kept while the buffer was filled.
+        let Ok(Some(head)) =
+            parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes)
+        else {
+            return Ok(ControlFlow::Break(()));
+        };
+        let len = head.len + head.body_len;
+        let mut connection = head.connection;
+        let response = match InFlight::enter(shared) {
+            Some(_in_flight) => answer_of(
+                &*shared.handler,
+                &Request {
+                    method: head.method,
+                    target: head.target,
+                    headers: &head.headers,
+                    body: &bytes[head.len..len],
+                },
+            ),
+            None => {
+                shared.rejected.fetch_add(1, Ordering::Relaxed);
+                Response::text(503, "too many requests in flight\n")
+            }
+        };
+        let body = response.body_for(head.method);
+        self.start += len;
+        self.tidy_buffer();
+        if shared.is_stopping() {
+            connection = Connection::Close;
+        }
+        self.answer(&response, body, connection)?;
+        if connection == Connection::Close {
+            if self.start < self.end {
+                self.linger();
+            }
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Tells the client what is wrong, and ends the connection.
+    fn refuse(&mut self, Refusal(status, text): Refusal) -> io::Result<()> {
+        let response = Response::text(status, text);
+        self.answer(&response, &response.body, Connection::Close)?;
+        self.start = self.end;
+        self.linger();
+        Ok(())
+    }
+
+    /// Writes an answer, in one system call where the socket takes it.
+    fn answer(
+        &mut self,
+        response: &Response,
+        body: &[u8],
+        connection: Connection,
+    ) -> io::Result<()> {
+        self.out.clear();
+        write_head(&mut self.out, response, connection);
+        if body.len() <= COPIED_BODY {
+            self.out.extend_from_slice(body);
+            write_both(self.stream, &self.out, &[])
+        } else {
+            write_both(self.stream, &self.out, body)
+        }
+    }
+
+    /// Ends our side and reads what still comes for a moment. A socket that is closed with unread bytes resets the connection,
+    /// and the client might never see the answer.
+    fn linger(&mut self) {
+        self.member.give_up();
+        let deadline = Instant::now() + LINGER.0;
+        let mut read = 0;
+        if self.stream.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        while let (Some(left), true) = (left_until(deadline), read < LINGER.1) {
+            self.start = 0;
+            self.end = 0;
+            match self.read(left, 1) {
+                Ok(Some(n)) if n > 0 => read += n,
+                _ => return,
+            }
+        }
+    }
+
+    /// Reads once, into a buffer that can hold `len` bytes of this request at least. `None` means that `timeout` is over.
+    fn read(&mut self, timeout: Duration, len: usize) -> io::Result<Option<usize>> {
+        if self.timeout != Some(timeout) {
+            self.stream.set_read_timeout(Some(timeout))?;
+            self.timeout = Some(timeout);
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.buffer.len() < len {
+            self.buffer.resize(len.max(self.buffer.len() * 2), 0);
+        }
+        loop {
+            let mut stream = self.stream;
+            match stream.read(&mut self.buffer[self.end..]) {
+                Ok(n) => {
+                    self.end += n;
+                    return Ok(Some(n));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives back a buffer that was grown for a long request.
+    fn tidy_buffer(&mut self) {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+            if self.buffer.len() > 16 * BUFFER {
+                self.buffer.truncate(BUFFER);
+                self.buffer.shrink_to_fit();
+            }
+        }
+    }
+}
+
+const TOO_SLOW: Over = Over::Refused(Refusal(408, "the request took too long\n"));
+
+/// One request in flight; dropped when its handler returned.
+struct InFlight<'a>(&'a Shared);
+
+impl<'a> InFlight<'a> {
+    fn enter(shared: &'a Shared) -> Option<Self> {
+        let enter = |n| (n < shared.limits.max_in_flight).then_some(n + 1);
+        shared.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, enter).ok()?;
+        Some(Self(shared))
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Writes `head` and then `body`, unless the client takes less than [`LEAST_PROGRESS`] within the write timeout.
+fn write_both(mut stream: &TcpStream, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
+    while !head.is_empty() || !body.is_empty() {
+        let written = if body.is_empty() {
+            stream.write(head)
+        } else {
+            stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
+        };
+        // A blocking socket writes everything, unless its write timeout ends the call first.
+        let n = match written {
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let from_head = n.min(head.len());
+        head = &head[from_head..];
+        body = &body[n - from_head..];
+        if n < LEAST_PROGRESS && !(head.is_empty() && body.is_empty()) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"));
+        }
+    }
+    Ok(())
+}
+
+fn left_until(deadline: Instant) -> Option<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    (!left.is_zero()).then_some(left)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

@@ -1,0 +1,103 @@
+//! Listeners that fail to accept.
+
+use std::{
+    env,
+    net::TcpStream,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    echo,
+    support::{Client, Served, limits, on_each_server},
+};
+use crate::http::server::{Server, bind};
+
+on_each_server! {
+    listener_that_failed_accepts_again_within_three_seconds,
+    process_out_of_descriptors_serves_again_when_it_has_some,
+}
+
+/// Names the descriptors that a process started by these tests may have.
+const CHILD: &str = "GEECACHE_TEST_DESCRIPTORS";
+
+/// A listener that does not block fails with every `accept` that finds nobody.
+fn listener_that_failed_accepts_again_within_three_seconds(server: Server) {
+    let listener = bind("127.0.0.1:0").unwrap();
+    let switch = listener.try_clone().unwrap();
+    let served = Served::on(listener, server, limits(), echo);
+    let mut kept = Client::connect(served.addr);
+    assert_eq!(kept.get("/").status, 200);
+
+    switch.set_nonblocking(true).unwrap();
+    let mut during = Client::connect(served.addr);
+    during.send("GET /during HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let failing = Instant::now();
+    while served.running.health().accept_restarts == 0 {
+        assert_eq!(kept.get("/").status, 200);
+        assert!(failing.elapsed() < Duration::from_secs(10), "accepting goes on all the same");
+    }
+    switch.set_nonblocking(false).unwrap();
+
+    let mended = Instant::now();
+    let mut after = Client::connect(served.addr);
+    assert_eq!(after.get("/after").text(), "GET /after");
+    assert_eq!(during.answer().unwrap().text(), "GET /during");
+    assert_eq!(kept.get("/").status, 200);
+    assert!(mended.elapsed() < Duration::from_secs(5), "{:?}", mended.elapsed());
+}
+
+/// Runs itself in a process of 64, and of 65, descriptors: tiny_http fails in one way when it has an odd number left, and in
+/// another when it has an even one.
+fn process_out_of_descriptors_serves_again_when_it_has_some(server: Server) {
+    if let Ok(name) = env::var(CHILD) {
+        return exhaust_descriptors(server, &name);
+    }
+    let module = if server == Server::TinyHttp { "tiny_http" } else { "guarded" };
+    let test = format!(
+        "{}::{module}::process_out_of_descriptors_serves_again_when_it_has_some",
+        module_path!().split_once("::").unwrap().1
+    );
+    for descriptors in ["64", "65"] {
+        let output = Command::new("sh")
+            .args(["-c", r#"ulimit -n "$1"; shift; exec "$@""#, "sh", descriptors])
+            .arg(env::current_exe().unwrap())
+            .args(["--exact", &test, "--nocapture", "--test-threads", "1"])
+            .env(CHILD, descriptors)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        let failed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{descriptors} descriptors: {told}\n{failed}");
+        assert!(told.contains("1 passed"), "{descriptors} descriptors: {told}\n{failed}");
+    }
+}
+
+fn exhaust_descriptors(server: Server, descriptors: &str) {
+    let served = Served::new(server, limits(), echo);
+    let mut kept = Client::connect(served.addr);
+    assert_eq!(kept.get("/").status, 200);
+
+    let mut hoard = Vec::new();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(1) {
+        match TcpStream::connect(served.addr) {
+            Ok(stream) => hoard.push(stream),
+            // The guarded server ends the connection that is idle for longest, which may be this one.
+            Err(_) if server == Server::Guarded => thread::yield_now(),
+            Err(_) => assert_eq!(kept.get("/").status, 200),
+        }
+    }
+    assert!(hoard.len() > 10, "{} connections", hoard.len());
+
+    drop(hoard);
+    let freed = Instant::now();
+    let mut after = Client::connect(served.addr);
+    assert_eq!(after.get("/after").text(), "GET /after");
+    assert!(freed.elapsed() < Duration::from_secs(6), "at {descriptors}: {:?}", freed.elapsed());
+    assert!(
+        served.running.health().accept_restarts > 0,
+        "at {descriptors} descriptors accepting never failed"
+    );
+}

@@ -1,0 +1,253 @@
+//! The thread that keeps a tiny_http server serving.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Shared, generation::Generation};
+use crate::http::server::connect_to_self;
+
+/// Time between two kicks while there is traffic, and so about the longest that one starved connection waits.
+const BUSY_TICK: Duration = Duration::from_millis(20);
+
+/// Time between two kicks while there is none.
+const QUIET_TICK: Duration = Duration::from_secs(1);
+
+/// How long after a request there still is traffic.
+const TRAFFIC: Duration = Duration::from_secs(2);
+
+/// How long a kick waits for the end of its connection before the next one may free it.
+const KICK_WAIT: Duration = Duration::from_millis(50);
+
+/// What a thread of tiny_http gets to come back from a connection, or to take one, before its count of idle threads matters again.
+const SETTLE: Duration = Duration::from_millis(1);
+
+/// When no kick was answered for so long, the accepting thread is dead. From its death to its replacement it takes that time and
+/// a [`QUIET_TICK`] at most.
+const DEAD_AFTER: Duration = Duration::from_millis(800);
+
+/// The same for a generation that has just been started. What waited in the kernel can take all descriptors at once again.
+const DEAD_AGAIN_AFTER: Duration = Duration::from_millis(300);
+
+/// Threads that tiny_http keeps in any case, and that spoil its count of idle ones.
+const PERMANENT_THREADS: usize = 4;
+
+/// The least and the longest time between two attempts to accept again.
+const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
+
+/// Descriptors that must be free before accepting is worth another try.
+const DESCRIPTORS_TO_RESTART: usize = 6;
+
+/// Replaced generations that are kept although they may be dead: a thread each.
+const MOST_SUSPECTS: usize = 16;
+
+/// Frees starved connections and replaces generations that stopped accepting.
+///
+/// **Starved connections.** tiny_http hands a new connection to an idle thread if its count of them is not zero, but a thread that
+/// was woken still counts as idle until it gets the lock. So in a burst several connections are queued for one thread, and all
+/// but the first wait until some connection ends. Two things help. *Plugs*, silent connections to ourselves, occupy the permanent
+/// threads, so that on a quiet server the count is zero and each new connection gets a thread of its own. And a *kick* ends a
+/// connection to ourselves: the thread that is free then takes a starved one from the queue, one per kick. The connection
+/// that a kick ends is the *cap*, which was opened by the kick before, so that kicks leave no idle thread behind either.
+///
+/// **A server that was quiet.** Kicks come every 20 ms while there is traffic and once a second otherwise. If a burst meets a quiet
+/// server, its first connection always gets a thread (the idle thread that all were queued for does wake up), so its request
+/// is seen, and that wakes this thread. If that first connection never asks for anything, the kick of the second frees the next.
+///
+/// **A dead accepting thread.** A kick is answered by the end of its connection, which takes an accept. Kicks that are not answered
+/// for long, or an error from tiny_http, mean a new generation on the same listening socket; the kernel keeps what waits there.
+pub(super) struct Supervisor {
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    current: Arc<Generation>,
+    /// Generations that were replaced; the oldest first.
+    former: Vec<Former>,
+    /// Held for the sake of the threads that they occupy; the oldest first.
+    plugs: VecDeque<TcpStream>,
+    renew_plug_at: Instant,
+    /// A silent connection that takes the thread which the previous kick left idle; to be ended by the next kick.
+    cap: Option<TcpStream>,
+    /// Since when no kick was answered.
+    silent_since: Option<Instant>,
+    restart_at: Instant,
+    restart_pause: Duration,
+}
+
+/// A generation that was replaced.
+struct Former {
+    generation: Arc<Generation>,
+    replaced: Instant,
+    /// Whether tiny_http said that it accepts no more. If it only was silent, it may have been slow and still accept.
+    is_dead: bool,
+}
+
+impl Supervisor {
+    /// Takes care of `current`, which serves `listener`, from [`Supervisor::run`] on.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        listener: TcpListener,
+        current: Arc<Generation>,
+    ) -> Self {
+        let mut supervisor = Self {
+            shared,
+            listener,
+            current,
+            former: Vec::new(),
+            plugs: VecDeque::new(),
+            renew_plug_at: Instant::now(),
+            cap: None,
+            silent_since: None,
+            restart_at: Instant::now(),
+            restart_pause: RESTART_PAUSE.0,
+        };
+        // Before the first client connects.
+        supervisor.hold_plugs();
+        thread::sleep(SETTLE);
+        supervisor
+    }
+
+    /// Supervises until the shutdown. Returns the generations, which may still have connections.
+    pub(super) fn run(mut self) -> Vec<Arc<Generation>> {
+        while !self.shared.is_stopping() {
+            let has_trouble = self.silent_since.is_some() || self.current.accept_failed();
+            let is_quiet = !has_trouble && !self.shared.has_traffic_within(TRAFFIC);
+            if is_quiet {
+                self.shared.nap_while_quiet(QUIET_TICK, TRAFFIC);
+            } else {
+                self.shared.nap(BUSY_TICK);
+            }
+            if self.current.accept_failed() || self.is_silent_for_long() {
+                self.restart();
+            } else {
+                self.hold_plugs();
+                self.kick();
+                if is_quiet {
+                    // The cap that has just ended was accepted a second ago; the second one tells how things are now.
+                    self.kick();
+                }
+            }
+            self.end_former();
+        }
+        let former = self.former.into_iter().map(|former| former.generation);
+        former.chain([self.current]).collect()
+    }
+
+    fn is_silent_for_long(&self) -> bool {
+        let is_new =
+            self.former.last().is_some_and(|former| former.replaced.elapsed() < QUIET_TICK);
+        let patience = if is_new { DEAD_AGAIN_AFTER } else { DEAD_AFTER };
+        self.silent_since.is_some_and(|since| since.elapsed() > patience)
+    }
+
+    /// Opens the plugs that are missing, and renews one now and then: their own read timeout would end them.
+    fn hold_plugs(&mut self) {
+        let now = Instant::now();
+        if now >= self.renew_plug_at {
+            self.renew_plug_at = now + self.shared.limits.idle / 8;
+            self.plugs.pop_front();
+        }
+        while self.plugs.len() < PERMANENT_THREADS {
+            let Ok(plug) = connect_to_self(self.shared.addr) else { return };
+            self.plugs.push_back(plug);
+        }
+    }
+
+    /// Ends the cap's connection, which frees a starved one, sees whether the server had accepted it, and opens the next cap.
+    fn kick(&mut self) {
+        let answered = self.cap.take().map(end_and_see);
+        match answered {
+            Some(true) => self.silent_since = None,
+            Some(false) => {
+                self.silent_since.get_or_insert_with(Instant::now);
+            }
+            // Without descriptors nothing can be said about the server.
+            None => {}
+        }
+        // The thread that served the cap goes back to wait, and the next cap takes it.
+        thread::sleep(SETTLE);
+        self.cap = connect_to_self(self.shared.addr)
+            .inspect_err(|error| log::debug!("no connection to {}: {error}", self.shared.addr))
+            .ok();
+    }
+
+    /// Starts a new generation, unless the last attempt was just now or descriptors are still lacking.
+    fn restart(&mut self) {
+        let now = Instant::now();
+        if now < self.restart_at {
+            return;
+        }
+        self.restart_at = now + self.restart_pause;
+        self.restart_pause = (self.restart_pause * 2).min(RESTART_PAUSE.1);
+        // Plugs of the old generation hold threads that may free its starved connections, and descriptors.
+        self.plugs.clear();
+        self.cap = None;
+        let started = spare_descriptors(&self.listener)
+            .and_then(|()| self.listener.try_clone())
+            .and_then(|listener| Generation::start(&self.shared, listener));
+        match started {
+            Ok(generation) => {
+                let restarts = self.shared.accept_restarts.fetch_add(1, Ordering::Relaxed) + 1;
+                log::warn!("accepting again at {} (restart {restarts})", self.shared.addr);
+                let generation = std::mem::replace(&mut self.current, generation);
+                let is_dead = generation.accept_failed();
+                generation.replaced();
+                self.former.push(Former { generation, replaced: now, is_dead });
+                self.silent_since = None;
+            }
+            Err(error) => log::warn!("can't accept again at {} yet: {error}", self.shared.addr),
+        }
+    }
+
+    /// Ends former generations whose connections must all be over, and forgets old restarts.
+    fn end_former(&mut self) {
+        let now = Instant::now();
+        if now > self.restart_at + RESTART_PAUSE.1 * 4 {
+            self.restart_pause = RESTART_PAUSE.0;
+        }
+        let suspects = self.former.iter().filter(|former| !former.is_dead).count();
+        let mut too_many = suspects.saturating_sub(MOST_SUSPECTS);
+        let (longest, elapsed_ms) = (self.shared.limits.idle * 3, self.shared.elapsed_ms());
+        self.former.retain(|former| {
+            let quiet_ms = elapsed_ms.saturating_sub(former.generation.last_request_ms());
+            let is_over = if former.is_dead {
+                now.duration_since(former.replaced) > longest
+                    && Duration::from_millis(quiet_ms) > longest
+            } else {
+                let is_one_too_many = too_many > 0;
+                too_many = too_many.saturating_sub(1);
+                is_one_too_many
+            };
+            if is_over {
+                former.generation.end();
+            }
+            !is_over
+        });
+    }
+}
+
+/// Ends a connection to ourselves, and waits for the server to end its side. Returns whether it did.
+fn end_and_see(mut stream: TcpStream) -> bool {
+    let ended =
+        stream.set_read_timeout(Some(KICK_WAIT)).and_then(|()| stream.shutdown(Shutdown::Write));
+    match ended.and_then(|()| stream.read(&mut [0])) {
+        Err(error) => !is_timeout(&error),
+        // Whatever came, it came from a thread that had the connection.
+        Ok(_) => true,
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Fails if the process is about to run out of descriptors.
+fn spare_descriptors(listener: &TcpListener) -> io::Result<()> {
+    let spare: io::Result<Vec<_>> =
+        (0..DESCRIPTORS_TO_RESTART).map(|_| listener.try_clone()).collect();
+    spare.map(drop)
+}

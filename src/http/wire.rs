@@ -1,0 +1,271 @@
+//! The wire between peers, as pure functions: paths, headers, and what an answer means.
+//!
+//! `GET {peer}{base}{group}/{key}`, answered by `200` with the raw bytes of the value, or by an error whose body is text. The
+//! form is the one of GeeCache and groupcache. The headers named here are ours; peers that do not know them ignore them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::error::PeerErrorKind;
+use crate::http::breaker::Verdict;
+
+/// Says what an answer that is not a value means, so that it can be told from a foreign server's.
+pub(crate) const STATUS_HEADER: &str = "Geecache-Status";
+/// Milliseconds that are left of the value's life. No clocks need to agree.
+pub(crate) const TTL_HEADER: &str = "Geecache-Ttl-Ms";
+/// Milliseconds that the asking peer is going to wait.
+pub(crate) const TIMEOUT_HEADER: &str = "Geecache-Timeout-Ms";
+
+/// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a space and for those that do not,
+/// as we send neither a plus nor a space.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~').remove(b'.');
+
+/// The path of the request for `key` in `group`. `base` begins and ends with a slash.
+pub(crate) fn request_path(base: &str, group: &str, key: &str) -> String {
+    let mut path = String::with_capacity(base.len() + group.len() + 1 + key.len() + key.len() / 4);
+    path.push_str(base);
+    push_escaped(&mut path, group);
+    path.push('/');
+    push_escaped(&mut path, key);
+    path
+}
+
+fn push_escaped(path: &mut String, part: &str) {
+    match part {
+        // Servers and clients remove dot segments, in some cases after they decoded the path.
+        "." => path.push_str("%2E"),
+        ".." => path.push_str("%2E%2E"),
+        _ => path.extend(utf8_percent_encode(part, ESCAPED)),
+    }
+}
+
+/// What a `+` in a request path stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plus {
+    /// A space: the clients of GeeCache and groupcache escape as forms do, and send a real plus as `%2B`.
+    Space,
+    /// Itself: clients that escape as paths do send it bare.
+    Literal,
+}
+
+/// The group and the key that a request's raw target names.
+///
+/// The raw path is cut at the first slash behind the base and decoded afterwards, so both parts may hold an escaped slash. A
+/// query is not part of the path, and is ignored.
+pub(crate) fn parse_target<'a>(
+    base: &str,
+    target: &'a str,
+    plus: Plus,
+) -> Result<(Cow<'a, str>, Cow<'a, str>), BadTarget> {
+    let path = target.split_once(['?', '#']).map_or(target, |(path, _)| path);
+    let path = origin_form(path);
+    let parts = path.strip_prefix(base).ok_or(BadTarget::OutsideBase)?;
+    let (group, key) = parts.split_once('/').ok_or(BadTarget::NoKey)?;
+    let group = unescape(group, plus)?;
+    if group.is_empty() {
+        return Err(BadTarget::EmptyGroup);
+    }
+    Ok((group, unescape(key, plus)?))
+}
+
+/// The path of a target in absolute form, which every server has to accept.
+fn origin_form(target: &str) -> &str {
+    match target.strip_prefix("http://") {
+        Some(rest) => rest.find('/').map_or("/", |slash| &rest[slash..]),
+        None => target,
+    }
+}
+
+fn unescape(part: &str, plus: Plus) -> Result<Cow<'_, str>, BadTarget> {
+    let special = |byte| byte == b'%' || (byte == b'+' && plus == Plus::Space);
+    let Some(first) = part.bytes().position(special) else {
+        return Ok(Cow::Borrowed(part));
+    };
+    let mut decoded = Vec::with_capacity(part.len());
+    decoded.extend_from_slice(&part.as_bytes()[..first]);
+    let mut rest = part.as_bytes()[first..].iter().copied();
+    while let Some(byte) = rest.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+                let (Some(high), Some(low)) = (digit(), digit()) else {
+                    return Err(BadTarget::BadEscape);
+                };
+                (high * 16 + low) as u8
+            }
+            b'+' if plus == Plus::Space => b' ',
+            _ => byte,
+        });
+    }
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| BadTarget::NotUtf8)
+}
+
+/// Why a request target names no key of ours. Each is answered by 400.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BadTarget {
+    OutsideBase,
+    NoKey,
+    EmptyGroup,
+    BadEscape,
+    NotUtf8,
+}
+
+impl fmt::Display for BadTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OutsideBase => "the path lies outside the base path",
+            Self::NoKey => "the path names no key",
+            Self::EmptyGroup => "the path names no group",
+            Self::BadEscape => "the path holds a percent sign without two hexadecimal digits",
+            Self::NotUtf8 => "the path is not UTF-8 when decoded",
+        })
+    }
+}
+
+/// What [`STATUS_HEADER`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    BadRequest,
+    NoSuchGroup,
+    NotFound,
+    LoadFailed,
+    TimedOut,
+    Overloaded,
+    ShuttingDown,
+    NotSupported,
+}
+
+impl Status {
+    const ALL: [Self; 8] = [
+        Self::BadRequest,
+        Self::NoSuchGroup,
+        Self::NotFound,
+        Self::LoadFailed,
+        Self::TimedOut,
+        Self::Overloaded,
+        Self::ShuttingDown,
+        Self::NotSupported,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::NoSuchGroup => "no-such-group",
+            Self::NotFound => "not-found",
+            Self::LoadFailed => "load-failed",
+            Self::TimedOut => "timed-out",
+            Self::Overloaded => "overloaded",
+            Self::ShuttingDown => "shutting-down",
+            Self::NotSupported => "not-supported",
+        }
+    }
+
+    /// The HTTP status that goes with the name.
+    pub(crate) const fn code(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::NoSuchGroup | Self::NotFound => 404,
+            Self::NotSupported => 405,
+            Self::LoadFailed => 500,
+            Self::Overloaded | Self::ShuttingDown => 503,
+            Self::TimedOut => 504,
+        }
+    }
+
+    /// The status that an answer's code and header agree on. A name that does not go with the code is somebody else's header.
+    pub(crate) fn read(code: u16, name: Option<&str>) -> Option<Self> {
+        let name = name?.trim();
+        let named = |status: &Self| status.name().eq_ignore_ascii_case(name);
+        Self::ALL.into_iter().find(|status| status.code() == code && named(status))
+    }
+}
+
+/// An answer that is not a value, as read off the wire.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refusal<'a> {
+    /// The HTTP status.
+    pub(crate) code: u16,
+    /// What [`STATUS_HEADER`] holds.
+    pub(crate) status: Option<&'a str>,
+    pub(crate) content_type: Option<&'a str>,
+    /// The body, or its beginning.
+    pub(crate) text: &'a str,
+}
+
+impl Refusal<'_> {
+    /// What the answer means to the caller, and what it tells about the peer's health.
+    ///
+    /// | answer | means | the peer |
+    /// |---|---|---|
+    /// | 404 `not-found` | the key does not exist | is well |
+    /// | 404 `no-such-group`; or plain text `no such group…` | no such group | is well |
+    /// | 500 `load-failed`; or plain text (an old peer's getter failed) | could not load | is well |
+    /// | 504 `timed-out` | the owner is still loading | is well |
+    /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is not to its taste | is well |
+    /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
+    /// | 503 `shutting-down` | nobody is there | is down |
+    /// | any other 503 | overloaded | failed |
+    /// | anything else: another redirect, a web page of whatever status | not our protocol | failed |
+    pub(crate) fn meaning(&self) -> (PeerErrorKind, Verdict) {
+        let status = Status::read(self.code, self.status);
+        match (status, self.code) {
+            (Some(Status::NotFound), _) => (PeerErrorKind::NotFound, Verdict::Answered),
+            (Some(Status::NoSuchGroup), _) => (PeerErrorKind::NoSuchGroup, Verdict::Answered),
+            (Some(Status::LoadFailed), _) => (PeerErrorKind::Load, Verdict::Answered),
+            (Some(Status::TimedOut), _) => (PeerErrorKind::TimedOut, Verdict::Answered),
+            (Some(Status::BadRequest), _) => (PeerErrorKind::Protocol, Verdict::Answered),
+            (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
+            (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
+            (_, 404) if self.is_plain_text() && self.text.starts_with("no such group") => {
+                (PeerErrorKind::NoSuchGroup, Verdict::Answered)
+            }
+            (_, 500) if self.is_plain_text() => (PeerErrorKind::Load, Verdict::Answered),
+            (_, 503) => (PeerErrorKind::Overloaded, Verdict::Failed),
+            (_, 301 | 307 | 308 | 413 | 414 | 431) => (PeerErrorKind::Protocol, Verdict::Answered),
+            _ => (PeerErrorKind::Protocol, Verdict::Failed),
+        }
+    }
+
+    /// What happened, in words. For a failed load the text of the peer's getter alone.
+    pub(crate) fn message(&self, kind: PeerErrorKind) -> String {
+        let text = self.text.trim_end_matches(['\r', '\n']);
+        if kind == PeerErrorKind::Load && !text.is_empty() {
+            return text.to_owned();
+        }
+        // A web page would drown a log; its first words tell whose it is.
+        let first_line = text.lines().next().unwrap_or_default();
+        let brief: String = first_line.chars().take(120).collect();
+        if brief.is_empty() {
+            format!("status {}", self.code)
+        } else {
+            format!("status {}: {brief}", self.code)
+        }
+    }
+
+    fn is_plain_text(&self) -> bool {
+        self.content_type.is_some_and(|value| {
+            let essence = value.split(';').next().unwrap_or_default();
+            essence.trim().eq_ignore_ascii_case("text/plain")
+        })
+    }
+}
+
+/// A span of time as the headers carry it: whole milliseconds, rounded down, so that no copy outlives its original.
+pub(crate) fn encode_millis(time: Duration) -> String {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).to_string()
+}
+
+/// Reads what [`encode_millis`] wrote. More digits than fit are the longest span; anything but digits is none.
+pub(crate) fn decode_millis(text: &str) -> Option<Duration> {
+    let digits = text.trim();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(Duration::from_millis(digits.parse().unwrap_or(u64::MAX)))
+}
+
+#[cfg(test)]
+mod tests;

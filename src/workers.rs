@@ -1,0 +1,296 @@
+//! [`Workers`]: a bounded number of threads for work that must not run on the caller's.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::sync::lock;
+
+/// How long a thread without work stays.
+const IDLE: Duration = Duration::from_secs(5);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that are started when there is work, reused while there is more, and end when there is none.
+///
+/// No thread exists before the first job. Dropping this lets the threads end after the jobs they have.
+pub(crate) struct Workers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: String,
+    max_threads: usize,
+    state: Mutex<State>,
+    /// Told when a job was queued, and at the end.
+    queued: Condvar,
+    /// Told when a thread became free.
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Jobs that a thread has been set aside for; so never more than `idle` of them.
+    jobs: VecDeque<Job>,
+    threads: usize,
+    /// Threads that wait for a job.
+    idle: usize,
+    closed: bool,
+}
+
+impl Workers {
+    /// At most `max_threads` threads, each called `name`.
+    pub(crate) fn new(name: impl Into<String>, max_threads: usize) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                // The name of a thread can't hold a zero, but that of a group can.
+                name: name.into().replace('\0', ""),
+                max_threads,
+                state: Mutex::default(),
+                queued: Condvar::new(),
+                freed: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Starts `job` on a thread of its own as soon as one is free.
+    ///
+    /// Waits for that until `deadline`; whether the job was started is the answer.
+    pub(crate) fn run_by(&self, deadline: Instant, job: impl FnOnce() + Send + 'static) -> bool {
+        let shared = &self.shared;
+        let mut state = lock(&shared.state);
+        loop {
+            if state.jobs.len() < state.idle {
+                state.jobs.push_back(Box::new(job));
+                shared.queued.notify_one();
+                return true;
+            }
+            if state.threads < shared.max_threads {
+                state.threads += 1;
+                drop(state);
+                return shared.start_thread(Box::new(job));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state =
+                shared.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Workers {
+    /// Applies `work` to every one of `items`, in parallel on the calling thread and as many others as are free at once; the
+    /// results have the order of the items. `None` is the result of work that panicked.
+    ///
+    /// Never waits for a thread: where none is free, the caller does all the work.
+    pub(crate) fn map<T, R>(
+        &self,
+        items: Vec<T>,
+        work: impl Fn(&T) -> R + Send + Sync + 'static,
+    ) -> Vec<Option<R>>
+    where
+        T: Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let count = items.len();
+        let task = Arc::new(Task {
+            items,
+            work,
+            next: AtomicUsize::new(0),
+            results: Mutex::new((0..count).map(|_| None).collect()),
+            left: Mutex::new(count),
+            done: Condvar::new(),
+        });
+        for _ in 1..count {
+            let task = Arc::clone(&task);
+            if !self.run_by(Instant::now(), move || task.help()) {
+                break;
+            }
+        }
+        task.help();
+        let mut left = lock(&task.left);
+        while *left > 0 {
+            left = task.done.wait(left).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(left);
+        std::mem::take(&mut *lock(&task.results))
+    }
+}
+
+/// Work on many items that several threads share.
+struct Task<T, R, F> {
+    items: Vec<T>,
+    work: F,
+    /// The first item that nobody has taken.
+    next: AtomicUsize,
+    results: Mutex<Vec<Option<R>>>,
+    /// Items that are not done.
+    left: Mutex<usize>,
+    done: Condvar,
+}
+
+impl<T, R, F: Fn(&T) -> R> Task<T, R, F> {
+    /// Takes items until there are none.
+    fn help(&self) {
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = self.items.get(at) else { return };
+            let result = catch_unwind(AssertUnwindSafe(|| (self.work)(item))).ok();
+            lock(&self.results)[at] = result;
+            let mut left = lock(&self.left);
+            *left -= 1;
+            if *left == 0 {
+                self.done.notify_all();
+            }
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        lock(&self.shared.state).closed = true;
+        self.shared.queued.notify_all();
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("threads", &lock(&self.shared.state).threads).finish()
+    }
+}
+
+impl Shared {
+    /// Starts a thread, already counted, that begins with `job`. Without one the job is dropped.
+    fn start_thread(self: &Arc<Self>, job: Job) -> bool {
+        let shared = Arc::clone(self);
+        let started =
+            thread::Builder::new().name(self.name.clone()).spawn(move || shared.work(job));
+        if let Err(error) = &started {
+            log::error!("no thread for {}: {error}", self.name);
+            lock(&self.state).threads -= 1;
+        }
+        started.is_ok()
+    }
+
+    fn work(&self, mut job: Job) {
+        loop {
+            // A panic has been reported by the panic hook, and seen to by the job's own guards.
+            let _ = catch_unwind(AssertUnwindSafe(job));
+            match self.next_job() {
+                Some(next) => job = next,
+                None => return,
+            }
+        }
+    }
+
+    /// The next job, or `None` when this thread should end; it is no longer counted then.
+    fn next_job(&self) -> Option<Job> {
+        let until = Instant::now() + IDLE;
+        let mut state = lock(&self.state);
+        state.idle += 1;
+        self.freed.notify_one();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                state.idle -= 1;
+                return Some(job);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if state.closed || left.is_zero() {
+                state.idle -= 1;
+                state.threads -= 1;
+                return None;
+            }
+            state = self.queued.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn jobs_run_and_their_threads_are_reused() {
+        let workers = Workers::new("test", 2);
+        let (done, ran) = mpsc::channel();
+        for n in 0..100 {
+            let done = done.clone();
+            assert!(workers.run_by(Instant::now() + SOON, move || done.send(n).unwrap()));
+        }
+        let mut seen: Vec<u32> = (0..100).map(|_| ran.recv_timeout(SOON).unwrap()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..100).collect::<Vec<_>>());
+        assert!(lock(&workers.shared.state).threads <= 2);
+    }
+
+    #[test]
+    fn a_job_that_finds_no_free_thread_in_time_is_refused() {
+        let workers = Workers::new("test", 1);
+        let (open, gate) = mpsc::channel::<()>();
+        let (done, ran) = mpsc::channel();
+        assert!(workers.run_by(Instant::now(), move || {
+            let _ = gate.recv_timeout(SOON);
+        }));
+        assert!(!workers.run_by(Instant::now(), || unreachable!("no thread is free")));
+        drop(open);
+        assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap()));
+        ran.recv_timeout(SOON).unwrap();
+    }
+
+    #[test]
+    fn a_panicking_job_does_not_cost_its_thread() {
+        let workers = Workers::new("test", 1);
+        assert!(workers.run_by(Instant::now() + SOON, || panic!("a job panics")));
+        let (done, ran) = mpsc::channel();
+        assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap()));
+        ran.recv_timeout(SOON).unwrap();
+    }
+
+    #[test]
+    fn mapped_work_keeps_its_order_and_outlives_a_panic() {
+        let workers = Workers::new("test", 3);
+        let halves = workers.map((0..20).collect(), |n: &u32| {
+            assert_ne!(*n, 7, "the seventh panics");
+            n * 2
+        });
+        let expected: Vec<_> = (0..20).map(|n| (n != 7).then_some(n * 2)).collect();
+        assert_eq!(halves, expected);
+        assert_eq!(workers.map(Vec::<u32>::new(), |n| *n), []);
+    }
+
+    #[test]
+    fn mapped_work_is_done_by_the_caller_when_no_thread_is_free() {
+        let workers = Workers::new("test", 1);
+        let (open, gate) = mpsc::channel::<()>();
+        assert!(workers.run_by(Instant::now(), move || {
+            let _ = gate.recv_timeout(SOON);
+        }));
+        let here = thread::current().id();
+        let threads = workers.map(vec![(); 4], |()| thread::current().id());
+        assert_eq!(threads, [Some(here); 4]);
+        drop(open);
+    }
+
+    #[test]
+    fn threads_end_with_their_owner() {
+        let workers = Workers::new("test", 1);
+        assert!(workers.run_by(Instant::now() + SOON, || {}));
+        let shared = Arc::downgrade(&workers.shared);
+        drop(workers);
+        let deadline = Instant::now() + SOON;
+        while shared.strong_count() > 0 {
+            assert!(Instant::now() < deadline, "the thread is still there");
+            thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! [`MemoryPeers`]: groups that ask each other by plain calls. A transport on nothing but the public traits.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use geecache::consistenthash::Ring;
+use geecache::{
+    Error, Getter, Group, Loaded, PeerError, PeerErrorKind, PeerGetter, PeerPicker, Stats,
+};
+
+use super::{CountingGetter, Gate};
+
+/// A cluster without a network: every peer has a group "memory" and a source of its own.
+///
+/// The groups and the peers hold each other, so they live until the test process ends.
+pub(crate) struct MemoryPeers {
+    nodes: Vec<Node>,
+    ring: Ring,
+}
+
+/// One process of the cluster, so to say.
+pub(crate) struct Node {
+    pub(crate) group: Group,
+    pub(crate) getter: CountingGetter,
+    /// The way by which the others reach it.
+    pub(crate) link: Arc<Link>,
+}
+
+impl Node {
+    pub(crate) fn stats(&self) -> Stats {
+        self.group.stats()
+    }
+}
+
+impl MemoryPeers {
+    /// Peers "0", "1", … that agree about the owners and have sources that know all keys.
+    pub(crate) fn new(count: usize) -> Self {
+        Self::with(count, |_| CountingGetter::new())
+    }
+
+    /// As [`new`](Self::new), with sources of one's own.
+    pub(crate) fn with(count: usize, source: impl Fn(usize) -> CountingGetter) -> Self {
+        Self::built(count, source, |getter| Group::new("memory", 1 << 20, getter))
+    }
+
+    /// As [`with`](Self::with), with groups of one's own.
+    pub(crate) fn built(
+        count: usize,
+        source: impl Fn(usize) -> CountingGetter,
+        build: impl Fn(CountingGetter) -> Group,
+    ) -> Self {
+        let peers = Self::strangers(count, source, build);
+        for (i, node) in peers.nodes.iter().enumerate() {
+            let links = peers.nodes.iter().map(|node| Arc::clone(&node.link));
+            node.group.register_peers(Picker::new(Some(&i.to_string()), links)).unwrap();
+        }
+        peers
+    }
+
+    /// Two peers that each believe the other owns every key.
+    pub(crate) fn that_disagree(source: impl Fn(usize) -> CountingGetter) -> Self {
+        let peers = Self::strangers(2, source, |getter| Group::new("memory", 1 << 20, getter));
+        for (node, other) in [(0, 1), (1, 0)] {
+            let link = Arc::clone(&peers.nodes[other].link);
+            peers.nodes[node].group.register_peers(Picker::new(None, [link])).unwrap();
+        }
+        peers
+    }
+
+    /// Peers that have not been told about each other.
+    fn strangers(
+        count: usize,
+        source: impl Fn(usize) -> CountingGetter,
+        build: impl Fn(CountingGetter) -> Group,
+    ) -> Self {
+        let node = |i: usize| {
+            let getter = source(i);
+            let group = build(getter.clone());
+            Node { link: Arc::new(Link::to(i.to_string(), group.clone())), group, getter }
+        };
+        let nodes: Vec<_> = (0..count).map(node).collect();
+        let ring = ring_of(nodes.iter().map(|node| &node.link));
+        Self { nodes, ring }
+    }
+
+    pub(crate) fn node(&self, node: usize) -> &Node {
+        &self.nodes[node]
+    }
+
+    /// A key for which the peers answer in the order `order`.
+    pub(crate) fn key_owned_by(&self, order: &[usize]) -> String {
+        let owners: Vec<_> = order.iter().map(usize::to_string).collect();
+        let fits = |key: &String| self.ring.owners(key).take(owners.len()).eq(owners.iter());
+        (0..).map(|n| format!("key {n}")).find(fits).unwrap()
+    }
+
+    /// How often a getter was called, on all peers.
+    pub(crate) fn calls(&self) -> usize {
+        self.nodes.iter().map(|node| node.getter.calls()).sum()
+    }
+}
+
+/// The way to one peer, which fails as it is told.
+pub(crate) struct Link {
+    name: String,
+    group: Group,
+    failures: Mutex<VecDeque<PeerErrorKind>>,
+    broken: Mutex<Option<PeerErrorKind>>,
+    known_to_be_down: Mutex<bool>,
+    gate: OnceLock<Gate>,
+    requests: AtomicUsize,
+}
+
+impl Link {
+    fn to(name: String, group: Group) -> Self {
+        Self {
+            name,
+            group,
+            failures: Mutex::default(),
+            broken: Mutex::default(),
+            known_to_be_down: Mutex::default(),
+            gate: OnceLock::new(),
+            requests: AtomicUsize::new(0),
+        }
+    }
+
+    /// The next request fails; with several calls, as many requests do, in this order.
+    pub(crate) fn fail_once(&self, kind: PeerErrorKind) {
+        self.failures.lock().unwrap().push_back(kind);
+    }
+
+    /// All requests fail until [`mend`](Self::mend).
+    pub(crate) fn break_with(&self, kind: PeerErrorKind) {
+        *self.broken.lock().unwrap() = Some(kind);
+    }
+
+    /// As [`break_with`](Self::break_with), and from the first failure on the picker passes this peer over.
+    pub(crate) fn take_down(&self) {
+        self.break_with(PeerErrorKind::Unreachable);
+    }
+
+    pub(crate) fn mend(&self) {
+        *self.broken.lock().unwrap() = None;
+        *self.known_to_be_down.lock().unwrap() = false;
+    }
+
+    /// Requests pass `gate` before they reach the peer.
+    pub(crate) fn hold_at(&self, gate: &Gate) {
+        assert!(self.gate.set(gate.clone()).is_ok(), "there is a gate already");
+    }
+
+    /// How many requests were sent to this peer.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    fn on_the_way(&self) -> Result<(), PeerError> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        if let Some(gate) = self.gate.get() {
+            gate.pass();
+        }
+        let once = self.failures.lock().unwrap().pop_front();
+        let broken = *self.broken.lock().unwrap();
+        if broken == Some(PeerErrorKind::Unreachable) {
+            *self.known_to_be_down.lock().unwrap() = true;
+        }
+        match once.or(broken) {
+            Some(kind) => Err(self.error(kind, "as the test wants it")),
+            None => Ok(()),
+        }
+    }
+
+    fn answer(&self, answer: Result<Loaded, Error>) -> Result<Loaded, PeerError> {
+        answer.map_err(|error| {
+            let kind = match error {
+                Error::TimedOut { .. } => PeerErrorKind::TimedOut,
+                _ => PeerErrorKind::Load,
+            };
+            self.error(kind, &error.to_string())
+        })
+    }
+
+    fn error(&self, kind: PeerErrorKind, message: &str) -> PeerError {
+        PeerError::new(kind, self.name.as_str(), message)
+    }
+}
+
+impl PeerGetter for Link {
+    fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
+        assert_eq!(group, self.group.name());
+        self.on_the_way()?;
+        self.answer(self.group.serve_peer(key))
+    }
+
+    fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
+        assert_eq!(group, self.group.name());
+        self.on_the_way()?;
+        self.answer(self.group.serve_peer_timeout(key, timeout))
+    }
+}
+
+/// What one peer knows about the owners of keys.
+struct Picker {
+    me: Option<String>,
+    ring: Ring,
+    links: BTreeMap<String, Arc<Link>>,
+}
+
+impl Picker {
+    fn new(me: Option<&str>, links: impl IntoIterator<Item = Arc<Link>>) -> Self {
+        let links: BTreeMap<_, _> =
+            links.into_iter().map(|link| (link.name.clone(), link)).collect();
+        Self { me: me.map(str::to_owned), ring: ring_of(links.values()), links }
+    }
+
+    fn is_me(&self, name: &str) -> bool {
+        self.me.as_deref() == Some(name)
+    }
+}
+
+impl PeerPicker for Picker {
+    fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let up =
+            |name: &&str| self.is_me(name) || !*self.links[*name].known_to_be_down.lock().unwrap();
+        let name = self.ring.owners(key).find(up)?;
+        if self.is_me(name) {
+            return None;
+        }
+        let link: Arc<Link> = Arc::clone(&self.links[name]);
+        Some(link)
+    }
+
+    fn owns(&self, key: &str) -> bool {
+        self.ring.get(key).is_some_and(|owner| self.is_me(owner))
+    }
+}
+
+fn ring_of<'a>(links: impl Iterator<Item = &'a Arc<Link>>) -> Ring {
+    let mut ring = Ring::new(NonZeroUsize::new(50).unwrap());
+    for link in links {
+        ring.add(&link.name);
+    }
+    ring
+}
+
+/// A picker that names peers in a fixed order, whatever the key, and remembers how often it was asked.
+pub(crate) struct FixedPicker {
+    pub(crate) answers: Mutex<VecDeque<Arc<dyn PeerGetter>>>,
+    pub(crate) asked: AtomicUsize,
+}
+
+impl FixedPicker {
+    /// Names `answers` one after the other, and then nobody.
+    pub(crate) fn new(answers: impl IntoIterator<Item = Arc<dyn PeerGetter>>) -> Arc<Self> {
+        let answers = Mutex::new(answers.into_iter().collect());
+        Arc::new(Self { answers, asked: AtomicUsize::new(0) })
+    }
+}
+
+impl PeerPicker for FixedPicker {
+    fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.answers.lock().unwrap().pop_front()
+    }
+
+    fn owns(&self, _key: &str) -> bool {
+        false
+    }
+}
+
+/// A way to a peer that only exists in a test: each request is answered by `answer`.
+pub(crate) struct ScriptedPeer<F> {
+    answer: F,
+    requests: AtomicUsize,
+}
+
+impl<F> ScriptedPeer<F>
+where
+    F: Fn(&str) -> Result<Loaded, PeerErrorKind> + Send + Sync + 'static,
+{
+    pub(crate) fn new(answer: F) -> Arc<Self> {
+        Arc::new(Self { answer, requests: AtomicUsize::new(0) })
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+impl<F> PeerGetter for ScriptedPeer<F>
+where
+    F: Fn(&str) -> Result<Loaded, PeerErrorKind> + Send + Sync + 'static,
+{
+    fn get(&self, _group: &str, key: &str) -> Result<Loaded, PeerError> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        (self.answer)(key).map_err(|kind| PeerError::new(kind, "scripted", "as the test wants it"))
+    }
+}
+
+/// Any getter as the source of a group without peers.
+pub(crate) fn alone(getter: impl Getter) -> Group {
+    Group::new("alone", 1 << 20, getter)
+}
