@@ -198,9 +198,18 @@ fn an_owner_that_announces_more_than_anybody_can_hold() {
 }
 
 #[test]
-fn an_owner_that_sends_chunks() {
+fn an_owner_that_sends_chunks_as_those_of_go_do() {
     let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n630\r\n0\r\n\r\n";
-    assert_fails_as(PeerErrorKind::Protocol, &said(chunks));
+    let faulty = said(chunks);
+    let getter = HttpGetter::new(&faulty.url()).unwrap();
+    let loaded = getter.get_timeout("scores", "Tom", SOON).unwrap();
+    assert_eq!(loaded.value(), Some(&"630".into()), "chunks say when a value is whole");
+}
+
+#[test]
+fn an_owner_whose_last_chunk_is_missing() {
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n630\r\n";
+    assert_fails_as(PeerErrorKind::Unreachable, &said(chunks));
 }
 
 #[test]
