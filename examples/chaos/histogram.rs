@@ -6,35 +6,35 @@ const BUCKETS: usize = 64 * 16;
 
 /// How many durations fell into which bucket.
 #[derive(Clone)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     buckets: Vec<u64>,
     max_us: u64,
 }
 
 impl Histogram {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { buckets: vec![0; BUCKETS], max_us: 0 }
     }
 
-    pub fn add(&mut self, duration: Duration) {
+    pub(crate) fn add(&mut self, duration: Duration) {
         let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.buckets[bucket_of(us)] += 1;
         self.max_us = self.max_us.max(us);
     }
 
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
             *mine += theirs;
         }
         self.max_us = self.max_us.max(other.max_us);
     }
 
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
     /// The upper end of the bucket that the fraction `p` of all durations lies at or below, and no more than the longest.
-    pub fn percentile(&self, p: f64) -> Duration {
+    pub(crate) fn percentile(&self, p: f64) -> Duration {
         let wanted = ((self.count() as f64 * p).ceil() as u64).max(1);
         let mut seen = 0;
         for (at, count) in self.buckets.iter().enumerate() {
@@ -47,13 +47,13 @@ impl Histogram {
     }
 
     /// As one word, for a line between processes.
-    pub fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         let filled = self.buckets.iter().enumerate().filter(|(_, count)| **count > 0);
         let filled: Vec<String> = filled.map(|(at, count)| format!("{at}:{count}")).collect();
         format!("{};{}", self.max_us, filled.join(","))
     }
 
-    pub fn decode(word: &str) -> Option<Self> {
+    pub(crate) fn decode(word: &str) -> Option<Self> {
         let (max, filled) = word.split_once(';')?;
         let mut decoded = Self::new();
         decoded.max_us = max.parse().ok()?;

@@ -14,11 +14,11 @@ use crate::histogram::Histogram;
 use crate::source;
 
 /// The argument that makes this program a peer.
-pub const FLAG: &str = "--as-peer";
-pub const GROUP: &str = "chaos";
-pub const LOAD_THREADS: usize = 4;
+pub(crate) const FLAG: &str = "--as-peer";
+pub(crate) const GROUP: &str = "chaos";
+pub(crate) const LOAD_THREADS: usize = 4;
 /// What a caller's patience is. A stopped peer is noticed after 2 s, and two of them may stand before a load.
-pub const DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 /// How long the servers keep connections that nobody uses.
 const IDLE: Duration = Duration::from_secs(11);
 /// What a loaded machine may add to it.
@@ -26,7 +26,7 @@ const SLACK: Duration = Duration::from_secs(1);
 const KEYS: f64 = 3000.0;
 
 /// Runs until standard input ends: the parent is gone, or done.
-pub fn run(args: &[String]) {
+pub(crate) fn run(args: &[String]) {
     let [listen, source, server] = args else { panic!("{FLAG} LISTEN SOURCE SERVER") };
     let listen: SocketAddr = listen.parse().expect("the parent knows the address");
     let source: SocketAddr = source.parse().expect("the parent knows the address");

@@ -21,21 +21,21 @@ const RECOVERY: Duration = Duration::from_secs(8);
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// What was seen.
-pub struct Report {
+pub(crate) struct Report {
     pub latencies: Histogram,
     pub failures: Vec<String>,
 }
 
 /// How many faults there were, of which kind.
 #[derive(Default, Clone, Copy)]
-pub struct Faults {
+pub(crate) struct Faults {
     kills: u32,
     stops: u32,
     lists: u32,
 }
 
 impl Faults {
-    pub fn total(&self) -> u32 {
+    pub(crate) fn total(&self) -> u32 {
         self.kills + self.stops + self.lists
     }
 }
@@ -47,7 +47,7 @@ impl fmt::Display for Faults {
     }
 }
 
-pub struct Cluster {
+pub(crate) struct Cluster {
     source: SocketAddr,
     peers: Vec<Process>,
     undo: Vec<(Instant, Undo)>,
@@ -77,7 +77,7 @@ struct Process {
 }
 
 impl Cluster {
-    pub fn start(peers: usize, source: SocketAddr, verbose: bool) -> io::Result<Self> {
+    pub(crate) fn start(peers: usize, source: SocketAddr, verbose: bool) -> io::Result<Self> {
         let report =
             Arc::new(Mutex::new(Report { latencies: Histogram::new(), failures: Vec::new() }));
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -93,12 +93,12 @@ impl Cluster {
         Ok(cluster)
     }
 
-    pub fn faults(&self) -> Faults {
+    pub(crate) fn faults(&self) -> Faults {
         self.faults
     }
 
     /// Ends the faults that are due, and begins another if it leaves two peers in health.
-    pub fn step(&mut self, step: Step) -> io::Result<()> {
+    pub(crate) fn step(&mut self, step: Step) -> io::Result<()> {
         self.end_faults(Instant::now())?;
         let (Step::Kill(n, pause)
         | Step::Stop(n, pause)
@@ -143,7 +143,7 @@ impl Cluster {
     }
 
     /// Ends all faults, and waits until every peer serves.
-    pub fn heal(&mut self) -> io::Result<()> {
+    pub(crate) fn heal(&mut self) -> io::Result<()> {
         self.end_faults(Instant::now() + Duration::from_secs(3600))?;
         self.tell_whole_list();
         for n in 0..self.peers.len() {
@@ -153,7 +153,7 @@ impl Cluster {
     }
 
     /// Ends the load, then the peers, and looks at what they leave behind.
-    pub fn finish(mut self) -> Report {
+    pub(crate) fn finish(mut self) -> Report {
         for peer in &mut self.peers {
             peer.tell("quiet");
         }
@@ -237,7 +237,7 @@ impl Cluster {
     }
 
     /// The line with which a peer answers, skipping others.
-    fn expect_answer(&mut self, n: usize, word: &str) -> Option<String> {
+    fn expect_answer(&self, n: usize, word: &str) -> Option<String> {
         let until = Instant::now() + ANSWER;
         loop {
             let left = until.saturating_duration_since(Instant::now());

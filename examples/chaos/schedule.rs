@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// One thing to do.
 #[derive(Debug, Clone, Copy)]
-pub enum Step {
+pub(crate) enum Step {
     /// Kill a peer; it restarts on its port after the pause.
     Kill(usize, Duration),
     /// Stop a peer with a signal; it continues after the pause.
@@ -16,18 +16,18 @@ pub enum Step {
 }
 
 /// An endless schedule.
-pub struct Schedule {
+pub(crate) struct Schedule {
     state: u64,
     peers: u64,
 }
 
 impl Schedule {
-    pub fn new(seed: u64, peers: usize) -> Self {
+    pub(crate) fn new(seed: u64, peers: usize) -> Self {
         Self { state: seed, peers: peers as u64 }
     }
 
     /// How long to wait, and what to do then.
-    pub fn next(&mut self) -> (Duration, Step) {
+    pub(crate) fn next(&mut self) -> (Duration, Step) {
         let pause = Duration::from_millis(200 + self.below(500));
         let peer = self.below(self.peers) as usize;
         let step = match self.below(10) {

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Counts the loads that it answers.
-pub struct Source {
+pub(crate) struct Source {
     addr: SocketAddr,
     loads: Arc<Mutex<(u64, HashSet<String>)>>,
 }
 
 impl Source {
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let addr = listener.local_addr()?;
         let loads = Arc::<Mutex<(u64, HashSet<String>)>>::default();
@@ -34,12 +34,12 @@ impl Source {
         Ok(Self { addr, loads })
     }
 
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Loads, and distinct keys loaded.
-    pub fn counts(&self) -> (u64, usize) {
+    pub(crate) fn counts(&self) -> (u64, usize) {
         let counts = self.loads.lock().expect("counting does not panic");
         (counts.0, counts.1.len())
     }
@@ -55,7 +55,7 @@ fn answer(mut stream: TcpStream) -> io::Result<String> {
 }
 
 /// Asks the source at `addr`; what a peer's getter does. One try more, as the source is not what is tested here.
-pub fn load(addr: SocketAddr, key: &str) -> io::Result<String> {
+pub(crate) fn load(addr: SocketAddr, key: &str) -> io::Result<String> {
     let once = || {
         let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(2))?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
@@ -69,7 +69,7 @@ pub fn load(addr: SocketAddr, key: &str) -> io::Result<String> {
 }
 
 /// The one right value of a key: of 20 to 2,000 bytes, and different for every key.
-pub fn value_of(key: &str) -> String {
+pub(crate) fn value_of(key: &str) -> String {
     let mut seed = key.bytes().fold(7u64, |seed, byte| seed.wrapping_mul(31) + u64::from(byte));
     let mut value = format!("{key}=");
     let length = 20 + (seed % 40) * (seed % 49);
