@@ -22,8 +22,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// What was seen.
 pub(crate) struct Report {
-    pub latencies: Histogram,
-    pub failures: Vec<String>,
+    pub(crate) latencies: Histogram,
+    pub(crate) failures: Vec<String>,
 }
 
 /// How many faults there were, of which kind.

@@ -205,9 +205,10 @@ impl Refusal<'_> {
     /// | 500 `load-failed`; or plain text (an old peer's getter failed) | could not load | is well |
     /// | 504 `timed-out` | the owner is still loading | is well |
     /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is not to its taste | is well |
+    /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
     /// | 503 `shutting-down` | nobody is there | is down |
     /// | any other 503 | overloaded | failed |
-    /// | anything else: a redirect, a web page of whatever status | not our protocol | failed |
+    /// | anything else: another redirect, a web page of whatever status | not our protocol | failed |
     pub(crate) fn meaning(&self) -> (PeerErrorKind, Verdict) {
         let status = Status::read(self.code, self.status);
         match (status, self.code) {
@@ -223,7 +224,7 @@ impl Refusal<'_> {
             }
             (_, 500) if self.is_plain_text() => (PeerErrorKind::Load, Verdict::Answered),
             (_, 503) => (PeerErrorKind::Overloaded, Verdict::Failed),
-            (_, 413 | 414 | 431) => (PeerErrorKind::Protocol, Verdict::Answered),
+            (_, 301 | 307 | 308 | 413 | 414 | 431) => (PeerErrorKind::Protocol, Verdict::Answered),
             _ => (PeerErrorKind::Protocol, Verdict::Failed),
         }
     }

@@ -158,6 +158,7 @@ fn answers_mean_what_the_table_says() {
         (400, None, text, "bad request\n", Kind::Protocol, Verdict::Failed),
         (405, Some("not-supported"), text, "", Kind::NotSupported, Verdict::Answered),
         (414, None, None, "", Kind::Protocol, Verdict::Answered),
+        (301, None, page, "", Kind::Protocol, Verdict::Answered),
         (302, None, None, "", Kind::Protocol, Verdict::Failed),
         (204, None, None, "", Kind::Protocol, Verdict::Failed),
         (206, None, None, "part", Kind::Protocol, Verdict::Failed),
