@@ -162,7 +162,7 @@ impl Drop for InFlight<'_> {
 }
 
 fn serve(shared: &Shared, mut request: tiny_http::Request) {
-    shared.saw_request();
+    shared.saw_request(request.remote_addr());
     let Some(_in_flight) = InFlight::enter(shared) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
         let connection = connection_after(shared, &request);
