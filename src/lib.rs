@@ -182,6 +182,9 @@ mod workers;
 mod testing;
 
 pub use byteview::ByteView;
+#[cfg(feature = "unstable-bench")]
+#[doc(hidden)]
+pub use cache::BenchStore;
 pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
