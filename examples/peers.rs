@@ -148,6 +148,7 @@ struct Peer {
 fn start_peers(base_port: u16, source: &Arc<Source>) -> Result<Vec<Peer>, Box<dyn Error>> {
     let mut peers = Vec::new();
     for i in 0..3 {
+        // The server comes first, since its port is the peer's name; nobody asks it yet.
         let registry = Registry::new();
         let port = if base_port == 0 { 0 } else { base_port + i };
         let pool = HttpPool::bind(("127.0.0.1", port), &registry)
