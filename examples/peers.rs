@@ -195,11 +195,6 @@ impl Peer {
 }
 
 fn wait_for_the_end(api: SocketAddr) -> Result<(), Box<dyn Error>> {
-    let port = api.port();
-    say(format_args!(
-        "\nAsk it, in another terminal:\n  curl \"http://localhost:{port}/api?key=Tom\"\n  curl \"http://localhost:{port}/api?key=kkk\"\n\
-         Ctrl-C ends it.\n\n{HEADING}"
-    ));
     let (end, ended) = mpsc::channel();
     let at_ctrl_c = end.clone();
     ctrlc::set_handler(move || {
@@ -210,6 +205,11 @@ fn wait_for_the_end(api: SocketAddr) -> Result<(), Box<dyn Error>> {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         let _ = end.send("End of input");
     });
+    let port = api.port();
+    say(format_args!(
+        "\nAsk it, in another terminal:\n  curl \"http://localhost:{port}/api?key=Tom\"\n  curl \"http://localhost:{port}/api?key=kkk\"\n\
+         Ctrl-C ends it.\n\n{HEADING}"
+    ));
     say(format_args!("\n{}: shutting down.", ended.recv()?));
     Ok(())
 }
