@@ -205,11 +205,11 @@ fn wait_for_the_end(api: SocketAddr) -> Result<(), Box<dyn Error>> {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         let _ = end.send("End of input");
     });
-    let port = api.port();
-    say(format_args!(
-        "\nAsk it, in another terminal:\n  curl \"http://localhost:{port}/api?key=Tom\"\n  curl \"http://localhost:{port}/api?key=kkk\"\n\
-         Ctrl-C ends it.\n\n{HEADING}"
-    ));
+    say("\nAsk it, in another terminal:");
+    for key in ["Tom", "kkk"] {
+        say(format_args!("  curl \"http://localhost:{}/api?key={key}\"", api.port()));
+    }
+    say(format_args!("Ctrl-C ends it.\n\n{HEADING}"));
     say(format_args!("\n{}: shutting down.", ended.recv()?));
     Ok(())
 }
