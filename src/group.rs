@@ -5,6 +5,7 @@ mod builder;
 mod hot;
 mod lifetime;
 mod load;
+mod nested;
 mod removal;
 
 use std::cell::LazyCell;

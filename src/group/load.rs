@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Group;
 use super::lifetime::{Freshness, Lifetimes};
+use super::nested;
 use crate::cache::Meta;
 use crate::clock::Deadline;
 use crate::error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
@@ -150,6 +151,9 @@ impl Group {
     pub(super) fn load_locally(&self, key: &str, deadline: Option<Deadline>) -> Local {
         loop {
             let (follower, started) = match self.inner.locals.join(key) {
+                Err(_) | Ok(Ticket::Follower(_)) if nested::in_batch() => {
+                    return self.load_alone(key);
+                }
                 Err(_) => return Err(self.reentrant(key)),
                 Ok(Ticket::Follower(follower)) => (follower, false),
                 Ok(Ticket::Leader(leader)) => {
