@@ -265,8 +265,12 @@ impl Group {
                 Waited::Abandoned => self.load_locally(keys[at], deadline),
             });
         }
-        let answers = answers.into_iter();
-        answers.map(|answer| answer.expect("every key was led, followed or refused")).collect()
+        let answers = answers.into_iter().zip(keys);
+        answers
+            .map(|(answer, key)| {
+                self.or_stale(key, answer.expect("every key was led, followed or refused"))
+            })
+            .collect()
     }
 
     /// Runs the getter for many keys whose local flights are led here, and ends these flights.
@@ -416,6 +420,7 @@ impl Group {
             return led;
         }
         let keys: Vec<&str> = led.iter().map(|led| led.key.as_str()).collect();
+        let asked = self.inner.lifetimes.now();
         let outcomes = peer.get_many(self.name(), &keys, deadline.map(|d| d.left()));
         let mut outcomes = outcomes.into_iter();
         let mut failed = Vec::new();
@@ -423,7 +428,7 @@ impl Group {
         for led in led {
             let missing = || Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer"));
             let outcome = outcomes.next().unwrap_or_else(missing);
-            match self.settle_answer(&led.key, outcome, &led.leader) {
+            match self.settle_answer(&led.key, outcome, asked, &led.leader) {
                 Ok(forwarded) => answers.push(self.land(led, forwarded, deadline)),
                 Err(error) => {
                     last_error = Some(error);
