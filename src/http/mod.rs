@@ -1,6 +1,7 @@
 //! Peers over HTTP.
 
 mod breaker;
+mod frame;
 mod getter;
 mod handler;
 mod peer;
