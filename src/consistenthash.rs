@@ -188,13 +188,14 @@ impl fmt::Debug for Ring {
 pub enum RingHash {
     /// CRC-32 (IEEE) and 50 points for each node: the ring of GeeCache and groupcache, needed in a cluster with them.
     ///
-    /// CRC-32 is linear, so the points of nodes with similar names keep the same distances, and more points do not help: with
-    /// 10 nodes the share of one is often 1.7 times the mean, and was once seen at 5 times.
+    /// CRC-32 is linear, so the points of nodes with similar names keep the same distances, and more points do not help. Over
+    /// 1,000 clusters of 10 nodes in one subnet the greatest share was 1.56 times the mean on average, and 4.9 times at worst
+    /// (`ring` in the benchmarks).
     #[default]
     Crc32,
     /// CRC-32 with its bits mixed by MurmurHash3's finalizer, and 160 points for each node: for clusters of this crate alone.
     ///
-    /// With 10 nodes the greatest share is about 1.13 times the mean.
+    /// Over the same 1,000 clusters the greatest share was 1.13 times the mean on average, and 1.28 times at worst.
     Mixed,
 }
 

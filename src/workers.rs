@@ -47,7 +47,8 @@ impl Workers {
     pub(crate) fn new(name: impl Into<String>, max_threads: usize) -> Self {
         Self {
             shared: Arc::new(Shared {
-                name: name.into(),
+                // The name of a thread can't hold a zero, but that of a group can.
+                name: name.into().replace('\0', ""),
                 max_threads,
                 state: Mutex::default(),
                 queued: Condvar::new(),

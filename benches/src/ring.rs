@@ -1,11 +1,13 @@
 //! How evenly a ring shares the keys out, how many keys move when a peer joins or leaves, and what a look-up costs.
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::Instant;
 
 use geecache::consistenthash::{Ring, RingHash};
 
 const KEYS: usize = 100_000;
+const CLUSTERS: usize = 1_000;
 
 /// A way in which people name peers.
 struct Naming {
@@ -22,7 +24,7 @@ const NAMINGS: [Naming; 3] = [
     Naming { what: "ports", peer: |i| format!("http://localhost:{}", 8001 + i) },
 ];
 
-/// Prints two tables. No arguments.
+/// Prints three tables. Takes no arguments.
 pub fn run(_args: impl Iterator<Item = String>) {
     println!(
         "Shares of the ring, of {KEYS} keys `user:N`, and keys that move to other peers (ideal: 1/n)\n"
@@ -39,6 +41,14 @@ pub fn run(_args: impl Iterator<Item = String>) {
                 balance(hash, peers, naming, &keys);
             }
         }
+    }
+    println!(
+        "\nGreatest share/mean in {CLUSTERS} clusters of 10 peers of one subnet, chosen by chance\n"
+    );
+    println!("| hash x points | mean | worst |");
+    println!("|---|---:|---:|");
+    for hash in [RingHash::Crc32, RingHash::Mixed] {
+        clusters_by_chance(hash);
     }
     println!("\nTime of a look-up, and of changing the list\n");
     println!(
@@ -78,6 +88,31 @@ fn balance(hash: RingHash, peers: usize, naming: &Naming, keys: &[String]) {
         moved(&ring, &left, keys) * 100.0,
         100.0 / peers as f64,
     );
+}
+
+fn clusters_by_chance(hash: RingHash) {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |end| {
+        // xorshift64: the same clusters on every machine.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % end
+    };
+    let mut greatest_shares = Vec::new();
+    for _ in 0..CLUSTERS {
+        let (a, b) = (below(256), below(256));
+        let mut hosts = BTreeSet::new();
+        while hosts.len() < 10 {
+            hosts.insert(100 + below(155));
+        }
+        let peers = hosts.into_iter().map(|host| format!("http://10.{a}.{b}.{host}:8080"));
+        let ring = ring_of(hash, peers);
+        let shares: Vec<f64> = ring.shares().iter().map(|(_, share)| share * 10.0).collect();
+        greatest_shares.push(greatest(&shares));
+    }
+    let mean = greatest_shares.iter().sum::<f64>() / CLUSTERS as f64;
+    println!("| {hash:?} x {} | {mean:.2} | {:.2} |", hash.replicas(), greatest(&greatest_shares));
 }
 
 fn speed(hash: RingHash, peers: usize, keys: &[String]) {

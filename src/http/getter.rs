@@ -1,18 +1,17 @@
 //! [`HttpGetter`]: asks one peer, over ureq.
 
+mod body;
 mod connector;
 mod resolver;
 
 use std::fmt;
-use std::io::{self, Read};
-use std::iter;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body};
 
-use crate::byteview::ByteView;
 use crate::error::{Error, PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::breaker::Verdict;
@@ -20,13 +19,11 @@ use crate::http::getter::connector::NotingConnector;
 use crate::http::getter::resolver::{Addresses, KeptAddresses};
 use crate::http::protocol::Protocol;
 use crate::http::url::PeerUrl;
-use crate::http::wire::{self, Refusal};
+use crate::http::wire::{self, Refusal, Status};
 use crate::peers::PeerGetter;
 
 /// The longest request path that fits into the output buffer beside the headers.
 const MAX_PATH_BYTES: usize = 15 << 10;
-/// As much of an error's text is read, and kept.
-const MAX_TEXT_BYTES: u64 = 8 << 10;
 /// Kept connections that were idle longer are not used again. Peers close idle ones after 30 s.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(10);
 
@@ -59,9 +56,9 @@ impl Default for ClientOptions {
 /// A call connects within 250 ms and ends within 2 s, and takes values of up to 64 MiB; [`HttpPool`](crate::HttpPool) makes
 /// getters of its own with the options of its builder. Connections are kept and used again, by any number of threads at once.
 ///
-/// What comes back is checked: a value has a `Content-Length`, is as long as that says, and is not compressed; everything else
-/// is an error, never a wrong value. Redirects are not followed and the environment's proxies are not used. A kept connection
-/// that turns out to be dead is replaced by a fresh one, once, within the same time.
+/// What comes back is checked: a value is as long as its `Content-Length` says or comes in chunks up to the last one, and is not
+/// compressed; everything else is an error, never a wrong value. Redirects are not followed and the environment's proxies are
+/// not used. A kept connection that turns out to be dead is replaced by a fresh one, once, within the same time.
 ///
 /// # Blocking
 ///
@@ -169,8 +166,9 @@ impl HttpGetter {
         let url = [self.peer.as_str(), &path].concat();
         let begun = Instant::now();
         let mut answer = self.call(&url, left, Connection::Kept);
-        if answer.as_ref().is_err_and(is_dead_connection) && !connector::connected() {
-            // The peer closed a kept connection just as the request went out. That tells nothing about the peer.
+        if is_left_over(&answer) && !connector::connected() {
+            // A kept connection: the peer closed it just as the request went out, or is no longer the one that it was opened
+            // to. That tells nothing about whoever listens there now.
             log::debug!("the connection to {} was dead, trying a fresh one", self.peer);
             let left = left.saturating_sub(begun.elapsed());
             answer = self.call(&url, left, Connection::Fresh);
@@ -207,13 +205,14 @@ impl HttpGetter {
         let ttl = header(&head.headers, wire::TTL_HEADER)
             .map(|text| wire::decode_millis(text).unwrap_or_default());
         if head.status.as_u16() == 200 {
-            let length = self.value_length(&head.headers)?;
-            let body = read_value(&mut body, length)?;
-            let decoded = self.options.protocol.wire().decode(body, SystemTime::now());
-            let value = decoded.map_err(broken)?;
+            let protocol = self.options.protocol.wire();
+            let limit = self.options.max_value_bytes.saturating_add(protocol.overhead_bytes);
+            let body = body::read_value(&mut body, &head.headers, limit)?;
+            let value = protocol.decode(body, SystemTime::now()).map_err(broken)?;
+            // Where the body tells it too, the header counts, as it needs no clocks that agree.
             return Ok(ttl.into_iter().fold(value, Loaded::ttl));
         }
-        let text = read_text(&mut body);
+        let text = body::read_text(&mut body);
         let refusal = Refusal {
             code: head.status.as_u16(),
             status: header(&head.headers, wire::STATUS_HEADER),
@@ -223,41 +222,6 @@ impl HttpGetter {
         let (kind, verdict) = refusal.meaning();
         let message = refusal.message(kind);
         Err(CallError::Answer(Failure { ttl, ..Failure::new(kind, verdict, message) }))
-    }
-
-    /// The length of the value that follows `headers`, if it is one that can be read safely.
-    fn value_length(&self, headers: &HeaderMap) -> Result<usize, CallError> {
-        for name in ["transfer-encoding", "content-encoding"] {
-            if let Some(coding) = header(headers, name) {
-                if !coding.eq_ignore_ascii_case("identity") {
-                    return Err(broken(format!("the value has a {name}")));
-                }
-            }
-        }
-        if headers.get_all("content-length").iter().count() > 1 {
-            return Err(broken("the value has two lengths"));
-        }
-        // Without a length, a value that was cut off could not be told from a whole one.
-        let Some(text) = header(headers, "content-length") else {
-            return Err(broken("the value has no Content-Length"));
-        };
-        let overhead = self.options.protocol.wire().overhead_bytes as u64;
-        let max_bytes = self.options.max_value_bytes.saturating_add(overhead);
-        match text.parse::<u64>() {
-            Ok(length) if length <= max_bytes => {
-                usize::try_from(length).map_err(|_| broken(format!("a value of {length} bytes")))
-            }
-            Ok(length) => Err(CallError::Answer(Failure::new(
-                PeerErrorKind::Protocol,
-                // The peer is well; the two ends differ in what they allow.
-                Verdict::Answered,
-                format!(
-                    "a value of {length} bytes is longer than the limit of {}",
-                    self.options.max_value_bytes
-                ),
-            ))),
-            Err(_) => Err(broken("the value has a Content-Length that is no number")),
-        }
     }
 
     /// What an error of ureq means.
@@ -360,17 +324,23 @@ fn broken(what: impl fmt::Display) -> CallError {
     CallError::Answer(Failure::new(PeerErrorKind::Protocol, Verdict::Failed, what))
 }
 
-/// Whether a call ended as it does when the other side has closed the connection before.
-fn is_dead_connection(error: &CallError) -> bool {
-    let CallError::Http(ureq::Error::Io(error)) = error else { return false };
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::NotConnected
-    )
+/// Whether a call ended as it does on a connection that the other side has done with.
+fn is_left_over(answer: &Result<Response<Body>, CallError>) -> bool {
+    match answer {
+        Ok(answer) => {
+            let name = header(answer.headers(), wire::STATUS_HEADER);
+            Status::read(answer.status().as_u16(), name) == Some(Status::ShuttingDown)
+        }
+        Err(CallError::Http(ureq::Error::Io(error))) => matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::NotConnected
+        ),
+        Err(_) => false,
+    }
 }
 
 /// What a failed operation on a socket tells about the peer.
@@ -390,35 +360,6 @@ fn io_verdict(error: &io::Error) -> Verdict {
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Reads a body of `length` bytes into the one allocation that the value is going to live in.
-fn read_value(body: &mut Body, length: usize) -> Result<ByteView, CallError> {
-    let mut bytes: Arc<[u8]> = iter::repeat_n(0, length).collect();
-    let unshared = Arc::get_mut(&mut bytes).expect("nobody else has seen the allocation");
-    let mut reader = body.as_reader();
-    reader.read_exact(unshared)?;
-    // Only a reader that has seen the end gives its connection back.
-    if reader.read(&mut [0])? != 0 {
-        let what = "the value is longer than its Content-Length";
-        return Err(CallError::Answer(Failure::new(
-            PeerErrorKind::Protocol,
-            Verdict::Failed,
-            what,
-        )));
-    }
-    Ok(ByteView::from(bytes))
-}
-
-/// Reads an error's text, or as much of it as there is. Its status has been read, and that decides.
-fn read_text(body: &mut Body) -> String {
-    let mut text = Vec::new();
-    let mut reader = body.as_reader();
-    let read = reader.by_ref().take(MAX_TEXT_BYTES).read_to_end(&mut text);
-    if let Err(error) = read {
-        log::debug!("the text of an error ended early: {error}");
-    }
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]

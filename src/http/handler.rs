@@ -55,7 +55,7 @@ impl Handler for PeerHandler {
     fn handle(&self, request: &Request<'_>) -> Response {
         let serving = lock(&self.serving).clone();
         let Some(serving) = serving else {
-            return refuse(Status::Overloaded, "this peer is shutting down");
+            return refuse(Status::ShuttingDown, "this peer is shutting down");
         };
         let response = serving.handle(request);
         let (method, target, status) = (request.method, request.target, response.status);
@@ -171,3 +171,6 @@ impl Write for Bounded {
         if end == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,8 +71,52 @@ const LARGE_SHARE: f64 = 1.5;
 ///
 /// # When a peer fails
 ///
-/// A peer that refuses a connection, or fails three times in a row, is not asked for a second, and twice as long each time it
-/// fails again, up to 30 s. Meanwhile its keys belong to the next peers on the ring.
+/// The time for a call is bounded (250 ms to connect, 2 s in all, unless the builder or the caller says else). When it fails,
+/// the group asks the next peer on the ring, or loads for itself, so that the caller gets a value all the same.
+///
+/// | the peer | kind of the error | counts against it |
+/// |---|---|---|
+/// | refuses the connection, or says that it is shutting down | [`Unreachable`] | yes, it is down at once |
+/// | can't be connected to in time, has no address, resets or closes the connection | [`Unreachable`] | yes |
+/// | is silent, late, or drips, until the time is up | [`TimedOut`] | yes, unless the caller gave it less time than usual |
+/// | answers with garbage, a redirect, a web page; a value without `Content-Length`, cut off, chunked or compressed | [`Protocol`] | yes |
+/// | answers 503 | [`Overloaded`] | yes |
+/// | says that its getter failed (500 with our header, or as text) | [`Load`] | no: it is well |
+/// | says that its getter needs longer (504 with our header) | [`TimedOut`] | no |
+/// | has no such group (404 with our header, or GeeCache's text) | [`NoSuchGroup`] | no |
+/// | sends a value over [`max_value_bytes`](HttpPoolBuilder::max_value_bytes), or rejects the request | [`Protocol`] | no |
+/// | has too many requests in flight from here | [`Overloaded`] | no, it was not asked |
+/// | can't be sent the key, which takes more than 15 KiB of a path | [`NotSupported`] | no, it was not asked |
+///
+/// What counts is a failure; three in a row, or one refused connection, and the peer is down: it is not asked for a second, and
+/// twice as long each time that it fails again, up to 30 s (each ± 20 %). Then one request may try. Meanwhile its keys go to
+/// the next peer on the ring that is up, which is the same one at all peers. [`peer_stats`](Self::peer_stats) tells who is down.
+///
+/// [`Unreachable`]: crate::PeerErrorKind::Unreachable
+/// [`TimedOut`]: crate::PeerErrorKind::TimedOut
+/// [`Protocol`]: crate::PeerErrorKind::Protocol
+/// [`Overloaded`]: crate::PeerErrorKind::Overloaded
+/// [`Load`]: crate::PeerErrorKind::Load
+/// [`NoSuchGroup`]: crate::PeerErrorKind::NoSuchGroup
+/// [`NotSupported`]: crate::PeerErrorKind::NotSupported
+///
+/// # What is logged
+///
+/// Through the [`log`] crate, with targets that begin with `geecache`:
+///
+/// | level | what |
+/// |---|---|
+/// | error | a getter panicked while it loaded for a peer; there is no thread for what has to be done |
+/// | warn | a peer gave no value; a peer is down; a peer owns more than 1.5 times the mean share of the ring; accepting connections failed, and goes on |
+/// | info | a pool serves, has a new list of peers, stops; a peer is up again |
+/// | debug | the peer picked for a key; a load by the getter; a request that names no key; a dead connection replaced; a name that does not resolve |
+/// | trace | each request served |
+///
+/// # Whom to trust
+///
+/// Peers talk plain HTTP and believe each other: whoever reaches the port can read all values and make the process load any
+/// key. It is for private networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps its limits whoever calls.
+/// Proxies named in the environment are not used, and redirects are not followed.
 #[derive(Clone)]
 pub struct HttpPool {
     inner: Arc<Inner>,

@@ -48,7 +48,7 @@ pub(super) struct Wire {
     /// The content type of values.
     pub(super) content_type: &'static str,
     /// How many bytes longer than its value a body may be.
-    pub(super) overhead_bytes: usize,
+    pub(super) overhead_bytes: u64,
     encode: fn(&ByteView, Option<Duration>, SystemTime) -> ByteView,
     decode: fn(ByteView, SystemTime) -> Result<Loaded, Malformed>,
 }
@@ -105,7 +105,7 @@ static GROUPCACHE: Wire = Wire {
 };
 
 /// Tags, lengths and the fields that we know take less than 40 bytes; the rest is for fields that we do not know.
-const PROTOBUF_OVERHEAD_BYTES: usize = 1024;
+const PROTOBUF_OVERHEAD_BYTES: u64 = 1024;
 
 /// An `expire` without end.
 const NEVER: i64 = 0;
@@ -143,7 +143,7 @@ mod tests {
     fn through(protocol: Protocol, value: &ByteView, ttl: Option<Duration>) -> Option<Duration> {
         let wire = protocol.wire();
         let body = wire.encode(value, ttl, now());
-        assert!(body.len() <= value.len() + wire.overhead_bytes);
+        assert!(body.len() as u64 <= value.len() as u64 + wire.overhead_bytes);
         let loaded = wire.decode(body, now()).unwrap();
         assert_eq!(loaded.value(), Some(value), "{protocol:?}");
         loaded.time_to_live()

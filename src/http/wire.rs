@@ -134,17 +134,19 @@ pub(crate) enum Status {
     LoadFailed,
     TimedOut,
     Overloaded,
+    ShuttingDown,
     NotSupported,
 }
 
 impl Status {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::BadRequest,
         Self::NoSuchGroup,
         Self::NotFound,
         Self::LoadFailed,
         Self::TimedOut,
         Self::Overloaded,
+        Self::ShuttingDown,
         Self::NotSupported,
     ];
 
@@ -156,6 +158,7 @@ impl Status {
             Self::LoadFailed => "load-failed",
             Self::TimedOut => "timed-out",
             Self::Overloaded => "overloaded",
+            Self::ShuttingDown => "shutting-down",
             Self::NotSupported => "not-supported",
         }
     }
@@ -167,13 +170,16 @@ impl Status {
             Self::NoSuchGroup | Self::NotFound => 404,
             Self::NotSupported => 405,
             Self::LoadFailed => 500,
-            Self::Overloaded => 503,
+            Self::Overloaded | Self::ShuttingDown => 503,
             Self::TimedOut => 504,
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(name.trim()))
+    /// The status that an answer's code and header agree on. A name that does not go with the code is somebody else's header.
+    pub(crate) fn read(code: u16, name: Option<&str>) -> Option<Self> {
+        let name = name?.trim();
+        let named = |status: &Self| status.name().eq_ignore_ascii_case(name);
+        Self::ALL.into_iter().find(|status| status.code() == code && named(status))
     }
 }
 
@@ -199,24 +205,26 @@ impl Refusal<'_> {
     /// | 500 `load-failed`; or plain text (an old peer's getter failed) | could not load | is well |
     /// | 504 `timed-out` | the owner is still loading | is well |
     /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is not to its taste | is well |
-    /// | 503 | overloaded | failed |
-    /// | anything else: a redirect, a web page of whatever status | not our protocol | failed |
+    /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
+    /// | 503 `shutting-down` | nobody is there | is down |
+    /// | any other 503 | overloaded | failed |
+    /// | anything else: another redirect, a web page of whatever status | not our protocol | failed |
     pub(crate) fn meaning(&self) -> (PeerErrorKind, Verdict) {
-        // A name that does not go with the code is somebody else's header, or garbage.
-        let status = self.status.and_then(Status::from_name).filter(|it| it.code() == self.code);
+        let status = Status::read(self.code, self.status);
         match (status, self.code) {
             (Some(Status::NotFound), _) => (PeerErrorKind::NotFound, Verdict::Answered),
             (Some(Status::NoSuchGroup), _) => (PeerErrorKind::NoSuchGroup, Verdict::Answered),
             (Some(Status::LoadFailed), _) => (PeerErrorKind::Load, Verdict::Answered),
             (Some(Status::TimedOut), _) => (PeerErrorKind::TimedOut, Verdict::Answered),
             (Some(Status::BadRequest), _) => (PeerErrorKind::Protocol, Verdict::Answered),
+            (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
             (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
             (_, 404) if self.is_plain_text() && self.text.starts_with("no such group") => {
                 (PeerErrorKind::NoSuchGroup, Verdict::Answered)
             }
             (_, 500) if self.is_plain_text() => (PeerErrorKind::Load, Verdict::Answered),
             (_, 503) => (PeerErrorKind::Overloaded, Verdict::Failed),
-            (_, 413 | 414 | 431) => (PeerErrorKind::Protocol, Verdict::Answered),
+            (_, 301 | 307 | 308 | 413 | 414 | 431) => (PeerErrorKind::Protocol, Verdict::Answered),
             _ => (PeerErrorKind::Protocol, Verdict::Failed),
         }
     }

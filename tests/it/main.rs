@@ -9,7 +9,10 @@ mod support;
 mod autotraits;
 mod fallback_copies;
 mod flights;
+#[cfg(feature = "http")]
+mod http;
 mod load_path;
 mod registry;
+mod storm;
 mod tidy;
 mod timeouts;

@@ -33,6 +33,14 @@ fn enough_time_is_as_no_limit() {
 }
 
 #[test]
+fn a_group_of_any_name_has_its_threads() {
+    for name in ["\0", "a\0b", "", "你好", &"long ".repeat(100)] {
+        let group = Group::new(name, 1 << 10, CountingGetter::new());
+        assert_eq!(group.get_timeout("Tom", SOON).unwrap(), "value of Tom", "{name:?}");
+    }
+}
+
+#[test]
 fn the_first_caller_gives_up_and_the_load_goes_on() {
     let gate = Gate::closed();
     let getter = CountingGetter::behind(&gate);
@@ -235,6 +243,7 @@ fn a_caller_waits_for_a_free_loader_as_long_as_it_may() {
         })
         .collect();
     until("all have missed", || group.stats().loads == 4);
+    gate.wait_for_arrivals(1);
     assert_eq!(gate.arrivals(), 1);
     gate.open();
     for caller in callers {

@@ -7,6 +7,9 @@ use super::Response;
 /// Bodies up to this many bytes are copied behind their head, so that one system call sends both.
 pub(super) const COPIED_BODY: usize = 32 * 1024;
 
+/// The status that allows neither a body nor its length.
+pub(super) const NO_CONTENT: u16 = 204;
+
 /// What an answer says about its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Connection {
@@ -22,13 +25,11 @@ pub(super) enum Connection {
 pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, connection: Connection) {
     let status = response.status;
     // Writing to a vector can't fail.
-    let _ = write!(
-        out,
-        "HTTP/1.1 {status} {}\r\nContent-Length: {}\r\nContent-Type: {}\r\n",
-        reason(status),
-        response.body.len(),
-        response.content_type
-    );
+    let _ = write!(out, "HTTP/1.1 {status} {}\r\n", reason(status));
+    if status != NO_CONTENT {
+        let (length, content_type) = (response.body.len(), response.content_type);
+        let _ = write!(out, "Content-Length: {length}\r\nContent-Type: {content_type}\r\n");
+    }
     for (name, value) in &response.headers {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
@@ -47,7 +48,7 @@ pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, connection: Con
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
-        204 => "No Content",
+        NO_CONTENT => "No Content",
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
@@ -85,6 +86,14 @@ mod tests {
             head_of(&response, Connection::Close),
             "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain; charset=utf-8\r\n\
              Geecache-Ttl-Ms: 12\r\nConnection: close\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn no_content_has_no_length() {
+        assert_eq!(
+            head_of(&Response::text(204, "x"), Connection::Open),
+            "HTTP/1.1 204 No Content\r\n\r\n"
         );
     }
 

@@ -151,12 +151,14 @@ fn answers_mean_what_the_table_says() {
         (500, None, None, "", Kind::Protocol, Verdict::Failed),
         (503, Some("overloaded"), text, "", Kind::Overloaded, Verdict::Failed),
         (503, None, page, "", Kind::Overloaded, Verdict::Failed),
+        (503, Some("shutting-down"), text, "", Kind::Unreachable, Verdict::Refused),
         (504, Some("timed-out"), text, "", Kind::TimedOut, Verdict::Answered),
         (504, None, page, "", Kind::Protocol, Verdict::Failed),
         (400, Some("bad-request"), text, "bad request\n", Kind::Protocol, Verdict::Answered),
         (400, None, text, "bad request\n", Kind::Protocol, Verdict::Failed),
         (405, Some("not-supported"), text, "", Kind::NotSupported, Verdict::Answered),
         (414, None, None, "", Kind::Protocol, Verdict::Answered),
+        (301, None, page, "", Kind::Protocol, Verdict::Answered),
         (302, None, None, "", Kind::Protocol, Verdict::Failed),
         (204, None, None, "", Kind::Protocol, Verdict::Failed),
         (206, None, None, "part", Kind::Protocol, Verdict::Failed),
@@ -183,10 +185,12 @@ fn a_failed_load_is_told_in_the_words_of_the_getter_and_a_web_page_in_brief() {
 #[test]
 fn every_status_name_is_read_back() {
     for status in Status::ALL {
-        assert_eq!(Status::from_name(status.name()), Some(status));
+        assert_eq!(Status::read(status.code(), Some(status.name())), Some(status));
+        assert_eq!(Status::read(418, Some(status.name())), None);
     }
-    assert_eq!(Status::from_name(" Not-Found "), Some(Status::NotFound));
-    assert_eq!(Status::from_name("ok"), None);
+    assert_eq!(Status::read(404, Some(" Not-Found ")), Some(Status::NotFound));
+    assert_eq!(Status::read(404, Some("ok")), None);
+    assert_eq!(Status::read(404, None), None);
 }
 
 #[test]

@@ -1,15 +1,29 @@
 //! What the tests share: ways to hold things, to count them, and to wait for them with a deadline.
 
+#[cfg(feature = "http")]
+mod cluster;
+#[cfg(feature = "http")]
+mod faulty;
 mod getter;
+#[cfg(feature = "http")]
+mod logs;
 mod memory;
+mod random;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "http")]
+pub(crate) use cluster::{Cluster, Peer, SERVERS};
+#[cfg(feature = "http")]
+pub(crate) use faulty::{Connection, FaultyPeer, answer};
 pub(crate) use getter::{CountingGetter, value_of};
+#[cfg(feature = "http")]
+pub(crate) use logs::{keep_logs, logged};
 pub(crate) use memory::{FixedPicker, MemoryPeers, ScriptedPeer, alone};
+pub(crate) use random::{Random, with_seeds};
 
 /// How long a test waits for what should happen at once: far longer than a busy machine takes, so that only a hang
 /// is as long.

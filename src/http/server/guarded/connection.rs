@@ -172,7 +172,6 @@ impl Line<'_> {
             return Ok(ControlFlow::Break(()));
         };
         let len = head.len + head.body_len;
-        let is_head = head.method == "HEAD";
         let mut connection = head.connection;
         let response = match InFlight::enter(shared) {
             Some(_in_flight) => answer_of(
@@ -189,14 +188,17 @@ impl Line<'_> {
                 Response::text(503, "too many requests in flight\n")
             }
         };
+        let body = response.body_for(head.method);
         self.start += len;
         self.tidy_buffer();
         if shared.is_stopping() {
             connection = Connection::Close;
         }
-        self.answer(&response, connection, is_head)?;
+        self.answer(&response, body, connection)?;
         if connection == Connection::Close {
-            self.linger();
+            if self.start < self.end {
+                self.linger();
+            }
             return Ok(ControlFlow::Break(()));
         }
         Ok(ControlFlow::Continue(()))
@@ -204,7 +206,8 @@ impl Line<'_> {
 
     /// Tells the client what is wrong, and ends the connection.
     fn refuse(&mut self, Refusal(status, text): Refusal) -> io::Result<()> {
-        self.answer(&Response::text(status, text), Connection::Close, false)?;
+        let response = Response::text(status, text);
+        self.answer(&response, &response.body, Connection::Close)?;
         self.start = self.end;
         self.linger();
         Ok(())
@@ -214,12 +217,11 @@ impl Line<'_> {
     fn answer(
         &mut self,
         response: &Response,
+        body: &[u8],
         connection: Connection,
-        is_head: bool,
     ) -> io::Result<()> {
         self.out.clear();
         write_head(&mut self.out, response, connection);
-        let body: &[u8] = if is_head { &[] } else { &response.body };
         if body.len() <= COPIED_BODY {
             self.out.extend_from_slice(body);
             write_both(self.stream, &self.out, &[])

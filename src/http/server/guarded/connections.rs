@@ -181,3 +181,61 @@ impl Drop for Member {
         drop(line);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, net::TcpListener, time::Duration};
+
+    use super::*;
+
+    /// A member with the client's end of its connection.
+    fn enter(connections: &Connections) -> (Member, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let member = connections.enter(listener.accept().unwrap().0);
+        // Times are told apart from here on.
+        let now = connections.0.now();
+        while connections.0.now() == now {}
+        (member, client)
+    }
+
+    #[test]
+    fn connection_that_was_idle_for_longest_ends_first() {
+        let connections = Connections::default();
+        let mut members: Vec<_> = (0..4).map(|_| enter(&connections)).collect();
+        assert!(members[0].0.begin_request());
+        members[0].0.end_request();
+        assert!(members[2].0.begin_request());
+
+        for n in [1, 3, 0] {
+            assert!(connections.end_oldest_idle());
+            assert_eq!(members[n].1.read(&mut [0]).unwrap(), 0, "{n}");
+            assert!(!members[n].0.begin_request(), "{n}");
+        }
+        assert!(!connections.end_oldest_idle(), "the only one left has a request");
+        assert_eq!(connections.len(), 1);
+    }
+
+    #[test]
+    fn connection_that_was_given_up_ends_before_all_others() {
+        let connections = Connections::default();
+        let (_other, _) = enter(&connections);
+        let (member, mut client) = enter(&connections);
+        assert!(member.begin_request());
+        member.give_up();
+        assert!(connections.end_oldest_idle());
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn last_member_that_leaves_is_noticed() {
+        let connections = Connections::default();
+        let (member, _client) = enter(&connections);
+        assert!(!connections.wait_until_empty(Instant::now()));
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(member));
+            assert!(connections.wait_until_empty(Instant::now() + Duration::from_secs(10)));
+        });
+    }
+}

@@ -15,6 +15,7 @@ use crate::http::server::{Limits, Request, Response, Server};
 on_each_server! {
     no_request_of_a_burst_on_a_fresh_server_is_left_unanswered,
     two_hundred_kept_connections_at_once_are_all_answered,
+    burst_on_a_server_that_was_quiet_is_answered,
     burst_beside_connections_that_ask_nothing_is_answered,
     requests_past_the_bound_get_a_503,
 }
@@ -31,6 +32,13 @@ fn two_hundred_kept_connections_at_once_are_all_answered(server: Server) {
     burst(&served, 200, "first");
     // Connections that ended leave idle threads behind, which is when tiny_http starves new ones.
     burst(&served, 200, "second");
+}
+
+/// tiny_http's supervisor naps a second at a time when nobody asks for anything.
+fn burst_on_a_server_that_was_quiet_is_answered(server: Server) {
+    let served = Served::new(server, limits(), echo);
+    thread::sleep(Duration::from_millis(1500));
+    burst(&served, 64, "after a quiet second");
 }
 
 /// The threads that tiny_http gives to silent connections must not be missed.

@@ -246,17 +246,14 @@ mod guarded_only {
     }
 
     #[test]
-    fn oldest_idle_connection_makes_room() {
+    fn idle_connection_makes_room() {
         let served = Served::new(Server::Guarded, Limits { max_connections: 3, ..limits() }, echo);
+        // They have asked for nothing yet, so there is no answer after which they may not be idle again.
         let mut clients: Vec<_> = (0..3).map(|_| Client::connect(served.addr)).collect();
-        // The first is used last, so the second is the oldest.
-        for n in [1, 2, 0] {
-            assert_eq!(clients[n].get("/").status, 200);
-        }
         let mut another = Client::connect(served.addr);
         assert_eq!(another.get("/").status, 200);
-        assert!(clients[1].is_closed());
-        assert_eq!((clients[0].get("/").status, clients[2].get("/").status), (200, 200));
+        assert!(clients[0].is_closed());
+        assert_eq!((clients[1].get("/").status, clients[2].get("/").status), (200, 200));
         assert_eq!(served.running.health().connections, Some(3));
     }
 

@@ -3,6 +3,7 @@
 
 mod bursts;
 mod descriptors;
+mod figures;
 mod hostile;
 mod requests;
 mod shutdown;

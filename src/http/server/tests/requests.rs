@@ -16,6 +16,7 @@ on_each_server! {
     client_that_asks_to_close_is_closed,
     old_client_that_asks_to_keep_the_connection_keeps_it,
     head_request_gets_the_length_and_no_body,
+    answer_without_content_has_neither_body_nor_length,
     body_reaches_the_handler,
     client_that_waits_before_it_sends_the_body_is_told_to_go_on,
     body_past_the_limit_gets_a_413,
@@ -101,6 +102,15 @@ fn head_request_gets_the_length_and_no_body(server: Server) {
         assert_eq!(client.answer_to("HEAD").unwrap().header("content-length"), Some(length));
     }
     assert_eq!(client.get("/short").body, [7; 5]);
+}
+
+fn answer_without_content_has_neither_body_nor_length(server: Server) {
+    let served = Served::new(server, limits(), |_| Response::text(204, "never sent"));
+    let mut client = Client::connect(served.addr);
+    for _ in 0..2 {
+        let answer = client.get("/");
+        assert_eq!((answer.status, answer.header("content-length")), (204, None));
+    }
 }
 
 fn body_reaches_the_handler(server: Server) {

@@ -135,7 +135,10 @@ impl Generation {
                     }
                 }
                 Err(error) => {
-                    log::warn!("accepting connections at {} failed: {error}", shared.addr);
+                    // A shutdown ends accepting in this way.
+                    if !shared.is_stopping() {
+                        log::warn!("accepting connections at {} failed: {error}", shared.addr);
+                    }
                     self.accept_failed.store(true, Ordering::Release);
                     shared.wake_supervisor();
                 }
@@ -234,17 +237,15 @@ fn connection_after(shared: &Shared, request: &tiny_http::Request) -> Connection
 }
 
 fn send(request: tiny_http::Request, response: &Response, connection: Connection) {
-    let has_body = *request.method() != tiny_http::Method::Head;
-    let mut bytes = Vec::with_capacity(256 + response.body.len().min(COPIED_BODY));
+    let body = response.body_for(request.method().as_str());
+    let mut bytes = Vec::with_capacity(256 + body.len().min(COPIED_BODY));
     write_head(&mut bytes, response, connection);
     let mut writer = request.into_writer();
-    let sent = if has_body && response.body.len() > COPIED_BODY {
-        // The writer's buffer is smaller than that, so the body goes from where it is straight to the socket.
-        writer.write_all(&bytes).and_then(|()| writer.write_all(&response.body))
+    let sent = if body.len() > COPIED_BODY {
+        // The writer's own buffer is smaller than that, so the body goes from where it is straight to the socket.
+        writer.write_all(&bytes).and_then(|()| writer.write_all(body))
     } else {
-        if has_body {
-            bytes.extend_from_slice(&response.body);
-        }
+        bytes.extend_from_slice(body);
         writer.write_all(&bytes)
     };
     if let Err(error) = sent.and_then(|()| writer.flush()) {

@@ -167,20 +167,19 @@ impl fmt::Debug for Tiny {
 impl Shared {
     /// Notes that a request came.
     fn saw_request(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.last_request_ms.store(self.elapsed_ms(), Ordering::Relaxed);
-        // Only the first request after a quiet time pays for waking the supervisor. If the flag goes up just now, the nap that
-        // begins is a second long at most.
-        if self.napping.load(Ordering::Relaxed) && self.napping.swap(false, Ordering::AcqRel) {
+        self.last_request_ms.store(self.elapsed_ms(), Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        // Only the first request after a quiet time pays for waking the supervisor.
+        if self.napping.load(Ordering::SeqCst) && self.napping.swap(false, Ordering::SeqCst) {
             self.wake_supervisor();
         }
     }
 
     /// Whether a request came within `time`.
     fn has_traffic_within(&self, time: Duration) -> bool {
-        let quiet_ms =
-            self.elapsed_ms() - self.last_request_ms.load(Ordering::Relaxed).min(self.elapsed_ms());
-        self.requests.load(Ordering::Relaxed) > 0 && u128::from(quiet_ms) < time.as_millis()
+        let last_ms = self.last_request_ms.load(Ordering::SeqCst);
+        self.requests.load(Ordering::SeqCst) > 0
+            && self.started.elapsed() < Duration::from_millis(last_ms) + time
     }
 
     fn elapsed_ms(&self) -> u64 {
@@ -194,6 +193,16 @@ impl Shared {
     fn wake_supervisor(&self) {
         *lock(&self.nap) = true;
         self.wake.notify_all();
+    }
+
+    /// Waits for a quiet time of `quiet`, or until a request ends it.
+    fn nap_while_quiet(&self, quiet: Duration, traffic: Duration) {
+        self.napping.store(true, Ordering::SeqCst);
+        // A request that did not see the flag yet is seen here, and one that comes later sees the flag.
+        if !self.has_traffic_within(traffic) {
+            self.nap(quiet);
+        }
+        self.napping.store(false, Ordering::SeqCst);
     }
 
     /// Waits for `time`, or until somebody wakes the supervisor.

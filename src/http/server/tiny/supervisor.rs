@@ -5,6 +5,7 @@ use std::{
     io::{self, Read as _},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{Arc, atomic::Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -23,9 +24,15 @@ const TRAFFIC: Duration = Duration::from_secs(2);
 /// How long a kick waits for the end of its connection before the next one may free it.
 const KICK_WAIT: Duration = Duration::from_millis(50);
 
+/// What a thread of tiny_http gets to come back from a connection, or to take one, before its count of idle threads matters again.
+const SETTLE: Duration = Duration::from_millis(1);
+
 /// When no kick was answered for so long, the accepting thread is dead. From its death to its replacement it takes that time and
-/// a [`QUIET_TICK`].
-const DEAD_AFTER: Duration = Duration::from_millis(1200);
+/// a [`QUIET_TICK`] at most.
+const DEAD_AFTER: Duration = Duration::from_millis(800);
+
+/// The same for a generation that has just been started. What waited in the kernel can take all descriptors at once again.
+const DEAD_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// Threads that tiny_http keeps in any case, and that spoil its count of idle ones.
 const PERMANENT_THREADS: usize = 4;
@@ -43,9 +50,10 @@ const MOST_SUSPECTS: usize = 16;
 ///
 /// **Starved connections.** tiny_http hands a new connection to an idle thread if its count of them is not zero, but a thread that
 /// was woken still counts as idle until it gets the lock. So in a burst several connections are queued for one thread, and all
-/// but the first wait until some connection ends. Two things help. *Plugs*, silent connections to ourselves, keep the permanent
-/// threads occupied, so that on a quiet server a new connection mostly finds a count of zero and gets a thread of its own. And a
-/// *kick*, a connection to ourselves that ends at once, brings a thread that then takes a starved one from the queue: one per kick.
+/// but the first wait until some connection ends. Two things help. *Plugs*, silent connections to ourselves, occupy the permanent
+/// threads, so that on a quiet server the count is zero and each new connection gets a thread of its own. And a *kick* ends a
+/// connection to ourselves: the thread that is free then takes a starved one from the queue, one per kick. The connection
+/// that a kick ends is the *cap*, which was opened by the kick before, so that kicks leave no idle thread behind either.
 ///
 /// **A server that was quiet.** Kicks come every 20 ms while there is traffic and once a second otherwise. If a burst meets a quiet
 /// server, its first connection always gets a thread (the idle thread that all were queued for does wake up), so its request
@@ -62,6 +70,8 @@ pub(super) struct Supervisor {
     /// Held for the sake of the threads that they occupy; the oldest first.
     plugs: VecDeque<TcpStream>,
     renew_plug_at: Instant,
+    /// A silent connection that takes the thread which the previous kick left idle; to be ended by the next kick.
+    cap: Option<TcpStream>,
     /// Since when no kick was answered.
     silent_since: Option<Instant>,
     restart_at: Instant,
@@ -77,49 +87,61 @@ struct Former {
 }
 
 impl Supervisor {
+    /// Takes care of `current`, which serves `listener`, from [`Supervisor::run`] on.
     pub(super) fn new(
         shared: Arc<Shared>,
         listener: TcpListener,
         current: Arc<Generation>,
     ) -> Self {
-        Self {
+        let mut supervisor = Self {
             shared,
             listener,
             current,
             former: Vec::new(),
             plugs: VecDeque::new(),
             renew_plug_at: Instant::now(),
+            cap: None,
             silent_since: None,
             restart_at: Instant::now(),
             restart_pause: RESTART_PAUSE.0,
-        }
+        };
+        // Before the first client connects.
+        supervisor.hold_plugs();
+        thread::sleep(SETTLE);
+        supervisor
     }
 
     /// Supervises until the shutdown. Returns the generations, which may still have connections.
     pub(super) fn run(mut self) -> Vec<Arc<Generation>> {
         while !self.shared.is_stopping() {
+            let has_trouble = self.silent_since.is_some() || self.current.accept_failed();
+            let is_quiet = !has_trouble && !self.shared.has_traffic_within(TRAFFIC);
+            if is_quiet {
+                self.shared.nap_while_quiet(QUIET_TICK, TRAFFIC);
+            } else {
+                self.shared.nap(BUSY_TICK);
+            }
             if self.current.accept_failed() || self.is_silent_for_long() {
                 self.restart();
             } else {
                 self.hold_plugs();
                 self.kick();
+                if is_quiet {
+                    // The cap that has just ended was accepted a second ago; the second one tells how things are now.
+                    self.kick();
+                }
             }
             self.end_former();
-            let has_trouble = self.silent_since.is_some() || self.current.accept_failed();
-            if has_trouble || self.shared.has_traffic_within(TRAFFIC) {
-                self.shared.nap(BUSY_TICK);
-            } else {
-                self.shared.napping.store(true, Ordering::Release);
-                self.shared.nap(QUIET_TICK);
-                self.shared.napping.store(false, Ordering::Release);
-            }
         }
         let former = self.former.into_iter().map(|former| former.generation);
         former.chain([self.current]).collect()
     }
 
     fn is_silent_for_long(&self) -> bool {
-        self.silent_since.is_some_and(|since| since.elapsed() > DEAD_AFTER)
+        let is_new =
+            self.former.last().is_some_and(|former| former.replaced.elapsed() < QUIET_TICK);
+        let patience = if is_new { DEAD_AGAIN_AFTER } else { DEAD_AFTER };
+        self.silent_since.is_some_and(|since| since.elapsed() > patience)
     }
 
     /// Opens the plugs that are missing, and renews one now and then: their own read timeout would end them.
@@ -135,20 +157,22 @@ impl Supervisor {
         }
     }
 
-    /// Ends a connection, which frees a starved one, and sees whether the server still accepts.
+    /// Ends the cap's connection, which frees a starved one, sees whether the server had accepted it, and opens the next cap.
     fn kick(&mut self) {
-        match kick(&self.shared) {
-            Ok(()) => {
-                self.silent_since = None;
-            }
-            // Without descriptors nothing can be said about the server.
-            Err(error) if error.raw_os_error().is_some() && !is_timeout(&error) => {
-                log::debug!("no connection to {}: {error}", self.shared.addr);
-            }
-            Err(_) => {
+        let answered = self.cap.take().map(end_and_see);
+        match answered {
+            Some(true) => self.silent_since = None,
+            Some(false) => {
                 self.silent_since.get_or_insert_with(Instant::now);
             }
+            // Without descriptors nothing can be said about the server.
+            None => {}
         }
+        // The thread that served the cap goes back to wait, and the next cap takes it.
+        thread::sleep(SETTLE);
+        self.cap = connect_to_self(self.shared.addr)
+            .inspect_err(|error| log::debug!("no connection to {}: {error}", self.shared.addr))
+            .ok();
     }
 
     /// Starts a new generation, unless the last attempt was just now or descriptors are still lacking.
@@ -161,6 +185,7 @@ impl Supervisor {
         self.restart_pause = (self.restart_pause * 2).min(RESTART_PAUSE.1);
         // Plugs of the old generation hold threads that may free its starved connections, and descriptors.
         self.plugs.clear();
+        self.cap = None;
         let started = spare_descriptors(&self.listener)
             .and_then(|()| self.listener.try_clone())
             .and_then(|listener| Generation::start(&self.shared, listener));
@@ -205,15 +230,14 @@ impl Supervisor {
     }
 }
 
-/// Opens a connection, ends it, and waits for the server to end its side.
-fn kick(shared: &Shared) -> io::Result<()> {
-    let mut stream = connect_to_self(shared.addr)?;
-    stream.set_read_timeout(Some(KICK_WAIT))?;
-    stream.shutdown(Shutdown::Write)?;
-    match stream.read(&mut [0]) {
-        Err(error) if is_timeout(&error) => Err(error),
+/// Ends a connection to ourselves, and waits for the server to end its side. Returns whether it did.
+fn end_and_see(mut stream: TcpStream) -> bool {
+    let ended =
+        stream.set_read_timeout(Some(KICK_WAIT)).and_then(|()| stream.shutdown(Shutdown::Write));
+    match ended.and_then(|()| stream.read(&mut [0])) {
+        Err(error) => !is_timeout(&error),
         // Whatever came, it came from a thread that had the connection.
-        _ => Ok(()),
+        Ok(_) => true,
     }
 }
 

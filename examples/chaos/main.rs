@@ -1,0 +1,158 @@
+//! A soak test that anyone can run: real peer processes under load, while a schedule of faults, drawn from a seed, kills them,
+//! stops and continues them, restarts them and changes their lists of peers.
+//!
+//! ```text
+//! cargo run --release --example chaos -- --peers 5 --seconds 60 --seed 1
+//! ```
+//!
+//! It exits with 1 on a wrong value, a get without a value, a get beyond its deadline, a thread or a descriptor that stays
+//! when all is over, or a peer that does not serve again after its fault. It needs a Unix: peers are stopped by signals.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to a person")]
+
+mod histogram;
+mod peer;
+mod processes;
+mod schedule;
+mod source;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use histogram::Histogram;
+use processes::{Cluster, Report};
+use schedule::Schedule;
+use source::Source;
+
+const HELP: &str = "\
+Runs real peers under load while it kills, stops and restarts them.
+
+usage: chaos [--peers N] [--seconds N] [--seed N] [--verbose]
+
+  --peers N     how many peer processes, 3 to 20 (default 5); every other one uses the guarded server
+  --seconds N   how long the faults go on, 1 to 3600 (default 60)
+  --seed N      what the schedule is drawn from (default: the time)
+  --verbose     print every fault as it happens
+";
+
+struct Options {
+    peers: usize,
+    seconds: u64,
+    seed: u64,
+    verbose: bool,
+}
+
+fn main() -> ExitCode {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|arg| arg == peer::FLAG) {
+        peer::run(&args.split_off(1));
+        return ExitCode::SUCCESS;
+    }
+    let run = || {
+        let options = parse(lexopt::Parser::from_args(args))?;
+        options.map_or(Ok(true), |options| chaos(&options).map_err(|error| error.to_string()))
+    };
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {error}\n\n{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>, String> {
+    use lexopt::prelude::*;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seed = now.map_or(1, |now| now.as_secs());
+    let mut options = Options { peers: 5, seconds: 60, seed, verbose: false };
+    let text = |error: lexopt::Error| error.to_string();
+    while let Some(arg) = parser.next().map_err(text)? {
+        match arg {
+            Long("peers") => {
+                options.peers = usize::try_from(number(&mut parser)?).unwrap_or(usize::MAX);
+            }
+            Long("seconds") => options.seconds = number(&mut parser)?,
+            Long("seed") => options.seed = number(&mut parser)?,
+            Long("verbose") => options.verbose = true,
+            Long("help") | Short('h') => {
+                print!("{HELP}");
+                return Ok(None);
+            }
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    if !(3..=20).contains(&options.peers) {
+        return Err(format!("--peers {} is not in 3 to 20", options.peers));
+    }
+    if !(1..=3600).contains(&options.seconds) {
+        return Err(format!("--seconds {} is not in 1 to 3600", options.seconds));
+    }
+    Ok(Some(options))
+}
+
+fn number(parser: &mut lexopt::Parser) -> Result<u64, String> {
+    use lexopt::ValueExt;
+    parser.value().and_then(|value| value.parse()).map_err(|error| error.to_string())
+}
+
+/// Runs it all; whether everything held.
+fn chaos(options: &Options) -> std::io::Result<bool> {
+    let Options { peers, seconds, seed, .. } = *options;
+    println!("chaos: {peers} peers, {seconds} s of faults, --seed {seed}");
+    let source = Source::start()?;
+    let mut cluster = Cluster::start(peers, source.addr(), options.verbose)?;
+    let mut schedule = Schedule::new(seed, peers);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        let (pause, step) = schedule.next();
+        std::thread::sleep(pause.min(end.saturating_duration_since(Instant::now())));
+        cluster.step(step)?;
+    }
+    cluster.heal()?;
+    let faults = cluster.faults();
+    let report = cluster.finish();
+
+    let gets = report.latencies.count();
+    println!();
+    println!(
+        "  gets          {gets:>10}   by {peers} peers with {} threads each",
+        peer::LOAD_THREADS
+    );
+    println!("  faults        {:>10}   {faults}", faults.total());
+    print_latencies(&report.latencies);
+    let (loads, keys) = source.counts();
+    let each = loads as f64 / keys.max(1) as f64;
+    println!("  loads         {loads:>10}   of {keys} distinct keys: {each:.2} each");
+    println!();
+    for failure in &report.failures {
+        println!("  FAILED: {failure}");
+    }
+    let quiet = gets == 0 || loads == 0;
+    if quiet {
+        println!("  FAILED: there was no load");
+    }
+    let held = report.failures.is_empty() && !quiet;
+    println!("{}", if held { "all held" } else { "NOT all held" });
+    Ok(held)
+}
+
+fn print_latencies(latencies: &Histogram) {
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|p| {
+        let ms = latencies.percentile(p).as_secs_f64() * 1e3;
+        if ms < 10.0 { format!("{ms:.3} ms") } else { format!("{ms:.0} ms") }
+    });
+    println!(
+        "  time of a get {p50:>10}   p50, {p99} p99, {max} max; the deadline is {:?}",
+        peer::DEADLINE
+    );
+}
+
+/// What a failed check says; kept short of flooding the terminal.
+fn note(report: &mut Report, failure: String) {
+    const MOST: usize = 20;
+    if report.failures.len() < MOST {
+        report.failures.push(failure);
+    }
+}

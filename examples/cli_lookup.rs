@@ -1,0 +1,116 @@
+//! A short-lived program that asks a cluster: it owns no key and opens no port.
+//!
+//! ```text
+//! cargo run --release --example cli_lookup -- Tom --peers http://127.0.0.1:8001,http://127.0.0.1:8002
+//! ```
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use geecache::{Group, HttpPool};
+
+mod common;
+
+use common::account::{Account, From, Noting, ask};
+use common::errors::describe;
+use common::output::{complain, human, say, show_log};
+use common::scores::Source;
+
+const HELP: &str = "\
+Looks up scores: asks the peers, and the slow source itself if none of them answers.
+
+Usage: cli_lookup [--peers URL,URL...] KEY...
+
+  --peers URL,...  the peers of the cluster, the same list that they have
+                   [default: none]
+  --help           prints this
+
+Ends with 0 if every key has a value, 1 if not, 2 if it was called wrongly.
+RUST_LOG=off hides why a peer did not answer.";
+
+fn main() -> ExitCode {
+    let flags = match Flags::parse() {
+        Ok(Some(flags)) => flags,
+        Ok(None) => {
+            say(HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            complain(format_args!("cli_lookup: {error} (see --help)"));
+            return ExitCode::from(2);
+        }
+    };
+    show_log();
+    match look_up(flags) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(format_args!("cli_lookup: {}", describe(&*error)));
+            ExitCode::from(2)
+        }
+    }
+}
+
+struct Flags {
+    keys: Vec<String>,
+    peers: Vec<String>,
+}
+
+impl Flags {
+    /// `None` = help is wanted.
+    fn parse() -> Result<Option<Self>, lexopt::Error> {
+        use lexopt::prelude::*;
+
+        let (mut keys, mut peers) = (Vec::new(), Vec::new());
+        let mut args = lexopt::Parser::from_env();
+        while let Some(arg) = args.next()? {
+            match arg {
+                Value(key) => keys.push(key.string()?),
+                Long("peers") => {
+                    let list = args.value()?.string()?;
+                    peers.extend(list.split(',').map(|url| url.trim().to_owned()));
+                }
+                Short('h') | Long("help") => return Ok(None),
+                other => return Err(other.unexpected()),
+            }
+        }
+        if keys.is_empty() {
+            return Err("which KEY?".into());
+        }
+        Ok(Some(Self { keys, peers }))
+    }
+}
+
+/// Prints the value of each key; whether all had one.
+fn look_up(Flags { keys, peers }: Flags) -> Result<bool, Box<dyn Error>> {
+    let source = Arc::new(Source::default());
+    let scores = {
+        let source = Arc::clone(&source);
+        Group::new("scores", 1 << 20, move |key: &str| {
+            Ok::<_, io::Error>(source.load("this program", key))
+        })
+    };
+    let pool = HttpPool::client(peers)?;
+    scores.register_peers(Noting(pool.clone()))?;
+
+    let mut found_all = true;
+    for key in &keys {
+        let Account { result, owner, from, took } = ask(&scores, &pool, &source, key);
+        let value = match &result {
+            Ok(value) => String::from_utf8_lossy(value).into_owned(),
+            Err(error) => describe(error),
+        };
+        let from = match from {
+            From::Load(_) => "the source",
+            From::Owner => &owner,
+            From::SomePeer => "a peer",
+            From::Memory => "memory",
+            From::Nowhere => "nowhere",
+        };
+        say(format_args!("{key}: {value} (from {from}, {})", human(took)));
+        found_all &= result.is_ok();
+    }
+    Ok(found_all)
+}

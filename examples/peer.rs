@@ -1,0 +1,168 @@
+//! One peer of a cluster, as a process of its own.
+//!
+//! ```text
+//! cargo run --release --example peer -- --listen 127.0.0.1:8001 --peers http://127.0.0.1:8001,http://127.0.0.1:8002 --api 127.0.0.1:9999
+//! cargo run --release --example peer -- --listen 127.0.0.1:8002 --peers http://127.0.0.1:8001,http://127.0.0.1:8002
+//! curl "http://localhost:9999/api?key=Tom"
+//! ```
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+
+use geecache::{Group, HttpPool, Registry};
+
+mod common;
+
+use common::account::{Account, From, Noting, ask};
+use common::api::{Answer, Api};
+use common::errors::describe;
+use common::output::{complain, count, human, say, show_log};
+use common::scores::Source;
+
+const HELP: &str = "\
+One peer of a cluster that caches scores. Start one for each URL of the list.
+
+Usage: peer --listen ADDRESS [--url URL] [--peers URL,URL...] [--api ADDRESS]
+
+  --listen ADDRESS   where it listens for the other peers, such as 127.0.0.1:8001
+  --url URL          what the other peers call it, such as http://localhost:8001
+                     [default: http:// and the address]
+  --peers URL,...    all peers, itself included, the same list for each of them
+                     [default: itself alone]
+  --api ADDRESS      where it answers GET /api?key=NAME, such as 127.0.0.1:9999
+  --help             prints this
+
+It runs until Ctrl-C. RUST_LOG=debug shows what the crate logs.";
+
+fn main() -> ExitCode {
+    let flags = match Flags::parse() {
+        Ok(Some(flags)) => flags,
+        Ok(None) => {
+            say(HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            complain(format_args!("peer: {error} (see --help)"));
+            return ExitCode::from(2);
+        }
+    };
+    show_log();
+    match run(&flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(format_args!("peer: {}", describe(&*error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Flags {
+    listen: String,
+    url: Option<String>,
+    peers: Vec<String>,
+    api: Option<String>,
+}
+
+impl Flags {
+    /// `None` = help is wanted.
+    fn parse() -> Result<Option<Self>, lexopt::Error> {
+        use lexopt::prelude::*;
+
+        let (mut listen, mut url, mut peers, mut api) = (None, None, Vec::new(), None);
+        let mut args = lexopt::Parser::from_env();
+        while let Some(arg) = args.next()? {
+            match arg {
+                Long("listen") => listen = Some(args.value()?.string()?),
+                Long("url") => url = Some(args.value()?.string()?),
+                Long("peers") => {
+                    let list = args.value()?.string()?;
+                    peers.extend(list.split(',').map(|url| url.trim().to_owned()));
+                }
+                Long("api") => api = Some(args.value()?.string()?),
+                Short('h') | Long("help") => return Ok(None),
+                other => return Err(other.unexpected()),
+            }
+        }
+        let listen = listen.ok_or("--listen is missing")?;
+        Ok(Some(Self { listen, url, peers, api }))
+    }
+}
+
+fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
+    let (end, ended) = mpsc::channel();
+    ctrlc::set_handler(move || {
+        let _ = end.send(());
+    })?;
+
+    let source = Arc::new(Source::default());
+    let group = {
+        let source = Arc::clone(&source);
+        Group::new("scores", 1 << 20, move |key: &str| {
+            let score = source.load("this peer", key);
+            say(format_args!("loaded {key:?} from the source: {}", score.unwrap_or("not there")));
+            Ok::<_, io::Error>(score)
+        })
+    };
+    let registry = Registry::new();
+    registry.insert(&group)?;
+    let mut builder = HttpPool::builder(&registry);
+    if let Some(url) = &flags.url {
+        builder = builder.advertise(url);
+    }
+    let pool = builder
+        .bind(&*flags.listen)
+        .map_err(|error| format!("--listen {}: {}", flags.listen, describe(&error)))?;
+    let url = pool.url().unwrap_or_default().to_owned();
+    group.register_peers(Noting(pool.clone()))?;
+    match &flags.peers[..] {
+        [] => pool.set_peers([&*url])?,
+        peers => pool.set_peers(peers.iter().map(|url| &**url))?,
+    }
+    say(format_args!(
+        "{url} serves group \"scores\", one of {}.",
+        count(flags.peers.len().max(1), "peer")
+    ));
+
+    let api = match &flags.api {
+        None => None,
+        Some(address) => {
+            let (pool, source) = (pool.clone(), Arc::clone(&source));
+            let answer = move |key: &str| answer(&group, &pool, &source, key);
+            let api = Api::start(&**address, answer)
+                .map_err(|error| format!("the API can not listen on {address}: {error}"))?;
+            say(format_args!("Ask it: curl \"http://{}/api?key=Tom\"", api.address()));
+            Some(api)
+        }
+    };
+
+    ended.recv()?;
+    say(format_args!("\nshutting down after {}.", count(source.loads(), "load")));
+    if let Some(api) = api {
+        api.shutdown();
+    }
+    pool.shutdown();
+    Ok(())
+}
+
+/// Answers a request of the API, and tells what this process can know about where the answer came from.
+fn answer(group: &Group, pool: &HttpPool, source: &Source, key: &str) -> Answer {
+    let Account { result, owner, from, took } = ask(group, pool, source, key);
+    let from = match from {
+        From::Load(_) => "the source",
+        From::Owner => "the owner",
+        From::SomePeer => "a peer",
+        From::Memory if Some(&*owner) == pool.url() => "memory",
+        From::Memory => "a copy",
+        From::Nowhere => "nowhere",
+    };
+    let value = match &result {
+        Ok(value) => String::from_utf8_lossy(value).into_owned(),
+        Err(error) => describe(error),
+    };
+    say(format_args!("{key:?}: {value} (owner {owner}, from {from}, {})", human(took)));
+    let mut answer = Answer::of(key, &result);
+    answer.headers = vec![("Owner", owner), ("Answered-From", from.to_owned())];
+    answer
+}

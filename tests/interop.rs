@@ -1,0 +1,316 @@
+//! Clusters of Go and Rust peers, each in a process of its own: golang/groupcache as Debian ships it, and GeeCache's protocols
+//! in a Go program of ours.
+//!
+//! Where Go is missing these tests pass without a word but one; `GEECACHE_REQUIRE_GO=1` makes them fail instead.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, and libtest shows what it said"
+)]
+
+#[path = "interop/cluster.rs"]
+mod cluster;
+#[path = "interop/control.rs"]
+mod control;
+#[path = "interop/forks.rs"]
+mod forks;
+#[path = "interop/rust_peer.rs"]
+mod rust_peer;
+
+use std::env;
+
+use cluster::{Cluster, DIALECTS, Language, go_peer};
+
+/// Not a test, but the program of the Rust peers: the tests run it in processes of their own.
+#[test]
+#[ignore = "run by the other tests"]
+fn rust_peer() {
+    let (Ok(control), Ok(name)) = (env::var(cluster::CONTROL), env::var(cluster::DIALECT)) else {
+        return;
+    };
+    let dialect = DIALECTS.iter().find(|dialect| dialect.name == name).expect("a dialect we know");
+    rust_peer::obey(&control, dialect.protocol);
+}
+
+/// Runs `test` with a cluster of two Go and two Rust peers for each protocol.
+fn with_mixed_clusters(test: impl Fn(&mut Cluster)) {
+    let Some(go_peer) = go_peer() else { return };
+    for dialect in DIALECTS {
+        let mut cluster = Cluster::start(go_peer, dialect);
+        println!("a cluster that speaks {}", dialect.name);
+        test(&mut cluster);
+    }
+}
+
+/// What the sources of all peers hold for most keys.
+fn value_of(key: &str) -> Result<Vec<u8>, String> {
+    Ok(format!("value of {key}").into_bytes())
+}
+
+#[test]
+fn all_peers_name_the_same_owner_for_10_000_keys() {
+    with_mixed_clusters(|cluster| {
+        let keys: Vec<String> = (0..10_000)
+            .map(|number| match number % 4 {
+                0 => format!("user:{number}"),
+                1 => format!("/images/{number}.png"),
+                2 => format!("{:016x}", number * 0x9e37_79b9_7f4a_7c15_u128),
+                _ => format!("{number} läuft + {number}%"),
+            })
+            .collect();
+        let mut named: Vec<Vec<String>> =
+            cluster.peers.iter_mut().map(|peer| peer.owners(&keys)).collect();
+        let ours = named.remove(1);
+        for theirs in named {
+            let disagreements = ours.iter().zip(&theirs).filter(|(a, b)| a != b).count();
+            assert_eq!(disagreements, 0, "of {} keys", keys.len());
+        }
+        for peer in &cluster.peers {
+            let share = ours.iter().filter(|owner| **owner == peer.url).count();
+            println!("{:?} peer {} owns {share} of {} keys", peer.language, peer.url, keys.len());
+            assert!(share > 0, "every peer owns something");
+        }
+    });
+}
+
+#[test]
+fn a_key_is_loaded_once_whichever_peer_is_asked_first() {
+    with_mixed_clusters(|cluster| {
+        for number in 0..400 {
+            let key = format!("key {number}").replace(' ', "-");
+            for turn in 0..4 {
+                let asked = &mut cluster.peers[(number + turn) % 4];
+                assert_eq!(asked.get(&key), value_of(&key), "{:?}", asked.language);
+            }
+            assert_eq!(cluster.loads(&key), 1, "{key}, asked first at peer {}", number % 4);
+        }
+    });
+}
+
+#[test]
+fn keys_of_all_kinds_come_back_right_from_both_sides() {
+    let kinds = [
+        "a+b",
+        "+",
+        "a/b",
+        "/",
+        "//",
+        "/a//b/",
+        "%",
+        "100%",
+        "%2F",
+        "%20",
+        "%zz",
+        "..",
+        "../x",
+        ".",
+        "a?b=c",
+        "a#b",
+        "a&b=c;d",
+        "a:b@c",
+        "é",
+        "你好",
+        "😀",
+        "tab\there",
+        "line\nend",
+        "\r\n",
+        "\0",
+        "'\"<>\\^`{|}",
+    ];
+    with_mixed_clusters(|cluster| {
+        for kind in kinds {
+            // Bare, and with a number behind so that each kind is owned by many.
+            let keys = (0..12).map(|number| format!("{kind}{number}")).chain([kind.to_owned()]);
+            for key in keys {
+                for peer in &mut cluster.peers {
+                    assert_eq!(
+                        peer.get(&key),
+                        value_of(&key),
+                        "{key:?} from a {:?} peer",
+                        peer.language
+                    );
+                }
+            }
+        }
+        let long = "k".repeat(4096);
+        for peer in &mut cluster.peers {
+            assert_eq!(
+                peer.get(&long),
+                value_of(&long),
+                "a long key from a {:?} peer",
+                peer.language
+            );
+        }
+    });
+}
+
+#[test]
+fn empty_and_large_values_come_back_right_from_both_sides() {
+    with_mixed_clusters(|cluster| {
+        for owner in 0..4 {
+            let empty = cluster.key_of(owner, "empty");
+            let large = cluster.key_of(owner, "large");
+            let expected = format!("{large}\n").repeat(1 + (1 << 20) / large.len());
+            for peer in &mut cluster.peers {
+                assert_eq!(
+                    peer.get(&empty),
+                    Ok(Vec::new()),
+                    "{empty} from a {:?} peer",
+                    peer.language
+                );
+                let value = peer.get(&large).unwrap();
+                assert!(value == expected.as_bytes(), "{large} from a {:?} peer", peer.language);
+            }
+            // None of them fell back to its own source.
+            assert_eq!(cluster.loads(&empty), 1, "{empty}");
+            assert_eq!(cluster.loads(&large), 1, "{large}");
+        }
+    });
+}
+
+#[test]
+fn go_asks_go_for_the_wrong_key_where_there_is_a_space_and_we_do_not() {
+    with_mixed_clusters(|cluster| {
+        let [go, other_go] = cluster.of(Language::Go);
+        let rust = cluster.of(Language::Rust);
+
+        let key = cluster.key_of(go, "a b ");
+        for peer in rust {
+            assert_eq!(cluster.peers[peer].get(&key), value_of(&key), "we ask Go");
+        }
+        // Their client escapes a space as a plus, which their server takes for a plus.
+        let wrong = key.replace(' ', "+");
+        assert_eq!(cluster.peers[other_go].get(&key), value_of(&wrong), "Go asks Go");
+
+        for owner in rust {
+            let key = cluster.key_of(owner, "a b ");
+            let plus = cluster.key_of(owner, "a+b ");
+            for peer in 0..4 {
+                assert_eq!(cluster.peers[peer].get(&key), value_of(&key), "{peer} asks us");
+                assert_eq!(cluster.peers[peer].get(&plus), value_of(&plus), "{peer} asks us");
+            }
+            assert_eq!(cluster.loads(&key), 1, "{key}");
+            assert_eq!(cluster.loads(&plus), 1, "{plus}");
+        }
+    });
+}
+
+#[test]
+fn errors_of_a_getter_arrive_from_both_sides() {
+    with_mixed_clusters(|cluster| {
+        for owner in 0..4 {
+            let fails = cluster.key_of(owner, "fails");
+            let message = format!("the source failed for {fails}");
+            for peer in 0..4 {
+                let peer = &mut cluster.peers[peer];
+                assert_eq!(
+                    peer.get(&fails),
+                    Err(message.clone()),
+                    "from a {:?} peer",
+                    peer.language
+                );
+            }
+            for peer in cluster.of(Language::Rust) {
+                if peer != owner {
+                    let answer = cluster.peers[peer].ask(&fails);
+                    assert_eq!(answer, Err(format!("Load: {message}")), "the owner's own words");
+                }
+            }
+        }
+        // A Go peer has no word for this, and our peers tell each other.
+        let [rust, other_rust] = cluster.of(Language::Rust);
+        let absent = cluster.key_of(rust, "absent");
+        assert_eq!(cluster.peers[other_rust].ask(&absent), Ok(None));
+        for peer in cluster.of(Language::Go) {
+            assert_eq!(cluster.peers[peer].get(&absent), value_of(&absent), "from its own source");
+        }
+    });
+}
+
+#[test]
+fn a_life_that_ends_is_harmless_to_go() {
+    with_mixed_clusters(|cluster| {
+        for owner in cluster.of(Language::Rust) {
+            let brief = cluster.key_of(owner, "brief");
+            for peer in &mut cluster.peers {
+                assert_eq!(peer.get(&brief), value_of(&brief), "from a {:?} peer", peer.language);
+            }
+            assert_eq!(cluster.loads(&brief), 1, "{brief}");
+        }
+    });
+}
+
+#[test]
+fn what_go_does_not_know_does_no_harm_there() {
+    with_mixed_clusters(|cluster| {
+        for peer in cluster.of(Language::Go) {
+            let key = cluster.key_of(peer, "key-");
+            let base = cluster.dialect.base_path;
+            let peer = &mut cluster.peers[peer];
+            // They do not look at the method: this loads, which is why we do not take a 200 for a removal.
+            assert_eq!(peer.raw_status("DELETE", &format!("{base}scores/{key}")), 200);
+            assert_eq!(peer.get(&key), value_of(&key));
+            // Many keys at once: refused for sure, as the path names no key.
+            assert_eq!(peer.raw_status("POST", &format!("{base}scores")), 400);
+        }
+    });
+}
+
+#[test]
+fn many_keys_at_once_come_back_right_whoever_owns_them() {
+    with_mixed_clusters(|cluster| {
+        let keys: Vec<String> = (0..300).map(|number| format!("one of many {number}")).collect();
+        let values: Vec<Vec<u8>> = keys.iter().map(|key| value_of(key).unwrap()).collect();
+        for asked in cluster.of(Language::Rust) {
+            assert_eq!(cluster.peers[asked].get_many(&keys), Ok(values.clone()));
+        }
+        for key in &keys {
+            assert_eq!(cluster.loads(key), 1, "{key}");
+        }
+    });
+}
+
+#[test]
+fn a_change_that_go_can_not_make_is_not_reported_as_made() {
+    with_mixed_clusters(|cluster| {
+        let [asked, _] = cluster.of(Language::Rust);
+        for owner in 0..4 {
+            let [removed, inserted] = cluster.keys_of(owner, "key-");
+            for peer in &mut cluster.peers {
+                assert_eq!(peer.get(&removed), value_of(&removed));
+            }
+            let removal = cluster.peers[asked].remove(&removed);
+            let insertion = cluster.peers[asked].insert(&inserted, &format!("value of {inserted}"));
+            for go in cluster.of(Language::Go) {
+                let url = &cluster.peers[go].url;
+                for report in [&removal, &insertion] {
+                    assert_ne!(report.get(url).map(String::as_str), Some("done"), "at {url}");
+                }
+            }
+            for peer in &mut cluster.peers {
+                assert_eq!(peer.get(&removed), value_of(&removed));
+                assert_eq!(peer.get(&inserted), value_of(&inserted));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_go_peer_that_is_killed_is_replaced_by_the_others() {
+    with_mixed_clusters(|cluster| {
+        let [victim, _] = cluster.of(Language::Go);
+        let lost: [String; 20] = cluster.keys_of(victim, "key-");
+        // Connections to it are open when it dies.
+        let [rust, other_rust] = cluster.of(Language::Rust);
+        assert_eq!(cluster.peers[rust].get(&lost[0]), value_of(&lost[0]));
+        assert_eq!(cluster.peers[other_rust].get(&lost[0]), value_of(&lost[0]));
+        cluster.peers[victim].kill();
+        for key in &lost {
+            for survivor in (0..4).filter(|peer| *peer != victim) {
+                let survivor = &mut cluster.peers[survivor];
+                assert_eq!(survivor.get(key), value_of(key), "{key} from {:?}", survivor.language);
+            }
+        }
+    });
+}

@@ -1,0 +1,294 @@
+//! Peers in processes of their own, and clusters of them.
+
+use std::collections::HashMap;
+use std::env;
+use std::io::{BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use geecache::Protocol;
+
+use crate::control::{receive, send};
+
+/// Longer than anything here takes on a machine that is very busy.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Tells the Rust peer whom to obey, and which protocol to speak.
+pub(crate) const CONTROL: &str = "GEECACHE_INTEROP_CONTROL";
+pub(crate) const DIALECT: &str = "GEECACHE_INTEROP_DIALECT";
+
+/// A protocol, and what the peers call it on their command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    pub(crate) name: &'static str,
+    pub(crate) protocol: Protocol,
+    pub(crate) base_path: &'static str,
+}
+
+pub(crate) const DIALECTS: [Dialect; 3] = [
+    Dialect { name: "groupcache", protocol: Protocol::Groupcache, base_path: "/_groupcache/" },
+    Dialect { name: "geecache", protocol: Protocol::GeeCache, base_path: "/_geecache/" },
+    Dialect {
+        name: "geecache-protobuf",
+        protocol: Protocol::GeeCacheProtobuf,
+        base_path: "/_geecache/",
+    },
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    Go,
+    Rust,
+}
+
+/// A peer in a process of its own, which ends at the latest when this is dropped.
+pub(crate) struct Peer {
+    pub(crate) language: Language,
+    pub(crate) url: String,
+    process: Child,
+    control: BufReader<TcpStream>,
+}
+
+impl Peer {
+    fn start(language: Language, go_peer: &Path, dialect: Dialect) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let control = listener.local_addr().unwrap().to_string();
+        let mut command = match language {
+            Language::Go => {
+                let mut command = Command::new(go_peer);
+                command.args(["-protocol", dialect.name, "-control", &control]);
+                command
+            }
+            Language::Rust => {
+                let mut command = Command::new(env::current_exe().unwrap());
+                command
+                    .args(["--exact", "rust_peer", "--ignored", "--nocapture"])
+                    .envs([(CONTROL, &*control), (DIALECT, dialect.name)]);
+                command
+            }
+        };
+        // A proxy that does not exist: neither side may ask it.
+        command.envs([("http_proxy", "http://127.0.0.1:1"), ("HTTP_PROXY", "http://127.0.0.1:1")]);
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(listener.accept()));
+        // From here on the process ends with the value, whatever happens.
+        let mut starting = Starting(Some(process));
+        let (control, _) = receiver.recv_timeout(SOON).expect("the peer calls back").unwrap();
+        control.set_read_timeout(Some(SOON)).unwrap();
+        control.set_write_timeout(Some(SOON)).unwrap();
+        control.set_nodelay(true).unwrap();
+        let process = starting.0.take().expect("it was put there above");
+        let control = BufReader::new(control);
+        let mut peer = Self { language, url: String::new(), process, control };
+        peer.url = one_text(peer.answer());
+        peer
+    }
+
+    pub(crate) fn owners(&mut self, keys: &[String]) -> Vec<String> {
+        let owners = self.command("owner", keys).unwrap();
+        owners.into_iter().map(|owner| String::from_utf8(owner).unwrap()).collect()
+    }
+
+    pub(crate) fn get(&mut self, key: &str) -> Result<Vec<u8>, String> {
+        self.command("get", &[key]).map(one)
+    }
+
+    /// Asks the owner of the key and nobody else; `None` if it says that the key does not exist. For Rust peers.
+    pub(crate) fn ask(&mut self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        self.command("ask", &[key]).map(|values| values.into_iter().next())
+    }
+
+    /// For Rust peers.
+    pub(crate) fn get_many(&mut self, keys: &[String]) -> Result<Vec<Vec<u8>>, String> {
+        self.command("get_many", keys)
+    }
+
+    /// Has a Rust peer remove a key everywhere, and returns what became of it at each other peer, by URL.
+    pub(crate) fn remove(&mut self, key: &str) -> HashMap<String, String> {
+        outcomes(self.command("remove", &[key]))
+    }
+
+    /// Has a Rust peer insert a value, and returns what became of that at each other peer, by URL.
+    pub(crate) fn insert(&mut self, key: &str, value: &str) -> HashMap<String, String> {
+        outcomes(self.command("insert", &[key, value]))
+    }
+
+    /// How often this process loaded the key.
+    pub(crate) fn loads(&mut self, key: &str) -> u64 {
+        one_text(self.command("loads", &[key])).parse().unwrap()
+    }
+
+    /// Ends the process at once.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// The status that a request gets that no client of ours would send.
+    pub(crate) fn raw_status(&self, method: &str, path: &str) -> u16 {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let head = "Host: peer\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(format!("{method} {path} HTTP/1.1\r\n{head}").as_bytes()).unwrap();
+        let answer = std::io::read_to_string(stream).unwrap();
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line")
+    }
+
+    fn command<B: AsRef<[u8]>>(&mut self, word: &str, args: &[B]) -> Result<Vec<Vec<u8>>, String> {
+        send(self.control.get_ref(), word, args).unwrap();
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<Vec<Vec<u8>>, String> {
+        let message = receive(&mut self.control);
+        let message = message.unwrap_or_else(|error| panic!("{:?} peer: {error}", self.language));
+        let message = message.unwrap_or_else(|| panic!("the {:?} peer is gone", self.language));
+        match &*message.word {
+            "ok" => Ok(message.rest),
+            _ => Err(one_text(Ok(message.rest))),
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        end(&mut self.process);
+    }
+}
+
+struct Starting(Option<Child>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(end);
+    }
+}
+
+fn end(process: &mut Child) {
+    // It may have ended before, which is as good.
+    let _ = process.kill();
+    let _ = process.wait();
+}
+
+fn one(mut answer: Vec<Vec<u8>>) -> Vec<u8> {
+    assert_eq!(answer.len(), 1);
+    answer.remove(0)
+}
+
+fn one_text(answer: Result<Vec<Vec<u8>>, String>) -> String {
+    String::from_utf8(one(answer.unwrap())).unwrap()
+}
+
+fn outcomes(answer: Result<Vec<Vec<u8>>, String>) -> HashMap<String, String> {
+    let words = answer.unwrap().into_iter().map(|word| String::from_utf8(word).unwrap());
+    let words: Vec<String> = words.collect();
+    words.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+}
+
+/// Two Go peers and two Rust peers with the same list.
+pub(crate) struct Cluster {
+    pub(crate) dialect: Dialect,
+    pub(crate) peers: Vec<Peer>,
+}
+
+impl Cluster {
+    pub(crate) fn start(go_peer: &Path, dialect: Dialect) -> Self {
+        let languages = [Language::Go, Language::Rust, Language::Go, Language::Rust];
+        let mut peers: Vec<Peer> =
+            languages.map(|language| Peer::start(language, go_peer, dialect)).into();
+        let urls: Vec<String> = peers.iter().map(|peer| peer.url.clone()).collect();
+        for peer in &mut peers {
+            peer.command("peers", &urls).unwrap();
+        }
+        Self { dialect, peers }
+    }
+
+    /// Positions of the peers of a language.
+    pub(crate) fn of(&self, language: Language) -> [usize; 2] {
+        let mut found = (0..4).filter(|&peer| self.peers[peer].language == language);
+        [(); 2].map(|()| found.next().expect("there are two of each"))
+    }
+
+    /// Position of the owner of each key, as the first Rust peer sees it.
+    pub(crate) fn owners(&mut self, keys: &[String]) -> Vec<usize> {
+        let [rust, _] = self.of(Language::Rust);
+        let owners = self.peers[rust].owners(keys);
+        let position = |url: &String| self.peers.iter().position(|peer| peer.url == *url);
+        owners.iter().map(|url| position(url).expect("the owner is a member")).collect()
+    }
+
+    /// The first keys that begin with `prefix` and belong to the peer at `owner`.
+    pub(crate) fn keys_of<const N: usize>(&mut self, owner: usize, prefix: &str) -> [String; N] {
+        let mut found = Vec::new();
+        // The ports differ from run to run, and the owners with them. A peer may own little.
+        for hundred in 0..100 {
+            let keys: Vec<String> =
+                (0..100).map(|number| format!("{prefix}{}", hundred * 100 + number)).collect();
+            let owned = self.owners(&keys).into_iter().map(|it| it == owner);
+            found.extend(
+                keys.into_iter().zip(owned).filter(|(_, owned)| *owned).map(|(key, _)| key),
+            );
+            if found.len() >= N {
+                found.truncate(N);
+                return found.try_into().unwrap();
+            }
+        }
+        panic!("peer {owner} owns only {} of 10,000 keys", found.len());
+    }
+
+    pub(crate) fn key_of(&mut self, owner: usize, prefix: &str) -> String {
+        let [key] = self.keys_of(owner, prefix);
+        key
+    }
+
+    /// How often the key was loaded by anyone.
+    pub(crate) fn loads(&mut self, key: &str) -> u64 {
+        self.peers.iter_mut().map(|peer| peer.loads(key)).sum()
+    }
+}
+
+/// The Go peer's program; `None` if there is no Go here, which is an error where `GEECACHE_REQUIRE_GO` is set.
+pub(crate) fn go_peer() -> Option<&'static Path> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| {
+        let built = build_go_peer();
+        if let Err(why) = &built {
+            // Not by `eprintln!`, which is kept from sight where the test passes.
+            let _ = writeln!(
+                std::io::stderr(),
+                "No Go peers to test with: {why}. On Debian: apt-get install golang-go golang-github-golang-groupcache-dev"
+            );
+        }
+        built
+    });
+    match program {
+        Ok(program) => Some(program),
+        Err(why) if env::var_os("GEECACHE_REQUIRE_GO").is_some() => panic!("no Go peers: {why}"),
+        Err(_) => None,
+    }
+}
+
+fn build_go_peer() -> Result<PathBuf, String> {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let program = scratch.join("go-peer");
+    let built = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg("./tests/interop/peer")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")])
+        .env("GOCACHE", scratch.join("go-cache"))
+        .output()
+        .map_err(|error| format!("`go` can not be run ({error})"))?;
+    if built.status.success() {
+        return Ok(program);
+    }
+    let said = String::from_utf8_lossy(&built.stderr);
+    Err(format!("`go build` failed ({})", said.trim().replace('\n', "; ")))
+}

@@ -1,0 +1,9 @@
+//! Clusters whose peers speak HTTP over real sockets.
+
+mod bursts;
+mod faults;
+mod keys;
+mod lifecycle;
+mod lists;
+mod loads;
+mod values;

@@ -1,0 +1,93 @@
+//! Everything at once, drawn from a seed: what must hold whatever happens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use geecache::{Error, Group, Loaded, PeerErrorKind};
+
+use crate::support::{
+    CountingGetter, MemoryPeers, Random, all_at_once, until, value_of, with_seeds,
+};
+
+const THREADS: usize = 8;
+const PEERS: usize = 3;
+const GETS_PER_THREAD: usize = 150;
+
+/// A source that answers in one of all ways, drawn by chance; keys that start with `gone` do not exist.
+fn moody(seed: u64) -> CountingGetter {
+    let calls = AtomicU64::new(0);
+    CountingGetter::with(move |key| {
+        let call = calls.fetch_add(1, Ordering::Relaxed);
+        match Random::new(seed ^ call).below(10) {
+            0 => Err("the source fails".into()),
+            1 => panic!("the source panics"),
+            _ if key.starts_with("gone") => Ok(Loaded::absent()),
+            2 => Ok(Loaded::from(value_of(key)).ttl(Duration::from_millis(call % 3))),
+            _ => Ok(value_of(key).into()),
+        }
+    })
+}
+
+/// One call, by one of the ways to make it.
+fn one_get(group: &Group, key: &str, random: &mut Random) -> Result<Option<String>, Error> {
+    let loaded = match random.below(4) {
+        0 => group.get_timeout(key, Duration::from_micros(random.below(300)))?.into(),
+        1 => group.get_timeout(key, Duration::from_secs(10))?.into(),
+        2 => group.serve_peer(key)?,
+        _ => group.get(key)?.into(),
+    };
+    Ok(loaded.value().map(|value| value.as_str().unwrap().to_owned()))
+}
+
+#[test]
+fn no_get_hangs_or_is_wrong_while_sources_and_peers_fail_at_random() {
+    with_seeds(4, |random| {
+        let seed = random.next();
+        let build = |getter| Group::builder("memory", getter).cache_bytes(2 << 10).build();
+        let peers = MemoryPeers::built(PEERS, |node| moody(seed ^ node as u64), build);
+        let peers = Arc::new(peers);
+        let wrong: Vec<String> = all_at_once(THREADS, {
+            let peers = Arc::clone(&peers);
+            move |thread| {
+                let mut random = Random::new(seed.wrapping_add(thread as u64));
+                (0..GETS_PER_THREAD).filter_map(|_| act(&peers, &mut random)).collect::<Vec<_>>()
+            }
+        })
+        .concat();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        for node in 0..PEERS {
+            let cache = peers.node(node).group.main_cache_stats();
+            assert!(cache.charged_bytes <= cache.max_bytes, "{cache:?}");
+            until("the loads that nobody waits for have ended", || {
+                let stats = peers.node(node).stats();
+                let ended = stats.local_loads + stats.local_load_errors;
+                ended == peers.node(node).getter.calls() as u64
+            });
+        }
+    });
+}
+
+/// One step of one thread; what went wrong, if anything did.
+fn act(peers: &MemoryPeers, random: &mut Random) -> Option<String> {
+    let node = peers.node(random.below(PEERS as u64) as usize);
+    match random.below(20) {
+        0 => node.link.fail_once(PeerErrorKind::Protocol),
+        1 => node.link.take_down(),
+        2 => node.link.mend(),
+        _ => {}
+    }
+    let number = random.below(20);
+    let key = if number < 3 { format!("gone {number}") } else { format!("key {number}") };
+    let get = || one_get(&node.group, &key, random);
+    // A panic of the getter belongs to the caller whose thread ran it.
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(get)).ok()?;
+    let absent = key.starts_with("gone");
+    let right = match &result {
+        Ok(Some(value)) => !absent && *value == value_of(&key),
+        Ok(None) | Err(Error::NotFound { .. }) => absent,
+        Err(Error::Load { .. } | Error::TimedOut { .. }) => true,
+        Err(_) => false,
+    };
+    (!right).then(|| format!("{key:?}: {result:?}"))
+}

@@ -1,0 +1,136 @@
+//! [`Cluster`]: peers as threads of this process, with real sockets between them.
+
+use std::num::NonZeroUsize;
+
+use geecache::consistenthash::Ring;
+use geecache::{Group, HttpPool, HttpPoolBuilder, Registry, Server, Stats};
+
+use super::CountingGetter;
+
+/// The servers that a peer can run on.
+pub(crate) const SERVERS: [Server; 2] = [Server::TinyHttp, Server::Guarded];
+
+/// The group that all peers of a cluster have.
+pub(crate) const GROUP: &str = "scores";
+
+/// Peers that listen on ports of their own, each with its own registry, group and source. They end with it.
+pub(crate) struct Cluster {
+    peers: Vec<Peer>,
+}
+
+/// One process, so to say.
+pub(crate) struct Peer {
+    pub(crate) pool: HttpPool,
+    pub(crate) registry: Registry,
+    pub(crate) group: Group,
+    pub(crate) getter: CountingGetter,
+}
+
+impl Cluster {
+    /// Peers on `server` that agree about the owners and have sources that know all keys.
+    pub(crate) fn of(count: usize, server: Server) -> Self {
+        Self::with(count, server, |_| CountingGetter::new())
+    }
+
+    /// As [`of`](Self::of), with sources of one's own.
+    pub(crate) fn with(
+        count: usize,
+        server: Server,
+        source: impl Fn(usize) -> CountingGetter,
+    ) -> Self {
+        let peers = (0..count).map(|node| Peer::start(server, source(node), |pool| pool)).collect();
+        let cluster = Self { peers };
+        let urls = cluster.urls();
+        for peer in &cluster.peers {
+            peer.pool.set_peers(&urls).unwrap();
+        }
+        cluster
+    }
+
+    pub(crate) fn node(&self, node: usize) -> &Peer {
+        &self.peers[node]
+    }
+
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.peers.iter().map(Peer::url).collect()
+    }
+
+    /// A key that `node` owns.
+    pub(crate) fn key_owned_by(&self, node: usize) -> String {
+        self.keys_owned_by(node).next().unwrap()
+    }
+
+    /// All keys `key 0`, `key 1`, … that `node` owns.
+    pub(crate) fn keys_owned_by(&self, node: usize) -> impl Iterator<Item = String> + use<> {
+        keys_owned_by(&self.urls(), &self.node(node).url())
+    }
+
+    /// How often a getter was called, on all peers.
+    pub(crate) fn calls(&self) -> usize {
+        self.peers.iter().map(|peer| peer.getter.calls()).sum()
+    }
+}
+
+impl Peer {
+    /// A peer on a free port that knows nobody yet, with the options that `options` sets.
+    pub(crate) fn start(
+        server: Server,
+        getter: CountingGetter,
+        options: impl FnOnce(HttpPoolBuilder) -> HttpPoolBuilder,
+    ) -> Self {
+        Self::start_on("127.0.0.1:0", server, getter, options)
+    }
+
+    /// As [`start`](Self::start), on a given address.
+    pub(crate) fn start_on(
+        addr: &str,
+        server: Server,
+        getter: CountingGetter,
+        options: impl FnOnce(HttpPoolBuilder) -> HttpPoolBuilder,
+    ) -> Self {
+        let registry = Registry::new();
+        let group = Group::new(GROUP, 64 << 20, getter.clone());
+        registry.insert(&group).unwrap();
+        let pool = options(HttpPool::builder(&registry).server(server)).bind(addr).unwrap();
+        group.register_peers(pool.clone()).unwrap();
+        Self { pool, registry, group, getter }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.pool.url().unwrap().to_owned()
+    }
+
+    pub(crate) fn addr(&self) -> String {
+        self.pool.local_addr().unwrap().to_string()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.group.stats()
+    }
+
+    /// Makes a cluster of this peer and `others`.
+    pub(crate) fn join(&self, others: &[&str]) {
+        let own = self.url();
+        self.pool.set_peers(others.iter().copied().chain([own.as_str()])).unwrap();
+    }
+
+    /// A key that the peer at `owner` owns in the cluster of this peer and that one.
+    pub(crate) fn key_owned_by(&self, owner: &str) -> String {
+        keys_owned_by(&[self.url(), owner.to_owned()], owner).next().unwrap()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.pool.shutdown();
+    }
+}
+
+fn keys_owned_by(urls: &[String], owner: &str) -> impl Iterator<Item = String> + use<> {
+    let mut ring = Ring::new(NonZeroUsize::new(50).unwrap());
+    for url in urls {
+        ring.add(url);
+    }
+    let owner = owner.to_owned();
+    (0..).map(|n| format!("key {n}")).filter(move |key| ring.get(key) == Some(owner.as_str()))
+}
