@@ -10,9 +10,9 @@ fn drive(bytes: &[u8]) {
         assert_eq!(encode_request(operation, &keys), bytes, "a request has one form only");
     }
     let frame = ByteView::from(bytes);
-    let told = bytes.get(2..6).map_or(0, |count| {
-        u32::from_be_bytes([count[0], count[1], count[2], count[3]]) as usize
-    });
+    let told = bytes
+        .get(2..6)
+        .map_or(0, |count| u32::from_be_bytes([count[0], count[1], count[2], count[3]]) as usize);
     for count in [told, 1, MAX_KEYS] {
         if let Ok(answers) = decode_answers(&frame, count) {
             assert_eq!(answers.len(), count);
@@ -58,9 +58,7 @@ impl Random {
     fn keys(&mut self) -> Vec<String> {
         let count = self.of(1..40);
         let letter = |n: usize| ['a', '%', '/', 'ö', '你', '\0'][n];
-        (0..count)
-            .map(|_| (0..self.of(0..20)).map(|_| letter(self.of(0..6))).collect())
-            .collect()
+        (0..count).map(|_| (0..self.of(0..20)).map(|_| letter(self.of(0..6))).collect()).collect()
     }
 
     fn answers(&mut self) -> Vec<Answer> {
@@ -195,12 +193,10 @@ fn an_answer_that_grows_too_long_leaves_the_rest_and_never_the_first_value() {
     };
     assert_eq!(lens(&[value(60), value(40), value(0)]), [Some(60), Some(40), Some(0)]);
     assert_eq!(lens(&[value(60), value(41), value(1)]), [Some(60), None, None]);
-    assert_eq!(lens(&[absent(), value(500), absent(), value(1)]), [
-        Some(0),
-        Some(500),
-        Some(0),
-        None
-    ]);
+    assert_eq!(
+        lens(&[absent(), value(500), absent(), value(1)]),
+        [Some(0), Some(500), Some(0), None]
+    );
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::http::wire::Plus;
 use crate::registry::Registry;
 use crate::sync::lock;
 
+/// No request has a longer body, whatever the options say.
+const LONGEST_BODY_BYTES: u64 = 1 << 30;
+
 /// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
 ///
 /// Options marked *alike* must be the same at all peers of a cluster.
@@ -115,8 +118,8 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and is loaded here. Defaults to
-    /// 64 MiB.
+    /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and is loaded here; one that a
+    /// peer inserts is refused, as is one over 1 GiB. Defaults to 64 MiB.
     #[must_use]
     pub fn max_value_bytes(mut self, bytes: u64) -> Self {
         self.client.max_value_bytes = bytes;
@@ -209,7 +212,11 @@ impl HttpPoolBuilder {
         pool.set_peers([own.as_str()])?;
         handler.open(serving(pool.clone()));
         let as_handler: Arc<dyn server::Handler> = Arc::<PeerHandler>::clone(&handler);
-        match self.server.start(listener, self.limits, as_handler) {
+        let mut limits = self.limits;
+        // What is taken from a peer that answers is taken from one that inserts, but for what would be an attack on the memory.
+        let insert = self.client.max_value_bytes.min(LONGEST_BODY_BYTES);
+        limits.max_body_bytes = limits.max_body_bytes.max(insert as usize);
+        match self.server.start(listener, limits, as_handler) {
             Ok(server) => {
                 *lock(&pool.inner.serving) = Some(Serves { server, handler });
                 log::info!("{pool:?} serves at {local_addr}");
