@@ -330,17 +330,20 @@ impl Group {
     /// As [`cached`](Self::cached), but takes only what is fresh, counts nothing and leaves the order of use alone.
     pub(super) fn peek(&self, key: &str) -> Option<Loaded> {
         let times = &self.inner.lifetimes;
+        self.peek_main(key).unwrap_or_else(|| {
+            let now = LazyCell::new(|| times.now());
+            let found = self.inner.hot.peek(key, || *now)?;
+            Some(Lifetimes::copied_as_loaded(found, || *now))
+        })
+    }
+
+    /// What the main cache has of `key`; `Some(None)` is an entry that is not fresh.
+    pub(super) fn peek_main(&self, key: &str) -> Option<Option<Loaded>> {
+        let times = &self.inner.lifetimes;
         let now = LazyCell::new(|| times.now());
-        match self.inner.main.peek(key, || *now) {
-            Some(found) => {
-                let fresh = times.is_fresh(&found, || *now);
-                fresh.then(|| times.owned_as_loaded(found, || *now))
-            }
-            None => {
-                let found = self.inner.hot.peek(key, || *now)?;
-                Some(Lifetimes::copied_as_loaded(found, || *now))
-            }
-        }
+        let found = self.inner.main.peek(key, || *now)?;
+        let fresh = times.is_fresh(&found, || *now);
+        Some(fresh.then(|| times.owned_as_loaded(found, || *now)))
     }
 
     /// Has the entry seen with `seen` loaded anew behind the scenes, unless somebody is loading it, has done so since, or

@@ -13,7 +13,9 @@
 //!   first and the others afterwards; and this process, which was emptied before all of them, once more at the end.
 //!
 //! * *A new owner asks the previous one for the value*, after its own went and before the previous owner's does. Therefore the
-//!   previous owner, while there is one, is emptied before the owner, and with all others once more.
+//!   previous owner, while there is one, is emptied before the owner; where this process is the owner, it is emptied once
+//!   more before the others are. A previous owner gives away what it loaded itself, and no copies: else it could fetch one
+//!   from the owner just before that is emptied, and give it back afterwards.
 //!
 //! What no removal can close: a peer that could not be reached keeps what it has, and a peer whose list names another owner may
 //! fetch from that one just before it is emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value
@@ -133,11 +135,14 @@ impl Group {
         let rest: Vec<_> = rest.collect();
         let mut report = RemoveReport::default();
         for round in [previous, owners, rest] {
+            if round.is_empty() {
+                continue;
+            }
             let round = round.into_iter().map(|(peer, keys)| (peer, Change::Remove(keys)));
             self.change_at(round.collect(), &mut report);
-        }
-        for key in &keys {
-            self.forget(key);
+            for key in &keys {
+                self.forget(key);
+            }
         }
         report
     }
@@ -153,12 +158,14 @@ impl Group {
         let mut report = RemoveReport::default();
         let peers = self.peers().peers().into_iter();
         // Every peer owns some keys, so that none can be the first: the second round ends what one peer may have fetched from
-        // another that was yet to be emptied.
-        for _ in 0..2 {
+        // another that was yet to be emptied, and the third what came over two of them, from a previous owner to a new one and
+        // from there to a copy.
+        let rounds = if self.peers().is_warming_up() { 3 } else { 2 };
+        for _ in 0..rounds {
             let changes = peers.clone().map(|peer| (peer, Change::Clear)).collect();
             self.change_at(changes, &mut report);
+            self.forget_all();
         }
-        self.forget_all();
         report
     }
 
@@ -181,14 +188,16 @@ impl Group {
         let loaded = value.into();
         let mut report = RemoveReport::default();
         let owner = self.peers().pick_peer(key);
+        if owner.is_some() {
+            self.serve_remove(&[key]);
+        }
+        if let Some(previous) = self.peers().previous_owner(key) {
+            let remove = Change::Remove(vec![key.to_owned()]);
+            self.change_at(vec![(previous, remove)], &mut report);
+        }
         match &owner {
             None => self.serve_insert(key, loaded),
             Some(owner) => {
-                self.serve_remove(&[key]);
-                if let Some(previous) = self.peers().previous_owner(key) {
-                    let remove = Change::Remove(vec![key.to_owned()]);
-                    self.change_at(vec![(previous, remove)], &mut report);
-                }
                 let insert = Change::Insert(key.to_owned(), loaded);
                 self.change_at(vec![(Arc::clone(owner), insert)], &mut report);
             }
