@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::breaker::{Breaker, Change, Permit, Verdict};
 use crate::http::getter::{Gate, HttpGetter};
+use crate::http::url::PeerUrl;
 use crate::peers::PeerGetter;
 use crate::sync::lock;
 
@@ -23,6 +24,8 @@ pub(crate) struct Peer {
     requests: AtomicU64,
     failures: AtomicU64,
     rejected: AtomicU64,
+    /// Whether its last request found nobody there.
+    refused: AtomicBool,
 }
 
 /// What a pool's process knows about one of its peers: a snapshot, see [`HttpPool::peer_stats`](crate::HttpPool::peer_stats).
@@ -66,6 +69,7 @@ impl Peer {
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
         }
     }
 
@@ -73,6 +77,15 @@ impl Peer {
     pub(crate) fn is_ready(&self) -> bool {
         let breaker = lock(&self.breaker);
         breaker.is_closed() || breaker.is_ready(Instant::now())
+    }
+
+    pub(crate) fn url(&self) -> &PeerUrl {
+        self.getter.peer()
+    }
+
+    /// Whether the last that was heard of it is that nothing listens there.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stats(&self) -> PeerStats {
@@ -219,6 +232,7 @@ impl<'a> Call<'a> {
     }
 
     fn end(mut self, verdict: Verdict) {
+        self.peer.refused.store(verdict == Verdict::Refused, Ordering::Relaxed);
         if let Some(permit) = self.permit.take() {
             self.peer.learn(permit, verdict);
         }
@@ -242,7 +256,6 @@ mod tests {
     use super::*;
     use crate::http::getter::ClientOptions;
     use crate::http::testing::{FaultyPeer, SOON, ok};
-    use crate::http::url::PeerUrl;
 
     fn peer(url: &str, max_in_flight: usize) -> Peer {
         let options = ClientOptions { timeout: 2 * SOON, ..ClientOptions::default() };
