@@ -14,6 +14,7 @@ mod flights;
 mod http;
 mod load_path;
 mod registry;
+mod removal_order;
 mod storm;
 mod tidy;
 mod timeouts;
