@@ -54,8 +54,8 @@ struct Shared {
     last_request_ms: AtomicU64,
     /// The clients of the latest requests, each at the place that its port gives it.
     known: Box<[AtomicU64]>,
-    /// Whether a request came from a client that is not known.
-    newcomers: AtomicBool,
+    /// Requests from clients that were not known, since the supervisor last looked.
+    newcomers: AtomicUsize,
     /// Whether the supervisor takes its long naps, so that the next request has to wake it.
     napping: AtomicBool,
     nap: Mutex<bool>,
@@ -88,7 +88,7 @@ impl Tiny {
             started: Instant::now(),
             last_request_ms: AtomicU64::new(0),
             known: (0..KNOWN_CLIENTS).map(|_| AtomicU64::new(0)).collect(),
-            newcomers: AtomicBool::new(false),
+            newcomers: AtomicUsize::new(0),
             napping: AtomicBool::new(false),
             nap: Mutex::new(false),
             wake: Condvar::new(),
@@ -186,7 +186,7 @@ impl Shared {
             let known = &self.known[usize::from(client.port()) % KNOWN_CLIENTS];
             if known.load(Ordering::Relaxed) != id {
                 known.store(id, Ordering::Relaxed);
-                self.newcomers.store(true, Ordering::Relaxed);
+                self.newcomers.fetch_add(1, Ordering::Relaxed);
             }
         }
         self.last_request_ms.store(self.elapsed_ms(), Ordering::SeqCst);

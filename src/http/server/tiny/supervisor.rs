@@ -27,7 +27,7 @@ const KICK_WAIT: Duration = Duration::from_millis(20);
 /// Attempts to see the plugs in their places before the server is used.
 const KICKS_AT_START: usize = 5;
 
-/// Starved connections that are freed at once while new connections are seen.
+/// Starved connections that are freed at once, at most, while new connections are seen.
 const FREED_AT_ONCE: usize = 16;
 
 /// When no kick was answered for so long, the accepting thread is dead. From its death to its
@@ -137,9 +137,7 @@ impl Supervisor {
                 self.restart();
             } else {
                 self.hold_plugs();
-                if self.shared.newcomers.swap(false, Ordering::Relaxed) {
-                    self.free_many();
-                }
+                self.free_many(self.shared.newcomers.swap(0, Ordering::Relaxed) * 2);
                 self.kick();
             }
             self.end_former();
@@ -181,12 +179,13 @@ impl Supervisor {
         }
     }
 
-    /// Frees as many starved connections as threads can be made idle at once.
+    /// Frees up to `connections` starved connections, and not too many at once.
     ///
     /// Where one connection of a burst is starved, more are, and each that is freed shows as a
-    /// newcomer: so this goes on until all are.
-    fn free_many(&self) {
-        for _ in 0..FREED_AT_ONCE {
+    /// newcomer. So twice as many as came go on and on until all are free, and one that comes alone
+    /// costs little.
+    fn free_many(&self, connections: usize) {
+        for _ in 0..connections.min(FREED_AT_ONCE) {
             if connect_to_self(self.shared.addr).is_err() {
                 return;
             }
