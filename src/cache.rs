@@ -155,11 +155,21 @@ impl Cache {
         now: u64,
         keep: impl FnOnce() -> bool,
     ) -> bool {
+        self.insert_slice(key, value.map(ByteView::as_slice), meta, now, keep)
+    }
+
+    fn insert_slice(
+        &self,
+        key: &str,
+        value: Option<&[u8]>,
+        meta: Meta,
+        now: u64,
+        keep: impl FnOnce() -> bool,
+    ) -> bool {
         if self.options.max_bytes == 0 {
             return false;
         }
         // The bytes are copied before the lock is taken. A key of 2 GiB has no entry.
-        let value = value.map(ByteView::as_slice);
         let Some(entry) = Entry::new(key, value, meta) else { return false };
         let mut gone = Departures::default();
         let (shard, tag) = self.shard(key);
