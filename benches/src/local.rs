@@ -18,7 +18,7 @@ use crate::workload::{KEY_BYTES, Random, Stream, Zipf};
 
 const VALUE_BYTES: usize = 64;
 /// Requests of a slice, of one thread.
-const SLICE: usize = 50_000;
+const SLICE: usize = 100_000;
 const THREADS: [usize; 3] = [1, 2, 8];
 const GO: &str = "Go groupcache Group.Get";
 
@@ -119,8 +119,8 @@ fn measure(regime: &Regime, rounds: usize, json: bool) {
                     mine + others.into_iter().map(|other| other.join().unwrap_or(0)).sum::<u64>()
                 });
                 let requests = (threads * SLICE) as u64;
-                let time = match (threads, ran.zip(machine::thread_nanoseconds())) {
-                    (1, Some((before, after))) => (after - before) as f64,
+                let time = match threads {
+                    1 => (machine::thread_nanoseconds() - ran) as f64,
                     _ => start.elapsed().as_nanos() as f64,
                 };
                 result.slices[t].push(time / requests as f64);

@@ -22,8 +22,8 @@ pub fn resident_bytes() -> u64 {
     pages * 4096
 }
 
-/// How long this thread has run on a processor; `None` where the system does not tell.
-pub fn thread_nanoseconds() -> Option<u64> {
-    let schedstat = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    schedstat.split(' ').next()?.parse().ok()
+/// How long this thread has run on a processor.
+pub fn thread_nanoseconds() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
