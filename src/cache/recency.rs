@@ -7,10 +7,12 @@
 //!
 //! Time is the number of arrivals, in steps of 1/32 to 1/64 of the entries held, of which the low 8 bits are a *stamp*. A ghost
 //! is 24 bits of the key's tag and the stamp of its last request, in a table in which the tag chooses the one place: a newer ghost
-//! overwrites an older one, and a quarter of them are lost that way, which is as good as any other way to forget.
+//! overwrites an older one. Some are lost that way, which costs nothing that could be measured.
 
 /// The bars of the histogram; the last one is the age of all that was held longer.
 pub(super) const AGES: usize = 64;
+/// Small caches have room for this many ghosts.
+const MIN_GHOSTS: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct Recency {
@@ -26,10 +28,11 @@ impl Recency {
         Self { ghosts: Vec::new(), arrivals: 0, shift: 0, ages: [0; AGES] }
     }
 
-    /// One place for each of `slots` slots. A table that gets another size forgets its ghosts.
+    /// Sizes the table of ghosts for one of `slots` slots. When it gets another size the ghosts are forgotten.
     pub(super) fn resize(&mut self, slots: usize) {
-        if self.ghosts.len() != slots {
-            self.ghosts = vec![0; slots];
+        let len = (slots / 4).max(MIN_GHOSTS);
+        if self.ghosts.len() != len {
+            self.ghosts = vec![0; len];
         }
     }
 

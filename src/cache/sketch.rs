@@ -28,7 +28,7 @@ impl Sketch {
 
     /// Sizes the sketch for a table of `slots` slots. What it knew stays known when it grows; a smaller one forgets a part.
     pub(super) fn resize(&mut self, slots: usize) {
-        let len = (slots / 2).max(MIN_WORDS);
+        let len = (slots / 4).max(MIN_WORDS);
         if len == self.words.len() {
             return;
         }
