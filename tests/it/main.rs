@@ -6,10 +6,18 @@
 
 mod support;
 
+mod absence;
 mod autotraits;
+mod batches;
 mod fallback_copies;
 mod flights;
+mod hot_cache;
+mod lifetimes;
 mod load_path;
+mod models;
 mod registry;
+mod removal;
+mod staleness;
 mod tidy;
 mod timeouts;
+mod warm_up_core;

@@ -2,6 +2,9 @@
 
 mod getter;
 mod memory;
+#[path = "../../../src/testing.rs"]
+mod random;
+mod versions;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
@@ -9,7 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use getter::{CountingGetter, value_of};
-pub(crate) use memory::{FixedPicker, MemoryPeers, ScriptedPeer, alone};
+pub(crate) use memory::{FixedPicker, MemoryPeers, Point, ScriptedPeer, alone};
+pub(crate) use random::{Random, with_seeds};
+pub(crate) use versions::{Condition, Hand, Versions, value_at, version_of};
 
 /// How long a test waits for what should happen at once: far longer than a busy machine takes, so that only a hang
 /// is as long.
