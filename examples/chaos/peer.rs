@@ -20,7 +20,7 @@ pub(crate) const LOAD_THREADS: usize = 4;
 /// What a caller's patience is. A stopped peer is noticed after 2 s, and two of them may stand before a load.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 /// How long the servers keep connections that nobody uses.
-const IDLE: Duration = Duration::from_secs(11);
+const IDLE: Duration = Duration::from_secs(15);
 /// What a loaded machine may add to it.
 const SLACK: Duration = Duration::from_secs(1);
 const KEYS: f64 = 3000.0;
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &[String]) {
     registry.remove(GROUP);
     drop((group, pool, registry));
     // What is left now should be this thread, and no socket. Idle threads end by themselves after some seconds.
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(25);
     while (threads(), sockets()) != (1, 0) && Instant::now() < until {
         thread::sleep(Duration::from_millis(20));
     }

@@ -18,7 +18,7 @@ use crate::{note, peer, source};
 /// How soon a peer must serve after its fault ends.
 const RECOVERY: Duration = Duration::from_secs(8);
 /// How soon a peer must answer its parent.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(40);
 
 /// What was seen.
 pub(crate) struct Report {

@@ -11,11 +11,13 @@
 //!   the same way when the removal arrives there.
 //! * *A peer asks the owner after its own copy went, and before the owner's value does.* Therefore the owner is emptied
 //!   first and the others afterwards; and this process, which was emptied before all of them, once more at the end.
-//!
 //! * *A new owner asks the previous one for the value*, after its own went and before the previous owner's does. Therefore the
-//!   previous owner, while there is one, is emptied before the owner; where this process is the owner, it is emptied once
-//!   more before the others are. A previous owner gives away what it loaded itself, and no copies: else it could fetch one
-//!   from the owner just before that is emptied, and give it back afterwards.
+//!   previous owner, while there is one, is emptied before the owner, and with all others once more. It could meanwhile make a
+//!   copy of what the owner still has, so copies are not handed to new owners.
+//! * *This process is that new owner.* Therefore it empties itself once more as soon as the previous owner is empty, before the
+//!   others are.
+//!
+//! In short, a value can wander from the previous owner to the owner, and from there to copies; a removal walks the same way.
 //!
 //! What no removal can close: a peer that could not be reached keeps what it has, and a peer whose list names another owner may
 //! fetch from that one just before it is emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value
@@ -134,15 +136,10 @@ impl Group {
         });
         let rest: Vec<_> = rest.collect();
         let mut report = RemoveReport::default();
-        for round in [previous, owners, rest] {
-            if round.is_empty() {
-                continue;
-            }
+        for round in [previous, owners, rest].into_iter().filter(|round| !round.is_empty()) {
             let round = round.into_iter().map(|(peer, keys)| (peer, Change::Remove(keys)));
             self.change_at(round.collect(), &mut report);
-            for key in &keys {
-                self.forget(key);
-            }
+            keys.iter().for_each(|key| self.forget(key));
         }
         report
     }
@@ -156,13 +153,14 @@ impl Group {
     pub fn clear(&self) -> RemoveReport {
         self.serve_clear();
         let mut report = RemoveReport::default();
-        let peers = self.peers().peers().into_iter();
-        // Every peer owns some keys, so that none can be the first: the second round ends what one peer may have fetched from
-        // another that was yet to be emptied, and the third what came over two of them, from a previous owner to a new one and
-        // from there to a copy.
-        let rounds = if self.peers().is_warming_up() { 3 } else { 2 };
-        for _ in 0..rounds {
-            let changes = peers.clone().map(|peer| (peer, Change::Clear)).collect();
+        let peers = self.peers().peers();
+        if peers.is_empty() {
+            return report;
+        }
+        // Every peer owns some keys and owned others, so that none can be the first. After one round no previous owner has
+        // old values, after two no owner has, and after three nobody has copies.
+        for _ in 0..3 {
+            let changes = peers.iter().map(|peer| (Arc::clone(peer), Change::Clear)).collect();
             self.change_at(changes, &mut report);
             self.forget_all();
         }
@@ -188,8 +186,9 @@ impl Group {
         let loaded = value.into();
         let mut report = RemoveReport::default();
         let owner = self.peers().pick_peer(key);
-        if owner.is_some() {
-            self.serve_remove(&[key]);
+        match owner {
+            None => self.forget(key),
+            Some(_) => self.serve_remove(&[key]),
         }
         if let Some(previous) = self.peers().previous_owner(key) {
             let remove = Change::Remove(vec![key.to_owned()]);

@@ -136,7 +136,7 @@ impl Serving {
                 }
             }
             None => {
-                let text = format_args!("no {key:?} in group {:?}", group.name());
+                let text = format!("no {key:?} in group {:?}", group.name());
                 refuse(Status::NotFound, text)
             }
         };

@@ -7,6 +7,7 @@
 mod support;
 
 mod autotraits;
+mod batches;
 mod fallback_copies;
 mod flights;
 #[cfg(feature = "http")]
