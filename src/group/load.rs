@@ -348,16 +348,19 @@ impl Group {
 
     /// As [`cached`](Self::cached), but takes only what is fresh, counts nothing and leaves the order of use alone.
     pub(super) fn peek(&self, key: &str) -> Option<Loaded> {
+        self.peek_main(key).or_else(|| {
+            let now = LazyCell::new(|| self.inner.lifetimes.now());
+            let found = self.inner.hot.peek(key, || *now)?;
+            Some(Lifetimes::copied_as_loaded(found, || *now))
+        })
+    }
+
+    /// As [`peek`](Self::peek), in the main cache alone.
+    pub(super) fn peek_main(&self, key: &str) -> Option<Loaded> {
         let times = &self.inner.lifetimes;
         let now = LazyCell::new(|| times.now());
-        let owned = self.inner.main.peek(key, || *now);
-        match owned.filter(|found| times.is_fresh(found, || *now)) {
-            Some(found) => Some(times.owned_as_loaded(found, || *now)),
-            None => {
-                let found = self.inner.hot.peek(key, || *now)?;
-                Some(Lifetimes::copied_as_loaded(found, || *now))
-            }
-        }
+        let found = self.inner.main.peek(key, || *now)?;
+        times.is_fresh(&found, || *now).then(|| times.owned_as_loaded(found, || *now))
     }
 
     /// Has the entry seen with `seen` loaded anew behind the scenes, unless somebody is loading it, has done so since, or
