@@ -40,6 +40,8 @@ pub(crate) struct ClientOptions {
     pub(crate) base_path: String,
     pub(crate) connect_timeout: Duration,
     pub(crate) timeout: Duration,
+    /// For what a peer has in memory.
+    pub(crate) peek_timeout: Duration,
     pub(crate) max_value_bytes: u64,
     pub(crate) max_idle_connections: usize,
 }
@@ -51,6 +53,7 @@ impl Default for ClientOptions {
             base_path: Protocol::default().wire().base_path.to_owned(),
             connect_timeout: Duration::from_millis(250),
             timeout: Duration::from_secs(2),
+            peek_timeout: Duration::from_millis(20),
             max_value_bytes: 64 << 20,
             max_idle_connections: 64,
         }

@@ -225,7 +225,7 @@ impl<'a> Call<'a> {
         let call = Self { peer, permit: None };
         let others = peer.in_flight.fetch_add(1, Ordering::Relaxed);
         if others >= peer.max_in_flight.get() {
-            let message = format_args!("{others} requests are in flight to it");
+            let message = format!("{others} requests are in flight to it");
             return Err(peer.error(PeerErrorKind::Overloaded, message));
         }
         Ok(call)

@@ -17,8 +17,6 @@ use crate::http::wire::{self, Status};
 
 /// For how long it is remembered that a peer does not know batches, or peeks. It may be replaced by one that does.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
-/// How long a peer may take to look into its memory.
-const PEEK_TIMEOUT: Duration = Duration::from_millis(20);
 /// How long no peer is peeked at that did not answer in time: the loads that wait for it would all be late.
 const PEEKS_PAUSE: Duration = Duration::from_secs(1);
 
@@ -66,7 +64,7 @@ impl HttpGetter {
         let mut open = VecDeque::with_capacity(keys.len());
         for (at, key) in keys.iter().enumerate() {
             if key.len() > frame::MAX_KEY_BYTES {
-                let message = format_args!("a key of {} bytes is too long", key.len());
+                let message = format!("a key of {} bytes is too long", key.len());
                 answers[at] = Some(Err(self.error(PeerErrorKind::NotSupported, message)));
             } else {
                 open.push_back(at);
@@ -234,7 +232,7 @@ impl HttpGetter {
 
     fn try_peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, Failure> {
         let Ok(url) = self.key_url(group, key) else { return Ok(None) };
-        let left = PEEK_TIMEOUT.min(self.options.timeout);
+        let left = self.options.peek_timeout.min(self.options.timeout);
         let mut request = Outgoing::new(Method::Get, &url);
         request.headers.push((wire::PEEK_HEADER, "1".to_owned()));
         let answer = self.exchange(&request, left).and_then(|answer| {
@@ -290,7 +288,7 @@ impl HttpGetter {
             rest = later;
         }
         if too_long > 0 {
-            let message = format_args!("{too_long} keys are too long to be sent");
+            let message = format!("{too_long} keys are too long to be sent");
             return Err(self.error(PeerErrorKind::NotSupported, message));
         }
         Ok(())

@@ -107,3 +107,6 @@ fn answer(served: Result<Loaded, Error>) -> Answer {
         Err(error) => Answer::Failed(PeerErrorKind::Load, error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;
