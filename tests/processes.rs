@@ -6,11 +6,13 @@
 #![allow(clippy::print_stdout, reason = "a child answers on its standard output")]
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -98,7 +100,21 @@ struct Process {
 
 impl Process {
     fn start(name: &str, server: &str, set: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
+        Self::start_by(Command::new(env::current_exe().unwrap()), name, server, set)
+    }
+
+    /// Starts a peer that can have no more than 64 files and sockets open.
+    #[cfg(unix)]
+    fn start_with_few_descriptors(name: &str, server: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""]).arg(env::current_exe().unwrap());
+        // Threads of tiny_http panic there, which is expected and would be told at length.
+        shell.stderr(Stdio::null());
+        Self::start_by(shell, name, server, &[])
+    }
+
+    fn start_by(mut command: Command, name: &str, server: &str, set: &[(&str, &str)]) -> Self {
+        let mut child = command
             .args(["--exact", "peer_process", "--ignored", "--nocapture"])
             .env(child::NAME, name)
             .env(child::SERVER, server)
@@ -397,4 +413,152 @@ fn proxies_of_the_environment_are_not_used() {
         assert_eq!(peers[0].get(&key), format!("{key} from b"));
     }
     assert_eq!(*connections.lock().unwrap(), 0);
+}
+
+/// A peer in this process, whose own getter's values come `from here`.
+struct Here {
+    pool: HttpPool,
+    group: Group,
+}
+
+impl Here {
+    /// `timeout` is that of its calls to other peers.
+    fn start(server: Server, timeout: Duration) -> Self {
+        let group = Group::new("scores", 1 << 20, |key: &str| {
+            Ok::<_, Infallible>(format!("{key} from here"))
+        });
+        let registry = Registry::new();
+        registry.insert(&group).unwrap();
+        let builder = HttpPool::builder(&registry).server(server).timeout(timeout);
+        let pool = builder.bind("127.0.0.1:0").unwrap();
+        group.register_peers(pool.clone()).unwrap();
+        Self { pool, group }
+    }
+
+    /// Makes a cluster of this peer and `peers`.
+    fn join(&self, peers: &mut [Process]) {
+        let mut all = urls(peers);
+        all.push(self.pool.url().unwrap().to_owned());
+        self.pool.set_peers(&all).unwrap();
+        for peer in peers {
+            assert_eq!(peer.ask(&format!("peers {}", all.join(" "))), "done");
+        }
+    }
+
+    /// Lets `threads` threads get one key after the other, until they are stopped. Each get must be right, and soon.
+    fn under_load(&self, threads: usize) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (tell, loaders) = mpsc::channel();
+        let threads = (0..threads).map(|thread| {
+            let (group, stop, tell) = (self.group.clone(), Arc::clone(&stop), tell.clone());
+            thread::spawn(move || {
+                for i in 0.. {
+                    if stop.load(Ordering::SeqCst) {
+                        return i;
+                    }
+                    let (key, from) = (format!("key {thread} {i}"), Instant::now());
+                    let value = group.get(&key).unwrap();
+                    assert!(from.elapsed() < SOON, "{key:?} took {:?}", from.elapsed());
+                    let value = value.as_str().unwrap();
+                    let loader = value.strip_prefix(&format!("{key} from ")).expect(value);
+                    let _ = tell.send(loader.to_owned());
+                }
+                unreachable!("nobody counts that far")
+            })
+        });
+        Load { threads: threads.collect(), stop, loaders }
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.pool.shutdown();
+    }
+}
+
+/// Threads that get keys.
+struct Load {
+    threads: Vec<thread::JoinHandle<u64>>,
+    stop: Arc<AtomicBool>,
+    /// Who loaded what was got, one name for each get.
+    loaders: Receiver<String>,
+}
+
+impl Load {
+    /// Waits until all of `names` have loaded something from now on.
+    #[track_caller]
+    fn wait_for(&self, names: &[&str]) {
+        while self.loaders.try_recv().is_ok() {}
+        let deadline = Instant::now() + SOON;
+        let mut missing: BTreeSet<_> = names.iter().copied().collect();
+        while !missing.is_empty() {
+            assert!(Instant::now() < deadline, "these load nothing: {missing:?}");
+            let loader = self.loaders.recv_timeout(SOON).unwrap();
+            missing.remove(loader.as_str());
+        }
+    }
+
+    /// Ends the load; how many gets there were.
+    fn end(self) -> u64 {
+        self.stop.store(true, Ordering::SeqCst);
+        self.threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    }
+}
+
+#[test]
+fn five_of_six_peers_are_killed_one_after_another_under_load() {
+    let here = Here::start(Server::TinyHttp, SOON);
+    let names = ["a", "b", "c", "d", "e"];
+    let servers = ["tiny_http", "guarded"].into_iter().cycle();
+    let mut peers: Vec<_> =
+        names.iter().zip(servers).map(|(name, server)| Process::start(name, server, &[])).collect();
+    here.join(&mut peers);
+    let load = here.under_load(8);
+    load.wait_for(&names);
+    while let Some(mut peer) = peers.pop() {
+        peer.kill();
+        let mut left = names[..peers.len()].to_vec();
+        left.push("here");
+        load.wait_for(&left);
+    }
+    assert!(load.end() > 100);
+}
+
+#[test]
+fn a_peer_restarts_on_its_port_under_load() {
+    for server in ["tiny_http", "guarded"] {
+        let here = Here::start(Server::Guarded, SOON);
+        let mut peers = [Process::start("a", server, &[])];
+        here.join(&mut peers);
+        let load = here.under_load(4);
+        load.wait_for(&["a", "here"]);
+        for _ in 0..2 {
+            peers[0].kill();
+            load.wait_for(&["here"]);
+            peers[0].restart(server);
+            load.wait_for(&["a", "here"]);
+        }
+        load.end();
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_peer_out_of_descriptors_serves_again_once_it_has_some() {
+    for server in ["tiny_http", "guarded"] {
+        let here = Here::start(Server::Guarded, Duration::from_millis(300));
+        let mut peers = [Process::start_with_few_descriptors("a", server)];
+        here.join(&mut peers);
+        let addr = peers[0].url.strip_prefix("http://").unwrap().to_owned();
+        // More connections than it can have; those that it can't accept wait in its backlog.
+        let crowd: Vec<_> = (0..120).map(|_| TcpStream::connect(&addr).unwrap()).collect();
+        let load = here.under_load(2);
+        load.wait_for(&["here"]);
+        thread::sleep(Duration::from_secs(1)); // As long as the peer is crowded, all gets are answered.
+        load.end();
+        drop(crowd);
+        let load = here.under_load(2);
+        load.wait_for(&["a"]);
+        load.end();
+    }
 }
