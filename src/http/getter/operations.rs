@@ -231,10 +231,14 @@ impl HttpGetter {
     }
 
     fn try_peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, Failure> {
-        let Ok(url) = self.key_url(group, key) else { return Ok(None) };
+        // A key that is too long for a request path has never been at another peer.
+        if self.key_url(group, key).is_err() {
+            return Ok(None);
+        }
+        let url = self.group_url(group);
         let left = self.options.peek_timeout.min(self.options.timeout);
-        let mut request = Outgoing::new(Method::Get, &url);
-        request.headers.push((wire::PEEK_HEADER, "1".to_owned()));
+        let mut request = Outgoing::new(Method::Post(&[]), &url);
+        request.headers.push((wire::PEEK_HEADER, wire::encode_peek(key)));
         let answer = self.exchange(&request, left).and_then(|answer| {
             let code = answer.status().as_u16();
             let status = Status::read(code, header(answer.headers(), wire::STATUS_HEADER));
@@ -244,8 +248,8 @@ impl HttpGetter {
                     drain(answer);
                     Ok(None)
                 }
-                // A value, or an error of the getter, from a peer that has run a load.
-                _ if !is_understood && (code == 200 || code == 500) => {
+                // An old peer, or a server that is no peer at all.
+                _ if !is_understood => {
                     drain(answer);
                     let message = "it does not know how to answer from memory only";
                     Err(CallError::Answer(unsupported(message)))

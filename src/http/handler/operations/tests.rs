@@ -130,7 +130,7 @@ fn what_is_put_is_kept_as_if_it_had_been_loaded() {
 fn a_look_into_memory_never_loads_and_says_that_it_is_one() {
     let desk = Desk::new();
     let peek = |key: &str| {
-        desk.ask("GET", &format!("/_geecache/scores/{key}"), &[(wire::PEEK_HEADER, "1")], b"")
+        desk.ask("POST", "/_geecache/scores", &[(wire::PEEK_HEADER, &wire::encode_peek(key))], b"")
     };
     let nothing = peek("Tom");
     assert_eq!(status(&nothing), (404, Some("not-cached")));
@@ -140,7 +140,10 @@ fn a_look_into_memory_never_loads_and_says_that_it_is_one() {
     for answer in [nothing, value] {
         assert!(answer.headers.iter().any(|(name, _)| *name == wire::PEEK_HEADER));
     }
+    assert_eq!(peek("a b+c/ü").status, 404);
     assert_eq!(status(&peek("")), (400, Some("bad-request")));
+    let broken = desk.ask("POST", "/_geecache/scores", &[(wire::PEEK_HEADER, "%zz")], b"");
+    assert_eq!(status(&broken), (400, Some("bad-request")));
     assert_eq!(desk.group.stats().loads, 1);
 }
 
