@@ -339,6 +339,10 @@ impl PeerGetter for HttpGetter {
         self.peek_by(group, key, &OpenGate)
     }
 
+    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.peek_many_by(group, keys, &OpenGate)
+    }
+
     fn name(&self) -> &str {
         self.url()
     }

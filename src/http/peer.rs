@@ -178,6 +178,10 @@ impl PeerGetter for Peer {
         self.getter.peek_by(group, key, self)
     }
 
+    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.getter.peek_many_by(group, keys, self)
+    }
+
     fn name(&self) -> &str {
         self.getter.url()
     }
