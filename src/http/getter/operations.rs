@@ -314,6 +314,10 @@ impl HttpGetter {
             }
         });
         match answer.map_err(|error| self.failure(error, left)) {
+            // So little time proves nothing about a peer that is far away, not even again and again.
+            Err(failure) if failure.verdict == Verdict::Silent => {
+                Err(Failure { verdict: Verdict::Unclear, ..failure })
+            }
             Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
                 // Known to be absent, but not for how long: that helps this caller, and is not kept.
                 Ok(Some(Loaded::absent().ttl(ttl.unwrap_or_default())))
