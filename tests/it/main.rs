@@ -12,8 +12,10 @@ mod fallback_copies;
 mod flights;
 #[cfg(feature = "http")]
 mod http;
+mod lifetimes;
 mod load_path;
 mod registry;
+mod removal;
 mod storm;
 mod tidy;
 mod timeouts;

@@ -218,6 +218,24 @@ impl PeerGetter for Link {
     fn name(&self) -> &str {
         &self.name
     }
+
+    fn remove(&self, _group: &str, keys: &[&str]) -> Result<(), PeerError> {
+        self.on_the_way()?;
+        self.group.serve_remove(keys);
+        Ok(())
+    }
+
+    fn clear(&self, _group: &str) -> Result<(), PeerError> {
+        self.on_the_way()?;
+        self.group.serve_clear();
+        Ok(())
+    }
+
+    fn insert(&self, _group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+        self.on_the_way()?;
+        self.group.serve_insert(key, value.clone());
+        Ok(())
+    }
 }
 
 /// What one peer knows about the owners of keys.
@@ -253,6 +271,11 @@ impl PeerPicker for Picker {
 
     fn owns(&self, key: &str) -> bool {
         self.ring.get(key).is_some_and(|owner| self.is_me(owner))
+    }
+
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        let others = self.links.values().filter(|link| !self.is_me(&link.name));
+        others.map(|link| Arc::clone(link) as Arc<dyn PeerGetter>).collect()
     }
 }
 

@@ -5,6 +5,7 @@ mod cluster;
 #[cfg(feature = "http")]
 mod faulty;
 mod getter;
+mod hand;
 #[cfg(feature = "http")]
 mod logs;
 mod memory;
@@ -20,6 +21,7 @@ pub(crate) use cluster::{Cluster, Peer, SERVERS};
 #[cfg(feature = "http")]
 pub(crate) use faulty::{Connection, FaultyPeer, answer};
 pub(crate) use getter::{CountingGetter, value_of};
+pub(crate) use hand::Hand;
 #[cfg(feature = "http")]
 pub(crate) use logs::{keep_logs, logged};
 pub(crate) use memory::{FixedPicker, MemoryPeers, ScriptedPeer, alone};
