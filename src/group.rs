@@ -5,6 +5,7 @@ mod builder;
 mod hot;
 mod lifetime;
 mod load;
+mod nested;
 mod removal;
 
 use std::fmt;
@@ -206,9 +207,12 @@ impl Group {
 
     /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not. Counts as no request and
     /// no use of the value. For those who write a transport.
+    ///
+    /// Only what this process loaded as an owner is given away, and no copy of what another peer owns: a copy may be older than a
+    /// removal that is just under way.
     #[must_use]
     pub fn serve_peek(&self, key: &str) -> Option<Loaded> {
-        self.peek(key)
+        self.peek_main(key)
     }
 
     /// What the group did since it was made.

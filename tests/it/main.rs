@@ -16,6 +16,7 @@ mod lifetimes;
 mod load_path;
 mod registry;
 mod removal;
+mod removal_order;
 mod storm;
 mod tidy;
 mod timeouts;

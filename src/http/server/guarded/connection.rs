@@ -24,11 +24,14 @@ use crate::http::server::{
 /// Bytes of the read buffer while nothing longer has come.
 const BUFFER: usize = 4 * 1024;
 
+/// Bytes by which the buffer grows for a body before any of it has come.
+const LONGEST_STEP: usize = 64 * 1024;
+
 /// Bytes of an answer that a client must take within [`Limits::io`](crate::http::server::Limits).
 const LEAST_PROGRESS: usize = 1024 * 1024;
 
-/// How long, and how much, is read from a client after a refusal, so that its end of the connection does not break before the
-/// refusal is read.
+/// How long, and how much, is read from a client after a refusal, so that its end of the connection
+/// does not break before the refusal is read.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
 
 /// Serves a connection to its end.
@@ -150,7 +153,9 @@ impl Line<'_> {
         let deadline = Instant::now() + self.shared.limits.io;
         while self.end - self.start < len {
             let Some(left) = left_until(deadline) else { return Ok(Err(TOO_SLOW)) };
-            match self.read(left, len)? {
+            // A length that was only announced takes no memory: the buffer grows with what has come.
+            let room = (2 * (self.end - self.start)).max(LONGEST_STEP);
+            match self.read(left, len.min(room))? {
                 Some(0) => return Ok(Err(Over::Ended)),
                 Some(_) => {}
                 None => return Ok(Err(TOO_SLOW)),
@@ -230,8 +235,8 @@ impl Line<'_> {
         }
     }
 
-    /// Ends our side and reads what still comes for a moment. A socket that is closed with unread bytes resets the connection,
-    /// and the client might never see the answer.
+    /// Ends our side and reads what still comes for a moment. A socket that is closed with unread
+    /// bytes resets the connection, and the client might never see the answer.
     fn linger(&mut self) {
         self.member.give_up();
         let deadline = Instant::now() + LINGER.0;
@@ -249,7 +254,8 @@ impl Line<'_> {
         }
     }
 
-    /// Reads once, into a buffer that can hold `len` bytes of this request at least. `None` means that `timeout` is over.
+    /// Reads once, into a buffer that can hold `len` bytes of this request at least. `None` means
+    /// that `timeout` is over.
     fn read(&mut self, timeout: Duration, len: usize) -> io::Result<Option<usize>> {
         if self.timeout != Some(timeout) {
             self.stream.set_read_timeout(Some(timeout))?;
@@ -309,7 +315,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Writes `head` and then `body`, unless the client takes less than [`LEAST_PROGRESS`] within the write timeout.
+/// Writes `head` and then `body`, unless the client takes less than [`LEAST_PROGRESS`] within the
+/// write timeout.
 fn write_both(mut stream: &TcpStream, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
     while !head.is_empty() || !body.is_empty() {
         let written = if body.is_empty() {

@@ -1,17 +1,19 @@
 //! The server of the `tiny_http` crate, with its known faults mended from outside.
 //!
-//! What needs mending (all of it in tiny_http 0.12): its thread pool can queue a connection behind threads that are already
-//! spoken for, where it waits until some other connection ends; an error of `accept` ends the accepting thread, and a lack of
-//! descriptors can panic it without a word; sockets have no timeouts; and a server that is dropped leaves open connections
-//! unanswered. So a [`Supervisor`] frees starved connections and replaces a server that stopped accepting, [`Generation`]s
-//! bring the handler threads, and timeouts are set on the listener, from which sockets inherit them on Linux.
+//! What needs mending (all of it in tiny_http 0.12): its thread pool can queue a connection behind
+//! threads that are already spoken for, where it waits until some other connection ends; an error
+//! of `accept` ends the accepting thread, and a lack of descriptors can panic it without a word;
+//! sockets have no timeouts; and a server that is dropped leaves open connections unanswered. So a
+//! [`Supervisor`] frees starved connections and replaces a server that stopped accepting,
+//! [`Generation`]s bring the handler threads, and timeouts are set on the listener, from which
+//! sockets inherit them on Linux.
 
 mod generation;
 mod supervisor;
 
 use std::{
     fmt, io,
-    net::{Shutdown, SocketAddr, TcpListener},
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener},
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -28,6 +30,9 @@ use crate::sync::lock;
 
 /// How often a shutdown looks whether the requests in flight are answered.
 const DRAIN_POLL: Duration = Duration::from_millis(2);
+
+/// Connections that are told apart from new ones.
+const KNOWN_CLIENTS: usize = 4096;
 
 /// A running tiny_http server.
 pub(super) struct Tiny {
@@ -47,6 +52,10 @@ struct Shared {
     started: Instant,
     /// When the latest request came, in milliseconds after `started`.
     last_request_ms: AtomicU64,
+    /// The clients of the latest requests, each at the place that its port gives it.
+    known: Box<[AtomicU64]>,
+    /// Requests from clients that were not known, since the supervisor last looked.
+    newcomers: AtomicUsize,
     /// Whether the supervisor takes its long naps, so that the next request has to wake it.
     napping: AtomicBool,
     nap: Mutex<bool>,
@@ -67,7 +76,8 @@ impl Tiny {
     ) -> io::Result<Self> {
         set_inherited(&listener)?;
         let socket = SockRef::from(&listener);
-        // The read timeout also ends an `accept` that waits for longer; the supervisor connects often enough to prevent that.
+        // The read timeout also ends an `accept` that waits for longer; the supervisor connects
+        // often enough to prevent that.
         socket.set_read_timeout(Some(limits.idle))?;
         socket.set_write_timeout(Some(limits.io))?;
         let shared = Arc::new(Shared {
@@ -77,6 +87,8 @@ impl Tiny {
             stopping: AtomicBool::new(false),
             started: Instant::now(),
             last_request_ms: AtomicU64::new(0),
+            known: (0..KNOWN_CLIENTS).map(|_| AtomicU64::new(0)).collect(),
+            newcomers: AtomicUsize::new(0),
             napping: AtomicBool::new(false),
             nap: Mutex::new(false),
             wake: Condvar::new(),
@@ -106,8 +118,9 @@ impl Running for Tiny {
         let Some(listener) = lock(&self.listener).take() else { return };
         let shared = &self.shared;
         shared.stopping.store(true, Ordering::SeqCst);
-        // On Linux this ends `accept` in every clone of the listener and refuses new connections from now on. Elsewhere it may
-        // fail; then connections are accepted, answered and told to close until the generations end.
+        // On Linux this ends `accept` in every clone of the listener and refuses new connections
+        // from now on. Elsewhere it may fail; then connections are accepted, answered and told to
+        // close until the generations end.
         if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both) {
             log::debug!("the listener at {} can't be shut down: {error}", shared.addr);
         }
@@ -121,8 +134,9 @@ impl Running for Tiny {
             thread::sleep(DRAIN_POLL);
         }
 
-        // A connection can't be closed from outside tiny_http. Peers that keep one open get an answer to their next request, and
-        // with it the word to close; when the read timeout is over, the last connection is gone.
+        // A connection can't be closed from outside tiny_http. Peers that keep one open get an
+        // answer to their next request, and with it the word to close; when the read timeout is
+        // over, the last connection is gone.
         let linger = shared.limits.idle + Duration::from_secs(1);
         let end_all = move || generations.iter().for_each(|generation| generation.end());
         let last = end_all.clone();
@@ -165,8 +179,16 @@ impl fmt::Debug for Tiny {
 }
 
 impl Shared {
-    /// Notes that a request came.
-    fn saw_request(&self) {
+    /// Notes that a request came from `client`.
+    fn saw_request(&self, client: Option<&SocketAddr>) {
+        if let Some(client) = client {
+            let id = u64::from(client.port()) | host_bits(client.ip()) << 16;
+            let known = &self.known[usize::from(client.port()) % KNOWN_CLIENTS];
+            if known.load(Ordering::Relaxed) != id {
+                known.store(id, Ordering::Relaxed);
+                self.newcomers.fetch_add(1, Ordering::Relaxed);
+            }
+        }
         self.last_request_ms.store(self.elapsed_ms(), Ordering::SeqCst);
         self.requests.fetch_add(1, Ordering::SeqCst);
         // Only the first request after a quiet time pays for waking the supervisor.
@@ -198,7 +220,8 @@ impl Shared {
     /// Waits for a quiet time of `quiet`, or until a request ends it.
     fn nap_while_quiet(&self, quiet: Duration, traffic: Duration) {
         self.napping.store(true, Ordering::SeqCst);
-        // A request that did not see the flag yet is seen here, and one that comes later sees the flag.
+        // A request that did not see the flag yet is seen here, and one that comes later sees the
+        // flag.
         if !self.has_traffic_within(traffic) {
             self.nap(quiet);
         }
@@ -220,5 +243,13 @@ impl Shared {
             };
         }
         *woken = false;
+    }
+}
+
+/// Enough of an address to tell the few clients apart that share a place.
+fn host_bits(ip: IpAddr) -> u64 {
+    match ip {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => (ip.to_bits() ^ ip.to_bits() >> 64) as u64,
     }
 }
