@@ -1,6 +1,7 @@
 //! Clusters whose peers speak HTTP over real sockets.
 
 mod bursts;
+mod changes;
 mod faults;
 mod keys;
 mod lifecycle;
