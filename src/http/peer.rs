@@ -62,8 +62,8 @@ impl Peer {
         // The standard library's source of randomness that needs no dependency.
         let seed = RandomState::new().build_hasher().finish();
         Self {
+            breaker: Mutex::new(Breaker::new(seed, getter.timeout())),
             getter,
-            breaker: Mutex::new(Breaker::new(seed)),
             in_flight: AtomicUsize::new(0),
             max_in_flight,
             requests: AtomicU64::new(0),
@@ -225,7 +225,7 @@ impl<'a> Call<'a> {
         let call = Self { peer, permit: None };
         let others = peer.in_flight.fetch_add(1, Ordering::Relaxed);
         if others >= peer.max_in_flight.get() {
-            let message = format_args!("{others} requests are in flight to it");
+            let message = format!("{others} requests are in flight to it");
             return Err(peer.error(PeerErrorKind::Overloaded, message));
         }
         Ok(call)

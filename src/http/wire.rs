@@ -7,7 +7,7 @@
 //!
 //! | request | does | answer |
 //! |---|---|---|
-//! | `GET {base}{group}/{key}` with `Geecache-Peek: 1` | gets what is in memory | 200 with `Geecache-Peek: 1`, or 404 `not-cached` |
+//! | `POST {base}{group}` with `Geecache-Peek: {key}`, escaped as in a path | gets what is in memory | 200 with `Geecache-Peek: 1`, or 404 `not-cached` |
 //! | `POST {base}{group}` with a [frame](crate::http::frame) | gets many keys | 200 with a frame |
 //! | `POST {base}{group}` with a frame | removes many keys | 204 |
 //! | `DELETE {base}{group}/{key}` | removes a key | 204 |
@@ -32,7 +32,9 @@ pub(crate) const STATUS_HEADER: &str = "Geecache-Status";
 pub(crate) const TTL_HEADER: &str = "Geecache-Ttl-Ms";
 /// Milliseconds that the asking peer is going to wait.
 pub(crate) const TIMEOUT_HEADER: &str = "Geecache-Timeout-Ms";
-/// In a request: answer from memory only. In an answer: that was understood.
+/// In a request: the key, escaped, of which the peer should send what it has in memory. In an answer: that was understood.
+///
+/// It goes to the path of the group, which is a sure 400 for old peers: at the path of the key they would load it.
 pub(crate) const PEEK_HEADER: &str = "Geecache-Peek";
 
 /// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a space and for those that do not,
@@ -55,6 +57,18 @@ pub(crate) fn group_path(base: &str, group: &str) -> String {
     path.push_str(base);
     push_escaped(&mut path, group);
     path
+}
+
+/// A key as the value of [`PEEK_HEADER`].
+pub(crate) fn encode_peek(key: &str) -> String {
+    let mut escaped = String::with_capacity(key.len() + key.len() / 4);
+    push_escaped(&mut escaped, key);
+    escaped
+}
+
+/// Reads what [`encode_peek`] wrote.
+pub(crate) fn decode_peek(text: &str) -> Result<Cow<'_, str>, BadTarget> {
+    unescape(text, Plus::Literal)
 }
 
 fn push_escaped(path: &mut String, part: &str) {

@@ -17,8 +17,6 @@ use crate::http::wire::{self, Status};
 
 /// For how long it is remembered that a peer does not know batches, or peeks. It may be replaced by one that does.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
-/// How long a peer may take to look into its memory.
-const PEEK_TIMEOUT: Duration = Duration::from_millis(20);
 /// How long no peer is peeked at that did not answer in time: the loads that wait for it would all be late.
 const PEEKS_PAUSE: Duration = Duration::from_secs(1);
 
@@ -66,7 +64,7 @@ impl HttpGetter {
         let mut open = VecDeque::with_capacity(keys.len());
         for (at, key) in keys.iter().enumerate() {
             if key.len() > frame::MAX_KEY_BYTES {
-                let message = format_args!("a key of {} bytes is too long", key.len());
+                let message = format!("a key of {} bytes is too long", key.len());
                 answers[at] = Some(Err(self.error(PeerErrorKind::NotSupported, message)));
             } else {
                 open.push_back(at);
@@ -233,10 +231,14 @@ impl HttpGetter {
     }
 
     fn try_peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, Failure> {
-        let Ok(url) = self.key_url(group, key) else { return Ok(None) };
-        let left = PEEK_TIMEOUT.min(self.options.timeout);
-        let mut request = Outgoing::new(Method::Get, &url);
-        request.headers.push((wire::PEEK_HEADER, "1".to_owned()));
+        // A key that is too long for a request path has never been at another peer.
+        if self.key_url(group, key).is_err() {
+            return Ok(None);
+        }
+        let url = self.group_url(group);
+        let left = self.options.peek_timeout.min(self.options.timeout);
+        let mut request = Outgoing::new(Method::Post(&[]), &url);
+        request.headers.push((wire::PEEK_HEADER, wire::encode_peek(key)));
         let answer = self.exchange(&request, left).and_then(|answer| {
             let code = answer.status().as_u16();
             let status = Status::read(code, header(answer.headers(), wire::STATUS_HEADER));
@@ -246,8 +248,8 @@ impl HttpGetter {
                     drain(answer);
                     Ok(None)
                 }
-                // A value, or an error of the getter, from a peer that has run a load.
-                _ if !is_understood && (code == 200 || code == 500) => {
+                // An old peer, or a server that is no peer at all.
+                _ if !is_understood => {
                     drain(answer);
                     let message = "it does not know how to answer from memory only";
                     Err(CallError::Answer(unsupported(message)))
@@ -256,6 +258,10 @@ impl HttpGetter {
             }
         });
         match answer.map_err(|error| self.failure(error, left)) {
+            // So little time proves nothing about a peer that is far away, not even again and again.
+            Err(failure) if failure.verdict == Verdict::Silent => {
+                Err(Failure { verdict: Verdict::Unclear, ..failure })
+            }
             Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
                 // Known to be absent, but not for how long: that helps this caller, and is not kept.
                 Ok(Some(Loaded::absent().ttl(ttl.unwrap_or_default())))
@@ -290,7 +296,7 @@ impl HttpGetter {
             rest = later;
         }
         if too_long > 0 {
-            let message = format_args!("{too_long} keys are too long to be sent");
+            let message = format!("{too_long} keys are too long to be sent");
             return Err(self.error(PeerErrorKind::NotSupported, message));
         }
         Ok(())

@@ -11,22 +11,25 @@ use crate::http::wire::{self, Status};
 
 impl Serving {
     /// What is in memory, and never a load.
-    pub(super) fn peek(&self, group: &Group, key: &str) -> Result<Response, Response> {
-        if key.is_empty() {
-            return Err(refuse(Status::BadRequest, "bad request"));
-        }
-        let mut response = match group.serve_peek(key) {
-            Some(loaded) => self.answer(group, key, &loaded),
+    fn peek(&self, group: &Group, key: &str) -> Result<Response, Response> {
+        let key = match wire::decode_peek(key) {
+            Ok(key) if !key.is_empty() => key,
+            _ => return Err(refuse(Status::BadRequest, "bad request")),
+        };
+        let mut response = match group.serve_peek(&key) {
+            Some(loaded) => self.answer(group, &key, &loaded),
             None => refuse(Status::NotCached, format_args!("{key:?} is not in memory")),
         };
-        // Says that this was no load, as it would have been at a peer that does not know the header.
         response.headers.push((wire::PEEK_HEADER, "1".to_owned()));
         Ok(response)
     }
 
-    /// Something with many keys.
+    /// What old peers must not take for a load of the key: a question about memory, or something with many keys.
     pub(super) fn post(&self, request: &Request<'_>) -> Result<Response, Response> {
         let group = self.group_alone(request)?;
+        if let Some(key) = request.header(wire::PEEK_HEADER) {
+            return self.peek(&group, key);
+        }
         let (operation, keys) = frame::decode_request(request.body).map_err(|error| {
             log::debug!("{:?} was sent {error}", self.pool);
             refuse(Status::BadRequest, error)
@@ -107,3 +110,6 @@ fn answer(served: Result<Loaded, Error>) -> Answer {
         Err(error) => Answer::Failed(PeerErrorKind::Load, error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,15 @@
 //! Clusters whose peers speak HTTP over real sockets.
 
+mod batch;
 mod bursts;
 mod changes;
+mod failover;
 mod faults;
 mod keys;
 mod lifecycle;
 mod lists;
 mod loads;
+mod peeks;
+mod removal;
 mod values;
+mod warm_up;
