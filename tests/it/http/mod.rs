@@ -4,6 +4,7 @@ mod batch;
 mod bursts;
 mod failover;
 mod faults;
+mod figures;
 mod keys;
 mod lifecycle;
 mod lists;
