@@ -23,8 +23,6 @@ const LATE_PEEKS: u32 = 3;
 /// there are none for so long: the loads that wait for them would all be late.
 const PEEKS_PAUSE: Duration = Duration::from_secs(1);
 
-const NO_PEEKS: &str = "it does not know how to answer from memory only";
-
 /// What stands between callers and a peer. Every request passes it by itself.
 pub(crate) trait Gate {
     /// Makes the request, or says why not.
@@ -213,30 +211,14 @@ impl HttpGetter {
 
 /// What is in memory.
 impl HttpGetter {
-    /// Gets what the peer has of `key` in memory. A peer that does not know this question, or again and again did not answer in
-    /// time, is not asked for a while.
-    pub(crate) fn peek_by(
-        &self,
-        group: &str,
-        key: &str,
-        gate: &impl Gate,
-    ) -> Result<Option<Loaded>, PeerError> {
-        self.answers_peeks()?;
-        let peeked = gate.pass(|| self.outcome(self.try_peek(group, key)));
-        self.learn_of_peek(peeked.as_ref().err());
-        peeked
-    }
-
-    /// As [`peek_by`](Self::peek_by), for many keys. What is there by the first failure is the answer.
+    /// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A peer that does not know this
+    /// question, or again and again did not answer it in time, is not asked for a while.
     pub(crate) fn peek_many_by(
         &self,
         group: &str,
         keys: &[&str],
         gate: &impl Gate,
     ) -> Result<Vec<Option<Loaded>>, PeerError> {
-        if let [key] = keys {
-            return Ok(vec![self.peek_by(group, key, gate)?]);
-        }
         self.answers_peeks()?;
         let mut found = vec![None; keys.len()];
         let mut open: Vec<usize> =
@@ -277,8 +259,13 @@ impl HttpGetter {
         let left = self.options.peek_timeout.min(self.options.timeout);
         let asked = self
             .try_batch(group, &frame, left, |answer| self.read_batch(answer, keys.len()).map(Some));
-        let unknown = || unsupported(NO_PEEKS);
-        self.outcome(asked.and_then(|batch| batch.ok_or_else(unknown)))
+        let unknown = || unsupported("it does not know how to answer from memory only");
+        let asked = asked.and_then(|batch| batch.ok_or_else(unknown));
+        self.outcome(asked.map_err(|failure| match failure.verdict {
+            // So little time proves nothing about a peer that is far away, not even again and again.
+            Verdict::Silent => Failure { verdict: Verdict::Unclear, ..failure },
+            _ => failure,
+        }))
     }
 
     /// An error if the peer is known not to answer peeks.
@@ -302,41 +289,6 @@ impl HttpGetter {
                 }
             }
             Some(_) => {}
-        }
-    }
-
-    fn try_peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, Failure> {
-        let Ok(url) = self.key_url(group, key) else { return Ok(None) };
-        let left = self.options.peek_timeout.min(self.options.timeout);
-        let mut request = Outgoing::new(Method::Get, &url);
-        request.headers.push((wire::PEEK_HEADER, "1".to_owned()));
-        let answer = self.exchange(&request, left).and_then(|answer| {
-            let code = answer.status().as_u16();
-            let status = Status::read(code, header(answer.headers(), wire::STATUS_HEADER));
-            let is_understood = header(answer.headers(), wire::PEEK_HEADER).is_some();
-            match status {
-                Some(Status::NotCached) => {
-                    drain(answer);
-                    Ok(None)
-                }
-                // A value, or an error of the getter, from a peer that has run a load.
-                _ if !is_understood && (code == 200 || code == 500) => {
-                    drain(answer);
-                    Err(CallError::Answer(unsupported(NO_PEEKS)))
-                }
-                _ => self.read(answer).map(Some),
-            }
-        });
-        match answer.map_err(|error| self.failure(error, left)) {
-            // So little time proves nothing about a peer that is far away, not even again and again.
-            Err(failure) if failure.verdict == Verdict::Silent => {
-                Err(Failure { verdict: Verdict::Unclear, ..failure })
-            }
-            Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
-                // Known to be absent, but not for how long: that helps this caller, and is not kept.
-                Ok(Some(Loaded::absent().ttl(ttl.unwrap_or_default())))
-            }
-            other => other,
         }
     }
 }

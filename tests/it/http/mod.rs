@@ -2,6 +2,7 @@
 
 mod batch;
 mod bursts;
+mod changes;
 mod failover;
 mod faults;
 mod figures;
