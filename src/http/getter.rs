@@ -11,6 +11,7 @@ pub(crate) use operations::Gate;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderMap, Response};
@@ -90,6 +91,8 @@ pub struct HttpGetter {
     /// Whether the peer is known not to know batches, and not to answer peeks.
     no_batches: Recall,
     no_peeks: Recall,
+    /// Peeks in a row that were not answered in time.
+    late_peeks: AtomicU32,
 }
 
 impl HttpGetter {
@@ -135,6 +138,7 @@ impl HttpGetter {
             options,
             no_batches: Recall::default(),
             no_peeks: Recall::default(),
+            late_peeks: AtomicU32::new(0),
         }
     }
 

@@ -3,6 +3,7 @@
 //! All of it may be sent to peers that do not know it, and none of it does harm there; see the [wire](crate::http::wire).
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ureq::Body;
@@ -17,7 +18,9 @@ use crate::http::wire::{self, Status};
 
 /// For how long it is remembered that a peer does not know batches, or peeks. It may be replaced by one that does.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
-/// How long no peer is peeked at that did not answer in time: the loads that wait for it would all be late.
+/// After so many peeks in a row that were not answered in time
+const LATE_PEEKS: u32 = 3;
+/// there are none for so long: the loads that wait for them would all be late.
 const PEEKS_PAUSE: Duration = Duration::from_secs(1);
 
 /// What stands between callers and a peer. Every request passes it by itself.
@@ -209,7 +212,7 @@ impl HttpGetter {
 /// What is in memory.
 impl HttpGetter {
     /// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A peer that does not know this
-    /// question, or did not answer it in time, is not asked again for a while.
+    /// question, or again and again did not answer it in time, is not asked for a while.
     pub(crate) fn peek_many_by(
         &self,
         group: &str,
@@ -225,9 +228,12 @@ impl HttpGetter {
             let next: Vec<&str> = open.iter().take(frame::MAX_KEYS).map(|&at| keys[at]).collect();
             let next = &next[..frame::fitting(&next)];
             let batch = match gate.pass(|| self.peek_batch(group, next)) {
-                Ok(batch) => batch,
+                Ok(batch) => {
+                    self.learn_of_peek(None);
+                    batch
+                }
                 Err(error) => {
-                    self.learn_of_peek(&error);
+                    self.learn_of_peek(Some(&error));
                     return if is_first { Err(error) } else { Ok(found) };
                 }
             };
@@ -271,11 +277,18 @@ impl HttpGetter {
         Ok(())
     }
 
-    fn learn_of_peek(&self, error: &PeerError) {
-        match error.kind() {
-            PeerErrorKind::NotSupported => self.no_peeks.note(Instant::now(), UNKNOWN_FOR),
-            PeerErrorKind::TimedOut => self.no_peeks.note(Instant::now(), PEEKS_PAUSE),
-            _ => {}
+    /// Learns from the end of a peek: with or without an error.
+    fn learn_of_peek(&self, error: Option<&PeerError>) {
+        match error.map(PeerError::kind) {
+            None => self.late_peeks.store(0, Ordering::Relaxed),
+            Some(PeerErrorKind::NotSupported) => self.no_peeks.note(Instant::now(), UNKNOWN_FOR),
+            Some(PeerErrorKind::TimedOut) => {
+                if self.late_peeks.fetch_add(1, Ordering::Relaxed) + 1 >= LATE_PEEKS {
+                    self.late_peeks.store(0, Ordering::Relaxed);
+                    self.no_peeks.note(Instant::now(), PEEKS_PAUSE);
+                }
+            }
+            Some(_) => {}
         }
     }
 }

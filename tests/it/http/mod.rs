@@ -5,6 +5,7 @@ mod bursts;
 mod changes;
 mod failover;
 mod faults;
+mod figures;
 mod keys;
 mod lifecycle;
 mod lists;

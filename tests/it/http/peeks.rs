@@ -56,20 +56,22 @@ fn what_is_not_in_memory_is_not_loaded() {
 fn an_old_peer_loads_nothing_for_a_peek_and_is_not_asked_again() {
     let old = FaultyPeer::of_old();
     let getter = HttpGetter::new(&old.url()).unwrap();
-    for _ in 0..3 {
+    for _ in 0..10 {
         let kind = getter.peek(GROUP, "Tom").unwrap_err().kind();
         // On a busy machine the answer may come too late to be judged.
         assert!([PeerErrorKind::NotSupported, PeerErrorKind::TimedOut].contains(&kind), "{kind}");
     }
-    assert_eq!(old.requests(), 1, "and that one named no key");
+    assert!(old.requests() <= 3, "{} requests", old.requests());
     assert_eq!(getter.get(GROUP, "Tom").unwrap(), Loaded::from("630"), "it is asked for values");
 }
 
 #[test]
-fn a_peer_that_is_late_is_left_alone_for_a_moment() {
+fn a_peer_that_is_late_again_and_again_is_left_alone_for_a_moment() {
     let silent = FaultyPeer::start(|connection| connection.wait_for_the_end());
     let getter = HttpGetter::new(&silent.url()).unwrap();
-    assert_eq!(getter.peek(GROUP, "Tom").unwrap_err().kind(), PeerErrorKind::TimedOut);
+    for _ in 0..3 {
+        assert_eq!(getter.peek(GROUP, "Tom").unwrap_err().kind(), PeerErrorKind::TimedOut);
+    }
     assert_eq!(getter.peek(GROUP, "Tom").unwrap_err().kind(), PeerErrorKind::NotSupported);
-    assert_eq!(silent.connections(), 1);
+    assert_eq!(silent.connections(), 3);
 }
