@@ -2,6 +2,7 @@
 
 mod batch;
 mod bursts;
+mod damage;
 mod failover;
 mod faults;
 mod keys;
