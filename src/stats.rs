@@ -38,7 +38,7 @@ pub struct Stats {
     pub removes: u64,
     /// Values inserted by this process, as their owner, or at a peer's request.
     pub inserts: u64,
-    /// Times that the whole group was emptied by this process or at a peer's request.
+    /// Times that the whole group was emptied by this process or at a peer's request; who clears asks its peers three times.
     pub clears: u64,
 }
 

@@ -336,7 +336,11 @@ impl PeerGetter for HttpGetter {
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
-        self.peek_by(group, key, &OpenGate)
+        self.peek_many_by(group, &[key], &OpenGate).map(|mut found| found.remove(0))
+    }
+
+    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.peek_many_by(group, keys, &OpenGate)
     }
 
     fn name(&self) -> &str {

@@ -128,6 +128,9 @@ impl HttpGetter {
     fn meaning(&self, answer: Answer) -> Option<Result<Loaded, PeerError>> {
         match answer {
             Answer::Left => None,
+            Answer::NotCached => {
+                Some(Err(self.error(PeerErrorKind::Protocol, "it looked into its memory only")))
+            }
             Answer::Failed(kind, message) => Some(Err(self.error(kind, message))),
             Answer::Loaded(loaded) => {
                 let limit = self.options.max_value_bytes;
@@ -151,7 +154,7 @@ impl HttpGetter {
         left: Duration,
     ) -> (Result<Option<Vec<Answer>>, PeerError>, Verdict) {
         let left = left.min(self.options.timeout);
-        let frame = frame::encode_request(Operation::GetMany, keys);
+        let frame = frame::encode_request(Operation::Get, keys);
         self.outcome(
             self.try_batch(group, &frame, left, |answer| {
                 self.read_batch(answer, keys.len()).map(Some)
@@ -205,64 +208,74 @@ impl HttpGetter {
 
 /// What is in memory.
 impl HttpGetter {
-    /// Gets what the peer has of `key` in memory. A peer that does not know this question, or did not answer it in time, is not
-    /// asked again for a while.
-    pub(crate) fn peek_by(
+    /// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A peer that does not know this
+    /// question, or did not answer it in time, is not asked again for a while.
+    pub(crate) fn peek_many_by(
         &self,
         group: &str,
-        key: &str,
+        keys: &[&str],
         gate: &impl Gate,
-    ) -> Result<Option<Loaded>, PeerError> {
+    ) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.answers_peeks()?;
+        let mut found = vec![None; keys.len()];
+        let mut open: Vec<usize> =
+            (0..keys.len()).filter(|&at| keys[at].len() <= frame::MAX_KEY_BYTES).collect();
+        let mut is_first = true;
+        while !open.is_empty() {
+            let next: Vec<&str> = open.iter().take(frame::MAX_KEYS).map(|&at| keys[at]).collect();
+            let next = &next[..frame::fitting(&next)];
+            let batch = match gate.pass(|| self.peek_batch(group, next)) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    self.learn_of_peek(&error);
+                    return if is_first { Err(error) } else { Ok(found) };
+                }
+            };
+            is_first = false;
+            let mut left_out = Vec::new();
+            for (at, answer) in open.drain(..next.len()).zip(batch) {
+                match answer {
+                    Answer::Loaded(loaded) => found[at] = Some(loaded),
+                    Answer::Left => left_out.push(at),
+                    Answer::NotCached | Answer::Failed(..) => {}
+                }
+            }
+            if left_out.len() == next.len() {
+                break; // It would go on like this.
+            }
+            open.extend(left_out);
+        }
+        Ok(found)
+    }
+
+    fn peek_batch(&self, group: &str, keys: &[&str]) -> (Result<Vec<Answer>, PeerError>, Verdict) {
+        let frame = frame::encode_request(Operation::Peek, keys);
+        let left = self.options.peek_timeout.min(self.options.timeout);
+        let asked = self
+            .try_batch(group, &frame, left, |answer| self.read_batch(answer, keys.len()).map(Some));
+        let unknown = || unsupported("it does not know how to answer from memory only");
+        let asked = asked.and_then(|batch| batch.ok_or_else(unknown));
+        self.outcome(asked.map_err(|failure| match failure.verdict {
+            // So little time proves nothing about a peer that is far away, not even again and again.
+            Verdict::Silent => Failure { verdict: Verdict::Unclear, ..failure },
+            _ => failure,
+        }))
+    }
+
+    /// An error if the peer is known not to answer peeks.
+    fn answers_peeks(&self) -> Result<(), PeerError> {
         if self.no_peeks.holds(Instant::now()) {
             let message = "it did not answer such a question just before, not asked";
             return Err(self.error(PeerErrorKind::NotSupported, message));
         }
-        let peeked = gate.pass(|| self.outcome(self.try_peek(group, key)));
-        match &peeked {
-            Err(error) if error.kind() == PeerErrorKind::NotSupported => {
-                self.no_peeks.note(Instant::now(), UNKNOWN_FOR);
-            }
-            Err(error) if error.kind() == PeerErrorKind::TimedOut => {
-                self.no_peeks.note(Instant::now(), PEEKS_PAUSE);
-            }
-            _ => {}
-        }
-        peeked
+        Ok(())
     }
 
-    fn try_peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, Failure> {
-        let Ok(url) = self.key_url(group, key) else { return Ok(None) };
-        let left = self.options.peek_timeout.min(self.options.timeout);
-        let mut request = Outgoing::new(Method::Get, &url);
-        request.headers.push((wire::PEEK_HEADER, "1".to_owned()));
-        let answer = self.exchange(&request, left).and_then(|answer| {
-            let code = answer.status().as_u16();
-            let status = Status::read(code, header(answer.headers(), wire::STATUS_HEADER));
-            let is_understood = header(answer.headers(), wire::PEEK_HEADER).is_some();
-            match status {
-                Some(Status::NotCached) => {
-                    drain(answer);
-                    Ok(None)
-                }
-                // A value, or an error of the getter, from a peer that has run a load.
-                _ if !is_understood && (code == 200 || code == 500) => {
-                    drain(answer);
-                    let message = "it does not know how to answer from memory only";
-                    Err(CallError::Answer(unsupported(message)))
-                }
-                _ => self.read(answer).map(Some),
-            }
-        });
-        match answer.map_err(|error| self.failure(error, left)) {
-            // So little time proves nothing about a peer that is far away, not even again and again.
-            Err(failure) if failure.verdict == Verdict::Silent => {
-                Err(Failure { verdict: Verdict::Unclear, ..failure })
-            }
-            Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
-                // Known to be absent, but not for how long: that helps this caller, and is not kept.
-                Ok(Some(Loaded::absent().ttl(ttl.unwrap_or_default())))
-            }
-            other => other,
+    fn learn_of_peek(&self, error: &PeerError) {
+        match error.kind() {
+            PeerErrorKind::NotSupported => self.no_peeks.note(Instant::now(), UNKNOWN_FOR),
+            PeerErrorKind::TimedOut => self.no_peeks.note(Instant::now(), PEEKS_PAUSE),
+            _ => {}
         }
     }
 }
@@ -287,7 +300,7 @@ impl HttpGetter {
         let mut rest = &rest[..];
         while !rest.is_empty() {
             let (next, later) = rest.split_at(frame::fitting(rest));
-            let frame = frame::encode_request(Operation::RemoveMany, next);
+            let frame = frame::encode_request(Operation::Remove, next);
             gate.pass(|| self.remove_batch(group, &frame))?;
             rest = later;
         }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod bursts;
+mod changes;
 mod damage;
 mod failover;
 mod faults;
