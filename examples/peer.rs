@@ -1,8 +1,9 @@
 //! One peer of a cluster, as a process of its own.
 //!
 //! ```text
-//! cargo run --release --example peer -- --listen 127.0.0.1:8001 --peers http://127.0.0.1:8001,http://127.0.0.1:8002 --api 127.0.0.1:9999
-//! cargo run --release --example peer -- --listen 127.0.0.1:8002 --peers http://127.0.0.1:8001,http://127.0.0.1:8002
+//! peers=http://127.0.0.1:8001,http://127.0.0.1:8002
+//! cargo run --release --example peer -- --listen 127.0.0.1:8001 --peers $peers --api 127.0.0.1:9999
+//! cargo run --release --example peer -- --listen 127.0.0.1:8002 --peers $peers
 //! curl "http://localhost:9999/api?key=Tom"
 //! ```
 

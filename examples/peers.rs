@@ -148,6 +148,7 @@ struct Peer {
 fn start_peers(base_port: u16, source: &Arc<Source>) -> Result<Vec<Peer>, Box<dyn Error>> {
     let mut peers = Vec::new();
     for i in 0..3 {
+        // The server comes first, since its port is the peer's name; nobody asks it yet.
         let registry = Registry::new();
         let port = if base_port == 0 { 0 } else { base_port + i };
         let pool = HttpPool::bind(("127.0.0.1", port), &registry)
@@ -194,11 +195,6 @@ impl Peer {
 }
 
 fn wait_for_the_end(api: SocketAddr) -> Result<(), Box<dyn Error>> {
-    let port = api.port();
-    say(format_args!(
-        "\nAsk it, in another terminal:\n  curl \"http://localhost:{port}/api?key=Tom\"\n  curl \"http://localhost:{port}/api?key=kkk\"\n\
-         Ctrl-C ends it.\n\n{HEADING}"
-    ));
     let (end, ended) = mpsc::channel();
     let at_ctrl_c = end.clone();
     ctrlc::set_handler(move || {
@@ -209,6 +205,11 @@ fn wait_for_the_end(api: SocketAddr) -> Result<(), Box<dyn Error>> {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         let _ = end.send("End of input");
     });
+    say("\nAsk it, in another terminal:");
+    for key in ["Tom", "kkk"] {
+        say(format_args!("  curl \"http://localhost:{}/api?key={key}\"", api.port()));
+    }
+    say(format_args!("Ctrl-C ends it.\n\n{HEADING}"));
     say(format_args!("\n{}: shutting down.", ended.recv()?));
     Ok(())
 }

@@ -51,7 +51,10 @@ pub trait Getter: Send + Sync + 'static {
     ///
     /// Defaults to [`get`](Self::get) for one key after the other. A source that can answer many keys at
     /// once (`SELECT … WHERE key IN (…)`) should override it. An answer of another length than `keys` is
-    /// an error for every key.
+    /// an error for every key. A panic is one too.
+    ///
+    /// It may ask its group for other keys, as `get` may. Those that are being loaded at that moment, by this call or
+    /// by anyone, it does not wait for: they are loaded once more.
     fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
         keys.iter().map(|key| self.get(key)).collect()
     }

@@ -5,8 +5,10 @@ mod builder;
 mod hot;
 mod lifetime;
 mod load;
+mod nested;
 mod removal;
 
+use std::cell::LazyCell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -204,11 +206,16 @@ impl Group {
         }
     }
 
-    /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not. Counts as no request and
-    /// no use of the value. For those who write a transport.
+    /// Answers a peer that would like to have what this process has in memory of `key` since it owned it, and nothing else: no
+    /// load, and no copy of what it got from others. Counts as no request and no use of the value. For those who write a
+    /// transport.
     #[must_use]
     pub fn serve_peek(&self, key: &str) -> Option<Loaded> {
-        self.peek(key)
+        // Copies are left out for the sake of removals, see there.
+        let times = &self.inner.lifetimes;
+        let now = LazyCell::new(|| times.now());
+        let found = self.inner.main.peek(key, || *now)?;
+        times.is_fresh(&found, || *now).then(|| times.owned_as_loaded(found, || *now))
     }
 
     /// What the group did since it was made.

@@ -74,6 +74,12 @@
 //! A request that came from a peer is never passed on to a third one. So peers whose lists differ,
 //! as they do while a list is rolled out, load a key twice at worst, and can't wait for each other.
 //!
+//! # Values that change
+//!
+//! A value stays until it must make room for others. The getter may give it a time to live
+//! ([`Loaded::ttl`]), or the group may ([`GroupBuilder::ttl`]). [`Group::remove`], [`Group::clear`] and
+//! [`Group::insert`] change it at all peers, and report who could not be reached.
+//!
 //! # Errors
 //!
 //! Every method that can fail returns [`Error`]; nothing panics on wrong input. A key that does not
@@ -176,6 +182,9 @@ mod workers;
 mod testing;
 
 pub use byteview::ByteView;
+#[cfg(feature = "unstable-bench")]
+#[doc(hidden)]
+pub use cache::BenchStore;
 pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};

@@ -1,9 +1,30 @@
-use super::{Accounting, Cache, CacheOptions, Eviction, Found, Meta};
-use crate::byteview::ByteView;
+use std::num::NonZeroUsize;
 
-fn cache(max_bytes: u64) -> Cache {
-    let (eviction, accounting) = (Eviction::Lru, Accounting::PayloadOnly);
-    Cache::new(CacheOptions { max_bytes, shards: None, eviction, accounting })
+use super::{Accounting, Cache, CacheOptions, Eviction, Found, Meta, Padded};
+use crate::byteview::ByteView;
+use crate::sync::lock;
+
+mod hit_ratio;
+mod model;
+mod threads;
+
+fn exact_lru(max_bytes: u64) -> Cache {
+    cache(max_bytes, 1, Eviction::Lru, Accounting::PayloadOnly)
+}
+
+fn cache(max_bytes: u64, shards: usize, eviction: Eviction, accounting: Accounting) -> Cache {
+    let shards = NonZeroUsize::new(shards);
+    Cache::new(CacheOptions { max_bytes, shards, eviction, accounting })
+}
+
+impl Cache {
+    fn validate(&self) {
+        for Padded(shard) in &self.shards {
+            lock(shard).validate();
+        }
+        let stats = self.stats();
+        assert!(stats.charged_bytes <= stats.max_bytes, "{stats:?}");
+    }
 }
 
 fn insert(cache: &Cache, key: &str, value: &str) -> bool {
@@ -11,12 +32,14 @@ fn insert(cache: &Cache, key: &str, value: &str) -> bool {
 }
 
 fn get(cache: &Cache, key: &str) -> Option<ByteView> {
-    cache.get(key, || 0)?.value
+    cache.get(key, || unreachable!("the entry can not die"))?.value
 }
 
 #[test]
 fn a_cache_of_2_kib_is_one_exact_lru() {
-    let cache = cache(2048);
+    let (eviction, accounting) = (Eviction::Lru, Accounting::PayloadOnly);
+    let cache = Cache::new(CacheOptions { max_bytes: 2048, shards: None, eviction, accounting });
+    assert_eq!(cache.shards.len(), 1);
     for i in 0..256 {
         assert!(insert(&cache, &format!("{i:04}"), "1234"));
     }
@@ -30,50 +53,161 @@ fn a_cache_of_2_kib_is_one_exact_lru() {
 }
 
 #[test]
+fn shards_are_a_power_of_two_and_none_is_small() {
+    let count = |max_bytes, shards| {
+        let (eviction, accounting) = (Eviction::Adaptive, Accounting::Real);
+        let cache = Cache::new(CacheOptions { max_bytes, shards, eviction, accounting });
+        cache.shards.len()
+    };
+    assert_eq!(count(16 * 1024 * 1024 - 1, None), 1);
+    assert_eq!(count(16 * 1024 * 1024, None), 2);
+    let many = count(u64::MAX, None);
+    assert!(many.is_power_of_two() && many <= 256);
+    assert_eq!(count(1024, NonZeroUsize::new(5)), 8);
+}
+
+#[test]
 fn nothing_is_cached_in_a_cache_of_no_bytes() {
-    let cache = cache(0);
+    let cache = exact_lru(0);
     assert!(!insert(&cache, "", ""));
-    assert_eq!(cache.get("", || 0), None);
+    assert_eq!(get(&cache, ""), None);
 }
 
 #[test]
 fn a_value_too_large_is_counted_and_evicts_nothing() {
-    let cache = cache(16);
-    assert!(insert(&cache, "a", "1"));
-    assert!(!insert(&cache, "b", "0123456789abcdef"));
-    assert!(get(&cache, "a").is_some());
-    let stats = cache.stats();
-    assert_eq!((stats.rejected, stats.evictions, stats.entries, stats.bytes), (1, 0, 1, 2));
+    for eviction in [Eviction::Lru, Eviction::Adaptive] {
+        let cache = cache(16, 1, eviction, Accounting::PayloadOnly);
+        assert!(insert(&cache, "a", "1"));
+        assert!(!insert(&cache, "b", "0123456789abcdef"));
+        assert!(get(&cache, "a").is_some());
+        let stats = cache.stats();
+        assert_eq!((stats.rejected, stats.evictions, stats.entries, stats.bytes), (1, 0, 1, 2));
+        assert!(!insert(&cache, "a", "0123456789abcdef"));
+        assert_eq!(get(&cache, "a"), None, "an outdated value must not stay");
+        cache.validate();
+    }
 }
 
 #[test]
-fn the_caller_s_veto_leaves_everything_as_it_was() {
-    let cache = cache(16);
+fn replacing_a_value_counts_the_difference() {
+    for eviction in [Eviction::Lru, Eviction::Adaptive] {
+        let cache = cache(100, 1, eviction, Accounting::PayloadOnly);
+        for value in ["long value", "", "longer value than before"] {
+            assert!(insert(&cache, "key", value));
+            assert_eq!(get(&cache, "key").as_deref(), Some(value.as_bytes()));
+            assert_eq!(cache.stats().charged_bytes, 3 + value.len() as u64);
+            cache.validate();
+        }
+        assert_eq!(cache.stats().evictions, 0);
+    }
+}
+
+#[test]
+fn a_veto_leaves_everything_as_it_was() {
+    let cache = exact_lru(16);
     assert!(insert(&cache, "a", "1"));
     assert!(!cache.insert("a", None, Meta::default(), 0, || false));
     assert_eq!(get(&cache, "a").as_deref(), Some(&b"1"[..]));
 }
 
 #[test]
-fn a_dead_entry_is_a_miss_and_a_live_one_asks_for_the_time() {
-    let cache = cache(100);
-    let meta = Meta { dead_at: 10, note: 7 };
+fn a_dead_entry_is_a_miss_and_leaves() {
+    let cache = exact_lru(100);
+    let meta = Meta { dead_at: 10, note: u32::MAX };
     assert!(cache.insert("absent", None, meta, 0, || true));
     assert_eq!(cache.get("absent", || 9), Some(Found { value: None, meta }));
     assert_eq!(cache.peek("absent", || 10), None);
+    assert_eq!(cache.stats().entries, 1);
     assert_eq!(cache.get("absent", || 10), None);
     let stats = cache.stats();
     assert_eq!((stats.expired, stats.entries, stats.bytes, stats.hits), (1, 0, 0, 1));
-    assert!(insert(&cache, "for ever", "1"));
-    assert!(cache.get("for ever", || unreachable!("it can not die")).is_some());
+}
+
+#[test]
+fn dead_entries_go_before_live_ones() {
+    for eviction in [Eviction::Lru, Eviction::Adaptive] {
+        let cache = cache(40, 1, eviction, Accounting::PayloadOnly);
+        for i in 0..10 {
+            let dead_at = if i < 5 { 0 } else { 10 };
+            let meta = Meta { dead_at, note: 0 };
+            assert!(cache.insert(&format!("old{i}"), None, meta, 0, || true));
+        }
+        for i in 0..5 {
+            let key = format!("new{i}");
+            cache.insert(&key, None, Meta::default(), 10, || true);
+            cache.validate();
+        }
+        let stats = cache.stats();
+        assert_eq!((stats.expired, stats.evictions), (5, 0), "{eviction:?}");
+        assert!((0..5).all(|i| cache.peek(&format!("old{i}"), || 10).is_some()));
+    }
+}
+
+#[test]
+fn dead_entries_that_nobody_asks_for_are_swept() {
+    let cache = exact_lru(1 << 20);
+    for i in 0..1000 {
+        assert!(cache.insert(&format!("{i}"), None, Meta { dead_at: 1, note: 0 }, 0, || true));
+    }
+    for i in 0..1000 {
+        assert!(cache.insert("one key", None, Meta { dead_at: 0, note: i }, 2, || true));
+    }
+    assert_eq!((cache.stats().entries, cache.stats().expired), (1, 1000));
+    cache.validate();
 }
 
 #[test]
 fn removing_and_clearing_leave_no_bytes() {
-    let cache = cache(100);
+    let cache = exact_lru(100);
     assert!(insert(&cache, "a", "1") && insert(&cache, "b", "2"));
     assert!(cache.remove("a") && !cache.remove("a"));
     assert_eq!((cache.stats().bytes, cache.stats().charged_bytes), (2, 2));
     cache.clear();
     assert_eq!((cache.stats().bytes, cache.stats().entries, get(&cache, "b")), (0, 0, None));
+    assert_eq!(cache.stats().inserts, 2, "what was counted stays");
+    assert!(insert(&cache, "b", "2"));
+    cache.validate();
+}
+
+#[test]
+fn a_view_outlives_the_entry() {
+    let cache = exact_lru(10);
+    assert!(insert(&cache, "key", "value"));
+    let view = get(&cache, "key").expect("just inserted");
+    assert!(insert(&cache, "key", "other"));
+    cache.clear();
+    assert_eq!(view, "value");
+}
+
+#[test]
+fn a_scan_does_not_wash_out_what_is_asked_for_again_and_again() {
+    let cache = cache(1_000 * 10, 1, Eviction::Adaptive, Accounting::PayloadOnly);
+    for round in 0..5 {
+        for i in 0..800 {
+            let key = format!("hot{i:05}");
+            assert!(get(&cache, &key).is_some() || round == 0);
+            insert(&cache, &key, "12");
+        }
+    }
+    for i in 0..10_000 {
+        insert(&cache, &format!("scan{i:06}"), "");
+    }
+    let left = (0..800).filter(|i| get(&cache, &format!("hot{i:05}")).is_some()).count();
+    assert!(left >= 790, "{left} of 800 survived the scan");
+    cache.validate();
+}
+
+#[test]
+fn a_value_larger_than_the_window_pushes_nobody_else_out_of_it() {
+    let cache = cache(10_000, 1, Eviction::Adaptive, Accounting::PayloadOnly);
+    for i in 0..1_500 {
+        insert(&cache, &format!("{i:010}"), "");
+    }
+    let newest = |cache: &Cache| {
+        (1_460..1_500).filter(|i| cache.peek(&format!("{i:010}"), || 0).is_some()).count()
+    };
+    assert_eq!(newest(&cache), 40);
+    assert!(!insert(&cache, "huge", &"x".repeat(5_000)), "nobody ever asked for it before");
+    assert_eq!(newest(&cache), 40);
+    cache.validate();
 }

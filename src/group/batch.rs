@@ -3,7 +3,7 @@
 //! Every key keeps its own flights, so a key that somebody else is loading is waited for and not loaded again, and whoever else
 //! wants a key of the batch gets it from the batch. One rule keeps batches from waiting for each other for ever: **who waits for
 //! another's flight holds no flight that has yet to begin or end.** A batch first does all the work that it leads, and waits
-//! afterwards.
+//! afterwards; what its getter asks for meanwhile is loaded without waiting (see [`nested`]).
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::Group;
 use super::load::{Forwarded, GetterPanicked, Local, same_peer};
+use super::nested::{self, InBatch};
 use crate::byteview::ByteView;
 use crate::clock::Deadline;
 use crate::error::{BoxError, Error, PeerError, PeerErrorKind};
@@ -153,7 +154,12 @@ impl Group {
             errands.push(Errand::Load(own.iter().map(|&at| (at, keys[at].to_owned())).collect()));
         }
         let group = self.clone();
-        let done = self.inner.fan_out.map(errands, move |errand| errand.run(&group, deadline));
+        let done = if nested::in_batch() {
+            // The others would not know that they may not wait.
+            errands.iter().map(|errand| Some(errand.run(&group, deadline))).collect()
+        } else {
+            self.inner.fan_out.map(errands, move |errand| errand.run(&group, deadline))
+        };
         for (at, answer) in done.into_iter().flatten().flatten() {
             answers[at] = answer;
         }
@@ -221,6 +227,9 @@ impl Group {
         let mut led = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             match self.inner.locals.join(key) {
+                Err(_) | Ok(Ticket::Follower(_)) if nested::in_batch() => {
+                    answers[at] = Some(self.load_alone(key));
+                }
                 Err(_) => answers[at] = Some(Err(self.reentrant(key))),
                 Ok(Ticket::Follower(follower)) => followers.push((at, follower)),
                 Ok(Ticket::Leader(leader)) => led.push(Led { at, key: (*key).to_owned(), leader }),
@@ -256,8 +265,12 @@ impl Group {
                 Waited::Abandoned => self.load_locally(keys[at], deadline),
             });
         }
-        let answers = answers.into_iter();
-        answers.map(|answer| answer.expect("every key was led, followed or refused")).collect()
+        let answers = answers.into_iter().zip(keys);
+        answers
+            .map(|(answer, key)| {
+                self.or_stale(key, answer.expect("every key was led, followed or refused"))
+            })
+            .collect()
     }
 
     /// Runs the getter for many keys whose local flights are led here, and ends these flights.
@@ -294,7 +307,10 @@ impl Group {
         if keys.is_empty() {
             return Vec::new();
         }
-        let called = catch_unwind(AssertUnwindSafe(|| self.inner.getter.get_many(keys)));
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            let _in_batch = InBatch::begin();
+            self.inner.getter.get_many(keys)
+        }));
         match called {
             Ok(outcomes) if outcomes.len() == keys.len() => outcomes,
             Ok(outcomes) => {
@@ -404,6 +420,7 @@ impl Group {
             return led;
         }
         let keys: Vec<&str> = led.iter().map(|led| led.key.as_str()).collect();
+        let asked = self.inner.lifetimes.now();
         let outcomes = peer.get_many(self.name(), &keys, deadline.map(|d| d.left()));
         let mut outcomes = outcomes.into_iter();
         let mut failed = Vec::new();
@@ -411,7 +428,7 @@ impl Group {
         for led in led {
             let missing = || Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer"));
             let outcome = outcomes.next().unwrap_or_else(missing);
-            match self.settle_answer(&led.key, outcome, &led.leader) {
+            match self.settle_answer(&led.key, outcome, asked, &led.leader) {
                 Ok(forwarded) => answers.push(self.land(led, forwarded, deadline)),
                 Err(error) => {
                     last_error = Some(error);

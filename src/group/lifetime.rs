@@ -72,7 +72,7 @@ impl Lifetimes {
         let default = if loaded.value().is_some() { self.ttl } else { self.negative_ttl };
         match loaded.time_to_live().or(default) {
             Some(ttl) if self.jitter > 0.0 => {
-                loaded.ttl(ttl.mul_f64(1.0 - self.jitter * random::unit()))
+                loaded.ttl(ttl.saturating_sub(ttl.mul_f64(self.jitter * random::unit())))
             }
             Some(ttl) => loaded.ttl(ttl),
             None => loaded,
@@ -88,7 +88,7 @@ impl Lifetimes {
             None => loaded.value().map(|_| Meta { dead_at: 0, note }),
             Some(ttl) if millis(ttl) == 0 => None,
             Some(ttl) => {
-                let dead_at = now.saturating_add(millis(ttl)).saturating_add(grace);
+                let dead_at = now.saturating_add(span(ttl)).saturating_add(grace);
                 Some(Meta { dead_at, note })
             }
         }
@@ -147,13 +147,25 @@ impl Lifetimes {
         Loaded::from(found.value).ttl(Duration::from_millis(left))
     }
 
+    /// What a peer answered to a question of the time `asked`, with what is certainly left of its life: the answer may have been
+    /// under way for all the time since.
+    pub(super) fn aged(&self, loaded: Loaded, asked: u64) -> Loaded {
+        match loaded.time_to_live() {
+            None => loaded,
+            Some(ttl) => {
+                let age = Duration::from_millis(self.now().saturating_sub(asked));
+                loaded.ttl(ttl.saturating_sub(age))
+            }
+        }
+    }
+
     fn expiry(&self, found: &Found) -> u64 {
         let grace = if found.value.is_some() { self.grace() } else { 0 };
         found.meta.dead_at.saturating_sub(grace)
     }
 
     fn grace(&self) -> u64 {
-        millis(self.stale_while_revalidate.max(self.stale_if_error))
+        span(self.stale_while_revalidate.max(self.stale_if_error))
     }
 
     /// When XFetch would refresh: `expiry + delta * beta * ln(u)` with a random `u`, so that a refresh becomes likely as
@@ -164,6 +176,11 @@ impl Lifetimes {
         let ahead = -f64::from(cost_ms) * self.refresh_ahead * u.ln();
         expiry.saturating_sub(ahead as u64)
     }
+}
+
+/// Milliseconds, cut so that the sum of a time and two spans does not overflow.
+fn span(duration: Duration) -> u64 {
+    millis(duration).min(u64::MAX / 4)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Group;
 use super::lifetime::{Freshness, Lifetimes};
+use super::nested;
 use crate::cache::Meta;
 use crate::clock::Deadline;
 use crate::error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
@@ -98,11 +99,12 @@ impl Group {
             return Forwarded::Answered(found);
         }
         for _ in 0..2 {
+            let asked = self.inner.lifetimes.now();
             let answer = match deadline {
                 None => peer.get(self.name(), key),
                 Some(deadline) => peer.get_timeout(self.name(), key, deadline.left()),
             };
-            match self.settle_answer(key, answer, flight) {
+            match self.settle_answer(key, answer, asked, flight) {
                 Ok(forwarded) => return forwarded,
                 Err(error) => log::warn!("getting {key:?} of group {:?}: {error}", self.name()),
             }
@@ -117,11 +119,12 @@ impl Group {
         Forwarded::Failed
     }
 
-    /// Counts a peer's answer; the error when somebody else has to be asked.
+    /// Counts a peer's answer to a question of the time `asked`; the error when somebody else has to be asked.
     pub(super) fn settle_answer(
         &self,
         key: &str,
         answer: Result<Loaded, PeerError>,
+        asked: u64,
         flight: &Leader<Forwarded>,
     ) -> Result<Forwarded, PeerError> {
         let counters = &self.inner.counters;
@@ -132,6 +135,7 @@ impl Group {
         match answer {
             Ok(loaded) => {
                 counters.peer_loads.add_one();
+                let loaded = self.inner.lifetimes.aged(loaded, asked);
                 self.keep_hot_copy(key, &loaded, flight);
                 Ok(Forwarded::Answered(loaded))
             }
@@ -146,10 +150,17 @@ impl Group {
         }
     }
 
-    /// What the getter answers.
+    /// What the getter answers, or in its stead an expired value.
     pub(super) fn load_locally(&self, key: &str, deadline: Option<Deadline>) -> Local {
+        self.or_stale(key, self.fly_locally(key, deadline))
+    }
+
+    fn fly_locally(&self, key: &str, deadline: Option<Deadline>) -> Local {
         loop {
             let (follower, started) = match self.inner.locals.join(key) {
+                Err(_) | Ok(Ticket::Follower(_)) if nested::in_batch() => {
+                    return self.load_alone(key);
+                }
                 Err(_) => return Err(self.reentrant(key)),
                 Ok(Ticket::Follower(follower)) => (follower, false),
                 Ok(Ticket::Leader(leader)) => {
@@ -213,7 +224,9 @@ impl Group {
         let Some(previous) = peers.previous_owner(key) else { return Ok(None) };
         let counters = &self.inner.counters;
         counters.peeks.add_one();
+        let asked = self.inner.lifetimes.now();
         let peeked = previous.peek(self.name(), key);
+        let peeked = peeked.map(|found| found.map(|f| self.inner.lifetimes.aged(f, asked)));
         match &peeked {
             Ok(Some(loaded)) => {
                 counters.peek_hits.add_one();
@@ -248,7 +261,7 @@ impl Group {
             Err(error) if error.is::<NotFound>() => Loaded::absent(),
             Err(error) => {
                 counters.local_load_errors.add_one();
-                return self.stale_instead_of(error, key);
+                return Err(self.load_error(key, error));
             }
         };
         counters.local_loads.add_one();
@@ -258,19 +271,21 @@ impl Group {
         Ok(loaded)
     }
 
-    /// The expired value that may be served because its reload failed, or else the error.
-    fn stale_instead_of(&self, error: BoxError, key: &str) -> Local {
+    /// What to answer with a result of the getter: if it failed, the expired value that may be served then. Every caller who
+    /// waited for the result decides and counts this for itself.
+    pub(super) fn or_stale(&self, key: &str, result: Local) -> Local {
+        let Err(Error::Load { source, .. }) = &result else { return result };
         let times = &self.inner.lifetimes;
         let stale = self.inner.main.peek(key, || times.now());
         match stale
             .filter(|found| found.meta.dead_at != 0 && times.serves_on_error(found, times.now()))
         {
             Some(found) => {
-                log::warn!("serving {key:?} of group {:?} past its ttl: {error}", self.name());
+                log::warn!("serving {key:?} of group {:?} past its ttl: {source}", self.name());
                 self.inner.counters.hits_stale.add_one();
                 Ok(times.owned_as_loaded(found, || times.now()))
             }
-            None => Err(self.load_error(key, error)),
+            None => result,
         }
     }
 
@@ -302,15 +317,19 @@ impl Group {
     pub(super) fn cached(&self, key: &str) -> Option<Loaded> {
         let (times, counters) = (&self.inner.lifetimes, &self.inner.counters);
         let now = LazyCell::new(|| times.now());
-        let loaded = if let Some(found) = self.inner.main.get(key, || *now) {
-            match times.judge(&found, || *now) {
-                Freshness::Fresh => {}
-                Freshness::Refresh => self.refresh(key, found.meta),
-                Freshness::StaleIfError => {
-                    counters.hits_refused.add_one();
-                    return None;
-                }
+        let found = self.inner.main.get(key, || *now);
+        let found = found.filter(|found| match times.judge(found, || *now) {
+            Freshness::Fresh => true,
+            Freshness::Refresh => {
+                self.refresh(key, found.meta);
+                true
             }
+            Freshness::StaleIfError => {
+                counters.hits_refused.add_one();
+                false
+            }
+        });
+        let loaded = if let Some(found) = found {
             let stale = found.meta.dead_at != 0 && found.value.is_some();
             let loaded = times.owned_as_loaded(found, || *now);
             if stale && loaded.time_to_live() == Some(Duration::ZERO) {
@@ -331,11 +350,9 @@ impl Group {
     pub(super) fn peek(&self, key: &str) -> Option<Loaded> {
         let times = &self.inner.lifetimes;
         let now = LazyCell::new(|| times.now());
-        match self.inner.main.peek(key, || *now) {
-            Some(found) => {
-                let fresh = times.is_fresh(&found, || *now);
-                fresh.then(|| times.owned_as_loaded(found, || *now))
-            }
+        let owned = self.inner.main.peek(key, || *now);
+        match owned.filter(|found| times.is_fresh(found, || *now)) {
+            Some(found) => Some(times.owned_as_loaded(found, || *now)),
             None => {
                 let found = self.inner.hot.peek(key, || *now)?;
                 Some(Lifetimes::copied_as_loaded(found, || *now))

@@ -11,9 +11,13 @@
 //!   the same way when the removal arrives there.
 //! * *A peer asks the owner after its own copy went, and before the owner's value does.* Therefore the owner is emptied
 //!   first and the others afterwards; and this process, which was emptied before all of them, once more at the end.
-//!
 //! * *A new owner asks the previous one for the value*, after its own went and before the previous owner's does. Therefore the
-//!   previous owner, while there is one, is emptied before the owner, and with all others once more.
+//!   previous owner, while there is one, is emptied before the owner, and with all others once more. It could meanwhile make a
+//!   copy of what the owner still has, so copies are not handed to new owners.
+//! * *This process is that new owner.* Therefore it empties itself once more as soon as the previous owner is empty, before the
+//!   others are.
+//!
+//! In short, a value can wander from the previous owner to the owner, and from there to copies; a removal walks the same way.
 //!
 //! What no removal can close: a peer that could not be reached keeps what it has, and a peer whose list names another owner may
 //! fetch from that one just before it is emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value
@@ -132,12 +136,10 @@ impl Group {
         });
         let rest: Vec<_> = rest.collect();
         let mut report = RemoveReport::default();
-        for round in [previous, owners, rest] {
+        for round in [previous, owners, rest].into_iter().filter(|round| !round.is_empty()) {
             let round = round.into_iter().map(|(peer, keys)| (peer, Change::Remove(keys)));
             self.change_at(round.collect(), &mut report);
-        }
-        for key in &keys {
-            self.forget(key);
+            keys.iter().for_each(|key| self.forget(key));
         }
         report
     }
@@ -151,14 +153,17 @@ impl Group {
     pub fn clear(&self) -> RemoveReport {
         self.serve_clear();
         let mut report = RemoveReport::default();
-        let peers = self.peers().peers().into_iter();
-        // Every peer owns some keys, so that none can be the first: the second round ends what one peer may have fetched from
-        // another that was yet to be emptied.
-        for _ in 0..2 {
-            let changes = peers.clone().map(|peer| (peer, Change::Clear)).collect();
-            self.change_at(changes, &mut report);
+        let peers = self.peers().peers();
+        if peers.is_empty() {
+            return report;
         }
-        self.forget_all();
+        // Every peer owns some keys and owned others, so that none can be the first. After one round no previous owner has
+        // old values, after two no owner has, and after three nobody has copies.
+        for _ in 0..3 {
+            let changes = peers.iter().map(|peer| (Arc::clone(peer), Change::Clear)).collect();
+            self.change_at(changes, &mut report);
+            self.forget_all();
+        }
         report
     }
 
@@ -181,14 +186,17 @@ impl Group {
         let loaded = value.into();
         let mut report = RemoveReport::default();
         let owner = self.peers().pick_peer(key);
+        match owner {
+            None => self.forget(key),
+            Some(_) => self.serve_remove(&[key]),
+        }
+        if let Some(previous) = self.peers().previous_owner(key) {
+            let remove = Change::Remove(vec![key.to_owned()]);
+            self.change_at(vec![(previous, remove)], &mut report);
+        }
         match &owner {
             None => self.serve_insert(key, loaded),
             Some(owner) => {
-                self.serve_remove(&[key]);
-                if let Some(previous) = self.peers().previous_owner(key) {
-                    let remove = Change::Remove(vec![key.to_owned()]);
-                    self.change_at(vec![(previous, remove)], &mut report);
-                }
                 let insert = Change::Insert(key.to_owned(), loaded);
                 self.change_at(vec![(Arc::clone(owner), insert)], &mut report);
             }

@@ -2,7 +2,11 @@
 
 mod body;
 mod connector;
+mod operations;
+mod recall;
 mod resolver;
+
+pub(crate) use operations::Gate;
 
 use std::fmt;
 use std::io;
@@ -10,12 +14,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderMap, Response};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, RequestBuilder};
 
 use crate::error::{Error, PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::breaker::Verdict;
 use crate::http::getter::connector::NotingConnector;
+use crate::http::getter::operations::OpenGate;
+use crate::http::getter::recall::Recall;
 use crate::http::getter::resolver::{Addresses, KeptAddresses};
 use crate::http::protocol::Protocol;
 use crate::http::url::PeerUrl;
@@ -34,6 +40,8 @@ pub(crate) struct ClientOptions {
     pub(crate) base_path: String,
     pub(crate) connect_timeout: Duration,
     pub(crate) timeout: Duration,
+    /// For what a peer has in memory.
+    pub(crate) peek_timeout: Duration,
     pub(crate) max_value_bytes: u64,
     pub(crate) max_idle_connections: usize,
 }
@@ -45,6 +53,7 @@ impl Default for ClientOptions {
             base_path: Protocol::default().wire().base_path.to_owned(),
             connect_timeout: Duration::from_millis(250),
             timeout: Duration::from_secs(2),
+            peek_timeout: Duration::from_millis(20),
             max_value_bytes: 64 << 20,
             max_idle_connections: 64,
         }
@@ -78,6 +87,9 @@ pub struct HttpGetter {
     agent: Agent,
     addresses: Arc<Addresses>,
     options: ClientOptions,
+    /// Whether the peer is known not to know batches, and not to answer peeks.
+    no_batches: Recall,
+    no_peeks: Recall,
 }
 
 impl HttpGetter {
@@ -112,7 +124,14 @@ impl HttpGetter {
         let resolver = KeptAddresses(Arc::clone(&addresses));
         // One agent for each peer: the cost of ureq's pool grows with the square of the hosts in it.
         let agent = Agent::with_parts(config, NotingConnector::default(), resolver);
-        Self { peer, agent, addresses, options }
+        Self {
+            peer,
+            agent,
+            addresses,
+            options,
+            no_batches: Recall::default(),
+            no_peeks: Recall::default(),
+        }
     }
 
     /// The peer's URL.
@@ -137,24 +156,39 @@ impl HttpGetter {
         key: &str,
         left: Duration,
     ) -> (Result<Loaded, PeerError>, Verdict) {
-        match self.try_ask(group, key, left.min(self.options.timeout)) {
-            Ok(loaded) => (Ok(loaded), Verdict::Answered),
+        let asked = match self.try_ask(group, key, left.min(self.options.timeout)) {
             Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
-                let absent = Loaded::absent();
-                (Ok(ttl.into_iter().fold(absent, Loaded::ttl)), Verdict::Answered)
+                Ok(ttl.into_iter().fold(Loaded::absent(), Loaded::ttl))
             }
+            other => other,
+        };
+        self.outcome(asked)
+    }
+
+    /// What a call ended with, for its caller and for the breaker.
+    fn outcome<T>(&self, ended: Result<T, Failure>) -> (Result<T, PeerError>, Verdict) {
+        match ended {
+            Ok(answer) => (Ok(answer), Verdict::Answered),
             Err(failure) => {
                 if failure.kind == PeerErrorKind::Unreachable {
                     self.addresses.doubt();
                 }
-                let error =
-                    PeerError::new(failure.kind, Arc::clone(self.peer.text()), failure.message);
-                (Err(error), failure.verdict)
+                (Err(self.error(failure.kind, failure.message)), failure.verdict)
             }
         }
     }
 
+    fn error(&self, kind: PeerErrorKind, message: impl fmt::Display) -> PeerError {
+        PeerError::new(kind, Arc::clone(self.peer.text()), message)
+    }
+
     fn try_ask(&self, group: &str, key: &str, left: Duration) -> Result<Loaded, Failure> {
+        let url = self.key_url(group, key)?;
+        let answer = self.exchange(&Outgoing::new(Method::Get, &url), left);
+        answer.and_then(|answer| self.read(answer)).map_err(|error| self.failure(error, left))
+    }
+
+    fn key_url(&self, group: &str, key: &str) -> Result<String, Failure> {
         let path = wire::request_path(&self.options.base_path, group, key);
         if path.len() > MAX_PATH_BYTES {
             return Err(Failure::new(
@@ -163,40 +197,67 @@ impl HttpGetter {
                 format!("the key takes {} bytes of a request path, too many", path.len()),
             ));
         }
-        let url = [self.peer.as_str(), &path].concat();
+        Ok([self.peer.as_str(), &path].concat())
+    }
+
+    /// Sends a request, and once more if its connection was dead: all requests may be made twice.
+    fn exchange(
+        &self,
+        request: &Outgoing<'_>,
+        left: Duration,
+    ) -> Result<Response<Body>, CallError> {
         let begun = Instant::now();
-        let mut answer = self.call(&url, left, Connection::Kept);
+        let mut answer = self.call(request, left, Connection::Kept);
         if is_left_over(&answer) && !connector::connected() {
             // A kept connection: the peer closed it just as the request went out, or is no longer the one that it was opened
             // to. That tells nothing about whoever listens there now.
             log::debug!("the connection to {} was dead, trying a fresh one", self.peer);
             let left = left.saturating_sub(begun.elapsed());
-            answer = self.call(&url, left, Connection::Fresh);
+            answer = self.call(request, left, Connection::Fresh);
         }
-        answer.and_then(|answer| self.read(answer)).map_err(|error| self.failure(error, left))
+        answer
     }
 
     fn call(
         &self,
-        url: &str,
+        request: &Outgoing<'_>,
         left: Duration,
         connection: Connection,
     ) -> Result<Response<Body>, CallError> {
         connector::forget();
-        // The owner is told a little less than what is left, so that its answer that it needs longer arrives in time.
-        let told = (left * 9 / 10).max(Duration::from_millis(1));
-        let request = self.agent.get(url).header(wire::TIMEOUT_HEADER, wire::encode_millis(told));
-        let usual = left == self.options.timeout && matches!(connection, Connection::Kept);
-        let answer = if usual {
-            request.call()
-        } else {
-            let mut config = request.config().timeout_global(Some(left));
-            if matches!(connection, Connection::Fresh) {
-                config = config.max_idle_age(Duration::ZERO);
+        let (agent, url) = (&self.agent, request.url);
+        let answer = match request.method {
+            Method::Get => self.prepare(agent.get(url), request, left, connection).call(),
+            Method::Delete => self.prepare(agent.delete(url), request, left, connection).call(),
+            Method::Post(body) => {
+                self.prepare(agent.post(url), request, left, connection).send(body)
             }
-            config.build().call()
+            Method::Put(body) => self.prepare(agent.put(url), request, left, connection).send(body),
         };
         answer.map_err(CallError::Http)
+    }
+
+    fn prepare<B>(
+        &self,
+        mut builder: RequestBuilder<B>,
+        request: &Outgoing<'_>,
+        left: Duration,
+        connection: Connection,
+    ) -> RequestBuilder<B> {
+        // The owner is told a little less than what is left, so that its answer that it needs longer arrives in time.
+        let told = (left * 9 / 10).max(Duration::from_millis(1));
+        builder = builder.header(wire::TIMEOUT_HEADER, wire::encode_millis(told));
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        if left == self.options.timeout && matches!(connection, Connection::Kept) {
+            return builder;
+        }
+        let mut config = builder.config().timeout_global(Some(left));
+        if matches!(connection, Connection::Fresh) {
+            config = config.max_idle_age(Duration::ZERO);
+        }
+        config.build()
     }
 
     fn read(&self, answer: Response<Body>) -> Result<Loaded, CallError> {
@@ -212,16 +273,10 @@ impl HttpGetter {
             // Where the body tells it too, the header counts, as it needs no clocks that agree.
             return Ok(ttl.into_iter().fold(value, Loaded::ttl));
         }
-        let text = body::read_text(&mut body);
-        let refusal = Refusal {
-            code: head.status.as_u16(),
-            status: header(&head.headers, wire::STATUS_HEADER),
-            content_type: header(&head.headers, "content-type"),
-            text: &text,
-        };
-        let (kind, verdict) = refusal.meaning();
-        let message = refusal.message(kind);
-        Err(CallError::Answer(Failure { ttl, ..Failure::new(kind, verdict, message) }))
+        Err(CallError::Answer(Failure {
+            ttl,
+            ..refused(head.status.as_u16(), &head.headers, body)
+        }))
     }
 
     /// What an error of ureq means.
@@ -271,8 +326,33 @@ impl PeerGetter for HttpGetter {
         self.ask(group, key, timeout).0
     }
 
+    fn get_many(
+        &self,
+        group: &str,
+        keys: &[&str],
+        timeout: Option<Duration>,
+    ) -> Vec<Result<Loaded, PeerError>> {
+        self.get_many_by(group, keys, timeout, &OpenGate)
+    }
+
+    fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
+        self.peek_by(group, key, &OpenGate)
+    }
+
     fn name(&self) -> &str {
         self.url()
+    }
+
+    fn remove(&self, group: &str, keys: &[&str]) -> Result<(), PeerError> {
+        self.remove_by(group, keys, &OpenGate)
+    }
+
+    fn clear(&self, group: &str) -> Result<(), PeerError> {
+        self.clear_by(group, &OpenGate)
+    }
+
+    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+        self.insert_by(group, key, value, &OpenGate)
     }
 }
 
@@ -280,6 +360,28 @@ impl fmt::Debug for HttpGetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpGetter").field("url", &self.peer).finish_non_exhaustive()
     }
+}
+
+/// A request, which may have to be sent twice.
+struct Outgoing<'a> {
+    method: Method<'a>,
+    url: &'a str,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl<'a> Outgoing<'a> {
+    fn new(method: Method<'a>, url: &'a str) -> Self {
+        Self { method, url, headers: Vec::new() }
+    }
+}
+
+/// A method, with the body that goes with it.
+#[derive(Clone, Copy)]
+enum Method<'a> {
+    Get,
+    Delete,
+    Post(&'a [u8]),
+    Put(&'a [u8]),
 }
 
 /// Which connection a call may use.
@@ -317,6 +419,19 @@ impl From<io::Error> for CallError {
         // The reader of a body wraps ureq's errors; this unwraps them.
         Self::Http(error.into())
     }
+}
+
+/// What an answer means that is not what was asked for.
+fn refused(code: u16, headers: &HeaderMap, mut body: Body) -> Failure {
+    let text = body::read_text(&mut body);
+    let refusal = Refusal {
+        code,
+        status: header(headers, wire::STATUS_HEADER),
+        content_type: header(headers, "content-type"),
+        text: &text,
+    };
+    let (kind, verdict) = refusal.meaning();
+    Failure::new(kind, verdict, refusal.message(kind))
 }
 
 /// An answer that breaks the protocol.

@@ -1,9 +1,12 @@
 //! [`PeerHandler`]: answers the requests of other peers.
 
+mod operations;
+
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::getter::Loaded;
@@ -11,7 +14,7 @@ use crate::group::Group;
 use crate::http::pool::HttpPool;
 use crate::http::protocol::Protocol;
 use crate::http::server::{Handler, Request, Response};
-use crate::http::wire::{self, Plus, Status};
+use crate::http::wire::{self, BadTarget, Plus, Status};
 use crate::registry::Registry;
 use crate::sync::lock;
 
@@ -72,44 +75,52 @@ impl fmt::Debug for PeerHandler {
 
 impl Serving {
     fn handle(&self, request: &Request<'_>) -> Response {
-        match request.method {
+        let answer = match request.method {
             // The server leaves the body of an answer to a HEAD out.
             "GET" | "HEAD" => self.get(request),
+            "POST" => self.post(request),
+            "PUT" => self.put(request),
+            "DELETE" => self.delete(request),
             _ => {
                 let mut response = refuse(Status::NotSupported, "method not allowed");
-                response.headers.push(("Allow", "GET, HEAD".to_owned()));
-                response
+                response.headers.push(("Allow", "GET, HEAD, POST, PUT, DELETE".to_owned()));
+                Err(response)
             }
-        }
+        };
+        answer.unwrap_or_else(|refusal| refusal)
     }
 
-    fn get(&self, request: &Request<'_>) -> Response {
-        let (group, key) = match wire::parse_target(&self.base_path, request.target, self.plus) {
-            Ok(parts) => parts,
-            Err(error) => {
-                log::debug!("{:?} was asked for {:?}: {error}", self.pool, request.target);
-                return refuse(Status::BadRequest, "bad request");
-            }
-        };
-        let Some(group) = self.registry.get(&group) else {
-            return refuse(Status::NoSuchGroup, format_args!("no such group: {group}"));
-        };
-        let timeout = request.header(wire::TIMEOUT_HEADER).and_then(wire::decode_millis);
+    fn get(&self, request: &Request<'_>) -> Result<Response, Response> {
+        let (group, key) = self.group_and_key(request)?;
+        if request.header(wire::PEEK_HEADER).is_some() {
+            return self.peek(&group, &key);
+        }
+        let timeout = timeout_of(request);
         let serve = || match timeout {
             Some(timeout) => group.serve_peer_timeout(&key, timeout),
             None => group.serve_peer(&key),
         };
-        // A getter may panic, and a server that did not catch it would answer without our header.
-        match catch_unwind(AssertUnwindSafe(serve)) {
-            Ok(Ok(loaded)) => self.answer(&group, &key, &loaded),
-            Ok(Err(error)) => refuse_for(&error),
-            Err(panic) => {
-                // Its drop may panic as well.
-                std::mem::forget(panic);
-                log::error!("the getter of group {:?} panicked on {key:?}", group.name());
-                refuse(Status::LoadFailed, "the getter panicked")
-            }
+        match unless_panicked(&group, &key, serve)? {
+            Ok(loaded) => Ok(self.answer(&group, &key, &loaded)),
+            Err(error) => Err(refuse_for(&error)),
         }
+    }
+
+    /// The group and the key that a request's path names.
+    fn group_and_key<'a>(&self, request: &Request<'a>) -> Result<(Group, Cow<'a, str>), Response> {
+        let parts = wire::parse_target(&self.base_path, request.target, self.plus);
+        let (group, key) = parts.map_err(|error| self.refuse_target(request, error))?;
+        Ok((self.group(&group)?, key))
+    }
+
+    fn group(&self, name: &str) -> Result<Group, Response> {
+        let no_such = || refuse(Status::NoSuchGroup, format_args!("no such group: {name}"));
+        self.registry.get(name).ok_or_else(no_such)
+    }
+
+    fn refuse_target(&self, request: &Request<'_>, error: BadTarget) -> Response {
+        log::debug!("{:?} was asked for {:?}: {error}", self.pool, request.target);
+        refuse(Status::BadRequest, "bad request")
     }
 
     fn answer(&self, group: &Group, key: &str, loaded: &Loaded) -> Response {
@@ -134,6 +145,22 @@ impl Serving {
         }
         response
     }
+}
+
+/// How long the asking peer is going to wait, if it says so.
+fn timeout_of(request: &Request<'_>) -> Option<Duration> {
+    request.header(wire::TIMEOUT_HEADER).and_then(wire::decode_millis)
+}
+
+/// What `serve` returns; a refusal if the getter of `group` panics in it.
+fn unless_panicked<T>(group: &Group, key: &str, serve: impl FnOnce() -> T) -> Result<T, Response> {
+    // A server would catch it as well, but would answer without our header.
+    catch_unwind(AssertUnwindSafe(serve)).map_err(|panic| {
+        // Its drop may panic as well.
+        std::mem::forget(panic);
+        log::error!("the getter of group {:?} panicked on {key:?}", group.name());
+        refuse(Status::LoadFailed, "the getter panicked")
+    })
 }
 
 /// The answer to a request that got `error` and no value.

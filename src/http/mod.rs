@@ -11,6 +11,7 @@
 //! It uses what is public in the core and nothing else, so another transport can be written outside of the crate.
 
 mod breaker;
+mod frame;
 mod getter;
 mod handler;
 mod peer;

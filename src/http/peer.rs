@@ -3,14 +3,15 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::breaker::{Breaker, Change, Permit, Verdict};
-use crate::http::getter::HttpGetter;
+use crate::http::getter::{Gate, HttpGetter};
+use crate::http::url::PeerUrl;
 use crate::peers::PeerGetter;
 use crate::sync::lock;
 
@@ -23,6 +24,8 @@ pub(crate) struct Peer {
     requests: AtomicU64,
     failures: AtomicU64,
     rejected: AtomicU64,
+    /// Whether its last request found nobody there.
+    refused: AtomicBool,
 }
 
 /// What a pool's process knows about one of its peers: a snapshot, see [`HttpPool::peer_stats`](crate::HttpPool::peer_stats).
@@ -66,6 +69,7 @@ impl Peer {
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
         }
     }
 
@@ -73,6 +77,15 @@ impl Peer {
     pub(crate) fn is_ready(&self) -> bool {
         let breaker = lock(&self.breaker);
         breaker.is_closed() || breaker.is_ready(Instant::now())
+    }
+
+    pub(crate) fn url(&self) -> &PeerUrl {
+        self.getter.peer()
+    }
+
+    /// Whether the last that was heard of it is that nothing listens there.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stats(&self) -> PeerStats {
@@ -88,13 +101,7 @@ impl Peer {
     }
 
     fn ask(&self, group: &str, key: &str, left: Duration) -> Result<Loaded, PeerError> {
-        let call = Call::begin(self).inspect_err(|_| {
-            self.rejected.fetch_add(1, Ordering::Relaxed);
-        })?;
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        let (answer, verdict) = self.getter.ask(group, key, left);
-        call.end(verdict);
-        answer
+        self.pass(|| self.getter.ask(group, key, left))
     }
 
     fn error(&self, kind: PeerErrorKind, message: impl fmt::Display) -> PeerError {
@@ -116,6 +123,39 @@ impl Peer {
     }
 }
 
+impl Gate for Peer {
+    fn pass<T>(
+        &self,
+        request: impl FnOnce() -> (Result<T, PeerError>, Verdict),
+    ) -> Result<T, PeerError> {
+        let call = Call::begin(self).inspect_err(|_| {
+            self.rejected.fetch_add(1, Ordering::Relaxed);
+        })?;
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let (answer, verdict) = request();
+        call.end(verdict);
+        answer
+    }
+}
+
+/// Lets requests through to a peer that is down, too. A removal that is not even tried would leave the old values at a peer that
+/// is about to be asked again.
+struct Insist<'a>(&'a Peer);
+
+impl Gate for Insist<'_> {
+    fn pass<T>(
+        &self,
+        request: impl FnOnce() -> (Result<T, PeerError>, Verdict),
+    ) -> Result<T, PeerError> {
+        let mut call = Call::enter(self.0)?;
+        call.permit = lock(&self.0.breaker).admit(Instant::now());
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+        let (answer, verdict) = request();
+        call.end(verdict);
+        answer
+    }
+}
+
 impl PeerGetter for Peer {
     fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
         self.ask(group, key, self.getter.timeout())
@@ -125,8 +165,33 @@ impl PeerGetter for Peer {
         self.ask(group, key, timeout)
     }
 
+    fn get_many(
+        &self,
+        group: &str,
+        keys: &[&str],
+        timeout: Option<Duration>,
+    ) -> Vec<Result<Loaded, PeerError>> {
+        self.getter.get_many_by(group, keys, timeout, self)
+    }
+
+    fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
+        self.getter.peek_by(group, key, self)
+    }
+
     fn name(&self) -> &str {
         self.getter.url()
+    }
+
+    fn remove(&self, group: &str, keys: &[&str]) -> Result<(), PeerError> {
+        self.getter.remove_by(group, keys, &Insist(self))
+    }
+
+    fn clear(&self, group: &str) -> Result<(), PeerError> {
+        self.getter.clear_by(group, &Insist(self))
+    }
+
+    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+        self.getter.insert_by(group, key, value, &Insist(self))
     }
 }
 
@@ -144,14 +209,9 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// Takes a place, and the breaker's permit.
     fn begin(peer: &'a Peer) -> Result<Self, PeerError> {
-        // From here on the drop gives the place back.
-        let mut call = Self { peer, permit: None };
-        let others = peer.in_flight.fetch_add(1, Ordering::Relaxed);
-        if others >= peer.max_in_flight.get() {
-            let message = format!("{others} requests are in flight to it");
-            return Err(peer.error(PeerErrorKind::Overloaded, message));
-        }
+        let mut call = Self::enter(peer)?;
         call.permit = lock(&peer.breaker).admit(Instant::now());
         if call.permit.is_none() {
             return Err(peer.error(PeerErrorKind::Unreachable, "it failed just before, not asked"));
@@ -159,7 +219,20 @@ impl<'a> Call<'a> {
         Ok(call)
     }
 
+    /// Takes a place.
+    fn enter(peer: &'a Peer) -> Result<Self, PeerError> {
+        // From here on the drop gives the place back.
+        let call = Self { peer, permit: None };
+        let others = peer.in_flight.fetch_add(1, Ordering::Relaxed);
+        if others >= peer.max_in_flight.get() {
+            let message = format!("{others} requests are in flight to it");
+            return Err(peer.error(PeerErrorKind::Overloaded, message));
+        }
+        Ok(call)
+    }
+
     fn end(mut self, verdict: Verdict) {
+        self.peer.refused.store(verdict == Verdict::Refused, Ordering::Relaxed);
         if let Some(permit) = self.permit.take() {
             self.peer.learn(permit, verdict);
         }
@@ -183,7 +256,6 @@ mod tests {
     use super::*;
     use crate::http::getter::ClientOptions;
     use crate::http::testing::{FaultyPeer, SOON, ok};
-    use crate::http::url::PeerUrl;
 
     fn peer(url: &str, max_in_flight: usize) -> Peer {
         let options = ClientOptions { timeout: 2 * SOON, ..ClientOptions::default() };

@@ -1,14 +1,18 @@
 //! [`HttpPool`]: the peers of a process, and the process as a peer.
 
+mod before;
 mod builder;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use builder::HttpPoolBuilder;
+
+use before::Before;
 
 use crate::consistenthash::{Ring, RingHash};
 use crate::error::Error;
@@ -135,6 +139,9 @@ struct Inner {
     /// Held while new members are made, so that of two lists set at once one is in force as a whole.
     changing: Mutex<()>,
     serving: Mutex<Option<Serves>>,
+    /// Told when `serving` was taken.
+    stopped: Condvar,
+    warm_up: Duration,
 }
 
 /// The server of a pool, and what it calls.
@@ -148,6 +155,10 @@ struct Members {
     ring: Ring,
     /// All but this process itself.
     peers: HashMap<Arc<str>, Arc<Peer>>,
+    /// The owners before this list; `None` if there were none, or nothing is to be handed over.
+    before: Option<Arc<Before>>,
+    /// Whether this process is among the owners, as it is until it leaves.
+    has_left: bool,
 }
 
 impl HttpPool {
@@ -183,7 +194,8 @@ impl HttpPool {
     /// duplicates or a slash at the end.
     ///
     /// What is known about peers that stay is kept: their open connections, and whether they are up. All peers should be given
-    /// the same list; while the lists differ, some keys are loaded more than once.
+    /// the same list; while the lists differ, some keys are loaded more than once. For a while after a change, new owners of
+    /// keys [take over](HttpPoolBuilder::warm_up) what the previous ones have.
     ///
     /// # Errors
     ///
@@ -197,22 +209,47 @@ impl HttpPool {
             urls.push(PeerUrl::parse(&url)?);
         }
         if let Some(own) = &inner.own {
-            if !urls.contains(own) {
+            if inner.members().has_left {
+                urls.retain(|url| url != own);
+            } else if !urls.contains(own) {
                 return Err(Error::InvalidPeer {
                     url: own.as_str().to_owned(),
                     reason: "this is the pool's own URL, and the list of peers lacks it".to_owned(),
                 });
             }
         }
-        let gone = {
-            let _changing = lock(&inner.changing);
-            let members = Arc::new(inner.members_of(&urls, &inner.members()));
-            std::mem::replace(&mut *lock(&inner.members), members)
-        };
-        // The connections of peers that left are closed here, outside of the locks.
-        drop(gone);
+        inner.change(|old| inner.members_of(&urls, old, old.has_left));
         self.report_members();
         Ok(())
+    }
+
+    /// Leaves the cluster without taking what is in memory along: owns no key from now on, goes on to answer for as long as
+    /// `stay`, and [shuts down](Self::shutdown). Meanwhile the new owners of its keys take over what they are asked for.
+    ///
+    /// Tell the other peers first, by [`set_peers`](Self::set_peers) with a list that this one is not in: it is that which
+    /// makes them owners, and has them ask here before they load, for as long as their builder's
+    /// [`warm_up`](HttpPoolBuilder::warm_up). A `stay` in which most of the keys in use are asked for once spares the source most
+    /// of the loads; a few seconds are enough under traffic. Groups of this process can go on, as those of a client.
+    ///
+    /// To a client it does nothing at all.
+    ///
+    /// # Blocking
+    ///
+    /// For as long as `stay`, less if somebody else shuts the pool down meanwhile; then as `shutdown`.
+    pub fn leave(&self, stay: Duration) {
+        let inner = &*self.inner;
+        if inner.own.is_none() {
+            return;
+        }
+        inner.change(|old| {
+            let urls: Vec<PeerUrl> = old.peers.values().map(|peer| peer.url().clone()).collect();
+            inner.members_of(&urls, old, true)
+        });
+        self.report_members();
+        let serving = lock(&inner.serving);
+        let stayed = inner.stopped.wait_timeout_while(serving, stay, |serving| serving.is_some());
+        drop(stayed.unwrap_or_else(PoisonError::into_inner));
+        self.shutdown();
     }
 
     /// This pool's own URL, as its peers should know it; `None` for a client.
@@ -255,6 +292,7 @@ impl HttpPool {
     /// [`drain_timeout`](HttpPoolBuilder::drain_timeout).
     pub fn shutdown(&self) {
         let serving = lock(&self.inner.serving).take();
+        self.inner.stopped.notify_all();
         if let Some(Serves { server, handler }) = serving {
             server.shutdown();
             handler.close();
@@ -305,9 +343,29 @@ impl PeerPicker for HttpPool {
         members.ring.get(key).is_none_or(|owner| !members.peers.contains_key(owner))
     }
 
+    /// All other peers, and for a while those that have left: new owners may still take over what these have.
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
         let members = self.inner.members();
-        members.peers.values().map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
+        let peers = members.peers.values().map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>);
+        let before = members.before.iter().filter(|before| before.is_emptied(Instant::now()));
+        let left = before.flat_map(|before| before.left());
+        peers.chain(left.map(|left| Arc::clone(left) as Arc<dyn PeerGetter>)).collect()
+    }
+
+    fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let members = self.inner.members();
+        let before = members.before.as_ref().filter(|before| before.is_emptied(Instant::now()))?;
+        let (owner, peer) = before.owner(key)?;
+        (members.ring.get(key) != Some(owner)).then(|| Arc::clone(peer))
+    }
+
+    fn is_warming_up(&self) -> bool {
+        let (members, now) = (self.inner.members(), Instant::now());
+        let Some(before) = &members.before else { return false };
+        if !before.is_emptied(now) {
+            self.inner.forget_before(now);
+        }
+        before.is_asked(now)
     }
 }
 
@@ -322,22 +380,64 @@ impl Inner {
         Arc::clone(&lock(&self.members))
     }
 
+    /// Puts other members in force, made from those that are.
+    fn change(&self, members_after: impl FnOnce(&Members) -> Members) {
+        let gone = {
+            let _changing = lock(&self.changing);
+            let members = Arc::new(members_after(&self.members()));
+            std::mem::replace(&mut *lock(&self.members), members)
+        };
+        // The connections of peers that left are closed here, outside of the locks.
+        drop(gone);
+    }
+
+    /// Lets go of the peers that left long ago, and of the connections to them.
+    fn forget_before(&self, now: Instant) {
+        self.change(|old| Members {
+            ring: old.ring.clone(),
+            peers: old.peers.clone(),
+            before: old.before.clone().filter(|before| before.is_emptied(now)),
+            has_left: old.has_left,
+        });
+    }
+
     /// The members that `urls` name, with the peers of `old` that are among them.
-    fn members_of(&self, urls: &[PeerUrl], old: &Members) -> Members {
+    fn members_of(&self, urls: &[PeerUrl], old: &Members, has_left: bool) -> Members {
         let mut ring = Ring::with_hash(self.replicas, self.hash.function());
         ring.extend(urls.iter().map(PeerUrl::as_str));
         let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
-        let peers = others
+        let peers: HashMap<_, _> = others
             .map(|url| {
-                let kept = old.peers.get(url.text()).cloned();
-                let peer = kept.unwrap_or_else(|| {
+                let peer = old.known(url).unwrap_or_else(|| {
                     let getter = HttpGetter::with_options(url.clone(), self.client.clone());
                     Arc::new(Peer::new(getter, self.max_requests_per_peer))
                 });
                 (Arc::clone(url.text()), peer)
             })
             .collect();
-        Members { ring, peers }
+        let is_same =
+            ring.len() == old.ring.len() && peers.keys().all(|url| old.peers.contains_key(url));
+        let before = if is_same {
+            // Whoever sets the list again and again has not changed it.
+            old.before.clone()
+        } else if self.warm_up.is_zero() {
+            None
+        } else {
+            let (own, now) = (self.own.as_ref(), Instant::now());
+            Before::new(own, old, &ring, &peers, now, self.warm_up).map(Arc::new)
+        };
+        Members { ring, peers, before, has_left }
+    }
+}
+
+impl Members {
+    /// The peer at `url`, if it is in this list or was in the one before.
+    fn known(&self, url: &PeerUrl) -> Option<Arc<Peer>> {
+        let left = || {
+            let left = self.before.iter().flat_map(|before| before.left());
+            left.map(|left| left.peer()).find(|peer| peer.url() == url)
+        };
+        self.peers.get(url.text()).or_else(left).cloned()
     }
 }
 

@@ -2,6 +2,20 @@
 //!
 //! `GET {peer}{base}{group}/{key}`, answered by `200` with the raw bytes of the value, or by an error whose body is text. The
 //! form is the one of GeeCache and groupcache. The headers named here are ours; peers that do not know them ignore them.
+//!
+//! Between peers of this crate there is more:
+//!
+//! | request | does | answer |
+//! |---|---|---|
+//! | `GET {base}{group}/{key}` with `Geecache-Peek: 1` | gets what is in memory | 200 with `Geecache-Peek: 1`, or 404 `not-cached` |
+//! | `POST {base}{group}` with a [frame](crate::http::frame) | gets many keys | 200 with a frame |
+//! | `POST {base}{group}` with a frame | removes many keys | 204 |
+//! | `DELETE {base}{group}/{key}` | removes a key | 204 |
+//! | `DELETE {base}{group}` | removes all keys | 204 |
+//! | `PUT {base}{group}/{key}` with a value, or with `Geecache-Status: not-found` | inserts it | 204 |
+//!
+//! The peers of GeeCache and groupcache ignore the method. They answer 400 to a path without a key, and to the others with a value
+//! that they load: a 200 where a 204 is due means that the peer does not know the operation.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,6 +32,8 @@ pub(crate) const STATUS_HEADER: &str = "Geecache-Status";
 pub(crate) const TTL_HEADER: &str = "Geecache-Ttl-Ms";
 /// Milliseconds that the asking peer is going to wait.
 pub(crate) const TIMEOUT_HEADER: &str = "Geecache-Timeout-Ms";
+/// In a request: answer from memory only. In an answer: that was understood.
+pub(crate) const PEEK_HEADER: &str = "Geecache-Peek";
 
 /// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a space and for those that do not,
 /// as we send neither a plus nor a space.
@@ -30,6 +46,14 @@ pub(crate) fn request_path(base: &str, group: &str, key: &str) -> String {
     push_escaped(&mut path, group);
     path.push('/');
     push_escaped(&mut path, key);
+    path
+}
+
+/// The path of what concerns many keys of `group`, or all of them.
+pub(crate) fn group_path(base: &str, group: &str) -> String {
+    let mut path = String::with_capacity(base.len() + group.len());
+    path.push_str(base);
+    push_escaped(&mut path, group);
     path
 }
 
@@ -60,15 +84,33 @@ pub(crate) fn parse_target<'a>(
     target: &'a str,
     plus: Plus,
 ) -> Result<(Cow<'a, str>, Cow<'a, str>), BadTarget> {
-    let path = target.split_once(['?', '#']).map_or(target, |(path, _)| path);
-    let path = origin_form(path);
-    let parts = path.strip_prefix(base).ok_or(BadTarget::OutsideBase)?;
-    let (group, key) = parts.split_once('/').ok_or(BadTarget::NoKey)?;
-    let group = unescape(group, plus)?;
-    if group.is_empty() {
-        return Err(BadTarget::EmptyGroup);
+    let (group, key) = below(base, target)?.split_once('/').ok_or(BadTarget::NoKey)?;
+    Ok((unescape_group(group, plus)?, unescape(key, plus)?))
+}
+
+/// The group that a request's raw target names, without a key.
+pub(crate) fn parse_group<'a>(
+    base: &str,
+    target: &'a str,
+    plus: Plus,
+) -> Result<Cow<'a, str>, BadTarget> {
+    match below(base, target)? {
+        group if group.contains('/') => Err(BadTarget::Key),
+        group => unescape_group(group, plus),
     }
-    Ok((group, unescape(key, plus)?))
+}
+
+/// The part of a target's path below the base.
+fn below<'a>(base: &str, target: &'a str) -> Result<&'a str, BadTarget> {
+    let path = target.split_once(['?', '#']).map_or(target, |(path, _)| path);
+    origin_form(path).strip_prefix(base).ok_or(BadTarget::OutsideBase)
+}
+
+fn unescape_group(group: &str, plus: Plus) -> Result<Cow<'_, str>, BadTarget> {
+    match unescape(group, plus)? {
+        group if group.is_empty() => Err(BadTarget::EmptyGroup),
+        group => Ok(group),
+    }
 }
 
 /// The path of a target in absolute form, which every server has to accept.
@@ -103,11 +145,12 @@ fn unescape(part: &str, plus: Plus) -> Result<Cow<'_, str>, BadTarget> {
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| BadTarget::NotUtf8)
 }
 
-/// Why a request target names no key of ours. Each is answered by 400.
+/// Why a request target names no key, or no group, of ours. Each is answered by 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadTarget {
     OutsideBase,
     NoKey,
+    Key,
     EmptyGroup,
     BadEscape,
     NotUtf8,
@@ -118,6 +161,7 @@ impl fmt::Display for BadTarget {
         f.write_str(match self {
             Self::OutsideBase => "the path lies outside the base path",
             Self::NoKey => "the path names no key",
+            Self::Key => "the path names a key, and should name a group only",
             Self::EmptyGroup => "the path names no group",
             Self::BadEscape => "the path holds a percent sign without two hexadecimal digits",
             Self::NotUtf8 => "the path is not UTF-8 when decoded",
@@ -131,6 +175,7 @@ pub(crate) enum Status {
     BadRequest,
     NoSuchGroup,
     NotFound,
+    NotCached,
     LoadFailed,
     TimedOut,
     Overloaded,
@@ -139,10 +184,11 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::BadRequest,
         Self::NoSuchGroup,
         Self::NotFound,
+        Self::NotCached,
         Self::LoadFailed,
         Self::TimedOut,
         Self::Overloaded,
@@ -155,6 +201,7 @@ impl Status {
             Self::BadRequest => "bad-request",
             Self::NoSuchGroup => "no-such-group",
             Self::NotFound => "not-found",
+            Self::NotCached => "not-cached",
             Self::LoadFailed => "load-failed",
             Self::TimedOut => "timed-out",
             Self::Overloaded => "overloaded",
@@ -167,7 +214,7 @@ impl Status {
     pub(crate) const fn code(self) -> u16 {
         match self {
             Self::BadRequest => 400,
-            Self::NoSuchGroup | Self::NotFound => 404,
+            Self::NoSuchGroup | Self::NotFound | Self::NotCached => 404,
             Self::NotSupported => 405,
             Self::LoadFailed => 500,
             Self::Overloaded | Self::ShuttingDown => 503,
@@ -216,7 +263,9 @@ impl Refusal<'_> {
             (Some(Status::NoSuchGroup), _) => (PeerErrorKind::NoSuchGroup, Verdict::Answered),
             (Some(Status::LoadFailed), _) => (PeerErrorKind::Load, Verdict::Answered),
             (Some(Status::TimedOut), _) => (PeerErrorKind::TimedOut, Verdict::Answered),
-            (Some(Status::BadRequest), _) => (PeerErrorKind::Protocol, Verdict::Answered),
+            (Some(Status::BadRequest | Status::NotCached), _) => {
+                (PeerErrorKind::Protocol, Verdict::Answered)
+            }
             (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
             (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
             (_, 404) if self.is_plain_text() && self.text.starts_with("no such group") => {

@@ -7,12 +7,14 @@
 mod support;
 
 mod autotraits;
+mod batches;
 mod fallback_copies;
 mod flights;
 #[cfg(feature = "http")]
 mod http;
 mod load_path;
 mod registry;
+mod removal_order;
 mod storm;
 mod tidy;
 mod timeouts;

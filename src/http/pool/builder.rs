@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::{HttpPool, Inner, Members, Serves};
-use crate::consistenthash::RingHash;
+use crate::consistenthash::{Ring, RingHash};
 use crate::error::Error;
 use crate::http::getter::ClientOptions;
 use crate::http::handler::{PeerHandler, Serving};
@@ -18,6 +18,9 @@ use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
 use crate::registry::Registry;
 use crate::sync::lock;
+
+/// No request has a longer body, whatever the options say.
+const LONGEST_BODY_BYTES: u64 = 1 << 30;
 
 /// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
 ///
@@ -34,6 +37,7 @@ pub struct HttpPoolBuilder {
     max_requests_per_peer: NonZeroUsize,
     server: Server,
     limits: Limits,
+    warm_up: Duration,
 }
 
 impl HttpPoolBuilder {
@@ -50,6 +54,7 @@ impl HttpPoolBuilder {
             max_requests_per_peer: NonZeroUsize::new(256).expect("256 is not zero"),
             server: Server::default(),
             limits: Limits::default(),
+            warm_up: Duration::from_secs(60),
         }
     }
 
@@ -115,8 +120,8 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and is loaded here. Defaults to
-    /// 64 MiB.
+    /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and is loaded here; one that a
+    /// peer inserts is refused, as is one over 1 GiB. Defaults to 64 MiB.
     #[must_use]
     pub fn max_value_bytes(mut self, bytes: u64) -> Self {
         self.client.max_value_bytes = bytes;
@@ -136,6 +141,26 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn max_idle_connections(mut self, connections: NonZeroUsize) -> Self {
         self.client.max_idle_connections = connections.get();
+        self
+    }
+
+    /// For how long after a change of the [list of peers](HttpPool::set_peers) a new owner of a key that it does not have asks the
+    /// previous one, before it loads. That is answered from memory, within [`peek_timeout`](Self::peek_timeout). Zero never asks.
+    /// *Alike*, as removals go to previous owners first for twice as long. Defaults to 60 s.
+    ///
+    /// A pool that comes new to others takes their list without itself for the previous one. Where the list changes again within
+    /// the time, only the last change counts.
+    #[must_use]
+    pub fn warm_up(mut self, time: Duration) -> Self {
+        self.warm_up = time;
+        self
+    }
+
+    /// How long a previous owner may take to say what it has in memory. One that takes longer is not asked again for a second.
+    /// Defaults to 20 ms.
+    #[must_use]
+    pub fn peek_timeout(mut self, timeout: Duration) -> Self {
+        self.client.peek_timeout = timeout;
         self
     }
 
@@ -204,12 +229,14 @@ impl HttpPoolBuilder {
             plus: self.plus,
             pool,
         };
-        let pool = self.pool(Some(own.clone()), Some(local_addr));
-        // A pool that was told nothing yet is alone.
-        pool.set_peers([own.as_str()])?;
+        let pool = self.pool(Some(own), Some(local_addr));
         handler.open(serving(pool.clone()));
         let as_handler: Arc<dyn server::Handler> = Arc::<PeerHandler>::clone(&handler);
-        match self.server.start(listener, self.limits, as_handler) {
+        let mut limits = self.limits;
+        // What is taken from a peer that answers is taken from one that inserts, but for what would be an attack on the memory.
+        let insert = self.client.max_value_bytes.min(LONGEST_BODY_BYTES);
+        limits.max_body_bytes = limits.max_body_bytes.max(insert as usize);
+        match self.server.start(listener, limits, as_handler) {
             Ok(server) => {
                 *lock(&pool.inner.serving) = Some(Serves { server, handler });
                 log::info!("{pool:?} serves at {local_addr}");
@@ -241,7 +268,10 @@ impl HttpPoolBuilder {
             ..self.client.clone()
         };
         let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
-        let nobody = Members { ring: self.hash.ring(), peers: HashMap::new() };
+        // A pool that was told nothing yet is alone.
+        let mut ring = Ring::with_hash(replicas, self.hash.function());
+        ring.extend(own.iter().map(PeerUrl::as_str));
+        let alone = Members { ring, peers: HashMap::new(), before: None, has_left: false };
         HttpPool {
             inner: Arc::new(Inner {
                 own,
@@ -250,9 +280,11 @@ impl HttpPoolBuilder {
                 hash: self.hash,
                 replicas,
                 max_requests_per_peer: self.max_requests_per_peer,
-                members: Mutex::new(Arc::new(nobody)),
+                members: Mutex::new(Arc::new(alone)),
                 changing: Mutex::new(()),
                 serving: Mutex::new(None),
+                stopped: Condvar::new(),
+                warm_up: self.warm_up,
             }),
         }
     }
@@ -281,9 +313,11 @@ impl HttpPoolBuilder {
                 return Err(invalid("base_path", reason));
             }
         }
-        for (option, time) in
-            [("connect_timeout", self.client.connect_timeout), ("timeout", self.client.timeout)]
-        {
+        for (option, time) in [
+            ("connect_timeout", self.client.connect_timeout),
+            ("timeout", self.client.timeout),
+            ("peek_timeout", self.client.peek_timeout),
+        ] {
             if time.is_zero() {
                 return Err(invalid(option, "nothing is done in no time"));
             }

@@ -98,6 +98,12 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_without_content_has_no_length() {
+        let head = head_of(&Response::text(204, ""), Connection::Open);
+        assert_eq!(head, "HTTP/1.1 204 No Content\r\n\r\n");
+    }
+
+    #[test]
     fn line_breaks_in_a_header_value_become_spaces() {
         let mut response = Response::text(200, "");
         response.headers.push(("X", "a\r\nSet-Cookie: b\0\n".to_owned()));

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Barrier};
 
-use geecache::{Group, HttpPool, Server};
+use geecache::{Group, Server};
 
 use crate::support::{CountingGetter, Peer, SERVERS, SOON, all_at_once, value_of};
 
@@ -83,7 +83,7 @@ fn no_get_of_a_burst_of_gets_is_lost() {
         for round in 0..ROUNDS {
             let peer = Peer::start(server, CountingGetter::new(), |pool| pool);
             let group = Group::new("scores", 0, |_: &str| Err::<&str, _>("nobody should ask"));
-            group.register_peers(HttpPool::client([peer.url()]).unwrap()).unwrap();
+            group.register_peers(Peer::client(&[peer.url()])).unwrap();
             all_at_once(THREADS, move |thread| {
                 for i in 0..REQUESTS {
                     let key = format!("{thread}-{i}");

@@ -32,10 +32,10 @@ fn assert_loaded_here(url: &str) {
 }
 
 /// The kind of error that a get from the peer at `url` ends with.
-fn kind_from(url: &str) -> PeerErrorKind {
+fn kind_from(url: &str, timeout: Duration) -> PeerErrorKind {
     let getter = HttpGetter::new(url).unwrap();
     let from = Instant::now();
-    let error = getter.get_timeout("scores", "Tom", TIMEOUT).unwrap_err();
+    let error = getter.get_timeout("scores", "Tom", timeout).unwrap_err();
     assert!(from.elapsed() < SOON, "that took {:?}", from.elapsed());
     assert_eq!(error.peer(), url);
     error.kind()
@@ -43,7 +43,9 @@ fn kind_from(url: &str) -> PeerErrorKind {
 
 #[track_caller]
 fn assert_fails_as(kind: PeerErrorKind, faulty: &FaultyPeer) {
-    assert_eq!(kind_from(&faulty.url()), kind);
+    // Only where the time has to pass it is short; elsewhere it should not be what decides.
+    let timeout = if kind == PeerErrorKind::TimedOut { TIMEOUT } else { SOON };
+    assert_eq!(kind_from(&faulty.url(), timeout), kind);
     assert_loaded_here(&faulty.url());
 }
 
@@ -56,7 +58,7 @@ fn an_owner_that_refuses_connections() {
     // The port is free again when the listener is dropped.
     let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{addr}");
-    assert_eq!(kind_from(&url), PeerErrorKind::Unreachable);
+    assert_eq!(kind_from(&url, SOON), PeerErrorKind::Unreachable);
     assert_loaded_here(&url);
 }
 
@@ -71,7 +73,7 @@ fn an_owner_that_does_not_even_accept() {
     // Connections wait in the backlog of a listener that nobody accepts from.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    assert_eq!(kind_from(&url), PeerErrorKind::TimedOut);
+    assert_eq!(kind_from(&url, TIMEOUT), PeerErrorKind::TimedOut);
     assert_loaded_here(&url);
 }
 
@@ -213,6 +215,23 @@ fn an_owner_whose_last_chunk_is_missing() {
 }
 
 #[test]
+fn an_owner_whose_chunks_break_off() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for chunks in ["", "3\r\n63", "3\r\n630\r\n", "3\r\n630\r\n0", "z\r\n630\r\n0\r\n\r\n"] {
+        assert_loaded_here(&said(&format!("{head}{chunks}")).url());
+    }
+    let waiting = FaultyPeer::saying_and_waiting(format!("{head}3\r\n630\r\n"));
+    assert_fails_as(PeerErrorKind::TimedOut, &waiting);
+}
+
+#[test]
+fn an_owner_with_both_a_length_and_chunks() {
+    let both = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = format!("{both}3\r\n630\r\n0\r\n\r\n");
+    assert_fails_as(PeerErrorKind::Protocol, &said(&answer));
+}
+
+#[test]
 fn an_owner_that_sends_gzip() {
     let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n630";
     assert_fails_as(PeerErrorKind::Protocol, &said(head));
@@ -265,14 +284,14 @@ fn a_foreign_404_is_no_word_on_the_key() {
     let page = "<html>not found</html>";
     let head = "HTTP/1.1 404 Not Found\r\nContent-Type: text/html";
     let foreign = said(&format!("{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len()));
-    assert_ne!(kind_from(&foreign.url()), PeerErrorKind::NotFound);
+    assert_ne!(kind_from(&foreign.url(), SOON), PeerErrorKind::NotFound);
     assert_loaded_here(&foreign.url());
 }
 
 #[test]
 fn a_name_that_does_not_resolve() {
     let url = "http://no-such-host.invalid:8001";
-    assert_eq!(kind_from(url), PeerErrorKind::Unreachable);
+    assert_eq!(kind_from(url, SOON), PeerErrorKind::Unreachable);
     assert_loaded_here(url);
 }
 

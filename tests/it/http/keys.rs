@@ -89,7 +89,7 @@ fn a_client_sends_every_key_over_the_wire() {
     for server in SERVERS {
         let owner = Peer::start(server, CountingGetter::new(), |pool| pool);
         let group = Group::new("scores", 0, |_: &str| Err::<&str, _>("nobody should ask"));
-        group.register_peers(HttpPool::client([owner.url()]).unwrap()).unwrap();
+        group.register_peers(Peer::client(&[owner.url()])).unwrap();
         for key in hard_texts() {
             let value = group.get(&key);
             assert_eq!(value.unwrap(), value_of(&key).as_str(), "{server:?}: {key:?}");
@@ -103,7 +103,7 @@ fn groups_may_be_named_by_anything_without_a_slash() {
     for server in SERVERS {
         let registry = Registry::new();
         let pool = HttpPool::builder(&registry).server(server).bind("127.0.0.1:0").unwrap();
-        let client = HttpPool::client([pool.url().unwrap()]).unwrap();
+        let client = Peer::client(&[pool.url().unwrap().to_owned()]);
         for name in hard_texts().into_iter().filter(|name| !name.contains('/')) {
             let getter = CountingGetter::new();
             registry.insert(&Group::new(&name, 1 << 20, getter.clone())).unwrap();

@@ -50,7 +50,7 @@ fn many_pooled_connections_to_a_peer_that_restarted_lose_no_get() {
         let (url, addr) = (owner.url(), owner.addr());
         let getter = CountingGetter::new();
         let group = Group::new("scores", 0, getter.clone());
-        group.register_peers(HttpPool::client([url]).unwrap()).unwrap();
+        group.register_peers(Peer::client(&[url])).unwrap();
         let load = |round: usize| {
             let group = group.clone();
             all_at_once(8, move |thread| {

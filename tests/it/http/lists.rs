@@ -80,7 +80,7 @@ fn a_slash_at_the_end_and_duplicates_change_nothing() {
 fn a_client_opens_no_port_and_owns_no_key() {
     for server in SERVERS {
         let owner = Peer::start(server, CountingGetter::new(), |pool| pool);
-        let client = HttpPool::client([owner.url()]).unwrap();
+        let client = Peer::client(&[owner.url()]);
         assert_eq!((client.url(), client.local_addr()), (None, None));
         assert!(!client.owns("Tom"));
         let getter = CountingGetter::new();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use geecache::{Error, Group, HttpPool};
+use geecache::{Error, Group};
 
 use crate::support::{
     Cluster, CountingGetter, Gate, Peer, SERVERS, SOON, all_at_once, start, until, value_of,
@@ -64,7 +64,7 @@ fn two_peers_that_disagree_about_the_list_answer_each_other_at_once() {
         one.join(&[&other.url()]);
         let key = one.key_owned_by(&other.url());
         other.pool.set_peers([other.url()]).unwrap();
-        let client = HttpPool::client([one.url()]).unwrap();
+        let client = Peer::client(&[one.url()]);
         let mistaken = Group::new("scores", 1 << 20, other.getter.clone());
         mistaken.register_peers(client).unwrap();
         other.registry.remove("scores");

@@ -1,9 +1,13 @@
 //! Clusters whose peers speak HTTP over real sockets.
 
+mod batch;
 mod bursts;
 mod faults;
 mod keys;
 mod lifecycle;
 mod lists;
 mod loads;
+mod peeks;
+mod removal;
 mod values;
+mod warm_up;

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use geecache::consistenthash::Ring;
 use geecache::{Group, HttpPool, HttpPoolBuilder, Registry, Server, Stats};
 
-use super::CountingGetter;
+use super::{CountingGetter, SOON};
 
 /// The servers that a peer can run on.
 pub(crate) const SERVERS: [Server; 2] = [Server::TinyHttp, Server::Guarded];
@@ -72,6 +72,12 @@ impl Cluster {
 }
 
 impl Peer {
+    /// A patient client of `peers`.
+    pub(crate) fn client(peers: &[String]) -> HttpPool {
+        let builder = HttpPool::builder(&Registry::new()).timeout(SOON).connect_timeout(SOON);
+        builder.client(peers).unwrap()
+    }
+
     /// A peer on a free port that knows nobody yet, with the options that `options` sets.
     pub(crate) fn start(
         server: Server,
@@ -91,7 +97,9 @@ impl Peer {
         let registry = Registry::new();
         let group = Group::new(GROUP, 64 << 20, getter.clone());
         registry.insert(&group).unwrap();
-        let pool = options(HttpPool::builder(&registry).server(server)).bind(addr).unwrap();
+        // No time limit should be what decides a test on a busy machine, unless the test sets one.
+        let builder = HttpPool::builder(&registry).server(server).timeout(SOON);
+        let pool = options(builder.connect_timeout(SOON)).bind(addr).unwrap();
         group.register_peers(pool.clone()).unwrap();
         Self { pool, registry, group, getter }
     }

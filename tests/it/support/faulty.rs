@@ -123,6 +123,17 @@ impl Connection {
         Some(String::from_utf8_lossy(&head).into_owned())
     }
 
+    /// Reads the body that follows the head of a request, as long as that says.
+    pub(crate) fn body(&mut self, head: &str) -> Vec<u8> {
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
+        });
+        let mut body = vec![0; length.unwrap_or(0)];
+        self.stream.read_exact(&mut body).unwrap();
+        body
+    }
+
     /// Sends `bytes`; whether the client still takes them is the answer.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()

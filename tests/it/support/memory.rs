@@ -200,6 +200,24 @@ impl PeerGetter for Link {
         self.on_the_way()?;
         self.answer(self.group.serve_peer_timeout(key, timeout))
     }
+
+    fn get_many(
+        &self,
+        group: &str,
+        keys: &[&str],
+        timeout: Option<Duration>,
+    ) -> Vec<Result<Loaded, PeerError>> {
+        assert_eq!(group, self.group.name());
+        if let Err(error) = self.on_the_way() {
+            return keys.iter().map(|_| Err(error.clone())).collect();
+        }
+        let answers = self.group.serve_many(keys, timeout);
+        answers.into_iter().map(|answer| self.answer(answer)).collect()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// What one peer knows about the owners of keys.

@@ -24,6 +24,9 @@ use crate::http::server::{
 /// Bytes of the read buffer while nothing longer has come.
 const BUFFER: usize = 4 * 1024;
 
+/// Bytes by which the buffer grows for a body before any of it has come.
+const LONGEST_STEP: usize = 64 * 1024;
+
 /// Bytes of an answer that a client must take within [`Limits::io`](crate::http::server::Limits).
 const LEAST_PROGRESS: usize = 1024 * 1024;
 
@@ -150,7 +153,9 @@ impl Line<'_> {
         let deadline = Instant::now() + self.shared.limits.io;
         while self.end - self.start < len {
             let Some(left) = left_until(deadline) else { return Ok(Err(TOO_SLOW)) };
-            match self.read(left, len)? {
+            // A length that was only announced takes no memory: the buffer grows with what has come.
+            let room = (2 * (self.end - self.start)).max(LONGEST_STEP);
+            match self.read(left, len.min(room))? {
                 Some(0) => return Ok(Err(Over::Ended)),
                 Some(_) => {}
                 None => return Ok(Err(TOO_SLOW)),

@@ -48,8 +48,8 @@ fn listener_that_failed_accepts_again_within_three_seconds(server: Server) {
     assert!(mended.elapsed() < Duration::from_secs(5), "{:?}", mended.elapsed());
 }
 
-/// Runs itself in a process of 64, and of 65, descriptors: tiny_http fails in one way when it has an odd number left, and in
-/// another when it has an even one.
+/// Runs itself in a process of 64, and of 65, descriptors: tiny_http needs two for a connection, and it fails in one way when it
+/// gets none of them, and in another when it gets one. (Whether the last one goes to a client or to the server is up to chance.)
 fn process_out_of_descriptors_serves_again_when_it_has_some(server: Server) {
     if let Ok(name) = env::var(CHILD) {
         return exhaust_descriptors(server, &name);
@@ -96,8 +96,4 @@ fn exhaust_descriptors(server: Server, descriptors: &str) {
     let mut after = Client::connect(served.addr);
     assert_eq!(after.get("/after").text(), "GET /after");
     assert!(freed.elapsed() < Duration::from_secs(6), "at {descriptors}: {:?}", freed.elapsed());
-    assert!(
-        served.running.health().accept_restarts > 0,
-        "at {descriptors} descriptors accepting never failed"
-    );
 }

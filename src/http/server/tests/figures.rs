@@ -6,7 +6,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -98,6 +98,50 @@ fn fixed_responder() -> SocketAddr {
         }
     });
     addr
+}
+
+/// The longest that any request of a burst of new connections waits.
+#[test]
+#[ignore = "prints figures"]
+fn longest_wait_in_a_burst() {
+    for server in SERVERS {
+        for connections in [16, 64, 200] {
+            let longest = |served: &Served| longest_wait(served.addr, connections);
+            let fresh = (0..10).map(|_| longest(&Served::new(server, limits(), value))).max();
+            let served = Served::new(server, limits(), value);
+            let again = (0..10).map(|_| longest(&served)).max();
+            let quiet = (0..3).map(|_| {
+                thread::sleep(Duration::from_secs(4));
+                longest(&served)
+            });
+            println!(
+                "{server:?}, {connections} connections: fresh server {:?}, again and again {:?}, after a quiet time {:?}",
+                fresh.unwrap(),
+                again.unwrap(),
+                quiet.max().unwrap()
+            );
+        }
+    }
+}
+
+fn longest_wait(addr: SocketAddr, connections: usize) -> Duration {
+    let (start, done) = (Barrier::new(connections), Barrier::new(connections));
+    let longest = Mutex::new(Duration::ZERO);
+    thread::scope(|scope| {
+        for _ in 0..connections {
+            scope.spawn(|| {
+                start.wait();
+                let started = Instant::now();
+                let mut client = Client::connect(addr);
+                assert_eq!(client.get("/").status, 200);
+                let waited = started.elapsed();
+                done.wait();
+                let mut longest = longest.lock().unwrap();
+                *longest = waited.max(*longest);
+            });
+        }
+    });
+    longest.into_inner().unwrap()
 }
 
 /// Threads, descriptors and memory of each server at 2,000 idle connections; each needs `ulimit -n` above 8,000.

@@ -165,7 +165,7 @@ impl Drop for InFlight<'_> {
 }
 
 fn serve(shared: &Shared, mut request: tiny_http::Request) {
-    shared.saw_request();
+    shared.saw_request(request.remote_addr());
     let Some(_in_flight) = InFlight::enter(shared) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
         let connection = connection_after(shared, &request);
@@ -205,13 +205,14 @@ fn serve(shared: &Shared, mut request: tiny_http::Request) {
 /// Answers a 413 to a request whose announced body is too long to be read.
 fn refuse_body(shared: &Shared, request: tiny_http::Request) {
     let length = request.body_length().unwrap_or(usize::MAX);
+    let is_abandoned = length > LONGEST_DRAINED_BODY;
+    if is_abandoned {
+        let abandoned = shared.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
+        log::error!("a body of {length} bytes was announced: {abandoned} connections abandoned");
+    }
     // An "upgrade" is the one way to answer without dropping the rest of the request.
     let rest = request.upgrade("none", tiny_http::Response::empty(413));
-    if length > LONGEST_DRAINED_BODY {
-        let abandoned = shared.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
-        log::error!(
-            "a request announced a body of {length} bytes: {abandoned} connections abandoned"
-        );
+    if is_abandoned {
         std::mem::forget(rest);
     }
 }

@@ -11,7 +11,7 @@ mod supervisor;
 
 use std::{
     fmt, io,
-    net::{Shutdown, SocketAddr, TcpListener},
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener},
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -28,6 +28,9 @@ use crate::sync::lock;
 
 /// How often a shutdown looks whether the requests in flight are answered.
 const DRAIN_POLL: Duration = Duration::from_millis(2);
+
+/// Connections that are told apart from new ones.
+const KNOWN_CLIENTS: usize = 4096;
 
 /// A running tiny_http server.
 pub(super) struct Tiny {
@@ -47,6 +50,10 @@ struct Shared {
     started: Instant,
     /// When the latest request came, in milliseconds after `started`.
     last_request_ms: AtomicU64,
+    /// The clients of the latest requests, each at the place that its port gives it.
+    known: Box<[AtomicU64]>,
+    /// Whether a request came from a client that is not known.
+    newcomers: AtomicBool,
     /// Whether the supervisor takes its long naps, so that the next request has to wake it.
     napping: AtomicBool,
     nap: Mutex<bool>,
@@ -77,6 +84,8 @@ impl Tiny {
             stopping: AtomicBool::new(false),
             started: Instant::now(),
             last_request_ms: AtomicU64::new(0),
+            known: (0..KNOWN_CLIENTS).map(|_| AtomicU64::new(0)).collect(),
+            newcomers: AtomicBool::new(false),
             napping: AtomicBool::new(false),
             nap: Mutex::new(false),
             wake: Condvar::new(),
@@ -165,8 +174,16 @@ impl fmt::Debug for Tiny {
 }
 
 impl Shared {
-    /// Notes that a request came.
-    fn saw_request(&self) {
+    /// Notes that a request came from `client`.
+    fn saw_request(&self, client: Option<&SocketAddr>) {
+        if let Some(client) = client {
+            let id = u64::from(client.port()) | host_bits(client.ip()) << 16;
+            let known = &self.known[usize::from(client.port()) % KNOWN_CLIENTS];
+            if known.load(Ordering::Relaxed) != id {
+                known.store(id, Ordering::Relaxed);
+                self.newcomers.store(true, Ordering::Relaxed);
+            }
+        }
         self.last_request_ms.store(self.elapsed_ms(), Ordering::SeqCst);
         self.requests.fetch_add(1, Ordering::SeqCst);
         // Only the first request after a quiet time pays for waking the supervisor.
@@ -220,5 +237,13 @@ impl Shared {
             };
         }
         *woken = false;
+    }
+}
+
+/// Enough of an address to tell the few clients apart that share a place.
+fn host_bits(ip: IpAddr) -> u64 {
+    match ip {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => (ip.to_bits() ^ ip.to_bits() >> 64) as u64,
     }
 }

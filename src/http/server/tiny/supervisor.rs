@@ -3,9 +3,8 @@
 use std::{
     collections::VecDeque,
     io::{self, Read as _},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, atomic::Ordering},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -22,10 +21,13 @@ const QUIET_TICK: Duration = Duration::from_secs(1);
 const TRAFFIC: Duration = Duration::from_secs(2);
 
 /// How long a kick waits for the end of its connection before the next one may free it.
-const KICK_WAIT: Duration = Duration::from_millis(50);
+const KICK_WAIT: Duration = Duration::from_millis(20);
 
-/// What a thread of tiny_http gets to come back from a connection, or to take one, before its count of idle threads matters again.
-const SETTLE: Duration = Duration::from_millis(1);
+/// Attempts to see the plugs in their places before the server is used.
+const KICKS_AT_START: usize = 5;
+
+/// Starved connections that are freed at once while new connections are seen.
+const FREED_AT_ONCE: usize = 16;
 
 /// When no kick was answered for so long, the accepting thread is dead. From its death to its replacement it takes that time and
 /// a [`QUIET_TICK`] at most.
@@ -51,13 +53,14 @@ const MOST_SUSPECTS: usize = 16;
 /// **Starved connections.** tiny_http hands a new connection to an idle thread if its count of them is not zero, but a thread that
 /// was woken still counts as idle until it gets the lock. So in a burst several connections are queued for one thread, and all
 /// but the first wait until some connection ends. Two things help. *Plugs*, silent connections to ourselves, occupy the permanent
-/// threads, so that on a quiet server the count is zero and each new connection gets a thread of its own. And a *kick* ends a
-/// connection to ourselves: the thread that is free then takes a starved one from the queue, one per kick. The connection
-/// that a kick ends is the *cap*, which was opened by the kick before, so that kicks leave no idle thread behind either.
+/// threads, so that the count is small and most new connections get a thread of their own. And a *kick*, a connection to
+/// ourselves that ends at once, gets a thread that then takes a starved one from the queue: one per kick. Kicks come every 20 ms
+/// while there is traffic, and many at once while requests come over connections that were not seen before.
 ///
-/// **A server that was quiet.** Kicks come every 20 ms while there is traffic and once a second otherwise. If a burst meets a quiet
-/// server, its first connection always gets a thread (the idle thread that all were queued for does wake up), so its request
-/// is seen, and that wakes this thread. If that first connection never asks for anything, the kick of the second frees the next.
+/// **A quiet server** gets one kick per second, so a burst must not starve as a whole: nothing would be seen of it. The idle thread
+/// that all connections of a burst are queued for takes what came first. If that is a client, its request is seen and wakes
+/// this thread. If it were a plug, it would keep the thread for good: therefore the last thing before a nap is a kick that was
+/// answered, by which all plugs have been taken from the queue. If it is a client that asks for nothing, the next kick helps.
 ///
 /// **A dead accepting thread.** A kick is answered by the end of its connection, which takes an accept. Kicks that are not answered
 /// for long, or an error from tiny_http, mean a new generation on the same listening socket; the kernel keeps what waits there.
@@ -70,8 +73,6 @@ pub(super) struct Supervisor {
     /// Held for the sake of the threads that they occupy; the oldest first.
     plugs: VecDeque<TcpStream>,
     renew_plug_at: Instant,
-    /// A silent connection that takes the thread which the previous kick left idle; to be ended by the next kick.
-    cap: Option<TcpStream>,
     /// Since when no kick was answered.
     silent_since: Option<Instant>,
     restart_at: Instant,
@@ -100,14 +101,17 @@ impl Supervisor {
             former: Vec::new(),
             plugs: VecDeque::new(),
             renew_plug_at: Instant::now(),
-            cap: None,
             silent_since: None,
             restart_at: Instant::now(),
             restart_pause: RESTART_PAUSE.0,
         };
         // Before the first client connects.
         supervisor.hold_plugs();
-        thread::sleep(SETTLE);
+        for _ in 0..KICKS_AT_START {
+            if let Ok(true) = kick(supervisor.shared.addr) {
+                break;
+            }
+        }
         supervisor
     }
 
@@ -125,11 +129,10 @@ impl Supervisor {
                 self.restart();
             } else {
                 self.hold_plugs();
-                self.kick();
-                if is_quiet {
-                    // The cap that has just ended was accepted a second ago; the second one tells how things are now.
-                    self.kick();
+                if self.shared.newcomers.swap(false, Ordering::Relaxed) {
+                    self.free_many();
                 }
+                self.kick();
             }
             self.end_former();
         }
@@ -157,22 +160,28 @@ impl Supervisor {
         }
     }
 
-    /// Ends the cap's connection, which frees a starved one, sees whether the server had accepted it, and opens the next cap.
+    /// Frees a starved connection, and sees whether the server still accepts.
     fn kick(&mut self) {
-        let answered = self.cap.take().map(end_and_see);
-        match answered {
-            Some(true) => self.silent_since = None,
-            Some(false) => {
+        match kick(self.shared.addr) {
+            Ok(true) => self.silent_since = None,
+            Ok(false) => {
                 self.silent_since.get_or_insert_with(Instant::now);
             }
             // Without descriptors nothing can be said about the server.
-            None => {}
+            Err(error) => log::debug!("no connection to {}: {error}", self.shared.addr),
         }
-        // The thread that served the cap goes back to wait, and the next cap takes it.
-        thread::sleep(SETTLE);
-        self.cap = connect_to_self(self.shared.addr)
-            .inspect_err(|error| log::debug!("no connection to {}: {error}", self.shared.addr))
-            .ok();
+    }
+
+    /// Frees as many starved connections as threads can be made idle at once.
+    ///
+    /// Where one connection of a burst is starved, more are, and each that is freed shows as a newcomer: so this goes on until
+    /// all are.
+    fn free_many(&self) {
+        for _ in 0..FREED_AT_ONCE {
+            if connect_to_self(self.shared.addr).is_err() {
+                return;
+            }
+        }
     }
 
     /// Starts a new generation, unless the last attempt was just now or descriptors are still lacking.
@@ -185,7 +194,6 @@ impl Supervisor {
         self.restart_pause = (self.restart_pause * 2).min(RESTART_PAUSE.1);
         // Plugs of the old generation hold threads that may free its starved connections, and descriptors.
         self.plugs.clear();
-        self.cap = None;
         let started = spare_descriptors(&self.listener)
             .and_then(|()| self.listener.try_clone())
             .and_then(|listener| Generation::start(&self.shared, listener));
@@ -230,15 +238,13 @@ impl Supervisor {
     }
 }
 
-/// Ends a connection to ourselves, and waits for the server to end its side. Returns whether it did.
-fn end_and_see(mut stream: TcpStream) -> bool {
-    let ended =
-        stream.set_read_timeout(Some(KICK_WAIT)).and_then(|()| stream.shutdown(Shutdown::Write));
-    match ended.and_then(|()| stream.read(&mut [0])) {
-        Err(error) => !is_timeout(&error),
-        // Whatever came, it came from a thread that had the connection.
-        Ok(_) => true,
-    }
+/// Opens a connection to ourselves, ends it, and waits for the server to end its side. Returns whether it did.
+fn kick(addr: SocketAddr) -> io::Result<bool> {
+    let mut stream = connect_to_self(addr)?;
+    stream.set_read_timeout(Some(KICK_WAIT))?;
+    stream.shutdown(Shutdown::Write)?;
+    // Whatever comes but a timeout, it comes from a thread that had the connection.
+    Ok(!stream.read(&mut [0]).is_err_and(|error| is_timeout(&error)))
 }
 
 fn is_timeout(error: &io::Error) -> bool {

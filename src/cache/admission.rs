@@ -1,0 +1,221 @@
+//! [`Admission`]: who may stay, under [`Eviction::Adaptive`](super::Eviction::Adaptive).
+//!
+//! The policy is W-TinyLFU (Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM
+//! Transactions on Storage 2017) over three true LRU lists:
+//!
+//! ```text
+//!            new entry                     hit                       hit
+//!                |                          |                         |
+//!                v                          v                         v
+//!      +-- window (LRU) --+  admitted  +-- probation (LRU) --+  +-- protected (LRU) --+
+//!      |  5 to 80 %       | ---------> |                     |->|  80 % of the rest   |
+//!      +------------------+            +---------------------+<-+---------------------+
+//!                | refused                  | victims            overflow
+//!                v                          v
+//!             the sketch remembers how often those that left were asked for
+//! ```
+//!
+//! Every new entry enters the window. What falls out of the back of a full window is a *candidate*: it duels with the
+//! entries at the back of probation that would have to go for it, and stays only if it was asked for more often than all of these
+//! together. So a scan passes through the window and harms nothing else, a burst lives in the window, and what
+//! is asked for again and again gathers in the protected list. How large the window is depends on the traffic:
+//! see [`Window`](super::window::Window).
+//!
+//! Three details matter as much as the idea; each was found by measuring on real traces:
+//!
+//! - The request that brought the candidate in does not count in its duel. Otherwise every key that is asked for twice beats one
+//!   that was hit once, and a loop larger than the cache throws out what the next round needs.
+//! - In a tie the candidate loses. Admitting it costs several points on loops, and wins nothing elsewhere.
+//! - Counts are halved within five requests per entry, and in small caches within 1,000: counts that live longer keep
+//!   yesterday's favourites when the traffic changes. The halving goes over the table in 64 steps, so that no request waits
+//!   for a walk over all of it.
+
+use super::departures::{Departures, Why};
+use super::entry::Entry;
+use super::lists::ListName;
+use super::sketch::{MAX_COUNT, Sketch};
+use super::table::Table;
+use super::window::Window;
+
+/// A sample, in which the counts are halved once and the window learns once, is this many requests for each entry held…
+const SAMPLE_PER_ENTRY: usize = 5;
+/// … and at least this many: a smaller one tells too little.
+const MIN_SAMPLE: usize = 1_000;
+/// The halving of the counts is spread over this many steps of a sample.
+const STEPS: usize = 64;
+/// Of what the window leaves, the protected list may take this share. Anything from 50 % to 95 % does equally well.
+const PROTECTED_SHARE: f64 = 0.8;
+/// When the window has shrunk, an insertion moves at most so many entries out of it, so as not to hold the lock for long.
+const MOVES: usize = 16;
+
+/// The admission policy of one shard.
+#[derive(Debug)]
+pub(super) struct Admission {
+    max_bytes: u64,
+    window: Window,
+    sketch: Sketch,
+    /// Requests until the next step of the sample, and requests in each step.
+    step_left: usize,
+    step_len: usize,
+    /// The steps done in this sample.
+    step: usize,
+    /// Requests and hits of this sample.
+    requests: u64,
+    hits: u64,
+    /// Whether the cache was full when this sample began.
+    full: bool,
+}
+
+impl Admission {
+    pub(super) fn new(max_bytes: u64) -> Self {
+        let step_len = MIN_SAMPLE / STEPS;
+        Self {
+            max_bytes,
+            window: Window::new(max_bytes),
+            sketch: Sketch::new(),
+            step_left: step_len,
+            step_len,
+            step: 0,
+            requests: 0,
+            hits: 0,
+            full: false,
+        }
+    }
+
+    /// The entry at `at` was asked for.
+    #[inline]
+    pub(super) fn hit(&mut self, table: &mut Table, at: u32) {
+        self.hits += 1;
+        table.count_use(at);
+        match table.list_of(at) {
+            ListName::Window | ListName::Protected => table.touch(at),
+            ListName::Probation => {
+                table.move_to(at, ListName::Protected);
+                self.demote(table);
+            }
+        }
+        self.requested(table);
+    }
+
+    /// A key that is not here was asked for.
+    pub(super) fn miss(&mut self, table: &mut Table) {
+        self.requested(table);
+    }
+
+    /// Takes in a new entry that fits into the shard. The caller then evicts until the bound holds.
+    pub(super) fn insert(&mut self, table: &mut Table, tag: u32, entry: Entry) {
+        let count = self.sketch.estimate(tag).saturating_add(1).min(MAX_COUNT);
+        let at = table.insert(tag, entry, count, ListName::Window);
+        if table.charge(at) > self.window.max_bytes() {
+            // It is larger than the window: it goes to the duel alone, rather than to push all others out before it.
+            table.move_last(at);
+        }
+        self.sketch.resize(table.slots.len());
+    }
+
+    /// Evicts at least one entry of a table that is over the bound.
+    pub(super) fn evict(&mut self, table: &mut Table, gone: &mut Departures) {
+        if table.charged_in(ListName::Window) > self.window.max_bytes() {
+            self.duel(table, gone);
+        } else {
+            let main = [ListName::Probation, ListName::Protected];
+            let victim = main.into_iter().find_map(|list| table.last(list));
+            self.leave(table, victim.or_else(|| table.last(ListName::Window)), gone);
+        }
+    }
+
+    /// Brings the window down to its size while there is room behind it.
+    pub(super) fn settle(&self, table: &mut Table) {
+        for _ in 0..MOVES {
+            if table.charged_in(ListName::Window) <= self.window.max_bytes() {
+                return;
+            }
+            let Some(last) = table.last(ListName::Window) else { return };
+            table.move_to(last, ListName::Probation);
+        }
+    }
+
+    /// The last entry of the window against the last ones of the main lists: somebody leaves.
+    fn duel(&mut self, table: &mut Table, gone: &mut Departures) {
+        let Some(candidate) = table.last(ListName::Window) else { return };
+        // The victims need not make more room than the candidate would by leaving itself.
+        let over = table.charged() - self.max_bytes;
+        let needed = over.min(table.charge(candidate));
+        let worth = u32::from(table.count(candidate)).saturating_sub(1);
+        let (mut freed, mut loss, mut victims) = (0, 0, 0);
+        let main = table
+            .iter_from_back(ListName::Probation)
+            .chain(table.iter_from_back(ListName::Protected));
+        for victim in main {
+            if freed >= needed || loss >= worth {
+                break;
+            }
+            freed += table.charge(victim);
+            loss += u32::from(table.count(victim));
+            victims += 1;
+        }
+        if freed < needed || loss >= worth {
+            return self.leave(table, Some(candidate), gone);
+        }
+        for _ in 0..victims {
+            let last = table.last(ListName::Probation).or_else(|| table.last(ListName::Protected));
+            self.leave(table, last, gone);
+        }
+        // Removals move entries in the table, but not in their lists: the candidate is still the last of the window.
+        if let Some(candidate) = table.last(ListName::Window) {
+            table.move_to(candidate, ListName::Probation);
+        }
+    }
+
+    /// Evicts the entry at `at`; the sketch remembers its count.
+    fn leave(&mut self, table: &mut Table, at: Option<u32>, gone: &mut Departures) {
+        let Some(at) = at else { return };
+        self.sketch.raise(table.tag(at), table.count(at));
+        gone.push(table.remove(at), Why::Evicted);
+    }
+
+    /// Moves what the protected list holds above its share back to probation.
+    fn demote(&self, table: &mut Table) {
+        let main = self.max_bytes - self.window.max_bytes();
+        let most = (main as f64 * PROTECTED_SHARE) as u64;
+        while table.charged_in(ListName::Protected) > most {
+            let Some(last) = table.last(ListName::Protected) else { return };
+            table.move_to(last, ListName::Probation);
+        }
+    }
+
+    #[inline]
+    fn requested(&mut self, table: &mut Table) {
+        self.step_left -= 1;
+        if self.step_left == 0 {
+            self.end_step(table);
+        }
+    }
+
+    #[cold]
+    fn end_step(&mut self, table: &mut Table) {
+        table.halve_counts(self.step, STEPS);
+        self.sketch.age(self.step, STEPS);
+        self.requests += self.step_len as u64;
+        self.step += 1;
+        if self.step == STEPS {
+            if self.full {
+                self.window.learn(self.hits, self.requests);
+                self.demote(table);
+            }
+            // It may lack the last entry that did not fit.
+            self.full = table.charged() > self.max_bytes - self.max_bytes / 16;
+            (self.step, self.requests, self.hits) = (0, 0, 0);
+        }
+        self.step_len = (table.len() * SAMPLE_PER_ENTRY).max(MIN_SAMPLE) / STEPS;
+        self.step_left = self.step_len;
+    }
+}
+
+#[cfg(test)]
+impl Admission {
+    pub(super) fn validate(&self, table: &Table) {
+        assert!(self.window.max_bytes() <= self.max_bytes);
+        assert!(table.slots.iter().all(|slot| slot.count <= MAX_COUNT));
+    }
+}

@@ -1,0 +1,42 @@
+//! The store below `Group`, for the package in `benches/`. Not part of the public surface.
+
+use std::num::NonZeroUsize;
+
+use super::{Accounting, Cache, CacheOptions, Eviction, Meta};
+use crate::byteview::ByteView;
+use crate::stats::CacheStats;
+
+/// The store.
+#[derive(Debug)]
+pub struct BenchStore(Cache);
+
+impl BenchStore {
+    /// A store of `max_bytes`, with as many shards as a group's main cache would have if `shards` is `None`.
+    #[must_use]
+    pub fn new(
+        max_bytes: u64,
+        shards: Option<NonZeroUsize>,
+        eviction: Eviction,
+        accounting: Accounting,
+    ) -> Self {
+        Self(Cache::new(CacheOptions { max_bytes, shards, eviction, accounting }))
+    }
+
+    /// A look-up as a get does it.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<ByteView> {
+        self.0.get(key, || 0)?.value
+    }
+
+    /// An insertion as a load does it.
+    pub fn insert(&self, key: &str, value: &ByteView) -> bool {
+        self.0.insert(key, Some(value), Meta::default(), 0, || true)
+    }
+
+    /// What the store counted.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        self.0.stats()
+    }
+}

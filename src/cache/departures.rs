@@ -1,0 +1,40 @@
+//! [`Departures`]: the entries that leave under a lock, on their way to be dropped without it.
+
+use super::entry::Entry;
+
+/// Entries that left a shard. Its owner drops it when the lock is released: to free a huge value takes long, and the others
+/// who wait for the shard need not wait for that.
+#[derive(Debug, Default)]
+pub(super) struct Departures {
+    /// Held in place, as an insertion into a full cache evicts one entry as a rule.
+    first: Option<Entry>,
+    more: Vec<Entry>,
+    /// How many left to make room.
+    pub(super) evicted: u64,
+    /// How many left because they were dead.
+    pub(super) expired: u64,
+}
+
+/// Why an entry left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    Evicted,
+    Expired,
+    /// It was removed, replaced or refused.
+    Asked,
+}
+
+impl Departures {
+    pub(super) fn push(&mut self, entry: Option<Entry>, why: Why) {
+        let Some(entry) = entry else { return };
+        match why {
+            Why::Evicted => self.evicted += 1,
+            Why::Expired => self.expired += 1,
+            Why::Asked => {}
+        }
+        match self.first {
+            None => self.first = Some(entry),
+            Some(_) => self.more.push(entry),
+        }
+    }
+}

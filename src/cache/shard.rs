@@ -1,0 +1,214 @@
+//! [`Shard`]: everything that happens under one lock.
+
+use super::accounting::Accounting;
+use super::admission::Admission;
+use super::departures::{Departures, Why};
+use super::entry::Entry;
+use super::lists::ListName;
+use super::table::Table;
+use super::{Eviction, Found};
+
+/// How many slots an insertion looks at for dead entries, on its way round the table. So a dead entry that nobody asks for is gone
+/// after at most a quarter as many insertions as the shard has slots, without a thread or a timer.
+const SWEEP_SLOTS: usize = 4;
+/// How many more it looks at when something must go, before it takes a live one.
+const SWEEP_SLOTS_FOR_ROOM: usize = 12;
+
+/// One shard of the cache: a table, the policy, the bound.
+#[derive(Debug)]
+pub(super) struct Shard {
+    table: Table,
+    /// `None` = one exact LRU, all of it in the list of the window.
+    admission: Option<Box<Admission>>,
+    accounting: Accounting,
+    max_bytes: u64,
+    /// Where the sweep goes on.
+    hand: usize,
+    counts: Counts,
+}
+
+/// What happened in a shard. Plain numbers: they are changed under the lock that is held anyway.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) hits: u64,
+    pub(super) misses: u64,
+    pub(super) inserts: u64,
+    pub(super) evictions: u64,
+    pub(super) expired: u64,
+    pub(super) rejected: u64,
+}
+
+impl Shard {
+    pub(super) fn new(max_bytes: u64, eviction: Eviction, accounting: Accounting) -> Self {
+        let admission = match eviction {
+            Eviction::Lru => None,
+            Eviction::Adaptive => Some(Box::new(Admission::new(max_bytes))),
+        };
+        let (table, counts) = (Table::new(accounting), Counts::default());
+        Self { table, admission, accounting, max_bytes, hand: 0, counts }
+    }
+
+    /// The entry of `key`, which counts as used. A dead one leaves.
+    #[inline]
+    pub(super) fn get(
+        &mut self,
+        tag: u32,
+        key: &[u8],
+        now: impl FnOnce() -> u64,
+        gone: &mut Departures,
+    ) -> Option<Found> {
+        let Some(at) = self.table.find(tag, key) else { return self.miss() };
+        if self.table.is_dead(at, now) {
+            gone.push(self.table.remove(at), Why::Expired);
+            self.counts.expired += 1;
+            return self.miss();
+        }
+        self.counts.hits += 1;
+        let found = self.table.entry(at).map(Entry::found);
+        match &mut self.admission {
+            Some(admission) => admission.hit(&mut self.table, at),
+            None => self.table.touch(at),
+        }
+        found
+    }
+
+    fn miss(&mut self) -> Option<Found> {
+        self.counts.misses += 1;
+        if let Some(admission) = &mut self.admission {
+            admission.miss(&mut self.table);
+        }
+        None
+    }
+
+    /// The entry of `key`, without a trace.
+    pub(super) fn peek(&self, tag: u32, key: &[u8], now: impl FnOnce() -> u64) -> Option<Found> {
+        let at = self.table.find(tag, key)?;
+        if self.table.is_dead(at, now) { None } else { self.table.entry(at).map(Entry::found) }
+    }
+
+    /// Makes `entry` the entry of `key` and evicts until the bound holds; whether the entry is there now.
+    pub(super) fn insert(
+        &mut self,
+        tag: u32,
+        key: &[u8],
+        entry: Entry,
+        now: u64,
+        gone: &mut Departures,
+    ) -> bool {
+        let found = self.table.find(tag, key);
+        if self.accounting.charge(entry.payload()) > self.max_bytes {
+            self.counts.rejected += 1;
+            gone.push(Some(entry), Why::Asked);
+            // What the key had is out of date, so it must not stay either.
+            gone.push(found.and_then(|at| self.table.remove(at)), Why::Asked);
+            return false;
+        }
+        self.counts.inserts += 1;
+        match (found, &mut self.admission) {
+            (Some(at), _) => {
+                gone.push(self.table.replace(at, entry), Why::Asked);
+                self.table.count_use(at);
+                self.table.touch(at);
+            }
+            (None, Some(admission)) => admission.insert(&mut self.table, tag, entry),
+            (None, None) => {
+                self.table.insert(tag, entry, 0, ListName::Window);
+            }
+        }
+        self.sweep(SWEEP_SLOTS, now, gone);
+        self.make_room(now, gone);
+        self.counts.evictions += gone.evicted;
+        self.counts.expired += gone.expired;
+        // Under the adaptive policy the entry itself may have lost its duel; and it may have been dead on arrival.
+        (gone.evicted == 0 && gone.expired == 0) || self.table.find(tag, key).is_some()
+    }
+
+    /// Removes the entry of `key`; whether there was one.
+    pub(super) fn remove(&mut self, tag: u32, key: &[u8], gone: &mut Departures) -> bool {
+        let Some(at) = self.table.find(tag, key) else { return false };
+        gone.push(self.table.remove(at), Why::Asked);
+        true
+    }
+
+    /// Empties the shard, all but its counts, and hands out what was in it.
+    pub(super) fn take(&mut self) -> Self {
+        let eviction = match self.admission {
+            None => Eviction::Lru,
+            Some(_) => Eviction::Adaptive,
+        };
+        let mut empty = Self::new(self.max_bytes, eviction, self.accounting);
+        empty.counts = self.counts;
+        std::mem::replace(self, empty)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    fn make_room(&mut self, now: u64, gone: &mut Departures) {
+        if self.table.charged() > self.max_bytes {
+            self.sweep(SWEEP_SLOTS_FOR_ROOM, now, gone);
+        }
+        while self.table.charged() > self.max_bytes {
+            if let Some(dead) = self.dead_at_the_back(now) {
+                gone.push(self.table.remove(dead), Why::Expired);
+                continue;
+            }
+            match &mut self.admission {
+                Some(admission) => admission.evict(&mut self.table, gone),
+                None => {
+                    let Some(last) = self.table.last(ListName::Window) else { return };
+                    gone.push(self.table.remove(last), Why::Evicted);
+                }
+            }
+        }
+        if let Some(admission) = &mut self.admission {
+            admission.settle(&mut self.table);
+        }
+    }
+
+    /// A dead entry that is the next to leave its list.
+    fn dead_at_the_back(&self, now: u64) -> Option<u32> {
+        if self.table.mortals() == 0 {
+            return None;
+        }
+        let lists = [ListName::Window, ListName::Probation, ListName::Protected];
+        let mut backs = lists.into_iter().filter_map(|list| self.table.last(list));
+        backs.find(|&at| self.table.is_dead(at, || now))
+    }
+
+    /// Drops the dead entries among the next few slots.
+    fn sweep(&mut self, slots: usize, now: u64, gone: &mut Departures) {
+        if self.table.mortals() == 0 {
+            return;
+        }
+        for _ in 0..slots.min(self.table.slots.len()) {
+            if self.hand >= self.table.slots.len() {
+                self.hand = 0;
+            }
+            if self.table.is_dead(self.hand as u32, || now) {
+                gone.push(self.table.remove(self.hand as u32), Why::Expired);
+                // Another entry may have moved into this place, so the hand stays for the next look.
+            } else {
+                self.hand += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Shard {
+    /// Checks everything that must hold between two operations.
+    pub(super) fn validate(&self) {
+        self.table.validate();
+        assert!(self.table.charged() <= self.max_bytes, "over the bound");
+        match &self.admission {
+            Some(admission) => admission.validate(&self.table),
+            None => assert_eq!(self.table.order(ListName::Window).len(), self.table.len()),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What the adaptive policy must reach on traffic of known shapes, next to exact LRU. Real traces are measured with the `hits`
+//! command of the package in `benches/`.
+
+use super::{cache, insert};
+use crate::cache::{Accounting, Eviction};
+use crate::testing::Random;
+
+const REQUESTS: usize = 100_000;
+
+/// Keys 0.. with the frequencies of Zipf's law, exponent 1.
+struct Zipf {
+    sums: Vec<f64>,
+}
+
+impl Zipf {
+    fn new(keys: usize) -> Self {
+        let mut sum = 0.0;
+        let next = |rank: usize| {
+            sum += 1.0 / (rank + 1) as f64;
+            sum
+        };
+        Self { sums: (0..keys).map(next).collect() }
+    }
+
+    fn draw(&self, random: &mut Random) -> u64 {
+        let most = self.sums.last().copied().unwrap_or_default();
+        let point = random.next() as f64 / u64::MAX as f64 * most;
+        self.sums.partition_point(|&sum| sum < point) as u64
+    }
+}
+
+/// The hit ratio in percent of a cache of `entries` entries that inserts on each miss.
+fn hit_ratio(trace: &[u64], entries: u64, eviction: Eviction) -> f64 {
+    const BYTES: u64 = 10;
+    let cache = cache(entries * BYTES, 1, eviction, Accounting::PayloadOnly);
+    for key in trace {
+        let key = format!("{key:010}");
+        if cache.get(&key, || 0).is_none() {
+            insert(&cache, &key, "");
+        }
+    }
+    let stats = cache.stats();
+    assert_eq!(stats.hits + stats.misses, trace.len() as u64);
+    100.0 * stats.hits as f64 / trace.len() as f64
+}
+
+/// Asserts that the adaptive policy is `margin` points above exact LRU, and above nine tenths of the ratio once `recorded`.
+#[track_caller]
+fn assert_hits(trace: &[u64], entries: u64, margin: f64, recorded: f64) {
+    let lru = hit_ratio(trace, entries, Eviction::Lru);
+    let adaptive = hit_ratio(trace, entries, Eviction::Adaptive);
+    let told = format!("adaptive {adaptive:.1} %, LRU {lru:.1} %, recorded {recorded:.1} %");
+    assert!(adaptive >= lru + margin, "not {margin} above LRU: {told}");
+    assert!(adaptive >= 0.9 * recorded, "{told}");
+}
+
+#[test]
+fn on_static_zipf_frequency_is_better_than_recency() {
+    let (zipf, mut random) = (Zipf::new(20_000), Random::new(1));
+    let trace: Vec<u64> = (0..REQUESTS).map(|_| zipf.draw(&mut random)).collect();
+    assert_hits(&trace, 1_000, 4.0, 68.0);
+}
+
+#[test]
+fn of_a_loop_larger_than_the_cache_a_part_is_kept() {
+    let trace: Vec<u64> = (0..1_000).cycle().take(REQUESTS).collect();
+    assert_hits(&trace, 400, 25.0, 36.8);
+}
+
+#[test]
+fn scans_do_not_wash_the_cache_out() {
+    let (zipf, mut random) = (Zipf::new(20_000), Random::new(2));
+    let mut scanned = 1_000_000..;
+    let mut trace = Vec::with_capacity(REQUESTS);
+    while trace.len() < REQUESTS {
+        trace.extend((0..8_000).map(|_| zipf.draw(&mut random)));
+        trace.extend(scanned.by_ref().take(4_000));
+    }
+    assert_hits(&trace, 2_000, 4.0, 48.0);
+}
+
+#[test]
+fn a_hot_set_that_shifts_is_followed() {
+    let (zipf, mut random) = (Zipf::new(5_000), Random::new(3));
+    // Every 10,000 requests the favourites are other keys.
+    let key = |i: usize| zipf.draw(&mut random) + (i / 10_000) as u64 * 500;
+    let trace: Vec<u64> = (0..REQUESTS).map(key).collect();
+    // Nothing is better than recency here, so the margin is what adapting may cost.
+    assert_hits(&trace, 1_000, -10.0, 66.0);
+}

@@ -1,0 +1,97 @@
+//! Gets by a getter that is loading a batch.
+//!
+//! The thread of such a getter leads the flights of the whole batch. Waiting for one of these is waiting for itself, and
+//! waiting for another flight may be the same in a roundabout way, though no key needs itself:
+//!
+//! ```text
+//! this thread: leads "total" and "part", and to load "total" asks for "sum"
+//! another:     leads "sum", and to load it asks for "part": waits for this thread
+//! ```
+//!
+//! So it never waits for a flight. What is being loaded already it loads once more, alone: nobody joins that load, and nobody
+//! keeps its value, since no removal could doom it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Group;
+use super::load::Local;
+use crate::error::NotFound;
+use crate::getter::Loaded;
+
+thread_local! {
+    static NESTING: RefCell<Nesting> = const { RefCell::new(Nesting { batches: 0, alone: Vec::new() }) };
+}
+
+/// What the getters on a thread's stack are loading.
+struct Nesting {
+    /// How many of them load a batch.
+    batches: usize,
+    /// Keys that are loaded alone, and of which groups, told by their addresses.
+    alone: Vec<(usize, String)>,
+}
+
+/// Marks the calling thread as one that loads a batch, as long as it lives.
+pub(super) struct InBatch(());
+
+impl InBatch {
+    pub(super) fn begin() -> Self {
+        NESTING.with_borrow_mut(|nesting| nesting.batches += 1);
+        Self(())
+    }
+}
+
+impl Drop for InBatch {
+    fn drop(&mut self) {
+        NESTING.with_borrow_mut(|nesting| nesting.batches -= 1);
+    }
+}
+
+/// Whether the calling thread loads a batch, and may wait for no flight.
+pub(super) fn in_batch() -> bool {
+    NESTING.with_borrow(|nesting| nesting.batches > 0)
+}
+
+/// Takes a key from the list of those that are loaded alone.
+struct Alone;
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        NESTING.with_borrow_mut(|nesting| nesting.alone.pop());
+    }
+}
+
+impl Group {
+    /// Loads what is being loaded already, for a caller that may not wait.
+    pub(super) fn load_alone(&self, key: &str) -> Local {
+        let this = (Arc::as_ptr(&self.inner) as usize, key.to_owned());
+        let fresh = NESTING.with_borrow_mut(|nesting| {
+            let fresh = !nesting.alone.contains(&this);
+            if fresh {
+                nesting.alone.push(this);
+            }
+            fresh
+        });
+        if !fresh {
+            return Err(self.reentrant(key));
+        }
+        let _alone = Alone;
+        let counters = &self.inner.counters;
+        let panicked = counters.local_load_errors.add_one_on_drop();
+        let start = Instant::now();
+        let outcome = self.inner.getter.get(key);
+        panicked.disarm();
+        let loaded = match outcome {
+            Ok(loaded) => loaded,
+            Err(error) if error.is::<NotFound>() => Loaded::absent(),
+            Err(error) => {
+                counters.local_load_errors.add_one();
+                return Err(self.load_error(key, error));
+            }
+        };
+        counters.local_loads.add_one();
+        log::debug!("loaded {key:?} of group {:?} in {:?}", self.name(), start.elapsed());
+        Ok(self.inner.lifetimes.with_ttl(loaded))
+    }
+}

@@ -1,0 +1,240 @@
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::*;
+
+/// Reads any bytes as a frame of either kind, and checks what comes of it. For the tests below, and for a fuzzer.
+fn drive(bytes: &[u8]) {
+    if let Ok((operation, keys)) = decode_request(bytes) {
+        assert!((1..=MAX_KEYS).contains(&keys.len()));
+        assert_eq!(encode_request(operation, &keys), bytes, "a request has one form only");
+    }
+    let frame = ByteView::from(bytes);
+    let told = bytes
+        .get(2..6)
+        .map_or(0, |count| u32::from_be_bytes([count[0], count[1], count[2], count[3]]) as usize);
+    for count in [told, 1, MAX_KEYS] {
+        if let Ok(answers) = decode_answers(&frame, count) {
+            assert_eq!(answers.len(), count);
+            let bytes: usize = answers.iter().map(bytes_of).sum();
+            assert!(bytes + HEAD_BYTES + count * ANSWER_HEAD_BYTES <= frame.len());
+            if answers.iter().all(|answer| !is_cut(answer)) {
+                let again = ByteView::from(encode_answers(&answers, usize::MAX));
+                assert_eq!(decode_answers(&again, count).as_ref(), Ok(&answers));
+            }
+        }
+    }
+}
+
+fn bytes_of(answer: &Answer) -> usize {
+    match answer {
+        Answer::Loaded(loaded) => loaded.value().map_or(0, |value| value.len()),
+        // What was not UTF-8 is longer in its replacement.
+        Answer::Failed(..) | Answer::Left => 0,
+    }
+}
+
+/// Whether a message is longer than what is sent; it grows where it was not UTF-8.
+fn is_cut(answer: &Answer) -> bool {
+    matches!(answer, Answer::Failed(_, message) if message.len() > MAX_MESSAGE_BYTES)
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn of(&mut self, range: Range<usize>) -> usize {
+        range.start + self.next() as usize % (range.end - range.start)
+    }
+
+    fn keys(&mut self) -> Vec<String> {
+        let count = self.of(1..40);
+        let letter = |n: usize| ['a', '%', '/', 'ö', '你', '\0'][n];
+        (0..count).map(|_| (0..self.of(0..20)).map(|_| letter(self.of(0..6))).collect()).collect()
+    }
+
+    fn answers(&mut self) -> Vec<Answer> {
+        let count = self.of(1..40);
+        (0..count).map(|_| self.answer()).collect()
+    }
+
+    fn answer(&mut self) -> Answer {
+        let ttl = (self.of(0..2) == 0).then(|| Duration::from_millis(self.next() >> 1));
+        let kinds = [PeerErrorKind::Load, PeerErrorKind::TimedOut, PeerErrorKind::Protocol];
+        match self.of(0..8) {
+            0 => Answer::Left,
+            1 => Answer::Failed(kinds[self.of(0..3)], "Ä".repeat(self.of(0..30))),
+            2 => with_ttl(Loaded::absent(), ttl),
+            3 => with_ttl(Loaded::from(vec![7; 5000]), ttl),
+            _ => with_ttl(Loaded::from(vec![b'v'; self.of(0..50)]), ttl),
+        }
+    }
+
+    /// A whole frame.
+    fn frame(&mut self) -> Vec<u8> {
+        if self.of(0..2) == 0 {
+            let keys = self.keys();
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            encode_request([Operation::GetMany, Operation::RemoveMany][self.of(0..2)], &keys)
+        } else {
+            encode_answers(&self.answers(), usize::MAX)
+        }
+    }
+
+    /// Damages a frame.
+    fn mutate(&mut self, frame: &mut Vec<u8>) {
+        for _ in 0..self.of(1..4) {
+            let at = self.of(0..frame.len().max(1));
+            match self.of(0..4) {
+                0 => frame.truncate(at),
+                1 => frame.insert(at.min(frame.len()), self.next() as u8),
+                2 => frame.extend_from_slice(&self.next().to_be_bytes()),
+                _ => {
+                    if let Some(byte) = frame.get_mut(at) {
+                        *byte = [0, 1, 0x7f, 0xff, self.next() as u8][self.of(0..5)];
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for seed in 0..300 {
+        let mut random = Random(seed);
+        let keys = random.keys();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        for operation in [Operation::GetMany, Operation::RemoveMany] {
+            let frame = encode_request(operation, &keys);
+            assert_eq!(decode_request(&frame), Ok((operation, keys.clone())), "seed {seed}");
+        }
+        let answers = random.answers();
+        let frame = ByteView::from(encode_answers(&answers, usize::MAX));
+        assert_eq!(decode_answers(&frame, answers.len()), Ok(answers), "seed {seed}");
+    }
+}
+
+#[test]
+fn no_bytes_are_worse_than_an_error() {
+    for seed in 0..3000 {
+        let run = std::panic::catch_unwind(|| {
+            let mut random = Random(seed);
+            let mut frame = random.frame();
+            drive(&frame);
+            random.mutate(&mut frame);
+            drive(&frame);
+            let noise: Vec<u8> = (0..random.of(0..60)).map(|_| random.next() as u8).collect();
+            drive(&noise);
+            drive(&[&[1, 1 + (seed % 2) as u8][..], &noise].concat());
+        });
+        assert!(run.is_ok(), "seed {seed}");
+    }
+}
+
+#[test]
+fn each_malformed_request_is_told_by_its_fault() {
+    let good = encode_request(Operation::GetMany, &["Tom", "你好"]);
+    assert!(decode_request(&good).is_ok());
+    let with = |at: usize, byte: u8| {
+        let mut frame = good.clone();
+        frame[at] = byte;
+        frame
+    };
+    let many = [&[1, 1, 0, 0, 4, 1][..], &[0; 4 * 1025]].concat();
+    let long = [&[1, 1, 0, 0, 0, 1, 0, 1, 0, 1][..], &[b'k'; 0x1_0001]].concat();
+    for (frame, fault) in [
+        (Vec::new(), "it ends early"),
+        (vec![1, 1, 0, 0], "it ends early"),
+        (with(0, 2), "its version is unknown"),
+        (with(1, 3), "its operation is unknown"),
+        (with(5, 0), "it has too many keys, or none"),
+        (with(2, 0xff), "it has too many keys, or none"),
+        (with(5, 3), "it ends early"),
+        (with(5, 200), "it ends early"),
+        (with(5, 1), "it goes on behind its end"),
+        (with(10, 0xff), "a key is not UTF-8"),
+        (many, "it has too many keys, or none"),
+        (long, "a key is too long"),
+        (vec![1; MAX_REQUEST_BYTES + 1], "it is too long"),
+    ] {
+        assert_eq!(decode_request(&frame), Err(Malformed(fault)));
+    }
+}
+
+#[test]
+fn an_answer_to_another_request_is_none() {
+    let answers = [Answer::Left, Answer::Loaded(Loaded::from("v"))];
+    let frame = ByteView::from(encode_answers(&answers, 100));
+    assert!(decode_answers(&frame, 2).is_ok());
+    for count in [0, 1, 3] {
+        assert!(decode_answers(&frame, count).is_err());
+    }
+    let removal = ByteView::from(encode_request(Operation::RemoveMany, &["a", "b"]));
+    assert!(decode_answers(&removal, 2).is_err());
+}
+
+#[test]
+fn an_answer_that_grows_too_long_leaves_the_rest_and_never_the_first_value() {
+    let value = |bytes: usize| Answer::Loaded(Loaded::from(vec![0; bytes]));
+    let absent = || Answer::Loaded(Loaded::absent());
+    let lens = |answers: &[Answer]| -> Vec<Option<usize>> {
+        let frame = ByteView::from(encode_answers(answers, 100));
+        let answers = decode_answers(&frame, answers.len()).unwrap();
+        answers.iter().map(|it| (*it != Answer::Left).then(|| bytes_of(it))).collect()
+    };
+    assert_eq!(lens(&[value(60), value(40), value(0)]), [Some(60), Some(40), Some(0)]);
+    assert_eq!(lens(&[value(60), value(41), value(1)]), [Some(60), None, None]);
+    assert_eq!(
+        lens(&[absent(), value(500), absent(), value(1)]),
+        [Some(0), Some(500), Some(0), None]
+    );
+}
+
+#[test]
+fn keys_are_cut_into_frames_that_fit() {
+    assert_eq!(fitting(&[]), 0);
+    assert_eq!(fitting(&["k"; 3000]), MAX_KEYS);
+    let long = "k".repeat(MAX_KEY_BYTES);
+    let keys = vec![long.as_str(); 40];
+    let count = fitting(&keys);
+    assert_eq!(count, 15);
+    assert!(decode_request(&encode_request(Operation::GetMany, &keys[..count])).is_ok());
+    assert!(encode_request(Operation::GetMany, &keys[..=count]).len() > MAX_REQUEST_BYTES);
+}
+
+#[test]
+fn a_short_value_does_not_keep_the_whole_frame_in_memory() {
+    let answers = [
+        Answer::Loaded(Loaded::from(vec![1; 1000])),
+        Answer::Loaded(Loaded::from("short")),
+        Answer::Loaded(Loaded::from("")),
+    ];
+    let frame = ByteView::from(encode_answers(&answers, usize::MAX));
+    let inside = frame.as_ptr_range();
+    let decoded = decode_answers(&frame, 3).unwrap();
+    let shares = |answer: &Answer| match answer {
+        Answer::Loaded(loaded) => inside.contains(&loaded.value().unwrap().as_ptr()),
+        _ => false,
+    };
+    assert_eq!(decoded.iter().map(shares).collect::<Vec<_>>(), [true, false, false]);
+}
+
+#[test]
+fn messages_are_cut_between_characters() {
+    let long = Answer::Failed(PeerErrorKind::Load, format!("x{}", "ä".repeat(MAX_MESSAGE_BYTES)));
+    let frame = ByteView::from(encode_answers(&[long], 0));
+    assert!(frame.len() <= MAX_ANSWER_OVERHEAD_BYTES);
+    let Answer::Failed(_, message) = &decode_answers(&frame, 1).unwrap()[0] else { panic!() };
+    assert_eq!(message.len(), MAX_MESSAGE_BYTES - 1);
+    let letters: HashSet<char> = message.chars().collect();
+    assert_eq!(letters, HashSet::from(['x', 'ä']));
+}

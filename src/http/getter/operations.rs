@@ -1,0 +1,363 @@
+//! What peers of this crate can be asked beyond a value: many values at once, what is in memory, and changes.
+//!
+//! All of it may be sent to peers that do not know it, and none of it does harm there; see the [wire](crate::http::wire).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use ureq::Body;
+use ureq::http::Response;
+
+use super::{CallError, Failure, HttpGetter, Method, Outgoing, body, broken, header, refused};
+use crate::error::{PeerError, PeerErrorKind};
+use crate::getter::Loaded;
+use crate::http::breaker::Verdict;
+use crate::http::frame::{self, Answer, Operation};
+use crate::http::wire::{self, Status};
+
+/// For how long it is remembered that a peer does not know batches, or peeks. It may be replaced by one that does.
+const UNKNOWN_FOR: Duration = Duration::from_secs(60);
+/// How long no peer is peeked at that did not answer in time: the loads that wait for it would all be late.
+const PEEKS_PAUSE: Duration = Duration::from_secs(1);
+
+/// What stands between callers and a peer. Every request passes it by itself.
+pub(crate) trait Gate {
+    /// Makes the request, or says why not.
+    fn pass<T>(
+        &self,
+        request: impl FnOnce() -> (Result<T, PeerError>, Verdict),
+    ) -> Result<T, PeerError>;
+}
+
+/// Lets everything through.
+pub(super) struct OpenGate;
+
+impl Gate for OpenGate {
+    fn pass<T>(
+        &self,
+        request: impl FnOnce() -> (Result<T, PeerError>, Verdict),
+    ) -> Result<T, PeerError> {
+        request().0
+    }
+}
+
+/// Many values.
+impl HttpGetter {
+    /// Gets the values of `keys` with as few requests as they need, in the order of the keys, within `timeout` for all of them,
+    /// or the timeout of the options for each request.
+    ///
+    /// A peer that does not know batches gets one request after the other. The first failure that is the peer's and not a key's
+    /// is the answer for all keys that have none yet.
+    pub(crate) fn get_many_by(
+        &self,
+        group: &str,
+        keys: &[&str],
+        timeout: Option<Duration>,
+        gate: &impl Gate,
+    ) -> Vec<Result<Loaded, PeerError>> {
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let left = || match until {
+            None => self.options.timeout,
+            Some(until) => until.saturating_duration_since(Instant::now()),
+        };
+        let mut answers: Vec<Option<Result<Loaded, PeerError>>> = vec![None; keys.len()];
+        let mut open = VecDeque::with_capacity(keys.len());
+        for (at, key) in keys.iter().enumerate() {
+            if key.len() > frame::MAX_KEY_BYTES {
+                let message = format!("a key of {} bytes is too long", key.len());
+                answers[at] = Some(Err(self.error(PeerErrorKind::NotSupported, message)));
+            } else {
+                open.push_back(at);
+            }
+        }
+        let mut failed = None;
+        let mut most = frame::MAX_KEYS;
+        // One key alone is nothing that a batch would do better.
+        let as_batch = open.len() > 1;
+        while as_batch && failed.is_none() && !open.is_empty() && self.knows_batches() {
+            let next: Vec<&str> = open.iter().take(most).map(|&at| keys[at]).collect();
+            let next = &next[..frame::fitting(&next)];
+            match gate.pass(|| self.ask_batch(group, next, left())) {
+                Err(error) => failed = Some(error),
+                Ok(None) => {
+                    log::debug!("{} does not know batches", self.peer);
+                    self.no_batches.note(Instant::now(), UNKNOWN_FOR);
+                }
+                Ok(Some(batch)) => {
+                    let mut left_out = Vec::new();
+                    for (at, answer) in open.drain(..next.len()).zip(batch) {
+                        match self.meaning(answer) {
+                            Some(meaning) => answers[at] = Some(meaning),
+                            None => left_out.push(at),
+                        }
+                    }
+                    let answered = next.len() - left_out.len();
+                    if answered == 0 {
+                        failed = Some(self.error(PeerErrorKind::Protocol, "an empty answer"));
+                    }
+                    // What the peer left out it may have to load again. Asked for twice as many as it could answer, it
+                    // loads no more than half of them in vain.
+                    most = if left_out.is_empty() { frame::MAX_KEYS } else { 2 * answered };
+                    left_out.into_iter().rev().for_each(|at| open.push_front(at));
+                }
+            }
+        }
+        for at in open {
+            let answer = match &failed {
+                Some(error) => Err(PeerError::clone(error)),
+                None => gate.pass(|| self.ask(group, keys[at], left())),
+            };
+            if let Err(error) = &answer {
+                if !matches!(error.kind(), PeerErrorKind::NotFound | PeerErrorKind::Load) {
+                    failed = Some(error.clone());
+                }
+            }
+            answers[at] = Some(answer);
+        }
+        let answers = answers.into_iter();
+        answers
+            .map(|answer| answer.expect("a key is answered, or open and then answered"))
+            .collect()
+    }
+
+    fn knows_batches(&self) -> bool {
+        !self.no_batches.holds(Instant::now())
+    }
+
+    /// What the answer about one key of a batch means; `None` when there is none yet.
+    fn meaning(&self, answer: Answer) -> Option<Result<Loaded, PeerError>> {
+        match answer {
+            Answer::Left => None,
+            Answer::Failed(kind, message) => Some(Err(self.error(kind, message))),
+            Answer::Loaded(loaded) => {
+                let limit = self.options.max_value_bytes;
+                let length = loaded.value().map_or(0, |value| value.len());
+                Some(if length as u64 <= limit {
+                    Ok(loaded)
+                } else {
+                    let message =
+                        format!("a value of {length} bytes is longer than the limit of {limit}");
+                    Err(self.error(PeerErrorKind::Protocol, message))
+                })
+            }
+        }
+    }
+
+    /// Asks for keys with one request; `None` when the peer does not know batches.
+    fn ask_batch(
+        &self,
+        group: &str,
+        keys: &[&str],
+        left: Duration,
+    ) -> (Result<Option<Vec<Answer>>, PeerError>, Verdict) {
+        let left = left.min(self.options.timeout);
+        let frame = frame::encode_request(Operation::GetMany, keys);
+        self.outcome(
+            self.try_batch(group, &frame, left, |answer| {
+                self.read_batch(answer, keys.len()).map(Some)
+            }),
+        )
+    }
+
+    /// Posts a frame; `None` when the peer does not know batches.
+    fn try_batch<T>(
+        &self,
+        group: &str,
+        frame: &[u8],
+        left: Duration,
+        read: impl FnOnce(Response<Body>) -> Result<Option<T>, CallError>,
+    ) -> Result<Option<T>, Failure> {
+        if left.is_zero() {
+            let message = "there is no time left to ask";
+            return Err(Failure::new(PeerErrorKind::TimedOut, Verdict::Unclear, message));
+        }
+        let url = self.group_url(group);
+        let answer = self.exchange(&Outgoing::new(Method::Post(frame), &url), left);
+        let answer = answer.and_then(|answer| {
+            let code = answer.status().as_u16();
+            match Status::read(code, header(answer.headers(), wire::STATUS_HEADER)) {
+                // It knows batches, but no such frame; or it is not the address of a group.
+                Some(Status::BadRequest | Status::NotSupported) => {}
+                None if matches!(code, 400 | 404 | 405) => {}
+                _ => return read(answer),
+            }
+            drain(answer);
+            Ok(None)
+        });
+        answer.map_err(|error| self.failure(error, left))
+    }
+
+    fn read_batch(&self, answer: Response<Body>, count: usize) -> Result<Vec<Answer>, CallError> {
+        let (head, mut body) = answer.into_parts();
+        if head.status.as_u16() != 200 {
+            return Err(CallError::Answer(refused(head.status.as_u16(), &head.headers, body)));
+        }
+        let more = frame::MAX_VALUES_BYTES + frame::MAX_ANSWER_OVERHEAD_BYTES;
+        let limit = self.options.max_value_bytes.saturating_add(more as u64);
+        let body = body::read_value(&mut body, &head.headers, limit)?;
+        frame::decode_answers(&body, count).map_err(broken)
+    }
+
+    fn group_url(&self, group: &str) -> String {
+        [self.peer.as_str(), &wire::group_path(&self.options.base_path, group)].concat()
+    }
+}
+
+/// What is in memory.
+impl HttpGetter {
+    /// Gets what the peer has of `key` in memory. A peer that does not know this question, or did not answer it in time, is not
+    /// asked again for a while.
+    pub(crate) fn peek_by(
+        &self,
+        group: &str,
+        key: &str,
+        gate: &impl Gate,
+    ) -> Result<Option<Loaded>, PeerError> {
+        if self.no_peeks.holds(Instant::now()) {
+            let message = "it did not answer such a question just before, not asked";
+            return Err(self.error(PeerErrorKind::NotSupported, message));
+        }
+        let peeked = gate.pass(|| self.outcome(self.try_peek(group, key)));
+        match &peeked {
+            Err(error) if error.kind() == PeerErrorKind::NotSupported => {
+                self.no_peeks.note(Instant::now(), UNKNOWN_FOR);
+            }
+            Err(error) if error.kind() == PeerErrorKind::TimedOut => {
+                self.no_peeks.note(Instant::now(), PEEKS_PAUSE);
+            }
+            _ => {}
+        }
+        peeked
+    }
+
+    fn try_peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, Failure> {
+        let Ok(url) = self.key_url(group, key) else { return Ok(None) };
+        let left = self.options.peek_timeout.min(self.options.timeout);
+        let mut request = Outgoing::new(Method::Get, &url);
+        request.headers.push((wire::PEEK_HEADER, "1".to_owned()));
+        let answer = self.exchange(&request, left).and_then(|answer| {
+            let code = answer.status().as_u16();
+            let status = Status::read(code, header(answer.headers(), wire::STATUS_HEADER));
+            let is_understood = header(answer.headers(), wire::PEEK_HEADER).is_some();
+            match status {
+                Some(Status::NotCached) => {
+                    drain(answer);
+                    Ok(None)
+                }
+                // A value, or an error of the getter, from a peer that has run a load.
+                _ if !is_understood && (code == 200 || code == 500) => {
+                    drain(answer);
+                    let message = "it does not know how to answer from memory only";
+                    Err(CallError::Answer(unsupported(message)))
+                }
+                _ => self.read(answer).map(Some),
+            }
+        });
+        match answer.map_err(|error| self.failure(error, left)) {
+            Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
+                // Known to be absent, but not for how long: that helps this caller, and is not kept.
+                Ok(Some(Loaded::absent().ttl(ttl.unwrap_or_default())))
+            }
+            other => other,
+        }
+    }
+}
+
+/// Changes.
+impl HttpGetter {
+    /// Has the peer forget `keys`.
+    pub(crate) fn remove_by(
+        &self,
+        group: &str,
+        keys: &[&str],
+        gate: &impl Gate,
+    ) -> Result<(), PeerError> {
+        if let [key] = keys {
+            if let Ok(url) = self.key_url(group, key) {
+                return gate.pass(|| self.change(&Outgoing::new(Method::Delete, &url)));
+            }
+        }
+        let mut rest: Vec<&str> = keys.to_vec();
+        rest.retain(|key| key.len() <= frame::MAX_KEY_BYTES);
+        let too_long = keys.len() - rest.len();
+        let mut rest = &rest[..];
+        while !rest.is_empty() {
+            let (next, later) = rest.split_at(frame::fitting(rest));
+            let frame = frame::encode_request(Operation::RemoveMany, next);
+            gate.pass(|| self.remove_batch(group, &frame))?;
+            rest = later;
+        }
+        if too_long > 0 {
+            let message = format!("{too_long} keys are too long to be sent");
+            return Err(self.error(PeerErrorKind::NotSupported, message));
+        }
+        Ok(())
+    }
+
+    fn remove_batch(&self, group: &str, frame: &[u8]) -> (Result<(), PeerError>, Verdict) {
+        let done = self
+            .try_batch(group, frame, self.options.timeout, |answer| read_change(answer).map(Some));
+        let unknown = || unsupported("it does not know how to remove keys");
+        self.outcome(done.and_then(|done| done.ok_or_else(unknown)))
+    }
+
+    /// Has the peer forget everything.
+    pub(crate) fn clear_by(&self, group: &str, gate: &impl Gate) -> Result<(), PeerError> {
+        let url = self.group_url(group);
+        gate.pass(|| self.change(&Outgoing::new(Method::Delete, &url)))
+    }
+
+    /// Has the peer keep a value, or that there is none.
+    pub(crate) fn insert_by(
+        &self,
+        group: &str,
+        key: &str,
+        value: &Loaded,
+        gate: &impl Gate,
+    ) -> Result<(), PeerError> {
+        let url = match self.key_url(group, key) {
+            Ok(url) => url,
+            Err(failure) => return Err(self.error(failure.kind, failure.message)),
+        };
+        let body = value.value().map_or(&[][..], |value| value.as_slice());
+        let mut request = Outgoing::new(Method::Put(body), &url);
+        if value.value().is_none() {
+            request.headers.push((wire::STATUS_HEADER, Status::NotFound.name().to_owned()));
+        }
+        if let Some(ttl) = value.time_to_live() {
+            request.headers.push((wire::TTL_HEADER, wire::encode_millis(ttl)));
+        }
+        gate.pass(|| self.change(&request))
+    }
+
+    fn change(&self, request: &Outgoing<'_>) -> (Result<(), PeerError>, Verdict) {
+        let left = self.options.timeout;
+        let done = self.exchange(request, left).and_then(read_change);
+        self.outcome(done.map_err(|error| self.failure(error, left)))
+    }
+}
+
+/// Whether the peer made a change.
+fn read_change(answer: Response<Body>) -> Result<(), CallError> {
+    let (head, body) = answer.into_parts();
+    let code = head.status.as_u16();
+    let is_ours = Status::read(code, header(&head.headers, wire::STATUS_HEADER)).is_some();
+    match code {
+        204 => Ok(()),
+        // A value; the error of a getter; a path that is none there. Such a peer has taken the request for a get.
+        200 | 400 | 404 | 405 | 500 | 501 if !is_ours => {
+            drain(Response::from_parts(head, body));
+            Err(CallError::Answer(unsupported("it does not know how to change what it has")))
+        }
+        _ => Err(CallError::Answer(refused(code, &head.headers, body))),
+    }
+}
+
+fn unsupported(message: &str) -> Failure {
+    Failure::new(PeerErrorKind::NotSupported, Verdict::Answered, message)
+}
+
+/// Reads what nobody wants, so that the connection can be used again.
+fn drain(answer: Response<Body>) {
+    let _ = body::read_text(&mut answer.into_body());
+}

@@ -1,0 +1,109 @@
+//! Answers what peers of this crate ask beyond a value: many values at once, what is in memory, and changes.
+
+use super::{Serving, refuse, timeout_of, unless_panicked};
+use crate::byteview::ByteView;
+use crate::error::{Error, PeerErrorKind};
+use crate::getter::Loaded;
+use crate::group::Group;
+use crate::http::frame::{self, Answer, Operation};
+use crate::http::server::{Request, Response};
+use crate::http::wire::{self, Status};
+
+impl Serving {
+    /// What is in memory, and never a load.
+    pub(super) fn peek(&self, group: &Group, key: &str) -> Result<Response, Response> {
+        if key.is_empty() {
+            return Err(refuse(Status::BadRequest, "bad request"));
+        }
+        let mut response = match group.serve_peek(key) {
+            Some(loaded) => self.answer(group, key, &loaded),
+            None => refuse(Status::NotCached, format_args!("{key:?} is not in memory")),
+        };
+        // Says that this was no load, as it would have been at a peer that does not know the header.
+        response.headers.push((wire::PEEK_HEADER, "1".to_owned()));
+        Ok(response)
+    }
+
+    /// Something with many keys.
+    pub(super) fn post(&self, request: &Request<'_>) -> Result<Response, Response> {
+        let group = self.group_alone(request)?;
+        let (operation, keys) = frame::decode_request(request.body).map_err(|error| {
+            log::debug!("{:?} was sent {error}", self.pool);
+            refuse(Status::BadRequest, error)
+        })?;
+        match operation {
+            Operation::GetMany => Self::get_many(&group, &keys, request),
+            Operation::RemoveMany => {
+                group.serve_remove(&keys);
+                Ok(done())
+            }
+        }
+    }
+
+    fn get_many(group: &Group, keys: &[&str], request: &Request<'_>) -> Result<Response, Response> {
+        let timeout = timeout_of(request);
+        let first = keys.first().copied().unwrap_or_default();
+        let answers = unless_panicked(group, first, || group.serve_many(keys, timeout))?;
+        let answers: Vec<Answer> = answers.into_iter().map(answer).collect();
+        Ok(Response {
+            status: 200,
+            content_type: "application/octet-stream",
+            headers: Vec::new(),
+            body: frame::encode_answers(&answers, frame::MAX_VALUES_BYTES).into(),
+        })
+    }
+
+    /// A value, or the word that there is none, from a peer that knows.
+    pub(super) fn put(&self, request: &Request<'_>) -> Result<Response, Response> {
+        let (group, key) = self.group_and_key(request)?;
+        let ttl = request.header(wire::TTL_HEADER).map(wire::decode_millis);
+        if key.is_empty() || ttl == Some(None) {
+            return Err(refuse(Status::BadRequest, "bad request"));
+        }
+        let is_absent = request
+            .header(wire::STATUS_HEADER)
+            .is_some_and(|name| Status::read(404, Some(name)) == Some(Status::NotFound));
+        let loaded =
+            if is_absent { Loaded::absent() } else { Loaded::from(ByteView::from(request.body)) };
+        group.serve_insert(&key, ttl.flatten().into_iter().fold(loaded, Loaded::ttl));
+        Ok(done())
+    }
+
+    /// The removal of a key, or of all of them.
+    pub(super) fn delete(&self, request: &Request<'_>) -> Result<Response, Response> {
+        if wire::parse_group(&self.base_path, request.target, self.plus).is_ok() {
+            self.group_alone(request)?.serve_clear();
+            return Ok(done());
+        }
+        let (group, key) = self.group_and_key(request)?;
+        if key.is_empty() {
+            return Err(refuse(Status::BadRequest, "bad request"));
+        }
+        group.serve_remove(&[&key]);
+        Ok(done())
+    }
+
+    /// The group that a request's path names, which names no key.
+    fn group_alone(&self, request: &Request<'_>) -> Result<Group, Response> {
+        let group = wire::parse_group(&self.base_path, request.target, self.plus);
+        self.group(&group.map_err(|error| self.refuse_target(request, error))?)
+    }
+}
+
+fn done() -> Response {
+    Response::text(204, ByteView::default())
+}
+
+/// What is told of a key of a batch.
+fn answer(served: Result<Loaded, Error>) -> Answer {
+    match served {
+        Ok(loaded) => Answer::Loaded(loaded),
+        Err(Error::EmptyKey) => Answer::Failed(PeerErrorKind::Protocol, "bad request".to_owned()),
+        Err(error @ Error::TimedOut { .. }) => {
+            Answer::Failed(PeerErrorKind::TimedOut, error.to_string())
+        }
+        // The getter's own words, as in the answer to a single get.
+        Err(Error::Load { source, .. }) => Answer::Failed(PeerErrorKind::Load, source.to_string()),
+        Err(error) => Answer::Failed(PeerErrorKind::Load, error.to_string()),
+    }
+}
