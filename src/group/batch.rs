@@ -333,7 +333,7 @@ struct Led<T> {
 
 impl Led<Local> {
     fn land(self, answer: Local) -> (usize, Local) {
-        self.leader.land(answer.clone());
+        self.leader.land(&answer);
         (self.at, answer)
     }
 }
@@ -449,7 +449,7 @@ impl Group {
         forwarded: Forwarded,
         deadline: Option<Deadline>,
     ) -> (usize, Option<Local>) {
-        led.leader.land(forwarded.clone());
+        led.leader.land(&forwarded);
         (led.at, self.meaning(&led.key, forwarded, deadline))
     }
 }
