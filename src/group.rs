@@ -2,13 +2,13 @@
 
 mod batch;
 mod builder;
+mod handover;
 mod hot;
 mod lifetime;
 mod load;
 mod nested;
 mod removal;
 
-use std::cell::LazyCell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -206,16 +206,14 @@ impl Group {
         }
     }
 
-    /// Answers a peer that would like to have what this process has in memory of `key` since it owned it, and nothing else: no
-    /// load, and no copy of what it got from others. Counts as no request and no use of the value. For those who write a
-    /// transport.
+    /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not. Counts as no request and
+    /// no use of the value. For those who write a transport.
+    ///
+    /// Only what this process loaded as an owner is given away, and no copy of what another peer owns: a copy may be older than a
+    /// removal that is just under way.
     #[must_use]
     pub fn serve_peek(&self, key: &str) -> Option<Loaded> {
-        // Copies are left out for the sake of removals, see there.
-        let times = &self.inner.lifetimes;
-        let now = LazyCell::new(|| times.now());
-        let found = self.inner.main.peek(key, || *now)?;
-        times.is_fresh(&found, || *now).then(|| times.owned_as_loaded(found, || *now))
+        self.peek_main(key)
     }
 
     /// What the group did since it was made.

@@ -206,36 +206,9 @@ impl Group {
             return Ok(found);
         }
         match self.take_over(key, flight) {
-            Ok(Some(loaded)) => Ok(loaded),
-            Ok(None) | Err(_) => self.reload(key, flight),
+            Some(loaded) => Ok(loaded),
+            None => self.reload(key, flight),
         }
-    }
-
-    /// What the previous owner has of a key that this process has come to own; `None` when there is nothing to have.
-    pub(super) fn take_over(
-        &self,
-        key: &str,
-        flight: &Leader<Local>,
-    ) -> Result<Option<Loaded>, PeerError> {
-        let peers = self.peers();
-        if !peers.is_warming_up() || !peers.owns(key) {
-            return Ok(None);
-        }
-        let Some(previous) = peers.previous_owner(key) else { return Ok(None) };
-        let counters = &self.inner.counters;
-        counters.peeks.add_one();
-        let asked = self.inner.lifetimes.now();
-        let peeked = previous.peek(self.name(), key);
-        let peeked = peeked.map(|found| found.map(|f| self.inner.lifetimes.aged(f, asked)));
-        match &peeked {
-            Ok(Some(loaded)) => {
-                counters.peek_hits.add_one();
-                self.populate(key, loaded, Duration::ZERO, || !flight.is_doomed());
-            }
-            Ok(None) => {}
-            Err(error) => log::debug!("peeking at {key:?} of group {:?}: {error}", self.name()),
-        }
-        peeked
     }
 
     /// Runs the getter and keeps what it loads.
@@ -348,16 +321,19 @@ impl Group {
 
     /// As [`cached`](Self::cached), but takes only what is fresh, counts nothing and leaves the order of use alone.
     pub(super) fn peek(&self, key: &str) -> Option<Loaded> {
+        self.peek_main(key).or_else(|| {
+            let now = LazyCell::new(|| self.inner.lifetimes.now());
+            let found = self.inner.hot.peek(key, || *now)?;
+            Some(Lifetimes::copied_as_loaded(found, || *now))
+        })
+    }
+
+    /// As [`peek`](Self::peek), in the main cache alone.
+    pub(super) fn peek_main(&self, key: &str) -> Option<Loaded> {
         let times = &self.inner.lifetimes;
         let now = LazyCell::new(|| times.now());
-        let owned = self.inner.main.peek(key, || *now);
-        match owned.filter(|found| times.is_fresh(found, || *now)) {
-            Some(found) => Some(times.owned_as_loaded(found, || *now)),
-            None => {
-                let found = self.inner.hot.peek(key, || *now)?;
-                Some(Lifetimes::copied_as_loaded(found, || *now))
-            }
-        }
+        let found = self.inner.main.peek(key, || *now)?;
+        times.is_fresh(&found, || *now).then(|| times.owned_as_loaded(found, || *now))
     }
 
     /// Has the entry seen with `seen` loaded anew behind the scenes, unless somebody is loading it, has done so since, or

@@ -104,6 +104,11 @@ impl HttpGetter {
     }
 
     pub(crate) fn with_options(peer: PeerUrl, options: ClientOptions) -> Self {
+        let addresses = Addresses::of(&peer);
+        Self::with_addresses(peer, addresses, options)
+    }
+
+    fn with_addresses(peer: PeerUrl, addresses: Arc<Addresses>, options: ClientOptions) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // Peers are asked directly, whatever the environment says.
@@ -121,7 +126,6 @@ impl HttpGetter {
             .max_idle_connections_per_host(options.max_idle_connections)
             .max_idle_age(MAX_IDLE_AGE)
             .build();
-        let addresses = Addresses::of(&peer);
         let resolver = KeptAddresses(Arc::clone(&addresses));
         // One agent for each peer: the cost of ureq's pool grows with the square of the hosts in it.
         let agent = Agent::with_parts(config, NotingConnector, resolver);
@@ -290,16 +294,17 @@ impl HttpGetter {
         let message = error.to_string();
         match error {
             ureq::Error::Timeout(ureq::Timeout::Connect) => {
-                let within = self.options.connect_timeout.min(left);
-                let message = format!("no connection within {within:?}");
-                Failure::new(Unreachable, self.blame(left), message)
+                let usual = self.options.connect_timeout;
+                let message = format!("no connection within {:?}", usual.min(left));
+                Failure::new(Unreachable, blame(left, usual), message)
             }
             ureq::Error::Timeout(ureq::Timeout::Resolve) => {
                 let message = format!("no address for its name within {left:?}");
-                Failure::new(Unreachable, self.blame(left), message)
+                Failure::new(Unreachable, blame(left, self.options.timeout), message)
             }
             ureq::Error::Timeout(_) => {
-                Failure::new(TimedOut, self.blame(left), format!("no answer within {left:?}"))
+                let message = format!("no answer within {left:?}");
+                Failure::new(TimedOut, blame(left, self.options.timeout), message)
             }
             ureq::Error::HostNotFound => {
                 Failure::new(Unreachable, Verdict::Failed, "no address is known for its name")
@@ -310,11 +315,6 @@ impl HttpGetter {
             }
             _ => Failure::new(Protocol, Verdict::Failed, message),
         }
-    }
-
-    /// Who is to blame for a call that took `left` and longer: the peer, unless the caller gave it less time than usual.
-    fn blame(&self, left: Duration) -> Verdict {
-        if left < self.options.timeout { Verdict::Unclear } else { Verdict::Failed }
     }
 }
 
@@ -338,6 +338,10 @@ impl PeerGetter for HttpGetter {
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
         self.peek_by(group, key, &OpenGate)
+    }
+
+    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.peek_many_by(group, keys, &OpenGate)
     }
 
     fn name(&self) -> &str {
@@ -457,6 +461,11 @@ fn is_left_over(answer: &Result<Response<Body>, CallError>) -> bool {
         ),
         Err(_) => false,
     }
+}
+
+/// What it tells that a peer needed more than `left`: that it failed, unless it `usual`ly gets more.
+fn blame(left: Duration, usual: Duration) -> Verdict {
+    if left < usual { Verdict::Silent } else { Verdict::Failed }
 }
 
 /// What a failed operation on a socket tells about the peer.

@@ -62,8 +62,8 @@ impl Peer {
         // The standard library's source of randomness that needs no dependency.
         let seed = RandomState::new().build_hasher().finish();
         Self {
+            breaker: Mutex::new(Breaker::new(seed, getter.timeout())),
             getter,
-            breaker: Mutex::new(Breaker::new(seed)),
             in_flight: AtomicUsize::new(0),
             max_in_flight,
             requests: AtomicU64::new(0),
@@ -176,6 +176,10 @@ impl PeerGetter for Peer {
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
         self.getter.peek_by(group, key, self)
+    }
+
+    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.getter.peek_many_by(group, keys, self)
     }
 
     fn name(&self) -> &str {

@@ -8,7 +8,7 @@
 //! | request | does | answer |
 //! |---|---|---|
 //! | `GET {base}{group}/{key}` with `Geecache-Peek: 1` | gets what is in memory | 200 with `Geecache-Peek: 1`, or 404 `not-cached` |
-//! | `POST {base}{group}` with a [frame](crate::http::frame) | gets many keys | 200 with a frame |
+//! | `POST {base}{group}` with a [frame](crate::http::frame) | gets many keys, or what is in memory of them | 200 with a frame |
 //! | `POST {base}{group}` with a frame | removes many keys | 204 |
 //! | `DELETE {base}{group}/{key}` | removes a key | 204 |
 //! | `DELETE {base}{group}` | removes all keys | 204 |

@@ -30,7 +30,7 @@ fn bytes_of(answer: &Answer) -> usize {
     match answer {
         Answer::Loaded(loaded) => loaded.value().map_or(0, |value| value.len()),
         // What was not UTF-8 is longer in its replacement.
-        Answer::Failed(..) | Answer::Left => 0,
+        Answer::Failed(..) | Answer::NotCached | Answer::Left => 0,
     }
 }
 
@@ -69,8 +69,9 @@ impl Random {
     fn answer(&mut self) -> Answer {
         let ttl = (self.of(0..2) == 0).then(|| Duration::from_millis(self.next() >> 1));
         let kinds = [PeerErrorKind::Load, PeerErrorKind::TimedOut, PeerErrorKind::Protocol];
-        match self.of(0..8) {
+        match self.of(0..9) {
             0 => Answer::Left,
+            8 => Answer::NotCached,
             1 => Answer::Failed(kinds[self.of(0..3)], "Ä".repeat(self.of(0..30))),
             2 => with_ttl(Loaded::absent(), ttl),
             3 => with_ttl(Loaded::from(vec![7; 5000]), ttl),
@@ -83,7 +84,7 @@ impl Random {
         if self.of(0..2) == 0 {
             let keys = self.keys();
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            encode_request([Operation::GetMany, Operation::RemoveMany][self.of(0..2)], &keys)
+            encode_request([Operation::Get, Operation::Remove][self.of(0..2)], &keys)
         } else {
             encode_answers(&self.answers(), usize::MAX)
         }
@@ -113,7 +114,7 @@ fn what_is_written_is_read_back() {
         let mut random = Random(seed);
         let keys = random.keys();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        for operation in [Operation::GetMany, Operation::RemoveMany] {
+        for operation in [Operation::Get, Operation::Remove, Operation::Peek] {
             let frame = encode_request(operation, &keys);
             assert_eq!(decode_request(&frame), Ok((operation, keys.clone())), "seed {seed}");
         }
@@ -142,7 +143,7 @@ fn no_bytes_are_worse_than_an_error() {
 
 #[test]
 fn each_malformed_request_is_told_by_its_fault() {
-    let good = encode_request(Operation::GetMany, &["Tom", "你好"]);
+    let good = encode_request(Operation::Get, &["Tom", "你好"]);
     assert!(decode_request(&good).is_ok());
     let with = |at: usize, byte: u8| {
         let mut frame = good.clone();
@@ -155,7 +156,7 @@ fn each_malformed_request_is_told_by_its_fault() {
         (Vec::new(), "it ends early"),
         (vec![1, 1, 0, 0], "it ends early"),
         (with(0, 2), "its version is unknown"),
-        (with(1, 3), "its operation is unknown"),
+        (with(1, 4), "its operation is unknown"),
         (with(5, 0), "it has too many keys, or none"),
         (with(2, 0xff), "it has too many keys, or none"),
         (with(5, 3), "it ends early"),
@@ -178,7 +179,7 @@ fn an_answer_to_another_request_is_none() {
     for count in [0, 1, 3] {
         assert!(decode_answers(&frame, count).is_err());
     }
-    let removal = ByteView::from(encode_request(Operation::RemoveMany, &["a", "b"]));
+    let removal = ByteView::from(encode_request(Operation::Remove, &["a", "b"]));
     assert!(decode_answers(&removal, 2).is_err());
 }
 
@@ -207,8 +208,8 @@ fn keys_are_cut_into_frames_that_fit() {
     let keys = vec![long.as_str(); 40];
     let count = fitting(&keys);
     assert_eq!(count, 15);
-    assert!(decode_request(&encode_request(Operation::GetMany, &keys[..count])).is_ok());
-    assert!(encode_request(Operation::GetMany, &keys[..=count]).len() > MAX_REQUEST_BYTES);
+    assert!(decode_request(&encode_request(Operation::Get, &keys[..count])).is_ok());
+    assert!(encode_request(Operation::Get, &keys[..=count]).len() > MAX_REQUEST_BYTES);
 }
 
 #[test]

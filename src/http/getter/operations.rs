@@ -20,6 +20,8 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(60);
 /// How long no peer is peeked at that did not answer in time: the loads that wait for it would all be late.
 const PEEKS_PAUSE: Duration = Duration::from_secs(1);
 
+const NO_PEEKS: &str = "it does not know how to answer from memory only";
+
 /// What stands between callers and a peer. Every request passes it by itself.
 pub(crate) trait Gate {
     /// Makes the request, or says why not.
@@ -128,6 +130,9 @@ impl HttpGetter {
     fn meaning(&self, answer: Answer) -> Option<Result<Loaded, PeerError>> {
         match answer {
             Answer::Left => None,
+            Answer::NotCached => {
+                Some(Err(self.error(PeerErrorKind::Protocol, "it looked into its memory only")))
+            }
             Answer::Failed(kind, message) => Some(Err(self.error(kind, message))),
             Answer::Loaded(loaded) => {
                 let limit = self.options.max_value_bytes;
@@ -151,7 +156,7 @@ impl HttpGetter {
         left: Duration,
     ) -> (Result<Option<Vec<Answer>>, PeerError>, Verdict) {
         let left = left.min(self.options.timeout);
-        let frame = frame::encode_request(Operation::GetMany, keys);
+        let frame = frame::encode_request(Operation::Get, keys);
         self.outcome(
             self.try_batch(group, &frame, left, |answer| {
                 self.read_batch(answer, keys.len()).map(Some)
@@ -213,21 +218,77 @@ impl HttpGetter {
         key: &str,
         gate: &impl Gate,
     ) -> Result<Option<Loaded>, PeerError> {
+        self.answers_peeks()?;
+        let peeked = gate.pass(|| self.outcome(self.try_peek(group, key)));
+        peeked.inspect_err(|error| self.learn_of_peek(error))
+    }
+
+    /// As [`peek_by`](Self::peek_by), for many keys. What is there by the first failure is the answer.
+    pub(crate) fn peek_many_by(
+        &self,
+        group: &str,
+        keys: &[&str],
+        gate: &impl Gate,
+    ) -> Result<Vec<Option<Loaded>>, PeerError> {
+        if let [key] = keys {
+            return Ok(vec![self.peek_by(group, key, gate)?]);
+        }
+        self.answers_peeks()?;
+        let mut found = vec![None; keys.len()];
+        let mut open: Vec<usize> =
+            (0..keys.len()).filter(|&at| keys[at].len() <= frame::MAX_KEY_BYTES).collect();
+        let mut is_first = true;
+        while !open.is_empty() {
+            let next: Vec<&str> = open.iter().take(frame::MAX_KEYS).map(|&at| keys[at]).collect();
+            let next = &next[..frame::fitting(&next)];
+            let batch = match gate.pass(|| self.peek_batch(group, next)) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    self.learn_of_peek(&error);
+                    return if is_first { Err(error) } else { Ok(found) };
+                }
+            };
+            is_first = false;
+            let mut left_out = Vec::new();
+            for (at, answer) in open.drain(..next.len()).zip(batch) {
+                match answer {
+                    Answer::Loaded(loaded) => found[at] = Some(loaded),
+                    Answer::Left => left_out.push(at),
+                    Answer::NotCached | Answer::Failed(..) => {}
+                }
+            }
+            if left_out.len() == next.len() {
+                break; // It would go on like this.
+            }
+            open.extend(left_out);
+        }
+        Ok(found)
+    }
+
+    fn peek_batch(&self, group: &str, keys: &[&str]) -> (Result<Vec<Answer>, PeerError>, Verdict) {
+        let frame = frame::encode_request(Operation::Peek, keys);
+        let left = self.options.peek_timeout.min(self.options.timeout);
+        let asked = self
+            .try_batch(group, &frame, left, |answer| self.read_batch(answer, keys.len()).map(Some));
+        let unknown = || unsupported(NO_PEEKS);
+        self.outcome(asked.and_then(|batch| batch.ok_or_else(unknown)))
+    }
+
+    /// An error if the peer is known not to answer peeks.
+    fn answers_peeks(&self) -> Result<(), PeerError> {
         if self.no_peeks.holds(Instant::now()) {
             let message = "it did not answer such a question just before, not asked";
             return Err(self.error(PeerErrorKind::NotSupported, message));
         }
-        let peeked = gate.pass(|| self.outcome(self.try_peek(group, key)));
-        match &peeked {
-            Err(error) if error.kind() == PeerErrorKind::NotSupported => {
-                self.no_peeks.note(Instant::now(), UNKNOWN_FOR);
-            }
-            Err(error) if error.kind() == PeerErrorKind::TimedOut => {
-                self.no_peeks.note(Instant::now(), PEEKS_PAUSE);
-            }
+        Ok(())
+    }
+
+    fn learn_of_peek(&self, error: &PeerError) {
+        match error.kind() {
+            PeerErrorKind::NotSupported => self.no_peeks.note(Instant::now(), UNKNOWN_FOR),
+            PeerErrorKind::TimedOut => self.no_peeks.note(Instant::now(), PEEKS_PAUSE),
             _ => {}
         }
-        peeked
     }
 
     fn try_peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, Failure> {
@@ -247,13 +308,16 @@ impl HttpGetter {
                 // A value, or an error of the getter, from a peer that has run a load.
                 _ if !is_understood && (code == 200 || code == 500) => {
                     drain(answer);
-                    let message = "it does not know how to answer from memory only";
-                    Err(CallError::Answer(unsupported(message)))
+                    Err(CallError::Answer(unsupported(NO_PEEKS)))
                 }
                 _ => self.read(answer).map(Some),
             }
         });
         match answer.map_err(|error| self.failure(error, left)) {
+            // So little time proves nothing about a peer that is far away, not even again and again.
+            Err(failure) if failure.verdict == Verdict::Silent => {
+                Err(Failure { verdict: Verdict::Unclear, ..failure })
+            }
             Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
                 // Known to be absent, but not for how long: that helps this caller, and is not kept.
                 Ok(Some(Loaded::absent().ttl(ttl.unwrap_or_default())))
@@ -283,7 +347,7 @@ impl HttpGetter {
         let mut rest = &rest[..];
         while !rest.is_empty() {
             let (next, later) = rest.split_at(frame::fitting(rest));
-            let frame = frame::encode_request(Operation::RemoveMany, next);
+            let frame = frame::encode_request(Operation::Remove, next);
             gate.pass(|| self.remove_batch(group, &frame))?;
             rest = later;
         }

@@ -32,8 +32,16 @@ impl Serving {
             refuse(Status::BadRequest, error)
         })?;
         match operation {
-            Operation::GetMany => Self::get_many(&group, &keys, request),
-            Operation::RemoveMany => {
+            Operation::Get => Self::get_many(&group, &keys, request),
+            Operation::Peek => {
+                let peek = |key: &&str| match group.serve_peek(key) {
+                    Some(loaded) => Answer::Loaded(loaded),
+                    None => Answer::NotCached,
+                };
+                let answers: Vec<Answer> = keys.iter().map(peek).collect();
+                Ok(many(&answers, frame::MAX_PEEKED_BYTES))
+            }
+            Operation::Remove => {
                 group.serve_remove(&keys);
                 Ok(done())
             }
@@ -45,12 +53,7 @@ impl Serving {
         let first = keys.first().copied().unwrap_or_default();
         let answers = unless_panicked(group, first, || group.serve_many(keys, timeout))?;
         let answers: Vec<Answer> = answers.into_iter().map(answer).collect();
-        Ok(Response {
-            status: 200,
-            content_type: "application/octet-stream",
-            headers: Vec::new(),
-            body: frame::encode_answers(&answers, frame::MAX_VALUES_BYTES).into(),
-        })
+        Ok(many(&answers, frame::MAX_VALUES_BYTES))
     }
 
     /// A value, or the word that there is none, from a peer that knows.
@@ -90,6 +93,15 @@ impl Serving {
     }
 }
 
+fn many(answers: &[Answer], max_bytes: usize) -> Response {
+    Response {
+        status: 200,
+        content_type: "application/octet-stream",
+        headers: Vec::new(),
+        body: frame::encode_answers(answers, max_bytes).into(),
+    }
+}
+
 fn done() -> Response {
     Response::text(204, ByteView::default())
 }
@@ -107,3 +119,6 @@ fn answer(served: Result<Loaded, Error>) -> Answer {
         Err(error) => Answer::Failed(PeerErrorKind::Load, error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,20 @@
 //! Two HTTP servers behind one seam.
 //!
-//! A server takes a bound listener, [`Limits`] and a [`Handler`]; it owns its threads and calls the handler once per request.
-//! Nothing in here knows groups, keys or the wire between peers: it moves requests and responses.
+//! A server takes a bound listener, [`Limits`] and a [`Handler`]; it owns its threads and calls the
+//! handler once per request. Nothing in here knows groups, keys or the wire between peers: it moves
+//! requests and responses.
 //!
-//! Both servers give each request in flight a thread of its own, answer a panicking handler with a 500, answer the requests of one
-//! connection in order, write an answer with as few system calls as they can, accept again after running out of descriptors,
-//! and shut down gracefully. They pass the same tests, one function per situation, in `tests/`.
+//! Both servers give each request in flight a thread of its own, answer a panicking handler with a
+//! 500, answer the requests of one connection in order, write an answer with as few system calls as
+//! they can, accept again after running out of descriptors, and shut down gracefully. They pass the
+//! same tests, one function per situation, in `tests/`.
 //!
 //! # What tiny_http can't do
 //!
-//! The guarded server does all of these. What tiny_http (0.12) does instead can't be mended from outside, which is why it is for
-//! private networks only. Names in the last column are tests; those in `guarded_only` run against the guarded server alone, and
-//! the others assert what each server does.
+//! The guarded server does all of these. What tiny_http (0.12) does instead can't be mended from
+//! outside, which is why it is for private networks only. Names in the last column are tests; those
+//! in `guarded_only` run against the guarded server alone, and the others assert what each server
+//! does.
 //!
 //! | situation | guarded | tiny_http | test |
 //! |---|---|---|---|
@@ -49,21 +52,24 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::ByteView;
 
-/// Connections that may wait in the kernel to be accepted. A peer that restarts is met by all others at once.
+/// Connections that may wait in the kernel to be accepted. A peer that restarts is met by all
+/// others at once.
 const BACKLOG: i32 = 1024;
 
 /// Which server answers the other peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Server {
-    /// The server of the `tiny_http` crate, with its known faults mended as far as that is possible from outside.
+    /// The server of the `tiny_http` crate, with its known faults mended as far as that is possible
+    /// from outside.
     ///
-    /// It is for private networks: whoever can reach its port can exhaust the memory or the threads of the process. While
-    /// there is traffic it connects to itself 50 times a second (about 1 % of a core), otherwise once a second.
+    /// It is for private networks: whoever can reach its port can exhaust the memory or the threads
+    /// of the process. While there is traffic it connects to itself 50 times a second (about 1 % of
+    /// a core), otherwise once a second.
     #[default]
     TinyHttp,
-    /// A small server of this crate's own, with a thread per connection and a limit on everything that a client can send or leave
-    /// out.
+    /// A small server of this crate's own, with a thread per connection and a limit on everything
+    /// that a client can send or leave out.
     ///
     /// It is the faster one: small answers leave it several times as fast as they leave tiny_http.
     Guarded,
@@ -86,14 +92,16 @@ impl Server {
 
 /// Answers requests.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// The answer to `request`. Called from many threads at once. It may block, and it may panic: the server answers a 500.
+    /// The answer to `request`. Called from many threads at once. It may block, and it may panic:
+    /// the server answers a 500.
     fn handle(&self, request: &Request<'_>) -> Response;
 }
 
 /// A server that was started.
 pub(crate) trait Running: Send + Sync {
-    /// Refuses new connections, answers what is in flight, tells peers with open connections to close them, and returns; the
-    /// port can be bound again. Takes about [`Limits::drain`] at most. Calls after the first do nothing.
+    /// Refuses new connections, answers what is in flight, tells peers with open connections to
+    /// close them, and returns; the port can be bound again. Takes about [`Limits::drain`] at most.
+    /// Calls after the first do nothing.
     fn shutdown(&self);
 
     /// What the server went through so far.
@@ -142,7 +150,8 @@ impl Headers for &[(&str, &str)] {
     }
 }
 
-/// An answer. The server adds `Content-Length`, except to a 204, and `Connection` where it is needed.
+/// An answer. The server adds `Content-Length`, except to a 204, and `Connection` where it is
+/// needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     /// The status code.
@@ -175,7 +184,8 @@ impl Response {
 /// What a server may spend on its clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// Connections open at once. Past it the guarded server closes the connection that was idle for longest; tiny_http can't.
+    /// Connections open at once. Past it the guarded server closes the connection that was idle for
+    /// longest; tiny_http can't.
     pub(crate) max_connections: usize,
     /// Requests with a handler at once. Past it the answer is a 503.
     pub(crate) max_in_flight: usize,
@@ -185,7 +195,8 @@ pub(crate) struct Limits {
     pub(crate) max_body_bytes: usize,
     /// How long a connection may be silent between two requests.
     pub(crate) idle: Duration,
-    /// How long a request's head may take from its first byte to its last. tiny_http limits single reads only, by `idle`.
+    /// How long a request's head may take from its first byte to its last. tiny_http limits single
+    /// reads only, by `idle`.
     pub(crate) head: Duration,
     /// How long one read of a request's body, or one write of an answer, may wait for the client.
     pub(crate) io: Duration,
@@ -219,9 +230,11 @@ pub(crate) struct Health {
     pub(crate) connections: Option<usize>,
     /// Requests that were answered with a 503, and connections closed, because a limit was reached.
     pub(crate) rejected: u64,
-    /// How often accepting had stopped, or could not go on for lack of descriptors, and was resumed.
+    /// How often accepting had stopped, or could not go on for lack of descriptors, and was
+    /// resumed.
     pub(crate) accept_restarts: u64,
-    /// Connections that tiny_http holds for good because closing them would end the process. Always 0 in the guarded server.
+    /// Connections that tiny_http holds for good because closing them would end the process. Always
+    /// 0 in the guarded server.
     pub(crate) abandoned: u64,
 }
 
@@ -239,7 +252,8 @@ pub(crate) fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
 
 fn bind_one(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // On Unix a restarted peer takes its port back while old connections linger; on Windows the option means to share it.
+    // On Unix a restarted peer takes its port back while old connections linger; on Windows the
+    // option means to share it.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&addr.into())?;
@@ -247,7 +261,8 @@ fn bind_one(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Sets what every connection needs on the listener, from which accepted sockets inherit it on Linux.
+/// Sets what every connection needs on the listener, from which accepted sockets inherit it on
+/// Linux.
 fn set_inherited(listener: &TcpListener) -> io::Result<()> {
     let socket = SockRef::from(listener);
     socket.set_tcp_nodelay(true)?;

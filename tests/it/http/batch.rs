@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use geecache::{ByteView, Error, HttpPool, Loaded, PeerErrorKind, PeerGetter, PeerState};
+use geecache::{ByteView, Error, Loaded, PeerErrorKind, PeerGetter, PeerState};
 
 use crate::support::{
     Cluster, CountingGetter, FaultyPeer, Gate, Peer, SERVERS, SOON, answer, start, until, value_of,
 };
 
 /// How many requests a node sent to all others.
-fn requests(pool: &HttpPool) -> u64 {
-    pool.peer_stats().iter().map(|peer| peer.requests).sum()
+fn requests(node: &Peer) -> u64 {
+    node.pool.peer_stats().iter().map(|peer| peer.requests).sum()
 }
 
 fn refs(keys: &[String]) -> Vec<&str> {
@@ -33,7 +33,7 @@ fn mixed_source() -> CountingGetter {
 #[test]
 fn every_key_gets_its_own_answer_and_every_owner_one_request() {
     for server in SERVERS {
-        let cluster = Cluster::with(3, server, |_| mixed_source());
+        let cluster = Cluster::settled(3, server, |_| mixed_source());
         let asker = cluster.node(0);
         let mut keys: Vec<String> = (0..60)
             .map(|n| format!("{} {n}", ["key", "absent", "empty", "brief"][n % 4]))
@@ -43,7 +43,7 @@ fn every_key_gets_its_own_answer_and_every_owner_one_request() {
         cluster.node(1).group.get(&keys[4]).unwrap();
         keys.extend_from_within(0..8);
         keys.push(String::new());
-        let before = requests(&asker.pool);
+        let before = requests(asker);
         let answers = asker.group.get_many(&refs(&keys));
         assert_eq!(answers.len(), keys.len());
         for (key, answer) in keys.iter().zip(answers) {
@@ -55,7 +55,7 @@ fn every_key_gets_its_own_answer_and_every_owner_one_request() {
                 (_, other) => panic!("{server:?}: {key:?} got {other:?}"),
             }
         }
-        assert_eq!(requests(&asker.pool) - before, 2, "{server:?}");
+        assert_eq!(requests(asker) - before, 2, "{server:?}");
         assert_eq!(asker.stats().peer_errors, 0);
         assert_eq!(cluster.calls(), 60, "{server:?}: every key is loaded once");
     }
@@ -64,7 +64,7 @@ fn every_key_gets_its_own_answer_and_every_owner_one_request() {
 #[test]
 fn a_failing_key_fails_alone() {
     for server in SERVERS {
-        let cluster = Cluster::with(2, server, |_| mixed_source());
+        let cluster = Cluster::settled(2, server, |_| mixed_source());
         let mut keys: Vec<String> = cluster.keys_owned_by(1).take(5).collect();
         let pool = &cluster.node(0).pool;
         let is_theirs = |key: &String| pool.owner(key) == Some(cluster.node(1).url());
@@ -88,17 +88,17 @@ fn a_failing_key_fails_alone() {
 #[test]
 fn three_thousand_keys_of_one_owner_take_three_requests() {
     for server in SERVERS {
-        let cluster = Cluster::of(2, server);
+        let cluster = Cluster::settled(2, server, |_| CountingGetter::new());
         let keys: Vec<String> = cluster.keys_owned_by(1).take(3000).collect();
         let asker = cluster.node(0);
         let answers = asker.group.get_many(&refs(&keys));
         for (key, answer) in keys.iter().zip(answers) {
             assert_eq!(answer.unwrap(), value_of(key).as_str());
         }
-        assert_eq!(requests(&asker.pool), 3);
+        assert_eq!(requests(asker), 3);
         assert_eq!((asker.getter.calls(), cluster.node(1).getter.calls()), (0, 3000));
         assert!(asker.group.get_many(&[]).is_empty());
-        assert_eq!(requests(&asker.pool), 3);
+        assert_eq!(requests(asker), 3);
     }
 }
 
@@ -113,7 +113,7 @@ fn an_answer_that_would_be_too_long_comes_in_parts() {
         };
         let source =
             move |_| CountingGetter::with(move |key| Ok(vec![key.len() as u8; sizes(key)].into()));
-        let cluster = Cluster::with(2, server, source);
+        let cluster = Cluster::settled(2, server, source);
         let mut keys: Vec<String> = cluster.keys_owned_by(1).take(30).collect();
         let large = cluster.keys_owned_by(1).find(|key| key.ends_with('1')).unwrap();
         keys.retain(|key| !key.ends_with('1'));
@@ -129,7 +129,7 @@ fn an_answer_that_would_be_too_long_comes_in_parts() {
             );
         }
         assert_eq!(asker.getter.calls(), 0, "{server:?}: the owner has answered for all of them");
-        assert!(requests(&asker.pool) >= 4);
+        assert!(requests(asker) >= 4);
     }
 }
 
@@ -210,7 +210,7 @@ fn a_batch_of_a_malformed_peer_is_an_error_and_never_a_wrong_value() {
 #[test]
 fn an_owner_that_is_gone_costs_a_batch_no_key() {
     for server in SERVERS {
-        let cluster = Cluster::of(3, server);
+        let cluster = Cluster::settled(3, server, |_| CountingGetter::new());
         cluster.node(1).pool.shutdown();
         let keys: Vec<String> = (0..200).map(|n| format!("key {n}")).collect();
         let answers = cluster.node(0).group.get_many(&refs(&keys));
@@ -225,7 +225,7 @@ fn an_owner_that_is_gone_costs_a_batch_no_key() {
 fn a_batch_that_takes_too_long_is_given_up_and_loaded_all_the_same() {
     for server in SERVERS {
         let gate = Gate::closed();
-        let cluster = Cluster::with(2, server, |_| CountingGetter::behind(&gate));
+        let cluster = Cluster::settled(2, server, |_| CountingGetter::behind(&gate));
         let keys: Vec<String> = cluster.keys_owned_by(1).take(3).collect();
         let group = cluster.node(0).group.clone();
         let begun = Instant::now();

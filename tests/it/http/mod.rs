@@ -2,6 +2,7 @@
 
 mod batch;
 mod bursts;
+mod failover;
 mod faults;
 mod keys;
 mod lifecycle;

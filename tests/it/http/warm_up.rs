@@ -68,13 +68,20 @@ fn a_batch_takes_over_as_well() {
     get_all(&old[0]);
     let new = peer(SERVERS[1]);
     set_all(&[&old[0], &old[1], &new]);
-    let keys: Vec<String> = keys().collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let all: Vec<String> = keys().collect();
+    let keys: Vec<&str> = all.iter().map(String::as_str).collect();
     for (key, value) in keys.iter().zip(old[0].group.get_many(&keys)) {
         assert_eq!(value.unwrap(), value_of(key).as_str());
     }
     assert_eq!(calls(&[&old[0], &old[1], &new]), 300);
-    assert!(new.stats().peek_hits > 0);
+    for (key, value) in keys.iter().zip(new.group.get_many(&keys)) {
+        assert_eq!(value.unwrap(), value_of(key).as_str());
+    }
+    assert_eq!(new.getter.calls(), 0);
+    let moved = keys.iter().filter(|key| new.pool.owner(key) == Some(new.url())).count() as u64;
+    assert_eq!((new.stats().peeks, new.stats().peek_hits), (moved, moved));
+    let requests: u64 = new.pool.peer_stats().iter().map(|peer| peer.requests).sum();
+    assert!(requests <= 6, "{requests}: two batches of peeks and one of gets, of two peers each");
 }
 
 #[test]

@@ -30,8 +30,8 @@ const LONGEST_STEP: usize = 64 * 1024;
 /// Bytes of an answer that a client must take within [`Limits::io`](crate::http::server::Limits).
 const LEAST_PROGRESS: usize = 1024 * 1024;
 
-/// How long, and how much, is read from a client after a refusal, so that its end of the connection does not break before the
-/// refusal is read.
+/// How long, and how much, is read from a client after a refusal, so that its end of the connection
+/// does not break before the refusal is read.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
 
 /// Serves a connection to its end.
@@ -235,8 +235,8 @@ impl Line<'_> {
         }
     }
 
-    /// Ends our side and reads what still comes for a moment. A socket that is closed with unread bytes resets the connection,
-    /// and the client might never see the answer.
+    /// Ends our side and reads what still comes for a moment. A socket that is closed with unread
+    /// bytes resets the connection, and the client might never see the answer.
     fn linger(&mut self) {
         self.member.give_up();
         let deadline = Instant::now() + LINGER.0;
@@ -254,7 +254,8 @@ impl Line<'_> {
         }
     }
 
-    /// Reads once, into a buffer that can hold `len` bytes of this request at least. `None` means that `timeout` is over.
+    /// Reads once, into a buffer that can hold `len` bytes of this request at least. `None` means
+    /// that `timeout` is over.
     fn read(&mut self, timeout: Duration, len: usize) -> io::Result<Option<usize>> {
         if self.timeout != Some(timeout) {
             self.stream.set_read_timeout(Some(timeout))?;
@@ -314,7 +315,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Writes `head` and then `body`, unless the client takes less than [`LEAST_PROGRESS`] within the write timeout.
+/// Writes `head` and then `body`, unless the client takes less than [`LEAST_PROGRESS`] within the
+/// write timeout.
 fn write_both(mut stream: &TcpStream, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
     while !head.is_empty() || !body.is_empty() {
         let written = if body.is_empty() {

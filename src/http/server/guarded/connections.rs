@@ -154,7 +154,8 @@ impl Member {
         self.line.socket()
     }
 
-    /// Marks the connection as one that may not be ended. Returns whether it had not been ended already.
+    /// Marks the connection as one that may not be ended. Returns whether it had not been ended
+    /// already.
     pub(super) fn begin_request(&self) -> bool {
         self.line.state.swap(BUSY, Ordering::SeqCst) != ENDED
     }

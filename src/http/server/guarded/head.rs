@@ -32,8 +32,9 @@ const TOO_MANY_HEADERS: Refusal = Refusal(431, "too many headers, or too long\n"
 
 /// Parses what has arrived. `None` means that more must come.
 ///
-/// Where two readers of one request could disagree about its length, it is refused: one `Content-Length` at most, plain digits;
-/// no `Transfer-Encoding`; no line that ends in a bare line feed; no folded header.
+/// Where two readers of one request could disagree about its length, it is refused: one
+/// `Content-Length` at most, plain digits; no `Transfer-Encoding`; no line that ends in a bare line
+/// feed; no folded header.
 pub(super) fn parse<'h, 'b>(
     bytes: &'b [u8],
     headers: &'h mut [Header<'b>; MAX_HEADERS],
@@ -161,5 +162,88 @@ impl Headers for &[Header<'_>] {
     fn header(&self, name: &str) -> Option<&str> {
         let header = self.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(header.value).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX_HEAD: usize = 512;
+    const WHOLE: &str = "\r\nPOST /_geecache/g/a%2Fb?x HTTP/1.1\r\nHost: peer:8001\r\n\
+        Connection: foo, Close\r\nContent-Length: 3\r\nExpect: 100-Continue\r\nX:\r\n\r\n";
+
+    /// The length of the whole request, if it has arrived.
+    fn length(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let head = parse(bytes, &mut headers, MAX_HEAD, 1000)?;
+        Ok(head.map(|head| head.len + head.body_len))
+    }
+
+    #[test]
+    fn head_tells_what_concerns_the_connection() {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let head = parse(WHOLE.as_bytes(), &mut headers, MAX_HEAD, 3).unwrap().unwrap();
+        assert_eq!((head.method, head.target), ("POST", "/_geecache/g/a%2Fb?x"));
+        assert_eq!((head.len, head.body_len), (WHOLE.len(), 3));
+        assert_eq!((head.connection, head.expects_continue), (Connection::Close, true));
+        let headers = &head.headers;
+        assert_eq!((headers.header("HOST"), headers.header("x")), (Some("peer:8001"), Some("")));
+    }
+
+    #[test]
+    fn part_of_a_head_waits_for_more() {
+        for end in 0..WHOLE.len() {
+            assert_eq!(length(&WHOLE.as_bytes()[..end]), Ok(None), "{end}");
+        }
+        assert_eq!(length(WHOLE.as_bytes()), Ok(Some(WHOLE.len() + 3)));
+    }
+
+    #[test]
+    fn length_past_every_number_is_too_long_and_not_malformed() {
+        for digits in ["1001", "18446744073709551616", &"9".repeat(300)] {
+            let head = format!("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: {digits}\r\n\r\n");
+            assert_eq!(length(head.as_bytes()).unwrap_err().0, 413, "{digits}");
+        }
+    }
+
+    #[test]
+    fn head_past_the_limit_is_refused_however_much_of_it_has_come() {
+        let line = format!("GET /{}", "x".repeat(MAX_HEAD));
+        let header = format!("GET / HTTP/1.1\r\nHost: {}", "x".repeat(MAX_HEAD));
+        for end in [MAX_HEAD, MAX_HEAD + 1, line.len()] {
+            assert_eq!(length(&line.as_bytes()[..end]).unwrap_err().0, 414);
+            assert_eq!(length(&header.as_bytes()[..end]).unwrap_err().0, 431);
+        }
+        assert_eq!(length(format!("{header}\r\n\r\n").as_bytes()).unwrap_err().0, 431);
+    }
+
+    /// Bytes are changed, dropped and doubled at random; whatever is taken for a request must lie
+    /// within its limits.
+    #[test]
+    fn broken_heads_are_taken_or_refused_without_a_panic() {
+        let seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut state = seed;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).unwrap()
+        };
+        for round in 0..50_000 {
+            let mut bytes = WHOLE.as_bytes().to_vec();
+            for _ in 0..=random(4) {
+                let at = random(bytes.len());
+                match random(4) {
+                    0 => drop(bytes.remove(at)),
+                    1 => bytes.insert(at, b"\r\n :,0\0\xff"[random(8)]),
+                    2 => bytes[at] = b"\r\n :,9\t\x80"[random(8)],
+                    _ => bytes.extend_from_within(..at),
+                }
+            }
+            if let Ok(Some(length)) = length(&bytes) {
+                assert!(length <= MAX_HEAD + 1000, "seed {seed}, round {round}: {length}");
+            }
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! A server for load and for networks that are not trusted, on std and httparse.
 //!
-//! Each connection has a thread, which reads, handles and answers one request after the other: no request changes threads, and
-//! one `recv` and one `send` serve it. Connections are capped; when there is one too many, the one that has been idle for longest
-//! makes room. Everything that a client can make longer (heads, bodies, pauses, answers that it does not read) has a limit.
+//! Each connection has a thread, which reads, handles and answers one request after the other: no
+//! request changes threads, and one `recv` and one `send` serve it. Connections are capped; when
+//! there is one too many, the one that has been idle for longest makes room. Everything that a
+//! client can make longer (heads, bodies, pauses, answers that it does not read) has a limit.
 
 mod connection;
 mod connections;
@@ -37,8 +38,8 @@ const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::
 /// How long connections may take to end once a shutdown has cut them off.
 const CUT_OFF: Duration = Duration::from_millis(500);
 
-/// Connections that are kept for a moment after they were turned away. A socket that is closed with an unread request resets its
-/// connection, and the client might never see the 503.
+/// Connections that are kept for a moment after they were turned away. A socket that is closed with
+/// an unread request resets its connection, and the client might never see the 503.
 const TURNED_AWAY: usize = 32;
 
 /// A running guarded server.
@@ -93,7 +94,8 @@ impl Running for Guarded {
         let Some((listener, thread)) = lock(&self.running).take() else { return };
         let shared = &self.shared;
         shared.stopping.store(true, Ordering::SeqCst);
-        // On Linux this wakes `accept` and refuses new connections from now on; elsewhere the connection wakes it.
+        // On Linux this wakes `accept` and refuses new connections from now on; elsewhere the
+        // connection wakes it.
         if SockRef::from(&listener).shutdown(Shutdown::Both).is_err() {
             drop(connect_to_self(shared.addr));
         }
@@ -209,7 +211,8 @@ impl Shared {
         let mut bytes = Vec::with_capacity(256);
         write_head(&mut bytes, &response, answer::Connection::Close);
         bytes.extend_from_slice(&response.body);
-        // Into the empty buffer of a new socket; if that fails, the end of the connection says enough.
+        // Into the empty buffer of a new socket; if that fails, the end of the connection says
+        // enough.
         let _ = stream.set_nonblocking(true).and_then(|()| stream.write_all(&bytes));
         let _ = stream.shutdown(Shutdown::Write);
     }

@@ -84,7 +84,8 @@ fn requests_past_the_bound_get_a_503(server: Server) {
     }
 }
 
-/// `clients` connect at once and ask three times each; none lets go of its connection before all are answered.
+/// `clients` connect at once and ask three times each; none lets go of its connection before all
+/// are answered.
 fn burst(served: &Served, clients: usize, what: &str) {
     let ready = Arc::new(Barrier::new(clients));
     let done = Arc::new(Barrier::new(clients));

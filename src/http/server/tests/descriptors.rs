@@ -48,8 +48,9 @@ fn listener_that_failed_accepts_again_within_three_seconds(server: Server) {
     assert!(mended.elapsed() < Duration::from_secs(5), "{:?}", mended.elapsed());
 }
 
-/// Runs itself in a process of 64, and of 65, descriptors: tiny_http needs two for a connection, and it fails in one way when it
-/// gets none of them, and in another when it gets one. (Whether the last one goes to a client or to the server is up to chance.)
+/// Runs itself in a process of 64, and of 65, descriptors: tiny_http needs two for a connection,
+/// and it fails in one way when it gets none of them, and in another when it gets one. (Whether the
+/// last one goes to a client or to the server is up to chance.)
 fn process_out_of_descriptors_serves_again_when_it_has_some(server: Server) {
     if let Ok(name) = env::var(CHILD) {
         return exhaust_descriptors(server, &name);
@@ -84,7 +85,8 @@ fn exhaust_descriptors(server: Server, descriptors: &str) {
     while started.elapsed() < Duration::from_secs(1) {
         match TcpStream::connect(served.addr) {
             Ok(stream) => hoard.push(stream),
-            // The guarded server ends the connection that is idle for longest, which may be this one.
+            // The guarded server ends the connection that is idle for longest, which may be this
+            // one.
             Err(_) if server == Server::Guarded => thread::yield_now(),
             Err(_) => assert_eq!(kept.get("/").status, 200),
         }

@@ -1,4 +1,5 @@
-//! Figures, not tests: `cargo test --release --lib figures -- --ignored --nocapture --test-threads 1`.
+//! Figures, not tests: `cargo test --release --lib figures -- --ignored --nocapture --test-threads
+//! 1`.
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
 use std::{
@@ -47,7 +48,8 @@ fn requests_per_second() {
     }
 }
 
-/// Requests per second that as many clients as `connections` get answered, each waiting for one answer before it asks again.
+/// Requests per second that as many clients as `connections` get answered, each waiting for one
+/// answer before it asks again.
 fn rate(addr: SocketAddr, connections: usize) -> f64 {
     let (start, stop) = (Barrier::new(connections + 1), AtomicBool::new(false));
     let answered = AtomicU64::new(0);
@@ -144,7 +146,8 @@ fn longest_wait(addr: SocketAddr, connections: usize) -> Duration {
     longest.into_inner().unwrap()
 }
 
-/// Threads, descriptors and memory of each server at 2,000 idle connections; each needs `ulimit -n` above 8,000.
+/// Threads, descriptors and memory of each server at 2,000 idle connections; each needs `ulimit -n`
+/// above 8,000.
 #[test]
 #[ignore = "prints figures"]
 fn two_thousand_idle_connections() {
@@ -197,7 +200,8 @@ fn idle_server() {
     }
 }
 
-/// Nanoseconds on a processor and turns on one, of all threads that live. Those of a thread that ends are lost.
+/// Nanoseconds on a processor and turns on one, of all threads that live. Those of a thread that
+/// ends are lost.
 fn scheduled() -> (u64, u64) {
     let mut sum = (0, 0);
     for task in fs::read_dir("/proc/self/task").unwrap() {

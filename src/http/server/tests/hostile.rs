@@ -24,8 +24,9 @@ type Outcome = u16;
 const CLOSED: Outcome = 0;
 const SILENCE: Outcome = 1;
 
-/// What, the request, its outcome in the guarded server, and in tiny_http where that differs. Where tiny_http answers a 200, it
-/// does not see what is wrong; where it may take a body for the next request, that is request smuggling behind a proxy.
+/// What, the request, its outcome in the guarded server, and in tiny_http where that differs. Where
+/// tiny_http answers a 200, it does not see what is wrong; where it may take a body for the next
+/// request, that is request smuggling behind a proxy.
 const MALFORMED: &[(&str, &str, Outcome, Option<Outcome>)] = &[
     ("garbage", "\u{1}\u{2}\u{3}\r\n\r\n", 400, None),
     ("one word", "HELLO\r\n\r\n", 400, None),
@@ -108,7 +109,8 @@ fn malformed_requests_harm_nobody_else(server: Server) {
     served.wait_until_none_is_in_flight();
 }
 
-/// Sends `request`, and tells what comes back. Only silence, where it is expected, is not waited for with patience.
+/// Sends `request`, and tells what comes back. Only silence, where it is expected, is not waited
+/// for with patience.
 fn outcome(served: &Served, request: &str, expected: Outcome) -> Outcome {
     let mut client = Client::connect(served.addr);
     if expected == SILENCE {
@@ -122,8 +124,8 @@ fn outcome(served: &Served, request: &str, expected: Outcome) -> Outcome {
     }
 }
 
-/// tiny_http allocates what is left of a body when the request is dropped, so it must never be dropped: that leaks a thread and
-/// two descriptors, which is better than the process.
+/// tiny_http allocates what is left of a body when the request is dropped, so it must never be
+/// dropped: that leaks a thread and two descriptors, which is better than the process.
 fn huge_content_length_gets_a_413(server: Server) {
     let served = Served::new(server, limits(), echo);
     for (n, length) in
@@ -250,7 +252,8 @@ mod guarded_only {
     #[test]
     fn idle_connection_makes_room() {
         let served = Served::new(Server::Guarded, Limits { max_connections: 3, ..limits() }, echo);
-        // They have asked for nothing yet, so there is no answer after which they may not be idle again.
+        // They have asked for nothing yet, so there is no answer after which they may not be idle
+        // again.
         let mut clients: Vec<_> = (0..3).map(|_| Client::connect(served.addr)).collect();
         let mut another = Client::connect(served.addr);
         assert_eq!(another.get("/").status, 200);

@@ -1,5 +1,5 @@
-//! Each situation is a function that runs against both servers. What only one of them can do stands in a module of its own, and
-//! the docs of [`super`] hold a table of what tiny_http can't.
+//! Each situation is a function that runs against both servers. What only one of them can do stands
+//! in a module of its own, and the docs of [`super`] hold a table of what tiny_http can't.
 
 mod bursts;
 mod descriptors;

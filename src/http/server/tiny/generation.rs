@@ -25,12 +25,13 @@ const KEPT_IDLE: usize = 4;
 /// How long a handler thread beyond those waits for a request before it ends.
 const IDLE_THREAD: Duration = Duration::from_secs(10);
 
-/// The longest body that is read to its end only to be thrown away. tiny_http allocates what is left of a body when the request
-/// is dropped, so a longer one must never be dropped: the allocation can end the process.
+/// The longest body that is read to its end only to be thrown away. tiny_http allocates what is
+/// left of a body when the request is dropped, so a longer one must never be dropped: the
+/// allocation can end the process.
 const LONGEST_DRAINED_BODY: usize = 16 * 1024 * 1024;
 
-/// A `tiny_http::Server` with its handler threads. When accepting ends, a new generation takes over the listener, and the old one
-/// goes on to answer the connections that it has.
+/// A `tiny_http::Server` with its handler threads. When accepting ends, a new generation takes over
+/// the listener, and the old one goes on to answer the connections that it has.
 pub(super) struct Generation {
     server: tiny_http::Server,
     /// Threads that wait for a request.
@@ -88,7 +89,8 @@ impl Generation {
 
     /// Adds an idle handler thread, unless there are as many as there may be.
     ///
-    /// There is one more than requests may be in flight: the one that tells further clients that the limit is reached.
+    /// There is one more than requests may be in flight: the one that tells further clients that
+    /// the limit is reached.
     fn add_thread(self: &Arc<Self>, shared: &Arc<Shared>) -> io::Result<()> {
         let most = shared.limits.max_in_flight + 1;
         let reserve = |threads| (threads < most).then_some(threads + 1);
@@ -108,19 +110,22 @@ impl Generation {
         Ok(())
     }
 
-    /// Handles one request after the other until the generation ends, or until there are idle threads enough.
+    /// Handles one request after the other until the generation ends, or until there are idle
+    /// threads enough.
     fn work(self: &Arc<Self>, shared: &Arc<Shared>) {
         while !self.over.load(Ordering::Acquire) {
             match self.server.recv_timeout(IDLE_THREAD) {
                 Ok(Some(request)) => {
                     self.last_request_ms.store(shared.elapsed_ms(), Ordering::Relaxed);
                     if self.idle.fetch_sub(1, Ordering::AcqRel) == 1 {
-                        // Nobody waits for the next request now. If no thread can be had, it waits for one of those there are.
+                        // Nobody waits for the next request now. If no thread can be had, it waits
+                        // for one of those there are.
                         if let Err(error) = self.add_thread(shared) {
                             log::warn!("can't start another handler thread: {error}");
                         }
                     }
-                    // The handler's panics are caught further in; what is left are those of tiny_http itself.
+                    // The handler's panics are caught further in; what is left are those of
+                    // tiny_http itself.
                     if catch_unwind(AssertUnwindSafe(|| serve(shared, request))).is_err() {
                         log::error!("tiny_http panicked on a request to {}", shared.addr);
                     }
@@ -243,7 +248,8 @@ fn send(request: tiny_http::Request, response: &Response, connection: Connection
     write_head(&mut bytes, response, connection);
     let mut writer = request.into_writer();
     let sent = if body.len() > COPIED_BODY {
-        // The writer's own buffer is smaller than that, so the body goes from where it is straight to the socket.
+        // The writer's own buffer is smaller than that, so the body goes from where it is straight
+        // to the socket.
         writer.write_all(&bytes).and_then(|()| writer.write_all(body))
     } else {
         bytes.extend_from_slice(body);

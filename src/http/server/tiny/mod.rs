@@ -1,10 +1,12 @@
 //! The server of the `tiny_http` crate, with its known faults mended from outside.
 //!
-//! What needs mending (all of it in tiny_http 0.12): its thread pool can queue a connection behind threads that are already
-//! spoken for, where it waits until some other connection ends; an error of `accept` ends the accepting thread, and a lack of
-//! descriptors can panic it without a word; sockets have no timeouts; and a server that is dropped leaves open connections
-//! unanswered. So a [`Supervisor`] frees starved connections and replaces a server that stopped accepting, [`Generation`]s
-//! bring the handler threads, and timeouts are set on the listener, from which sockets inherit them on Linux.
+//! What needs mending (all of it in tiny_http 0.12): its thread pool can queue a connection behind
+//! threads that are already spoken for, where it waits until some other connection ends; an error
+//! of `accept` ends the accepting thread, and a lack of descriptors can panic it without a word;
+//! sockets have no timeouts; and a server that is dropped leaves open connections unanswered. So a
+//! [`Supervisor`] frees starved connections and replaces a server that stopped accepting,
+//! [`Generation`]s bring the handler threads, and timeouts are set on the listener, from which
+//! sockets inherit them on Linux.
 
 mod generation;
 mod supervisor;
@@ -52,8 +54,8 @@ struct Shared {
     last_request_ms: AtomicU64,
     /// The clients of the latest requests, each at the place that its port gives it.
     known: Box<[AtomicU64]>,
-    /// Whether a request came from a client that is not known.
-    newcomers: AtomicBool,
+    /// Requests from clients that were not known, since the supervisor last looked.
+    newcomers: AtomicUsize,
     /// Whether the supervisor takes its long naps, so that the next request has to wake it.
     napping: AtomicBool,
     nap: Mutex<bool>,
@@ -74,7 +76,8 @@ impl Tiny {
     ) -> io::Result<Self> {
         set_inherited(&listener)?;
         let socket = SockRef::from(&listener);
-        // The read timeout also ends an `accept` that waits for longer; the supervisor connects often enough to prevent that.
+        // The read timeout also ends an `accept` that waits for longer; the supervisor connects
+        // often enough to prevent that.
         socket.set_read_timeout(Some(limits.idle))?;
         socket.set_write_timeout(Some(limits.io))?;
         let shared = Arc::new(Shared {
@@ -85,7 +88,7 @@ impl Tiny {
             started: Instant::now(),
             last_request_ms: AtomicU64::new(0),
             known: (0..KNOWN_CLIENTS).map(|_| AtomicU64::new(0)).collect(),
-            newcomers: AtomicBool::new(false),
+            newcomers: AtomicUsize::new(0),
             napping: AtomicBool::new(false),
             nap: Mutex::new(false),
             wake: Condvar::new(),
@@ -115,8 +118,9 @@ impl Running for Tiny {
         let Some(listener) = lock(&self.listener).take() else { return };
         let shared = &self.shared;
         shared.stopping.store(true, Ordering::SeqCst);
-        // On Linux this ends `accept` in every clone of the listener and refuses new connections from now on. Elsewhere it may
-        // fail; then connections are accepted, answered and told to close until the generations end.
+        // On Linux this ends `accept` in every clone of the listener and refuses new connections
+        // from now on. Elsewhere it may fail; then connections are accepted, answered and told to
+        // close until the generations end.
         if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both) {
             log::debug!("the listener at {} can't be shut down: {error}", shared.addr);
         }
@@ -130,8 +134,9 @@ impl Running for Tiny {
             thread::sleep(DRAIN_POLL);
         }
 
-        // A connection can't be closed from outside tiny_http. Peers that keep one open get an answer to their next request, and
-        // with it the word to close; when the read timeout is over, the last connection is gone.
+        // A connection can't be closed from outside tiny_http. Peers that keep one open get an
+        // answer to their next request, and with it the word to close; when the read timeout is
+        // over, the last connection is gone.
         let linger = shared.limits.idle + Duration::from_secs(1);
         let end_all = move || generations.iter().for_each(|generation| generation.end());
         let last = end_all.clone();
@@ -181,7 +186,7 @@ impl Shared {
             let known = &self.known[usize::from(client.port()) % KNOWN_CLIENTS];
             if known.load(Ordering::Relaxed) != id {
                 known.store(id, Ordering::Relaxed);
-                self.newcomers.store(true, Ordering::Relaxed);
+                self.newcomers.fetch_add(1, Ordering::Relaxed);
             }
         }
         self.last_request_ms.store(self.elapsed_ms(), Ordering::SeqCst);
@@ -215,7 +220,8 @@ impl Shared {
     /// Waits for a quiet time of `quiet`, or until a request ends it.
     fn nap_while_quiet(&self, quiet: Duration, traffic: Duration) {
         self.napping.store(true, Ordering::SeqCst);
-        // A request that did not see the flag yet is seen here, and one that comes later sees the flag.
+        // A request that did not see the flag yet is seen here, and one that comes later sees the
+        // flag.
         if !self.has_traffic_within(traffic) {
             self.nap(quiet);
         }

@@ -11,7 +11,8 @@ use std::{
 use super::{Shared, generation::Generation};
 use crate::http::server::connect_to_self;
 
-/// Time between two kicks while there is traffic, and so about the longest that one starved connection waits.
+/// Time between two kicks while there is traffic, and so about the longest that one starved
+/// connection waits.
 const BUSY_TICK: Duration = Duration::from_millis(20);
 
 /// Time between two kicks while there is none.
@@ -26,14 +27,15 @@ const KICK_WAIT: Duration = Duration::from_millis(20);
 /// Attempts to see the plugs in their places before the server is used.
 const KICKS_AT_START: usize = 5;
 
-/// Starved connections that are freed at once while new connections are seen.
+/// Starved connections that are freed at once, at most, while new connections are seen.
 const FREED_AT_ONCE: usize = 16;
 
-/// When no kick was answered for so long, the accepting thread is dead. From its death to its replacement it takes that time and
-/// a [`QUIET_TICK`] at most.
+/// When no kick was answered for so long, the accepting thread is dead. From its death to its
+/// replacement it takes that time and a [`QUIET_TICK`] at most.
 const DEAD_AFTER: Duration = Duration::from_millis(800);
 
-/// The same for a generation that has just been started. What waited in the kernel can take all descriptors at once again.
+/// The same for a generation that has just been started. What waited in the kernel can take all
+/// descriptors at once again.
 const DEAD_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// Threads that tiny_http keeps in any case, and that spoil its count of idle ones.
@@ -50,20 +52,25 @@ const MOST_SUSPECTS: usize = 16;
 
 /// Frees starved connections and replaces generations that stopped accepting.
 ///
-/// **Starved connections.** tiny_http hands a new connection to an idle thread if its count of them is not zero, but a thread that
-/// was woken still counts as idle until it gets the lock. So in a burst several connections are queued for one thread, and all
-/// but the first wait until some connection ends. Two things help. *Plugs*, silent connections to ourselves, occupy the permanent
-/// threads, so that the count is small and most new connections get a thread of their own. And a *kick*, a connection to
-/// ourselves that ends at once, gets a thread that then takes a starved one from the queue: one per kick. Kicks come every 20 ms
-/// while there is traffic, and many at once while requests come over connections that were not seen before.
+/// **Starved connections.** tiny_http hands a new connection to an idle thread if its count of them
+/// is not zero, but a thread that was woken still counts as idle until it gets the lock. So in a
+/// burst several connections are queued for one thread, and all but the first wait until some
+/// connection ends. Two things help. *Plugs*, silent connections to ourselves, occupy the permanent
+/// threads, so that the count is small and most new connections get a thread of their own. And a
+/// *kick*, a connection to ourselves that ends at once, gets a thread that then takes a starved one
+/// from the queue: one per kick. Kicks come every 20 ms while there is traffic, and many at once
+/// while requests come over connections that were not seen before.
 ///
-/// **A quiet server** gets one kick per second, so a burst must not starve as a whole: nothing would be seen of it. The idle thread
-/// that all connections of a burst are queued for takes what came first. If that is a client, its request is seen and wakes
-/// this thread. If it were a plug, it would keep the thread for good: therefore the last thing before a nap is a kick that was
-/// answered, by which all plugs have been taken from the queue. If it is a client that asks for nothing, the next kick helps.
+/// **A quiet server** gets one kick per second, so a burst must not starve as a whole: nothing
+/// would be seen of it. The idle thread that all connections of a burst are queued for takes what
+/// came first. If that is a client, its request is seen and wakes this thread. If it were a plug,
+/// it would keep the thread for good: therefore the last thing before a nap is a kick that was
+/// answered, by which all plugs have been taken from the queue. If it is a client that asks for
+/// nothing, the next kick helps.
 ///
-/// **A dead accepting thread.** A kick is answered by the end of its connection, which takes an accept. Kicks that are not answered
-/// for long, or an error from tiny_http, mean a new generation on the same listening socket; the kernel keeps what waits there.
+/// **A dead accepting thread.** A kick is answered by the end of its connection, which takes an
+/// accept. Kicks that are not answered for long, or an error from tiny_http, mean a new generation
+/// on the same listening socket; the kernel keeps what waits there.
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
     listener: TcpListener,
@@ -83,7 +90,8 @@ pub(super) struct Supervisor {
 struct Former {
     generation: Arc<Generation>,
     replaced: Instant,
-    /// Whether tiny_http said that it accepts no more. If it only was silent, it may have been slow and still accept.
+    /// Whether tiny_http said that it accepts no more. If it only was silent, it may have been slow
+    /// and still accept.
     is_dead: bool,
 }
 
@@ -125,13 +133,15 @@ impl Supervisor {
             } else {
                 self.shared.nap(BUSY_TICK);
             }
+            // Accepting that ended by the shutdown is not to be resumed.
+            if self.shared.is_stopping() {
+                break;
+            }
             if self.current.accept_failed() || self.is_silent_for_long() {
                 self.restart();
             } else {
                 self.hold_plugs();
-                if self.shared.newcomers.swap(false, Ordering::Relaxed) {
-                    self.free_many();
-                }
+                self.free_many(self.shared.newcomers.swap(0, Ordering::Relaxed) * 2);
                 self.kick();
             }
             self.end_former();
@@ -147,7 +157,8 @@ impl Supervisor {
         self.silent_since.is_some_and(|since| since.elapsed() > patience)
     }
 
-    /// Opens the plugs that are missing, and renews one now and then: their own read timeout would end them.
+    /// Opens the plugs that are missing, and renews one now and then: their own read timeout would
+    /// end them.
     fn hold_plugs(&mut self) {
         let now = Instant::now();
         if now >= self.renew_plug_at {
@@ -172,19 +183,21 @@ impl Supervisor {
         }
     }
 
-    /// Frees as many starved connections as threads can be made idle at once.
+    /// Frees up to `connections` starved connections, and not too many at once.
     ///
-    /// Where one connection of a burst is starved, more are, and each that is freed shows as a newcomer: so this goes on until
-    /// all are.
-    fn free_many(&self) {
-        for _ in 0..FREED_AT_ONCE {
+    /// Where one connection of a burst is starved, more are, and each that is freed shows as a
+    /// newcomer. So twice as many as came go on and on until all are free, and one that comes alone
+    /// costs little.
+    fn free_many(&self, connections: usize) {
+        for _ in 0..connections.min(FREED_AT_ONCE) {
             if connect_to_self(self.shared.addr).is_err() {
                 return;
             }
         }
     }
 
-    /// Starts a new generation, unless the last attempt was just now or descriptors are still lacking.
+    /// Starts a new generation, unless the last attempt was just now or descriptors are still
+    /// lacking.
     fn restart(&mut self) {
         let now = Instant::now();
         if now < self.restart_at {
@@ -192,7 +205,8 @@ impl Supervisor {
         }
         self.restart_at = now + self.restart_pause;
         self.restart_pause = (self.restart_pause * 2).min(RESTART_PAUSE.1);
-        // Plugs of the old generation hold threads that may free its starved connections, and descriptors.
+        // Plugs of the old generation hold threads that may free its starved connections, and
+        // descriptors.
         self.plugs.clear();
         let started = spare_descriptors(&self.listener)
             .and_then(|()| self.listener.try_clone())
@@ -238,7 +252,8 @@ impl Supervisor {
     }
 }
 
-/// Opens a connection to ourselves, ends it, and waits for the server to end its side. Returns whether it did.
+/// Opens a connection to ourselves, ends it, and waits for the server to end its side. Returns
+/// whether it did.
 fn kick(addr: SocketAddr) -> io::Result<bool> {
     let mut stream = connect_to_self(addr)?;
     stream.set_read_timeout(Some(KICK_WAIT))?;
