@@ -327,7 +327,7 @@ pub(super) struct Led<T> {
 
 impl Led<Local> {
     pub(super) fn land(self, answer: Local) -> (usize, Local) {
-        self.leader.land(answer.clone());
+        self.leader.land(&answer);
         (self.at, answer)
     }
 }
@@ -443,7 +443,7 @@ impl Group {
         forwarded: Forwarded,
         deadline: Option<Deadline>,
     ) -> (usize, Option<Local>) {
-        led.leader.land(forwarded.clone());
+        led.leader.land(&forwarded);
         (led.at, self.meaning(&led.key, forwarded, deadline))
     }
 }

@@ -5,6 +5,7 @@ mod connector;
 mod operations;
 mod recall;
 mod resolver;
+mod socket;
 
 pub(crate) use operations::Gate;
 
@@ -130,7 +131,7 @@ impl HttpGetter {
             .build();
         let resolver = KeptAddresses(Arc::clone(&addresses));
         // One agent for each peer: the cost of ureq's pool grows with the square of the hosts in it.
-        let agent = Agent::with_parts(config, NotingConnector::default(), resolver);
+        let agent = Agent::with_parts(config, NotingConnector, resolver);
         Self {
             peer,
             agent,
