@@ -36,8 +36,10 @@ const SHARDS: usize = 256;
 /// a second hash would.
 struct Flights<T> {
     hasher: RandomState,
-    shards: Box<[Mutex<Vec<Arc<Flight<T>>>>]>,
+    shards: Box<[Shard<T>]>,
 }
+
+type Shard<T> = Mutex<Vec<Arc<Flight<T>>>>;
 
 impl<T> Flights<T> {
     fn new() -> Self {
@@ -45,7 +47,7 @@ impl<T> Flights<T> {
         Self { hasher: RandomState::new(), shards }
     }
 
-    fn shard(&self, hash: u64) -> &Mutex<Vec<Arc<Flight<T>>>> {
+    fn shard(&self, hash: u64) -> &Shard<T> {
         &self.shards[hash as usize % SHARDS]
     }
 
