@@ -2,6 +2,7 @@
 
 mod batch;
 mod builder;
+mod handover;
 mod hot;
 mod lifetime;
 mod load;

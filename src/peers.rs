@@ -148,6 +148,27 @@ pub trait PeerGetter: Send + Sync + 'static {
         Err(not_supported(self.name()))
     }
 
+    /// As [`peek`](Self::peek), for many keys; element *i* of the answer belongs to `keys[i]`. Should give up as early, and tell
+    /// what it has by then.
+    ///
+    /// Defaults to one `peek` after the other, up to the first failure.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer said nothing about any key.
+    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.peek(group, key) {
+                Ok(peeked) => found.push(peeked),
+                Err(error) if found.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        found.resize(keys.len(), None);
+        Ok(found)
+    }
+
     /// What reports call this peer: for HTTP its URL.
     fn name(&self) -> &str {
         "a peer"

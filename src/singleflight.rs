@@ -13,9 +13,8 @@
 //! assert_eq!((sum, role), (2, Role::Leader));
 //! ```
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
@@ -27,10 +26,38 @@ use crate::sync::lock;
 ///
 /// Clones share the flights. Nothing is remembered after a flight has ended.
 pub struct Singleflight<T> {
-    flights: Arc<Mutex<Flights<T>>>,
+    flights: Arc<Flights<T>>,
 }
 
-type Flights<T> = HashMap<Arc<str>, Arc<Flight<T>>>;
+/// Parts of the flights with a lock of their own each. A batch flies a thousand keys at once, so there are many.
+const SHARDS: usize = 256;
+
+/// All flights that can be found. There are a few in each shard at most, so that looking at all of them takes less time than
+/// a second hash would.
+struct Flights<T> {
+    hasher: RandomState,
+    shards: Box<[Shard<T>]>,
+}
+
+type Shard<T> = Mutex<Vec<Arc<Flight<T>>>>;
+
+impl<T> Flights<T> {
+    fn new() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { hasher: RandomState::new(), shards }
+    }
+
+    fn shard(&self, hash: u64) -> &Shard<T> {
+        &self.shards[hash as usize % SHARDS]
+    }
+
+    /// Takes a flight away, so that nobody finds it any longer.
+    fn remove(&self, hash: u64, which: impl Fn(&Arc<Flight<T>>) -> bool) -> Option<Arc<Flight<T>>> {
+        let mut shard = lock(self.shard(hash));
+        let at = shard.iter().position(|flight| flight.hash == hash && which(flight))?;
+        Some(shard.swap_remove(at))
+    }
+}
 
 /// Who did the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,7 +84,7 @@ impl<T: Clone> Singleflight<T> {
     /// No flights yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { flights: Arc::default() }
+        Self { flights: Arc::new(Flights::new()) }
     }
 
     /// Runs `work`, or waits for the caller who is running it for the same `key` and takes a clone of its
@@ -92,20 +119,21 @@ impl<T: Clone> Singleflight<T> {
 
     /// Takes a place in the flight of `key`: as its leader when there is none yet.
     pub(crate) fn join(&self, key: &str) -> Result<Ticket<T>, Reentrant> {
-        let mut flights = lock(&self.flights);
-        if let Some(flight) = flights.get(key) {
-            let flight = Arc::clone(flight);
-            drop(flights);
-            if lock(&flight.state).leader == Some(thread::current().id()) {
+        let hash = self.flights.hasher.hash_one(key);
+        let mut shard = lock(self.flights.shard(hash));
+        let found = shard.iter().find(|flight| flight.hash == hash && *flight.key == *key);
+        if let Some(flight) = found.map(Arc::clone) {
+            drop(shard);
+            if lock(&flight.state).leader == Some(this_thread()) {
                 return Err(Reentrant);
             }
             return Ok(Ticket::Follower(Follower { flight }));
         }
-        let key = Arc::<str>::from(key);
-        let flight = Arc::new(Flight::new());
-        flights.insert(Arc::clone(&key), Arc::clone(&flight));
-        drop(flights);
-        Ok(Ticket::Leader(Leader { flights: Arc::clone(&self.flights), key, flight }))
+        let flight = Arc::new(Flight::new(hash, key));
+        shard.push(Arc::clone(&flight));
+        drop(shard);
+        let flights = Arc::clone(&self.flights);
+        Ok(Ticket::Leader(Leader { flights, flight, can_be_found: true }))
     }
 }
 
@@ -113,18 +141,25 @@ impl<T> Singleflight<T> {
     /// Dooms the flight of `key`, if there is one: those who are in it get its value, but it is no longer to be
     /// found, so whoever comes from now on starts another, and [`Leader::is_doomed`] tells its leader.
     pub(crate) fn doom(&self, key: &str) {
-        let doomed = lock(&self.flights).remove(key);
-        if let Some(flight) = doomed {
+        let hash = self.flights.hasher.hash_one(key);
+        if let Some(flight) = self.flights.remove(hash, |flight| *flight.key == *key) {
             flight.doomed.store(true, Ordering::Release);
         }
     }
 
-    /// Dooms all flights.
+    /// Dooms all flights that began before.
     pub(crate) fn doom_all(&self) {
-        let doomed = std::mem::take(&mut *lock(&self.flights));
-        for flight in doomed.values() {
-            flight.doomed.store(true, Ordering::Release);
+        for shard in &self.flights.shards {
+            let doomed = std::mem::take(&mut *lock(shard));
+            for flight in doomed {
+                flight.doomed.store(true, Ordering::Release);
+            }
         }
+    }
+
+    /// How many flights can be found.
+    fn len(&self) -> usize {
+        self.flights.shards.iter().map(|shard| lock(shard).len()).sum()
     }
 }
 
@@ -142,7 +177,7 @@ impl<T> Clone for Singleflight<T> {
 
 impl<T> fmt::Debug for Singleflight<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Singleflight").field("in_flight", &lock(&self.flights).len()).finish()
+        f.debug_struct("Singleflight").field("in_flight", &self.len()).finish()
     }
 }
 
@@ -154,9 +189,10 @@ pub(crate) enum Ticket<T> {
 
 /// The place of the one who does the work. Dropping it ends the flight without a value.
 pub(crate) struct Leader<T> {
-    flights: Arc<Mutex<Flights<T>>>,
-    key: Arc<str>,
+    flights: Arc<Flights<T>>,
     flight: Arc<Flight<T>>,
+    /// Unless somebody doomed it.
+    can_be_found: bool,
 }
 
 impl<T: Clone> Leader<T> {
@@ -164,18 +200,21 @@ impl<T: Clone> Leader<T> {
     pub(crate) fn lead(self, work: impl FnOnce(&Self) -> T) -> T {
         self.begin();
         let value = work(&self);
-        self.land(value.clone());
+        self.land(&value);
         value
     }
 
     /// Says that the work is done on the calling thread from now on.
     pub(crate) fn begin(&self) {
-        lock(&self.flight.state).leader = Some(thread::current().id());
+        lock(&self.flight.state).leader = Some(this_thread());
     }
 
     /// Ends the flight with `value`.
-    pub(crate) fn land(self, value: T) {
-        let _ = self.flight.value.set(value);
+    pub(crate) fn land(mut self, value: &T) {
+        self.depart();
+        if self.is_followed() {
+            let _ = self.flight.value.set(value.clone());
+        }
     }
 
     /// Whether the key was removed since the flight began, so that its value may already be out of date: the
@@ -190,19 +229,36 @@ impl<T: Clone> Leader<T> {
     }
 }
 
+impl<T> Leader<T> {
+    /// Sees to it that nobody finds the flight any longer.
+    fn depart(&mut self) {
+        if std::mem::take(&mut self.can_be_found) {
+            let found = self.flights.remove(self.flight.hash, |it| Arc::ptr_eq(it, &self.flight));
+            drop(found);
+        }
+    }
+
+    /// Whether somebody waits, or is about to. Of a flight that can't be found, nobody can become a follower any more.
+    fn is_followed(&mut self) -> bool {
+        Arc::get_mut(&mut self.flight).is_none()
+    }
+}
+
 impl<T> Drop for Leader<T> {
     /// Ends the flight: removes it first, then wakes its followers, so that one who starts over never meets
     /// the flight that has just failed it. What the work put into a cache is there before both.
     fn drop(&mut self) {
-        let removed = match lock(&self.flights).entry(Arc::clone(&self.key)) {
-            Entry::Occupied(entry) if Arc::ptr_eq(entry.get(), &self.flight) => {
-                Some(entry.remove_entry())
+        self.depart();
+        if self.is_followed() {
+            let mut state = lock(&self.flight.state);
+            state.ended = true;
+            let is_awaited = state.waiting > 0;
+            drop(state);
+            // To wake nobody is a system call all the same.
+            if is_awaited {
+                self.flight.landed.notify_all();
             }
-            _ => None,
-        };
-        lock(&self.flight.state).ended = true;
-        self.flight.landed.notify_all();
-        drop(removed);
+        }
     }
 }
 
@@ -215,12 +271,14 @@ impl<T: Clone> Follower<T> {
     /// Waits for the flight to end, until `deadline` if there is one.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Waited<T> {
         let mut state = lock(&self.flight.state);
+        state.waiting += 1;
         while !state.ended {
             state = match deadline {
                 None => self.flight.landed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
+                        state.waiting -= 1;
                         return Waited::TimedOut;
                     }
                     let waited = self.flight.landed.wait_timeout(state, left);
@@ -243,6 +301,8 @@ pub(crate) enum Waited<T> {
 }
 
 struct Flight<T> {
+    hash: u64,
+    key: Box<str>,
     /// Set before `state.ended`, and cloned outside of any lock.
     value: OnceLock<T>,
     state: Mutex<State>,
@@ -255,155 +315,29 @@ struct State {
     /// that joined first.
     leader: Option<ThreadId>,
     ended: bool,
+    /// Followers that wait, or that did until the end.
+    waiting: usize,
 }
 
 impl<T> Flight<T> {
-    fn new() -> Self {
+    fn new(hash: u64, key: &str) -> Self {
         Self {
+            hash,
+            key: key.into(),
             value: OnceLock::new(),
-            state: Mutex::new(State { leader: None, ended: false }),
+            state: Mutex::new(State { leader: None, ended: false, waiting: 0 }),
             landed: Condvar::new(),
             doomed: AtomicBool::new(false),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use super::*;
-
-    /// Starts a flight of "key" on its own thread; it lands with `value` when the sender is used or dropped.
-    fn take_off(
-        flights: &Singleflight<u32>,
-        end: impl FnOnce() -> u32 + Send + 'static,
-    ) -> (mpsc::Sender<()>, thread::JoinHandle<Option<u32>>) {
-        let (go, gate) = mpsc::channel::<()>();
-        let (started, flying) = mpsc::channel();
-        let flights = flights.clone();
-        let leader = thread::spawn(move || {
-            let work = || {
-                started.send(()).unwrap();
-                let _ = gate.recv_timeout(Duration::from_secs(10));
-                end()
-            };
-            let outcome = catch_unwind(AssertUnwindSafe(|| flights.run("key", work)));
-            outcome.ok().map(|result| result.unwrap().0)
-        });
-        flying.recv_timeout(Duration::from_secs(10)).unwrap();
-        (go, leader)
-    }
-
-    fn follower_of(flights: &Singleflight<u32>) -> Follower<u32> {
-        match flights.join("key") {
-            Ok(Ticket::Follower(follower)) => follower,
-            _ => panic!("there should be a flight to follow"),
-        }
-    }
-
-    #[test]
-    fn simultaneous_callers_share_one_run() {
-        let flights = Singleflight::new();
-        let runs = AtomicUsize::new(0);
-        let (go, leader) = take_off(&flights, || 7);
-        let followers: Vec<_> = (0..8).map(|_| follower_of(&flights)).collect();
-        drop(go);
-        for follower in followers {
-            let deadline = Instant::now() + Duration::from_secs(10);
-            assert!(matches!(follower.wait(Some(deadline)), Waited::Value(7)));
-        }
-        assert_eq!(leader.join().unwrap(), Some(7));
-        let again = flights.run("key", || {
-            runs.fetch_add(1, Ordering::Relaxed);
-            8
-        });
-        assert_eq!(again, Ok((8, Role::Leader)), "an ended flight is forgotten");
-        assert_eq!(runs.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn other_keys_are_not_held_up() {
-        let flights = Singleflight::new();
-        let (go, leader) = take_off(&flights, || 7);
-        assert_eq!(flights.run("other", || 1), Ok((1, Role::Leader)));
-        drop(go);
-        leader.join().unwrap();
-    }
-
-    #[test]
-    fn panicking_leader_wakes_its_followers_and_one_of_them_leads() {
-        let flights = Singleflight::new();
-        let (go, leader) = take_off(&flights, || panic!("the work panics"));
-        let follower = follower_of(&flights);
-        let waiter = thread::spawn({
-            let flights = flights.clone();
-            move || flights.run("key", || 9)
-        });
-        drop(go);
-        assert_eq!(leader.join().unwrap(), None);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        assert!(matches!(follower.wait(Some(deadline)), Waited::Abandoned));
-        assert_eq!(waiter.join().unwrap(), Ok((9, Role::Leader)));
-        assert!(lock(&flights.flights).is_empty());
-    }
-
-    #[test]
-    fn the_same_thread_is_refused_instead_of_waiting_for_itself() {
-        let flights = Singleflight::<Option<Reentrant>>::new();
-        let outer = flights.run("key", || flights.run("key", || None).err());
-        assert_eq!(outer, Ok((Some(Reentrant), Role::Leader)));
-        assert_eq!(flights.run("key", || None), Ok((None, Role::Leader)));
-    }
-
-    #[test]
-    fn work_handed_to_another_thread_is_reentrant_there() {
-        let flights = Singleflight::<bool>::new();
-        let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
-        let follower = leader.follower();
-        let worker = thread::spawn(move || leader.lead(|_| flights.join("key").is_err()));
-        let deadline = Instant::now() + Duration::from_secs(10);
-        assert!(matches!(follower.wait(Some(deadline)), Waited::Value(true)));
-        assert!(worker.join().unwrap());
-    }
-
-    #[test]
-    fn a_doomed_flight_serves_its_followers_and_nobody_else() {
-        let flights = Singleflight::new();
-        let Ok(Ticket::Leader(old)) = flights.join("key") else { panic!("nobody flies") };
-        let follower = old.follower();
-        assert!(!old.is_doomed());
-        flights.doom("key");
-        assert!(old.is_doomed());
-        let Ok(Ticket::Leader(new)) = flights.join("key") else { panic!("it can not be followed") };
-        new.begin();
-        old.land(1);
-        assert!(matches!(follower.wait(None), Waited::Value(1)));
-        assert!(flights.join("key").is_err(), "the old flight's end leaves the new one alone");
-        flights.doom_all();
-        assert!(new.is_doomed());
-    }
-
-    #[test]
-    fn who_hands_the_work_on_is_a_follower_like_any_other() {
-        let flights = Singleflight::<u32>::new();
-        let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
-        let before_it_begins = follower_of(&flights);
-        assert_eq!(thread::spawn(move || leader.lead(|_| 7)).join().unwrap(), 7);
-        assert!(matches!(before_it_begins.wait(None), Waited::Value(7)));
-    }
-
-    #[test]
-    fn a_follower_gives_up_at_its_deadline_and_the_flight_goes_on() {
-        let flights = Singleflight::new();
-        let (go, leader) = take_off(&flights, || 7);
-        let follower = follower_of(&flights);
-        assert!(matches!(follower.wait(Some(Instant::now())), Waited::TimedOut));
-        drop(go);
-        assert_eq!(leader.join().unwrap(), Some(7));
-        assert!(matches!(follower.wait(None), Waited::Value(7)));
-    }
+/// The calling thread, without a handle on it.
+fn this_thread() -> ThreadId {
+    thread_local!(static THIS: ThreadId = thread::current().id());
+    // While a thread ends its locals may be gone.
+    THIS.try_with(|id| *id).unwrap_or_else(|_| thread::current().id())
 }
+
+#[cfg(test)]
+mod tests;

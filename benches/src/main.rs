@@ -6,6 +6,7 @@ mod hits;
 mod local;
 mod machine;
 mod memory;
+mod peers;
 mod plot;
 mod report;
 mod ring;
@@ -20,6 +21,8 @@ memory  memory per entry, and of a cache bounded to 64 MiB
         --json
 hits    hit ratios on traces: text, one request a line, `KEY` or `KEY BYTES`, gzipped or not
         --trace FILE...   --sizes F,F,... (shares of the trace's keys or bytes)   --json   --plot DIR
+peers   gets from another process, beside a bare socket, memcached and golang/groupcache
+        --quick   --only NAME,...   --json; see peers --help
 ring    how evenly the ring shares keys out
 ";
 
@@ -29,6 +32,10 @@ fn main() {
         Some("hits") => hits::run(args),
         Some("local") => local::run(args),
         Some("memory") => memory::run(args),
+        Some("peers") => {
+            peers::run(args);
+            Ok(())
+        }
         Some("ring") => {
             ring::run(args);
             Ok(())

@@ -277,20 +277,14 @@ impl Group {
     fn call_getter_many(&self, led: Vec<Led<Local>>) -> Vec<(usize, Local)> {
         let mut answers = Vec::with_capacity(led.len());
         let mut open = Vec::with_capacity(led.len());
-        let mut take_over = true;
         for led in led {
             led.leader.begin();
-            let mut found = self.peek(&led.key);
-            if found.is_none() && take_over {
-                let taken = self.take_over(&led.key, &led.leader);
-                take_over = taken.is_ok(); // A previous owner that is gone is not waited for with every key.
-                found = taken.ok().flatten();
-            }
-            match found {
+            match self.peek(&led.key) {
                 Some(found) => answers.push(led.land(Ok(found))),
                 None => open.push(led),
             }
         }
+        let open = self.take_over_many(open, &mut answers);
         let keys: Vec<&str> = open.iter().map(|led| led.key.as_str()).collect();
         let start = Instant::now();
         let outcomes = self.outcomes_of_getter(&keys);
@@ -324,16 +318,16 @@ impl Group {
 }
 
 /// A key of a batch whose flight the batch leads.
-struct Led<T> {
+pub(super) struct Led<T> {
     /// Its place in the batch.
-    at: usize,
-    key: String,
-    leader: Leader<T>,
+    pub(super) at: usize,
+    pub(super) key: String,
+    pub(super) leader: Leader<T>,
 }
 
 impl Led<Local> {
-    fn land(self, answer: Local) -> (usize, Local) {
-        self.leader.land(answer.clone());
+    pub(super) fn land(self, answer: Local) -> (usize, Local) {
+        self.leader.land(&answer);
         (self.at, answer)
     }
 }
@@ -449,7 +443,7 @@ impl Group {
         forwarded: Forwarded,
         deadline: Option<Deadline>,
     ) -> (usize, Option<Local>) {
-        led.leader.land(forwarded.clone());
+        led.leader.land(&forwarded);
         (led.at, self.meaning(&led.key, forwarded, deadline))
     }
 }

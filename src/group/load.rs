@@ -206,36 +206,9 @@ impl Group {
             return Ok(found);
         }
         match self.take_over(key, flight) {
-            Ok(Some(loaded)) => Ok(loaded),
-            Ok(None) | Err(_) => self.reload(key, flight),
+            Some(loaded) => Ok(loaded),
+            None => self.reload(key, flight),
         }
-    }
-
-    /// What the previous owner has of a key that this process has come to own; `None` when there is nothing to have.
-    pub(super) fn take_over(
-        &self,
-        key: &str,
-        flight: &Leader<Local>,
-    ) -> Result<Option<Loaded>, PeerError> {
-        let peers = self.peers();
-        if !peers.is_warming_up() || !peers.owns(key) {
-            return Ok(None);
-        }
-        let Some(previous) = peers.previous_owner(key) else { return Ok(None) };
-        let counters = &self.inner.counters;
-        counters.peeks.add_one();
-        let asked = self.inner.lifetimes.now();
-        let peeked = previous.peek(self.name(), key);
-        let peeked = peeked.map(|found| found.map(|f| self.inner.lifetimes.aged(f, asked)));
-        match &peeked {
-            Ok(Some(loaded)) => {
-                counters.peek_hits.add_one();
-                self.populate(key, loaded, Duration::ZERO, || !flight.is_doomed());
-            }
-            Ok(None) => {}
-            Err(error) => log::debug!("peeking at {key:?} of group {:?}: {error}", self.name()),
-        }
-        peeked
     }
 
     /// Runs the getter and keeps what it loads.

@@ -18,7 +18,9 @@ pub(crate) enum Verdict {
     Failed,
     /// Nothing listens at its address.
     Refused,
-    /// Nothing is known: the call failed for a reason on our side, or had too little time.
+    /// It did not answer a caller that had less time for it than is usual.
+    Silent,
+    /// Nothing is known: the call failed for a reason on our side.
     Unclear,
 }
 
@@ -36,9 +38,15 @@ pub(crate) enum Verdict {
 /// ```
 ///
 /// The jitter keeps the peers of a cluster from trying a restarting one all at the same moment.
+///
+/// One caller in a hurry proves nothing about a peer that is silent to it. But if all callers are in a hurry, a peer that
+/// answers nobody must be noticed too: silence to all of them for as long as the usual time of one call makes each of the
+/// next silences a failure.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: State,
+    /// The usual time of one call.
+    patience: Duration,
     /// The length of the last pause, before jitter.
     pause: Duration,
     /// Counts the times it opened, so that the end of a call that began before can be told.
@@ -48,9 +56,20 @@ pub(crate) struct Breaker {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
+    /// Failures in a row, and when the first call began that was met by silence, since the last answer.
+    Closed {
+        failures: u32,
+        silent_since: Option<Instant>,
+    },
+    Open {
+        until: Instant,
+    },
     Trial,
+}
+
+impl State {
+    /// Nothing is held against the peer.
+    const WELL: Self = Self::Closed { failures: 0, silent_since: None };
 }
 
 /// The leave to make one call. It has to be given back through [`Breaker::record`].
@@ -58,6 +77,7 @@ enum State {
 #[must_use]
 pub(crate) struct Permit {
     trial: bool,
+    begun: Instant,
     opened: u64,
 }
 
@@ -71,11 +91,11 @@ pub(crate) enum Change {
 }
 
 impl Breaker {
-    /// A closed breaker. `seed` drives the jitter.
-    pub(crate) fn new(seed: u64) -> Self {
+    /// A closed breaker for a peer that usually gets `patience` for a call. `seed` drives the jitter.
+    pub(crate) fn new(seed: u64, patience: Duration) -> Self {
         // The generator below never leaves zero.
         let random = seed.max(1);
-        Self { state: State::Closed { failures: 0 }, pause: FIRST_PAUSE, opened: 0, random }
+        Self { state: State::WELL, patience, pause: FIRST_PAUSE, opened: 0, random }
     }
 
     /// Whether a call would get a permit at `now`.
@@ -101,7 +121,7 @@ impl Breaker {
         if trial {
             self.state = State::Trial;
         }
-        Some(Permit { trial, opened: self.opened })
+        Some(Permit { trial, begun: now, opened: self.opened })
     }
 
     /// Learns from the end of a call at `now`.
@@ -118,28 +138,33 @@ impl Breaker {
         if permit.trial {
             return Some(match verdict {
                 Verdict::Answered => {
-                    self.state = State::Closed { failures: 0 };
+                    self.state = State::WELL;
                     self.pause = FIRST_PAUSE;
                     Change::Closed
                 }
-                Verdict::Unclear => self.open(now),
+                Verdict::Silent | Verdict::Unclear => self.open(now),
                 Verdict::Failed | Verdict::Refused => {
                     self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                     self.open(now)
                 }
             });
         }
-        let State::Closed { failures } = self.state else {
+        let State::Closed { failures, silent_since } = &mut self.state else {
             return None;
         };
-        let failures = match verdict {
-            Verdict::Answered => 0,
-            Verdict::Unclear => failures,
-            Verdict::Failed => failures + 1,
-            Verdict::Refused => FAILURES,
-        };
-        self.state = State::Closed { failures };
-        (failures >= FAILURES).then(|| self.open(now))
+        match verdict {
+            Verdict::Answered => self.state = State::WELL,
+            Verdict::Unclear => {}
+            Verdict::Failed => *failures += 1,
+            Verdict::Refused => *failures = FAILURES,
+            Verdict::Silent => {
+                let since = silent_since.map_or(permit.begun, |since| since.min(permit.begun));
+                *silent_since = Some(since);
+                *failures += u32::from(now.saturating_duration_since(since) >= self.patience);
+            }
+        }
+        let opens = matches!(self.state, State::Closed { failures, .. } if failures >= FAILURES);
+        opens.then(|| self.open(now))
     }
 
     fn open(&mut self, now: Instant) -> Change {
@@ -163,6 +188,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const PATIENCE: Duration = Duration::from_secs(2);
 
     /// A breaker and a clock that moves when told to.
     struct Bench {
@@ -172,7 +198,7 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            Self { breaker: Breaker::new(0x5eed), now: Instant::now() }
+            Self { breaker: Breaker::new(0x5eed, PATIENCE), now: Instant::now() }
         }
 
         fn call(&mut self, verdict: Verdict) -> Option<Change> {
@@ -194,13 +220,14 @@ mod tests {
 
     #[test]
     fn three_failures_in_a_row_open_it() {
-        use Verdict::{Answered, Failed, Refused, Unclear};
+        use Verdict::{Answered, Failed, Refused, Silent, Unclear};
         let cases: &[(&[Verdict], bool)] = &[
             (&[Failed, Failed], false),
             (&[Failed, Failed, Failed], true),
             (&[Failed, Failed, Answered, Failed, Failed], false),
             (&[Failed, Failed, Unclear, Failed], true),
             (&[Unclear, Unclear, Unclear, Unclear], false),
+            (&[Silent, Silent, Silent, Silent], false),
             (&[Refused], true),
             (&[Failed, Refused], true),
             (&[Answered, Answered], false),
@@ -242,6 +269,26 @@ mod tests {
     }
 
     #[test]
+    fn callers_in_a_hurry_add_up_to_a_patient_one() {
+        let mut bench = Bench::new();
+        // One burst of them tells nothing, however many they are.
+        let burst: Vec<_> = (0..100).map(|_| bench.breaker.admit(bench.now).unwrap()).collect();
+        bench.now += SECOND / 10;
+        for permit in burst {
+            assert_eq!(bench.breaker.record(permit, Verdict::Silent, bench.now), None);
+        }
+        // An answer ends what was held against the peer.
+        assert_eq!(bench.call(Verdict::Answered), None);
+        for _ in 0..20 {
+            assert_eq!(bench.call(Verdict::Silent), None);
+            bench.now += SECOND / 10;
+        }
+        assert_eq!(bench.call(Verdict::Silent), None);
+        assert_eq!(bench.call(Verdict::Silent), None);
+        assert_opened_for(bench.call(Verdict::Silent), SECOND);
+    }
+
+    #[test]
     fn only_one_call_is_the_trial() {
         let mut bench = Bench::new();
         bench.call(Verdict::Refused);
@@ -276,11 +323,13 @@ mod tests {
                 random ^= random << 17;
                 random % bound
             };
-            let mut breaker = Breaker::new(seed);
+            let mut breaker = Breaker::new(seed, PATIENCE);
             let mut now = Instant::now();
             let mut calls: Vec<Permit> = Vec::new();
             // The model: what was heard since it closed last, and until when it is open.
             let (mut heard, mut open_until, mut trials) = (Vec::new(), None::<Instant>, 0_u32);
+            // When the calls began that were met by silence since the last answer.
+            let mut silences = Vec::<Instant>::new();
             for step in 0..500 {
                 let context = format!("seed {seed}, step {step}");
                 now += Duration::from_millis(below(400));
@@ -297,8 +346,11 @@ mod tests {
                         Verdict::Failed,
                         Verdict::Refused,
                         Verdict::Unclear,
+                        Verdict::Silent,
+                        Verdict::Silent,
                         Verdict::Answered,
-                    ][below(5) as usize];
+                    ][below(7) as usize];
+                    let begun = permit.begun;
                     let (trial, old) = (permit.trial, permit.opened != breaker.opened);
                     let change = breaker.record(permit, verdict, now);
                     if trial {
@@ -308,7 +360,16 @@ mod tests {
                     } else if old {
                         assert_eq!(change, None, "{context}");
                     } else if verdict != Verdict::Unclear {
-                        heard.push(verdict);
+                        match verdict {
+                            Verdict::Silent => silences.push(begun),
+                            Verdict::Answered => silences.clear(),
+                            _ => {}
+                        }
+                        let first = silences.iter().min();
+                        let long = first.is_some_and(|&first| now - first >= PATIENCE);
+                        if verdict != Verdict::Silent || long {
+                            heard.push(verdict);
+                        }
                         let tail = heard.iter().rev();
                         let row = tail.take_while(|&&it| it != Verdict::Answered).count();
                         let opens = row >= 3 || verdict == Verdict::Refused;
@@ -318,6 +379,7 @@ mod tests {
                         Some(Change::Opened(length)) => {
                             open_until = Some(now + length);
                             heard.clear();
+                            silences.clear();
                         }
                         Some(Change::Closed) => {
                             assert!(trial && verdict == Verdict::Answered, "{context}");

@@ -8,7 +8,7 @@
 //!           u8 = 1   u8         u32                          u8     u64, ms  u64     bytes
 //! ```
 //!
-//! Numbers are in network order. A ttl of all ones is none. The answers have the order of the keys, and a frame ends where its
+//! Numbers are in network order. A ttl of all ones is none. All answers have the operation 1. They have the order of the keys, and a frame ends where its
 //! last part does. Whatever comes off a socket is checked before anything is allocated for it.
 
 use std::fmt;
@@ -26,6 +26,8 @@ pub(crate) const MAX_KEY_BYTES: usize = 64 << 10;
 pub(crate) const MAX_REQUEST_BYTES: usize = 1 << 20;
 /// Past so many bytes of values, an answer leaves the rest for another request. The first value is always in it.
 pub(crate) const MAX_VALUES_BYTES: usize = 8 << 20;
+/// The same for an answer from memory only, for which nobody waits long.
+pub(crate) const MAX_PEEKED_BYTES: usize = 1 << 20;
 /// As much is sent of an error's message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1 << 10;
 /// All of an answer that is not value, at its largest.
@@ -42,20 +44,24 @@ const NO_TTL: u64 = u64::MAX;
 /// What the keys of a frame are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
-    GetMany,
-    RemoveMany,
+    Get,
+    Remove,
+    /// To get what is in memory of them.
+    Peek,
 }
 
 impl Operation {
     const fn code(self) -> u8 {
         match self {
-            Self::GetMany => 1,
-            Self::RemoveMany => 2,
+            Self::Get => 1,
+            Self::Remove => 2,
+            Self::Peek => 3,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [Self::GetMany, Self::RemoveMany].into_iter().find(|operation| operation.code() == code)
+        let all = [Self::Get, Self::Remove, Self::Peek];
+        all.into_iter().find(|operation| operation.code() == code)
     }
 }
 
@@ -66,6 +72,8 @@ pub(crate) enum Answer {
     Loaded(Loaded),
     /// Neither; with a message.
     Failed(PeerErrorKind, String),
+    /// It is not in memory.
+    NotCached,
     /// Nothing: the answer had become too long. It is to be asked for again.
     Left,
 }
@@ -78,6 +86,7 @@ mod status {
     pub(super) const LOAD_FAILED: u8 = 3;
     pub(super) const TIMED_OUT: u8 = 4;
     pub(super) const BAD_KEY: u8 = 5;
+    pub(super) const NOT_CACHED: u8 = 6;
 }
 
 /// How many of `keys`, from the first on, fit into one request. At least one, if there is one and none is too long.
@@ -122,11 +131,11 @@ pub(crate) fn decode_request(frame: &[u8]) -> Result<(Operation, Vec<&str>), Mal
     Ok((operation, keys))
 }
 
-/// The answer to a request to get many keys. From the value on with which the values would come to more than `max_bytes`,
+/// The answer to a request to get, or peek at, many keys. From the value on with which the values would come to more than `max_bytes`,
 /// they are [left](Answer::Left) out; the first one is always in it.
 pub(crate) fn encode_answers(answers: &[Answer], max_bytes: usize) -> Vec<u8> {
     let mut frame = Vec::with_capacity(encoded_bytes(answers, max_bytes));
-    push_head(&mut frame, Operation::GetMany, answers.len());
+    push_head(&mut frame, Operation::Get, answers.len());
     let mut room = Room { left: max_bytes, is_empty: true, is_full: false };
     for answer in answers {
         let (status, ttl, bytes) = match answer {
@@ -145,6 +154,7 @@ pub(crate) fn encode_answers(answers: &[Answer], max_bytes: usize) -> Vec<u8> {
                 };
                 (status, None, cut(message).as_bytes())
             }
+            Answer::NotCached => (status::NOT_CACHED, None, &[][..]),
             Answer::Left => (status::LEFT, None, &[][..]),
         };
         frame.push(status);
@@ -189,7 +199,7 @@ impl Room {
 pub(crate) fn decode_answers(frame: &ByteView, count: usize) -> Result<Vec<Answer>, Malformed> {
     let mut rest = Reader(frame);
     let (operation, told) = rest.head(ANSWER_HEAD_BYTES)?;
-    if operation != Operation::GetMany || told != count {
+    if operation != Operation::Get || told != count {
         return Err(Malformed("it answers another request"));
     }
     let mut answers = Vec::with_capacity(count);
@@ -211,6 +221,7 @@ pub(crate) fn decode_answers(frame: &ByteView, count: usize) -> Result<Vec<Answe
             status::VALUE => with_ttl(Loaded::from(bytes), ttl),
             status::ABSENT if length == 0 => with_ttl(Loaded::absent(), ttl),
             status::LEFT if length == 0 => Answer::Left,
+            status::NOT_CACHED if length == 0 => Answer::NotCached,
             status::LOAD_FAILED => failed(PeerErrorKind::Load),
             status::TIMED_OUT => failed(PeerErrorKind::TimedOut),
             status::BAD_KEY => failed(PeerErrorKind::Protocol),

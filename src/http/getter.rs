@@ -5,12 +5,14 @@ mod connector;
 mod operations;
 mod recall;
 mod resolver;
+mod socket;
 
 pub(crate) use operations::Gate;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderMap, Response};
@@ -40,6 +42,8 @@ pub(crate) struct ClientOptions {
     pub(crate) base_path: String,
     pub(crate) connect_timeout: Duration,
     pub(crate) timeout: Duration,
+    /// For what a peer has in memory.
+    pub(crate) peek_timeout: Duration,
     pub(crate) max_value_bytes: u64,
     pub(crate) max_idle_connections: usize,
 }
@@ -51,6 +55,7 @@ impl Default for ClientOptions {
             base_path: Protocol::default().wire().base_path.to_owned(),
             connect_timeout: Duration::from_millis(250),
             timeout: Duration::from_secs(2),
+            peek_timeout: Duration::from_millis(20),
             max_value_bytes: 64 << 20,
             max_idle_connections: 64,
         }
@@ -87,6 +92,8 @@ pub struct HttpGetter {
     /// Whether the peer is known not to know batches, and not to answer peeks.
     no_batches: Recall,
     no_peeks: Recall,
+    /// Peeks in a row that were not answered in time.
+    late_peeks: AtomicU32,
 }
 
 impl HttpGetter {
@@ -100,6 +107,11 @@ impl HttpGetter {
     }
 
     pub(crate) fn with_options(peer: PeerUrl, options: ClientOptions) -> Self {
+        let addresses = Addresses::of(&peer);
+        Self::with_addresses(peer, addresses, options)
+    }
+
+    fn with_addresses(peer: PeerUrl, addresses: Arc<Addresses>, options: ClientOptions) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // Peers are asked directly, whatever the environment says.
@@ -117,10 +129,9 @@ impl HttpGetter {
             .max_idle_connections_per_host(options.max_idle_connections)
             .max_idle_age(MAX_IDLE_AGE)
             .build();
-        let addresses = Addresses::of(&peer);
         let resolver = KeptAddresses(Arc::clone(&addresses));
         // One agent for each peer: the cost of ureq's pool grows with the square of the hosts in it.
-        let agent = Agent::with_parts(config, NotingConnector::default(), resolver);
+        let agent = Agent::with_parts(config, NotingConnector, resolver);
         Self {
             peer,
             agent,
@@ -128,6 +139,7 @@ impl HttpGetter {
             options,
             no_batches: Recall::default(),
             no_peeks: Recall::default(),
+            late_peeks: AtomicU32::new(0),
         }
     }
 
@@ -286,16 +298,17 @@ impl HttpGetter {
         let message = error.to_string();
         match error {
             ureq::Error::Timeout(ureq::Timeout::Connect) => {
-                let within = self.options.connect_timeout.min(left);
-                let message = format!("no connection within {within:?}");
-                Failure::new(Unreachable, self.blame(left), message)
+                let usual = self.options.connect_timeout;
+                let message = format!("no connection within {:?}", usual.min(left));
+                Failure::new(Unreachable, blame(left, usual), message)
             }
             ureq::Error::Timeout(ureq::Timeout::Resolve) => {
                 let message = format!("no address for its name within {left:?}");
-                Failure::new(Unreachable, self.blame(left), message)
+                Failure::new(Unreachable, blame(left, self.options.timeout), message)
             }
             ureq::Error::Timeout(_) => {
-                Failure::new(TimedOut, self.blame(left), format!("no answer within {left:?}"))
+                let message = format!("no answer within {left:?}");
+                Failure::new(TimedOut, blame(left, self.options.timeout), message)
             }
             ureq::Error::HostNotFound => {
                 Failure::new(Unreachable, Verdict::Failed, "no address is known for its name")
@@ -306,11 +319,6 @@ impl HttpGetter {
             }
             _ => Failure::new(Protocol, Verdict::Failed, message),
         }
-    }
-
-    /// Who is to blame for a call that took `left` and longer: the peer, unless the caller gave it less time than usual.
-    fn blame(&self, left: Duration) -> Verdict {
-        if left < self.options.timeout { Verdict::Unclear } else { Verdict::Failed }
     }
 }
 
@@ -333,7 +341,11 @@ impl PeerGetter for HttpGetter {
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
-        self.peek_by(group, key, &OpenGate)
+        self.peek_many_by(group, &[key], &OpenGate).map(|mut found| found.remove(0))
+    }
+
+    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.peek_many_by(group, keys, &OpenGate)
     }
 
     fn name(&self) -> &str {
@@ -453,6 +465,11 @@ fn is_left_over(answer: &Result<Response<Body>, CallError>) -> bool {
         ),
         Err(_) => false,
     }
+}
+
+/// What it tells that a peer needed more than `left`: that it failed, unless it `usual`ly gets more.
+fn blame(left: Duration, usual: Duration) -> Verdict {
+    if left < usual { Verdict::Silent } else { Verdict::Failed }
 }
 
 /// What a failed operation on a socket tells about the peer.

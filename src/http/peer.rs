@@ -62,8 +62,8 @@ impl Peer {
         // The standard library's source of randomness that needs no dependency.
         let seed = RandomState::new().build_hasher().finish();
         Self {
+            breaker: Mutex::new(Breaker::new(seed, getter.timeout())),
             getter,
-            breaker: Mutex::new(Breaker::new(seed)),
             in_flight: AtomicUsize::new(0),
             max_in_flight,
             requests: AtomicU64::new(0),
@@ -175,7 +175,11 @@ impl PeerGetter for Peer {
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
-        self.getter.peek_by(group, key, self)
+        self.getter.peek_many_by(group, &[key], self).map(|mut found| found.remove(0))
+    }
+
+    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.getter.peek_many_by(group, keys, self)
     }
 
     fn name(&self) -> &str {
@@ -225,7 +229,7 @@ impl<'a> Call<'a> {
         let call = Self { peer, permit: None };
         let others = peer.in_flight.fetch_add(1, Ordering::Relaxed);
         if others >= peer.max_in_flight.get() {
-            let message = format_args!("{others} requests are in flight to it");
+            let message = format!("{others} requests are in flight to it");
             return Err(peer.error(PeerErrorKind::Overloaded, message));
         }
         Ok(call)

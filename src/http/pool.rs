@@ -75,26 +75,58 @@ const LARGE_SHARE: f64 = 1.5;
 ///
 /// # When a peer fails
 ///
-/// The time for a call is bounded (250 ms to connect, 2 s in all, unless the builder or the caller says else). When it fails,
-/// the group asks the next peer on the ring, or loads for itself, so that the caller gets a value all the same.
+/// **No fault of a peer is an error of a [`get`](crate::Group::get).** The call to the peer ends in bounded time (250 ms to
+/// connect, 2 s in all, unless the builder or the caller says else). Then the group asks the next peer on the ring, or loads for
+/// itself, and the caller sees the value, later by the time in the second column; only a caller whose own time is up by then
+/// sees [`Error::TimedOut`]. Each fault adds one to [`Stats::peer_errors`](crate::Stats::peer_errors) and is logged as a
+/// warning, with the kind of error in the third column. The last column tells what is counted against the peer, see
+/// [`PeerStats::failures`].
 ///
-/// | the peer | kind of the error | counts against it |
+/// | the peer | the call ends | kind of the error | against the peer |
+/// |---|---|---|---|
+/// | refuses connections: it was killed, or has not started | at once | [`Unreachable`] | it is down |
+/// | says that it is shutting down | at once | [`Unreachable`] | it is down |
+/// | was restarted on its port | when it answers | none: a dead connection is replaced | nothing |
+/// | can't be connected to in time | after [`connect_timeout`](HttpPoolBuilder::connect_timeout) | [`Unreachable`] | a failure |
+/// | has a name that does not resolve; one that stops resolving keeps its last address | at once, or in time | [`Unreachable`] | a failure |
+/// | closes or resets the connection before the value is whole | at once | [`Unreachable`] | a failure |
+/// | accepts, and never answers; is stopped (`SIGSTOP`); falls silent within the head or the value; drips; sends 1xx for ever; answers too late | after [`timeout`](HttpPoolBuilder::timeout) | [`TimedOut`] | a failure \* |
+/// | answers with garbage, HTTP/2, a head that never ends, two lengths or none, bad chunks, a compressed value, a redirect, a web page of whatever status | at once | [`Protocol`] | a failure |
+/// | answers 503: it has too much to do | at once | [`Overloaded`] | a failure |
+/// | has a getter that fails or panics (500 with our header, or as text) | at once | [`Load`] | nothing, it is well |
+/// | has a getter that hangs (504 with our header); the load goes on there | in time | [`TimedOut`] | nothing, it is well |
+/// | has no such group (404 with our header, or GeeCache's text) | at once | [`NoSuchGroup`] | nothing |
+/// | sends a value over [`max_value_bytes`](HttpPoolBuilder::max_value_bytes), or rejects the request | at once | [`Protocol`] | nothing |
+/// | has [too many](HttpPoolBuilder::max_requests_per_peer) requests in flight from here | at once | [`Overloaded`] | nothing, it was not asked |
+/// | can't be sent the key, which takes more than 15 KiB of a path | at once | [`NotSupported`] | nothing, it was not asked |
+/// | can't be asked, as no descriptor is left here | at once | [`Unreachable`] | nothing |
+///
+/// \* A caller who has less than the usual time proves nothing by itself, and is not counted. Once the peer has been silent to
+/// all such callers for as long as the usual time, three more of them in a row are enough for it to be down.
+///
+/// Three failures in a row, or one refused connection, and the peer is down: it is not asked for a second, and twice as long
+/// each time that it fails again, up to 30 s (each ± 20 %). Then one request may try. Meanwhile its keys go to the next peer on
+/// the ring that is up, which is the same one at all peers, so that each key costs one load more in the whole cluster. That peer
+/// keeps them for the group's [`fallback_ttl`](crate::GroupBuilder::fallback_ttl), beside its hot copies.
+/// [`peer_stats`](Self::peer_stats) tells who is down.
+///
+/// Lists of peers may differ for a while: a request that came from a peer is never passed on, so the worst is that each peer
+/// loads a key once.
+///
+/// # When a client fails
+///
+/// Whatever a client does, the others are answered. With [`Server::Guarded`](crate::Server::Guarded) no client can hold
+/// more than its connection; [`Server::TinyHttp`](crate::Server::TinyHttp) needs clients that mean well.
+///
+/// | the client | guarded | tiny_http |
 /// |---|---|---|
-/// | refuses the connection, or says that it is shutting down | [`Unreachable`] | yes, it is down at once |
-/// | can't be connected to in time, has no address, resets or closes the connection | [`Unreachable`] | yes |
-/// | is silent, late, or drips, until the time is up | [`TimedOut`] | yes, unless the caller gave it less time than usual |
-/// | answers with garbage, a redirect, a web page; a value without `Content-Length`, cut off, chunked or compressed | [`Protocol`] | yes |
-/// | answers 503 | [`Overloaded`] | yes |
-/// | says that its getter failed (500 with our header, or as text) | [`Load`] | no: it is well |
-/// | says that its getter needs longer (504 with our header) | [`TimedOut`] | no |
-/// | has no such group (404 with our header, or GeeCache's text) | [`NoSuchGroup`] | no |
-/// | sends a value over [`max_value_bytes`](HttpPoolBuilder::max_value_bytes), or rejects the request | [`Protocol`] | no |
-/// | has too many requests in flight from here | [`Overloaded`] | no, it was not asked |
-/// | can't be sent the key, which takes more than 15 KiB of a path | [`NotSupported`] | no, it was not asked |
-///
-/// What counts is a failure; three in a row, or one refused connection, and the peer is down: it is not asked for a second, and
-/// twice as long each time that it fails again, up to 30 s (each ± 20 %). Then one request may try. Meanwhile its keys go to
-/// the next peer on the ring that is up, which is the same one at all peers. [`peer_stats`](Self::peer_stats) tells who is down.
+/// | holds 2,000 connections and asks nothing | past [`max_connections`](HttpPoolBuilder::max_connections) the one that was idle for longest is closed | a thread and two descriptors each, until [`idle_timeout`](HttpPoolBuilder::idle_timeout) |
+/// | takes all descriptors of the process | accepts again when there are some | accepts again within 3 s of that |
+/// | sends its head byte by byte | 408 at a deadline | waits, as long as no pause is too long |
+/// | sends 1 MB of headers | 431 | reads them |
+/// | announces a huge body | 413 | 413, and a thread and two descriptors are lost for good |
+/// | pipelines requests and never reads | is not read any further | queues them until memory ends |
+/// | sends garbage, or leaves in the middle | 400, or nothing, and the connection ends | as far as it notices |
 ///
 /// [`Unreachable`]: crate::PeerErrorKind::Unreachable
 /// [`TimedOut`]: crate::PeerErrorKind::TimedOut
@@ -103,6 +135,7 @@ const LARGE_SHARE: f64 = 1.5;
 /// [`Load`]: crate::PeerErrorKind::Load
 /// [`NoSuchGroup`]: crate::PeerErrorKind::NoSuchGroup
 /// [`NotSupported`]: crate::PeerErrorKind::NotSupported
+/// [`Error::TimedOut`]: crate::Error::TimedOut
 ///
 /// # What is logged
 ///

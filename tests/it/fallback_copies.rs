@@ -1,27 +1,10 @@
 //! What a peer keeps of values that it does not own.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use geecache::{Group, Loaded, PeerErrorKind};
 
-use crate::support::{CountingGetter, MemoryPeers, value_of};
-
-/// A clock that only moves when it is told.
-#[derive(Clone, Default)]
-struct Hand(Arc<AtomicU64>);
-
-impl Hand {
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-
-    fn clock(&self) -> impl Fn() -> Duration + Send + Sync + use<> {
-        let hand = self.clone();
-        move || Duration::from_millis(hand.0.load(Ordering::SeqCst))
-    }
-}
+use crate::support::{CountingGetter, Hand, MemoryPeers, value_of};
 
 /// Two peers on one clock, of which the second does not answer.
 fn peers_without_the_second(

@@ -6,15 +6,21 @@
 
 mod support;
 
+mod absence;
 mod autotraits;
 mod batches;
 mod fallback_copies;
 mod flights;
+mod hot_cache;
 #[cfg(feature = "http")]
 mod http;
+mod lifetimes;
 mod load_path;
+mod models;
 mod registry;
-mod removal_order;
+mod removal;
+mod staleness;
 mod storm;
 mod tidy;
 mod timeouts;
+mod warm_up_core;

@@ -3,6 +3,7 @@
 //! All of it may be sent to peers that do not know it, and none of it does harm there; see the [wire](crate::http::wire).
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ureq::Body;
@@ -17,9 +18,9 @@ use crate::http::wire::{self, Status};
 
 /// For how long it is remembered that a peer does not know batches, or peeks. It may be replaced by one that does.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
-/// How long a peer may take to look into its memory.
-const PEEK_TIMEOUT: Duration = Duration::from_millis(20);
-/// How long no peer is peeked at that did not answer in time: the loads that wait for it would all be late.
+/// After so many peeks in a row that were not answered in time
+const LATE_PEEKS: u32 = 3;
+/// there are none for so long: the loads that wait for them would all be late.
 const PEEKS_PAUSE: Duration = Duration::from_secs(1);
 
 /// What stands between callers and a peer. Every request passes it by itself.
@@ -66,7 +67,7 @@ impl HttpGetter {
         let mut open = VecDeque::with_capacity(keys.len());
         for (at, key) in keys.iter().enumerate() {
             if key.len() > frame::MAX_KEY_BYTES {
-                let message = format_args!("a key of {} bytes is too long", key.len());
+                let message = format!("a key of {} bytes is too long", key.len());
                 answers[at] = Some(Err(self.error(PeerErrorKind::NotSupported, message)));
             } else {
                 open.push_back(at);
@@ -130,6 +131,9 @@ impl HttpGetter {
     fn meaning(&self, answer: Answer) -> Option<Result<Loaded, PeerError>> {
         match answer {
             Answer::Left => None,
+            Answer::NotCached => {
+                Some(Err(self.error(PeerErrorKind::Protocol, "it looked into its memory only")))
+            }
             Answer::Failed(kind, message) => Some(Err(self.error(kind, message))),
             Answer::Loaded(loaded) => {
                 let limit = self.options.max_value_bytes;
@@ -153,7 +157,7 @@ impl HttpGetter {
         left: Duration,
     ) -> (Result<Option<Vec<Answer>>, PeerError>, Verdict) {
         let left = left.min(self.options.timeout);
-        let frame = frame::encode_request(Operation::GetMany, keys);
+        let frame = frame::encode_request(Operation::Get, keys);
         self.outcome(
             self.try_batch(group, &frame, left, |answer| {
                 self.read_batch(answer, keys.len()).map(Some)
@@ -207,60 +211,84 @@ impl HttpGetter {
 
 /// What is in memory.
 impl HttpGetter {
-    /// Gets what the peer has of `key` in memory. A peer that does not know this question, or did not answer it in time, is not
-    /// asked again for a while.
-    pub(crate) fn peek_by(
+    /// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A peer that does not know this
+    /// question, or again and again did not answer it in time, is not asked for a while.
+    pub(crate) fn peek_many_by(
         &self,
         group: &str,
-        key: &str,
+        keys: &[&str],
         gate: &impl Gate,
-    ) -> Result<Option<Loaded>, PeerError> {
+    ) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.answers_peeks()?;
+        let mut found = vec![None; keys.len()];
+        let mut open: Vec<usize> =
+            (0..keys.len()).filter(|&at| keys[at].len() <= frame::MAX_KEY_BYTES).collect();
+        let mut is_first = true;
+        while !open.is_empty() {
+            let next: Vec<&str> = open.iter().take(frame::MAX_KEYS).map(|&at| keys[at]).collect();
+            let next = &next[..frame::fitting(&next)];
+            let batch = match gate.pass(|| self.peek_batch(group, next)) {
+                Ok(batch) => {
+                    self.learn_of_peek(None);
+                    batch
+                }
+                Err(error) => {
+                    self.learn_of_peek(Some(&error));
+                    return if is_first { Err(error) } else { Ok(found) };
+                }
+            };
+            is_first = false;
+            let mut left_out = Vec::new();
+            for (at, answer) in open.drain(..next.len()).zip(batch) {
+                match answer {
+                    Answer::Loaded(loaded) => found[at] = Some(loaded),
+                    Answer::Left => left_out.push(at),
+                    Answer::NotCached | Answer::Failed(..) => {}
+                }
+            }
+            if left_out.len() == next.len() {
+                break; // It would go on like this.
+            }
+            open.extend(left_out);
+        }
+        Ok(found)
+    }
+
+    fn peek_batch(&self, group: &str, keys: &[&str]) -> (Result<Vec<Answer>, PeerError>, Verdict) {
+        let frame = frame::encode_request(Operation::Peek, keys);
+        let left = self.options.peek_timeout.min(self.options.timeout);
+        let asked = self
+            .try_batch(group, &frame, left, |answer| self.read_batch(answer, keys.len()).map(Some));
+        let unknown = || unsupported("it does not know how to answer from memory only");
+        let asked = asked.and_then(|batch| batch.ok_or_else(unknown));
+        self.outcome(asked.map_err(|failure| match failure.verdict {
+            // So little time proves nothing about a peer that is far away, not even again and again.
+            Verdict::Silent => Failure { verdict: Verdict::Unclear, ..failure },
+            _ => failure,
+        }))
+    }
+
+    /// An error if the peer is known not to answer peeks.
+    fn answers_peeks(&self) -> Result<(), PeerError> {
         if self.no_peeks.holds(Instant::now()) {
             let message = "it did not answer such a question just before, not asked";
             return Err(self.error(PeerErrorKind::NotSupported, message));
         }
-        let peeked = gate.pass(|| self.outcome(self.try_peek(group, key)));
-        match &peeked {
-            Err(error) if error.kind() == PeerErrorKind::NotSupported => {
-                self.no_peeks.note(Instant::now(), UNKNOWN_FOR);
-            }
-            Err(error) if error.kind() == PeerErrorKind::TimedOut => {
-                self.no_peeks.note(Instant::now(), PEEKS_PAUSE);
-            }
-            _ => {}
-        }
-        peeked
+        Ok(())
     }
 
-    fn try_peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, Failure> {
-        let Ok(url) = self.key_url(group, key) else { return Ok(None) };
-        let left = PEEK_TIMEOUT.min(self.options.timeout);
-        let mut request = Outgoing::new(Method::Get, &url);
-        request.headers.push((wire::PEEK_HEADER, "1".to_owned()));
-        let answer = self.exchange(&request, left).and_then(|answer| {
-            let code = answer.status().as_u16();
-            let status = Status::read(code, header(answer.headers(), wire::STATUS_HEADER));
-            let is_understood = header(answer.headers(), wire::PEEK_HEADER).is_some();
-            match status {
-                Some(Status::NotCached) => {
-                    drain(answer);
-                    Ok(None)
+    /// Learns from the end of a peek: with or without an error.
+    fn learn_of_peek(&self, error: Option<&PeerError>) {
+        match error.map(PeerError::kind) {
+            None => self.late_peeks.store(0, Ordering::Relaxed),
+            Some(PeerErrorKind::NotSupported) => self.no_peeks.note(Instant::now(), UNKNOWN_FOR),
+            Some(PeerErrorKind::TimedOut) => {
+                if self.late_peeks.fetch_add(1, Ordering::Relaxed) + 1 >= LATE_PEEKS {
+                    self.late_peeks.store(0, Ordering::Relaxed);
+                    self.no_peeks.note(Instant::now(), PEEKS_PAUSE);
                 }
-                // A value, or an error of the getter, from a peer that has run a load.
-                _ if !is_understood && (code == 200 || code == 500) => {
-                    drain(answer);
-                    let message = "it does not know how to answer from memory only";
-                    Err(CallError::Answer(unsupported(message)))
-                }
-                _ => self.read(answer).map(Some),
             }
-        });
-        match answer.map_err(|error| self.failure(error, left)) {
-            Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
-                // Known to be absent, but not for how long: that helps this caller, and is not kept.
-                Ok(Some(Loaded::absent().ttl(ttl.unwrap_or_default())))
-            }
-            other => other,
+            Some(_) => {}
         }
     }
 }
@@ -285,12 +313,12 @@ impl HttpGetter {
         let mut rest = &rest[..];
         while !rest.is_empty() {
             let (next, later) = rest.split_at(frame::fitting(rest));
-            let frame = frame::encode_request(Operation::RemoveMany, next);
+            let frame = frame::encode_request(Operation::Remove, next);
             gate.pass(|| self.remove_batch(group, &frame))?;
             rest = later;
         }
         if too_long > 0 {
-            let message = format_args!("{too_long} keys are too long to be sent");
+            let message = format!("{too_long} keys are too long to be sent");
             return Err(self.error(PeerErrorKind::NotSupported, message));
         }
         Ok(())

@@ -61,7 +61,7 @@ impl Addresses {
         Self::with_look_up(peer, |host, port| Ok((host, port).to_socket_addrs()?.collect()))
     }
 
-    fn with_look_up(
+    pub(super) fn with_look_up(
         peer: &PeerUrl,
         look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Arc<Self> {

@@ -122,6 +122,10 @@ impl PeerGetter for Left {
         self.0.peek(group, key)
     }
 
+    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
+        self.0.peek_many(group, keys)
+    }
+
     fn name(&self) -> &str {
         self.0.name()
     }

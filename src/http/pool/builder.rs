@@ -145,7 +145,7 @@ impl HttpPoolBuilder {
     }
 
     /// For how long after a change of the [list of peers](HttpPool::set_peers) a new owner of a key that it does not have asks the
-    /// previous one, before it loads. The question is answered from memory, in at most 20 ms, or not at all. Zero never asks.
+    /// previous one, before it loads. That is answered from memory, within [`peek_timeout`](Self::peek_timeout). Zero never asks.
     /// *Alike*, as removals go to previous owners first for twice as long. Defaults to 60 s.
     ///
     /// A pool that comes new to others takes their list without itself for the previous one. Where the list changes again within
@@ -153,6 +153,14 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn warm_up(mut self, time: Duration) -> Self {
         self.warm_up = time;
+        self
+    }
+
+    /// How long a previous owner may take to say what it has in memory. One that takes longer three times in a row is left
+    /// alone for a second. Defaults to 20 ms.
+    #[must_use]
+    pub fn peek_timeout(mut self, timeout: Duration) -> Self {
+        self.client.peek_timeout = timeout;
         self
     }
 
@@ -305,9 +313,11 @@ impl HttpPoolBuilder {
                 return Err(invalid("base_path", reason));
             }
         }
-        for (option, time) in
-            [("connect_timeout", self.client.connect_timeout), ("timeout", self.client.timeout)]
-        {
+        for (option, time) in [
+            ("connect_timeout", self.client.connect_timeout),
+            ("timeout", self.client.timeout),
+            ("peek_timeout", self.client.peek_timeout),
+        ] {
             if time.is_zero() {
                 return Err(invalid(option, "nothing is done in no time"));
             }

@@ -1,9 +1,17 @@
 //! Clusters whose peers speak HTTP over real sockets.
 
+mod batch;
 mod bursts;
+mod changes;
+mod damage;
+mod failover;
 mod faults;
+mod figures;
 mod keys;
 mod lifecycle;
 mod lists;
 mod loads;
+mod peeks;
+mod removal;
 mod values;
+mod warm_up;

@@ -1,6 +1,7 @@
 //! [`Cluster`]: peers as threads of this process, with real sockets between them.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use geecache::consistenthash::Ring;
 use geecache::{Group, HttpPool, HttpPoolBuilder, Registry, Server, Stats};
@@ -38,8 +39,21 @@ impl Cluster {
         server: Server,
         source: impl Fn(usize) -> CountingGetter,
     ) -> Self {
-        let peers = (0..count).map(|node| Peer::start(server, source(node), |pool| pool)).collect();
-        let cluster = Self { peers };
+        Self::of_peers((0..count).map(|node| Peer::start(server, source(node), |pool| pool)))
+    }
+
+    /// As [`with`](Self::with), but long after the list of peers has changed: no peer asks who owned a key before it.
+    pub(crate) fn settled(
+        count: usize,
+        server: Server,
+        source: impl Fn(usize) -> CountingGetter,
+    ) -> Self {
+        let settled = |pool: HttpPoolBuilder| pool.warm_up(Duration::ZERO);
+        Self::of_peers((0..count).map(|node| Peer::start(server, source(node), settled)))
+    }
+
+    fn of_peers(peers: impl Iterator<Item = Peer>) -> Self {
+        let cluster = Self { peers: peers.collect() };
         let urls = cluster.urls();
         for peer in &cluster.peers {
             peer.pool.set_peers(&urls).unwrap();

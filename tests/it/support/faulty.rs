@@ -79,6 +79,27 @@ impl FaultyPeer {
         })
     }
 
+    /// An old peer, as those of GeeCache and groupcache: whatever the method, `630` for a path with a key, and a 400 for one
+    /// without.
+    pub(crate) fn of_old() -> Self {
+        Self::start(|connection| {
+            while let Some(head) = connection.request() {
+                connection.body(&head);
+                let path = head.split(' ').nth(1).unwrap();
+                let bytes = if path.trim_start_matches("/_geecache/").contains('/') {
+                    answer("630")
+                } else {
+                    let head =
+                        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8";
+                    format!("{head}\r\nContent-Length: 12\r\n\r\nbad request\n").into_bytes()
+                };
+                if !connection.send(&bytes) {
+                    return;
+                }
+            }
+        })
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -121,6 +142,17 @@ impl Connection {
         }
         self.shared.requests.fetch_add(1, Ordering::SeqCst);
         Some(String::from_utf8_lossy(&head).into_owned())
+    }
+
+    /// Reads the body that follows the head of a request, as long as that says.
+    pub(crate) fn body(&mut self, head: &str) -> Vec<u8> {
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
+        });
+        let mut body = vec![0; length.unwrap_or(0)];
+        self.stream.read_exact(&mut body).unwrap();
+        body
     }
 
     /// Sends `bytes`; whether the client still takes them is the answer.

@@ -15,6 +15,7 @@ pub(crate) struct CountingGetter {
 
 struct Inner {
     calls: Mutex<BTreeMap<String, usize>>,
+    batches: Mutex<Vec<Vec<String>>>,
     behaviour: Box<Behaviour>,
 }
 
@@ -31,7 +32,13 @@ impl CountingGetter {
         behaviour: impl Fn(&str) -> Result<Loaded, BoxError> + Send + Sync + 'static,
     ) -> Self {
         let behaviour = Box::new(behaviour);
-        Self { inner: Arc::new(Inner { calls: Mutex::default(), behaviour }) }
+        Self {
+            inner: Arc::new(Inner {
+                calls: Mutex::default(),
+                batches: Mutex::default(),
+                behaviour,
+            }),
+        }
     }
 
     /// As [`new`](Self::new), but each load passes `gate` first.
@@ -52,12 +59,23 @@ impl CountingGetter {
     pub(crate) fn calls_of(&self, key: &str) -> usize {
         self.inner.calls.lock().unwrap().get(key).copied().unwrap_or(0)
     }
+
+    /// The keys of every call for many keys, oldest first.
+    pub(crate) fn batches(&self) -> Vec<Vec<String>> {
+        self.inner.batches.lock().unwrap().clone()
+    }
 }
 
 impl Getter for CountingGetter {
     fn get(&self, key: &str) -> Result<Loaded, BoxError> {
         *self.inner.calls.lock().unwrap().entry(key.to_owned()).or_default() += 1;
         (self.inner.behaviour)(key)
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
+        let batch = keys.iter().map(|&key| key.to_owned()).collect();
+        self.inner.batches.lock().unwrap().push(batch);
+        keys.iter().map(|key| self.get(key)).collect()
     }
 }
 

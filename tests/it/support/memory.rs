@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use geecache::consistenthash::Ring;
@@ -18,7 +18,7 @@ use super::{CountingGetter, Gate};
 /// The groups and the peers hold each other, so they live until the test process ends.
 pub(crate) struct MemoryPeers {
     nodes: Vec<Node>,
-    ring: Ring,
+    view: View,
 }
 
 /// One process of the cluster, so to say.
@@ -52,12 +52,36 @@ impl MemoryPeers {
         source: impl Fn(usize) -> CountingGetter,
         build: impl Fn(CountingGetter) -> Group,
     ) -> Self {
+        Self::growing(count, count, source, build)
+    }
+
+    /// As [`built`](Self::built), but only the first `first` are in the list of peers, until the others [join](Self::join).
+    pub(crate) fn growing(
+        first: usize,
+        count: usize,
+        source: impl Fn(usize) -> CountingGetter,
+        build: impl Fn(CountingGetter) -> Group,
+    ) -> Self {
         let peers = Self::strangers(count, source, build);
+        peers.view.list().ring = ring_of((0..first).map(|node| node.to_string()));
         for (i, node) in peers.nodes.iter().enumerate() {
             let links = peers.nodes.iter().map(|node| Arc::clone(&node.link));
-            node.group.register_peers(Picker::new(Some(&i.to_string()), links)).unwrap();
+            let picker = Picker::new(Some(&i.to_string()), links, peers.view.clone());
+            node.group.register_peers(picker).unwrap();
         }
         peers
+    }
+
+    /// Adds a peer to the list; all learn of it at once, and warm up until [`warmed_up`](Self::warmed_up).
+    pub(crate) fn join(&self, node: usize) {
+        let mut list = self.view.list();
+        list.previous = Some(list.ring.clone());
+        list.ring.add(node.to_string());
+    }
+
+    /// Ends the time in which new owners ask the previous ones.
+    pub(crate) fn warmed_up(&self) {
+        self.view.list().previous = None;
     }
 
     /// Two peers that each believe the other owns every key.
@@ -65,7 +89,8 @@ impl MemoryPeers {
         let peers = Self::strangers(2, source, |getter| Group::new("memory", 1 << 20, getter));
         for (node, other) in [(0, 1), (1, 0)] {
             let link = Arc::clone(&peers.nodes[other].link);
-            peers.nodes[node].group.register_peers(Picker::new(None, [link])).unwrap();
+            let view = View::of([other.to_string()]);
+            peers.nodes[node].group.register_peers(Picker::new(None, [link], view)).unwrap();
         }
         peers
     }
@@ -82,8 +107,11 @@ impl MemoryPeers {
             Node { link: Arc::new(Link::to(i.to_string(), group.clone())), group, getter }
         };
         let nodes: Vec<_> = (0..count).map(node).collect();
-        let ring = ring_of(nodes.iter().map(|node| &node.link));
-        Self { nodes, ring }
+        Self { nodes, view: View::of((0..count).map(|node| node.to_string())) }
+    }
+
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
     pub(crate) fn node(&self, node: usize) -> &Node {
@@ -92,9 +120,27 @@ impl MemoryPeers {
 
     /// A key for which the peers answer in the order `order`.
     pub(crate) fn key_owned_by(&self, order: &[usize]) -> String {
+        self.keys_owned_by(order, 1).remove(0)
+    }
+
+    /// `count` keys for which the peers answer in the order `order`.
+    pub(crate) fn keys_owned_by(&self, order: &[usize], count: usize) -> Vec<String> {
         let owners: Vec<_> = order.iter().map(usize::to_string).collect();
-        let fits = |key: &String| self.ring.owners(key).take(owners.len()).eq(owners.iter());
-        (0..).map(|n| format!("key {n}")).find(fits).unwrap()
+        let ring = &self.view.list().ring;
+        let fits = |key: &String| ring.owners(key).take(owners.len()).eq(owners.iter());
+        (0..).map(|n| format!("key {n}")).filter(fits).take(count).collect()
+    }
+
+    /// A key that belongs to `before` now, and to `after` once that peer has joined.
+    pub(crate) fn key_that_moves(&self, before: usize, after: usize) -> String {
+        let now = self.view.list().ring.clone();
+        let mut then = now.clone();
+        then.add(after.to_string());
+        let (before, after) = (before.to_string(), after.to_string());
+        let moves = |key: &String| {
+            now.get(key) == Some(before.as_str()) && then.get(key) == Some(after.as_str())
+        };
+        (0..10_000).map(|n| format!("key {n}")).find(moves).unwrap()
     }
 
     /// How often a getter was called, on all peers.
@@ -111,7 +157,21 @@ pub(crate) struct Link {
     broken: Mutex<Option<PeerErrorKind>>,
     known_to_be_down: Mutex<bool>,
     gate: OnceLock<Gate>,
+    points: Mutex<Vec<(Point, Gate)>>,
     requests: AtomicUsize,
+}
+
+/// A point on the way of a request at which a gate can stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// The peer has answered a get, the asker does not know yet; so for the others.
+    GetAnswered,
+    PeekAnswered,
+    RemoveSent,
+    RemoveAnswered,
+    ClearSent,
+    ClearAnswered,
+    InsertSent,
 }
 
 impl Link {
@@ -123,6 +183,7 @@ impl Link {
             broken: Mutex::default(),
             known_to_be_down: Mutex::default(),
             gate: OnceLock::new(),
+            points: Mutex::default(),
             requests: AtomicUsize::new(0),
         }
     }
@@ -150,6 +211,16 @@ impl Link {
     /// Requests pass `gate` before they reach the peer.
     pub(crate) fn hold_at(&self, gate: &Gate) {
         assert!(self.gate.set(gate.clone()).is_ok(), "there is a gate already");
+    }
+
+    /// Requests pass `gate` when they come to `point`.
+    pub(crate) fn hold(&self, point: Point, gate: &Gate) {
+        self.points.lock().unwrap().push((point, gate.clone()));
+    }
+
+    fn reach(&self, point: Point) {
+        let points = self.points.lock().unwrap().clone();
+        points.iter().filter(|(at, _)| *at == point).for_each(|(_, gate)| gate.pass());
     }
 
     /// How many requests were sent to this peer.
@@ -192,13 +263,17 @@ impl PeerGetter for Link {
     fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
         assert_eq!(group, self.group.name());
         self.on_the_way()?;
-        self.answer(self.group.serve_peer(key))
+        let answer = self.answer(self.group.serve_peer(key));
+        self.reach(Point::GetAnswered);
+        answer
     }
 
     fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
         assert_eq!(group, self.group.name());
         self.on_the_way()?;
-        self.answer(self.group.serve_peer_timeout(key, timeout))
+        let answer = self.answer(self.group.serve_peer_timeout(key, timeout));
+        self.reach(Point::GetAnswered);
+        answer
     }
 
     fn get_many(
@@ -212,30 +287,86 @@ impl PeerGetter for Link {
             return keys.iter().map(|_| Err(error.clone())).collect();
         }
         let answers = self.group.serve_many(keys, timeout);
-        answers.into_iter().map(|answer| self.answer(answer)).collect()
+        let answers = answers.into_iter().map(|answer| self.answer(answer)).collect();
+        self.reach(Point::GetAnswered);
+        answers
+    }
+
+    fn peek(&self, _group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
+        self.on_the_way()?;
+        let answer = self.group.serve_peek(key);
+        self.reach(Point::PeekAnswered);
+        Ok(answer)
     }
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn remove(&self, _group: &str, keys: &[&str]) -> Result<(), PeerError> {
+        self.reach(Point::RemoveSent);
+        self.on_the_way()?;
+        self.group.serve_remove(keys);
+        self.reach(Point::RemoveAnswered);
+        Ok(())
+    }
+
+    fn clear(&self, _group: &str) -> Result<(), PeerError> {
+        self.reach(Point::ClearSent);
+        self.on_the_way()?;
+        self.group.serve_clear();
+        self.reach(Point::ClearAnswered);
+        Ok(())
+    }
+
+    fn insert(&self, _group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+        self.reach(Point::InsertSent);
+        self.on_the_way()?;
+        self.group.serve_insert(key, value.clone());
+        Ok(())
+    }
+}
+
+/// The list of peers, which those who share it always agree about.
+#[derive(Clone)]
+struct View(Arc<Mutex<List>>);
+
+struct List {
+    ring: Ring,
+    /// Who owned what before the list changed, while the peers warm up.
+    previous: Option<Ring>,
+}
+
+impl View {
+    fn of(names: impl IntoIterator<Item = String>) -> Self {
+        Self(Arc::new(Mutex::new(List { ring: ring_of(names), previous: None })))
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.0.lock().unwrap()
     }
 }
 
 /// What one peer knows about the owners of keys.
 struct Picker {
     me: Option<String>,
-    ring: Ring,
+    view: View,
     links: BTreeMap<String, Arc<Link>>,
 }
 
 impl Picker {
-    fn new(me: Option<&str>, links: impl IntoIterator<Item = Arc<Link>>) -> Self {
-        let links: BTreeMap<_, _> =
-            links.into_iter().map(|link| (link.name.clone(), link)).collect();
-        Self { me: me.map(str::to_owned), ring: ring_of(links.values()), links }
+    fn new(me: Option<&str>, links: impl IntoIterator<Item = Arc<Link>>, view: View) -> Self {
+        let links = links.into_iter().map(|link| (link.name.clone(), link)).collect();
+        Self { me: me.map(str::to_owned), view, links }
     }
 
     fn is_me(&self, name: &str) -> bool {
         self.me.as_deref() == Some(name)
+    }
+
+    fn link(&self, name: &str) -> Arc<dyn PeerGetter> {
+        let link: Arc<Link> = Arc::clone(&self.links[name]);
+        link
     }
 }
 
@@ -243,23 +374,37 @@ impl PeerPicker for Picker {
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
         let up =
             |name: &&str| self.is_me(name) || !*self.links[*name].known_to_be_down.lock().unwrap();
-        let name = self.ring.owners(key).find(up)?;
-        if self.is_me(name) {
-            return None;
-        }
-        let link: Arc<Link> = Arc::clone(&self.links[name]);
-        Some(link)
+        let list = self.view.list();
+        let name = list.ring.owners(key).find(up)?;
+        (!self.is_me(name)).then(|| self.link(name))
     }
 
     fn owns(&self, key: &str) -> bool {
-        self.ring.get(key).is_some_and(|owner| self.is_me(owner))
+        self.view.list().ring.get(key).is_some_and(|owner| self.is_me(owner))
+    }
+
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        let list = self.view.list();
+        let names = list.ring.shares().into_iter().map(|(name, _)| name);
+        names.filter(|name| !self.is_me(name)).map(|name| self.link(name)).collect()
+    }
+
+    fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let list = self.view.list();
+        let previous = list.previous.as_ref()?.get(key)?;
+        let elsewhere = !self.is_me(previous) && list.ring.get(key) != Some(previous);
+        elsewhere.then(|| self.link(previous))
+    }
+
+    fn is_warming_up(&self) -> bool {
+        self.view.list().previous.is_some()
     }
 }
 
-fn ring_of<'a>(links: impl Iterator<Item = &'a Arc<Link>>) -> Ring {
+fn ring_of(names: impl IntoIterator<Item = String>) -> Ring {
     let mut ring = Ring::new(NonZeroUsize::new(50).unwrap());
-    for link in links {
-        ring.add(&link.name);
+    for name in names {
+        ring.add(name);
     }
     ring
 }

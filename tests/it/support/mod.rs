@@ -8,7 +8,9 @@ mod getter;
 #[cfg(feature = "http")]
 mod logs;
 mod memory;
+#[path = "../../../src/testing.rs"]
 mod random;
+mod versions;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
@@ -22,8 +24,9 @@ pub(crate) use faulty::{Connection, FaultyPeer, answer};
 pub(crate) use getter::{CountingGetter, value_of};
 #[cfg(feature = "http")]
 pub(crate) use logs::{keep_logs, logged};
-pub(crate) use memory::{FixedPicker, MemoryPeers, ScriptedPeer, alone};
+pub(crate) use memory::{FixedPicker, MemoryPeers, Point, ScriptedPeer, alone};
 pub(crate) use random::{Random, with_seeds};
+pub(crate) use versions::{Condition, Hand, Versions, value_at, version_of};
 
 /// How long a test waits for what should happen at once: far longer than a busy machine takes, so that only a hang
 /// is as long.

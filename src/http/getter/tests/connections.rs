@@ -122,3 +122,39 @@ fn many_threads_share_a_getter() {
     });
     assert!(peer.connections() <= 16, "{}", peer.connections());
 }
+
+#[test]
+fn a_name_that_stops_resolving_keeps_its_last_address() {
+    let peer = FaultyPeer::start(|talk, _| {
+        // One request for each connection, so that each call needs an address.
+        talk.request();
+        talk.say(&ok(b"630"));
+    });
+    let address = peer.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let rounds = Arc::new(Mutex::new(0));
+    let look_up = {
+        let rounds = Arc::clone(&rounds);
+        move |_: &str, _| {
+            *lock(&rounds) += 1;
+            if *lock(&rounds) == 1 {
+                Ok(vec![address])
+            } else {
+                Err(io::ErrorKind::NotFound.into())
+            }
+        }
+    };
+    let url = PeerUrl::parse("http://peer.invalid:8001").unwrap();
+    let addresses = Addresses::with_look_up(&url, look_up);
+    let getter = HttpGetter::with_addresses(url, addresses, options());
+    assert_value(&getter, b"630");
+    let begun = Instant::now();
+    while *lock(&rounds) == 1 {
+        getter.addresses.doubt();
+        assert!(begun.elapsed() < SOON, "nobody looks it up again");
+        thread::yield_now();
+    }
+    for _ in 0..3 {
+        assert_value(&getter, b"630");
+    }
+    drop(peer);
+}

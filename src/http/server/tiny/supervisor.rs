@@ -133,6 +133,10 @@ impl Supervisor {
             } else {
                 self.shared.nap(BUSY_TICK);
             }
+            // Accepting that ended by the shutdown is not to be resumed.
+            if self.shared.is_stopping() {
+                break;
+            }
             if self.current.accept_failed() || self.is_silent_for_long() {
                 self.restart();
             } else {

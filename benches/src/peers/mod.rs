@@ -1,0 +1,129 @@
+//! How fast a value comes from another process: geecache beside a pair of sockets that do nothing else, memcached and
+//! golang/groupcache.
+//!
+//! Each contender is a server process and a client process; this program starts itself again for those that it plays itself.
+//! All of them are up for the whole run and take turns of a fraction of a second, so that whatever else the machine does hits all
+//! of them alike. A client asks from as many threads as the case says, each of which waits for one answer before it asks again, and
+//! checks the length and two bytes of every value.
+
+mod client;
+mod contenders;
+mod geecache;
+mod goals;
+mod machine;
+mod memcached;
+mod options;
+mod pair;
+mod process;
+mod report;
+mod scenario;
+
+use std::error::Error;
+use std::fmt;
+use std::process::exit;
+use std::time::Duration;
+
+use contenders::{Contender, Running};
+use options::{Options, USAGE};
+use report::{Report, Sample};
+use scenario::Scenario;
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Runs the comparison that `args` ask for, or one of its parts.
+pub(crate) fn run(args: impl Iterator<Item = String>) {
+    let mut args = args.peekable();
+    let done = match args.peek().map(String::as_str) {
+        Some("serve" | "ask") => play(&args.collect::<Vec<_>>()),
+        _ => Options::parse(args).and_then(|options| match options {
+            Some(options) => compare(&options),
+            None => {
+                print!("{USAGE}");
+                Ok(())
+            }
+        }),
+    };
+    if let Err(error) = done {
+        eprintln!("peers: {error}");
+        exit(1);
+    }
+}
+
+/// Is the server or the client of a contender, until its standard input ends.
+fn play(args: &[String]) -> Result<(), BoxError> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["serve", "pair"] => pair::serve(),
+        ["serve", "tiny-http"] => geecache::serve(::geecache::Server::TinyHttp),
+        ["serve", "guarded"] => geecache::serve(::geecache::Server::Guarded),
+        ["ask", "pair", address] => client::obey(&pair::Client::new(address)?),
+        ["ask", "geecache", url] => client::obey(&geecache::Client::new(url)?),
+        ["ask", "memcached", address] => client::obey(&memcached::Client::new(address)?),
+        _ => Err(format!("there is no part {}", args.join(" ")).into()),
+    }
+}
+
+fn compare(options: &Options) -> Result<(), BoxError> {
+    let mut running = Vec::new();
+    let mut report = Report::new(machine::describe());
+    for contender in Contender::ALL.into_iter().filter(|it| options.wants(*it)) {
+        match contender.start()? {
+            Ok(contender) => running.push(contender),
+            Err(missing) => report.missing.push((contender, missing)),
+        }
+    }
+    report.versions = running.iter().filter_map(|it| it.version.clone()).collect();
+    if !options.json {
+        print!("{}", report.head(options));
+    }
+    for scenario in options.scenarios() {
+        let samples = measure(&mut running, &scenario, options)?;
+        if !options.json {
+            print!("{}", report::rows(&scenario, &samples));
+        }
+        report.cases.push((scenario, samples));
+    }
+    if options.json {
+        print!("{}", report.json(options));
+    } else {
+        print!("{}", report.tail());
+    }
+    Ok(())
+}
+
+/// All turns of all contenders in one case.
+fn measure(
+    running: &mut [Running],
+    scenario: &Scenario,
+    options: &Options,
+) -> Result<Vec<(Contender, Vec<Sample>)>, BoxError> {
+    let mut able: Vec<&mut Running> =
+        running.iter_mut().filter(|it| it.contender.is_able_to(scenario)).collect();
+    let mut samples: Vec<_> = able.iter().map(|it| (it.contender, Vec::new())).collect();
+    for contender in &mut able {
+        contender.prime(scenario).map_err(in_case(contender.contender, scenario))?;
+    }
+    for _ in 0..options.rounds {
+        for (contender, (_, samples)) in able.iter_mut().zip(&mut samples) {
+            let sample = contender.turn(scenario, options.slice);
+            samples.push(sample.map_err(in_case(contender.contender, scenario))?);
+        }
+    }
+    Ok(samples)
+}
+
+fn in_case(contender: Contender, scenario: &Scenario) -> impl Fn(BoxError) -> BoxError {
+    let case = format!("{contender}, {scenario}");
+    move |error| format!("{case}: {error}").into()
+}
+
+/// A duration in microseconds, with as many digits as tell something.
+struct Micros(Duration);
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_secs_f64() * 1e6;
+        let digits = if micros < 10.0 { 2 } else { usize::from(micros < 1000.0) };
+        f.pad(&format!("{micros:.digits$}"))
+    }
+}

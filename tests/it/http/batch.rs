@@ -1,0 +1,245 @@
+//! Many keys at once: few requests, and an answer for each key.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use geecache::{ByteView, Error, Loaded, PeerErrorKind, PeerGetter, PeerState};
+
+use crate::support::{
+    Cluster, CountingGetter, FaultyPeer, Gate, Peer, SERVERS, SOON, answer, start, until, value_of,
+};
+
+/// How many requests a node sent to all others.
+fn requests(node: &Peer) -> u64 {
+    node.pool.peer_stats().iter().map(|peer| peer.requests).sum()
+}
+
+fn refs(keys: &[String]) -> Vec<&str> {
+    keys.iter().map(String::as_str).collect()
+}
+
+/// Knows keys that do not exist, and keys that can't be loaded.
+fn mixed_source() -> CountingGetter {
+    CountingGetter::with(|key| match key.split(' ').next() {
+        Some("absent") => Ok(Loaded::absent()),
+        Some("bad") => Err("the disk is gone".into()),
+        Some("empty") => Ok("".into()),
+        Some("brief") => Ok(Loaded::from(value_of(key)).ttl(Duration::from_secs(3600))),
+        _ => Ok(value_of(key).into()),
+    })
+}
+
+#[test]
+fn every_key_gets_its_own_answer_and_every_owner_one_request() {
+    for server in SERVERS {
+        let cluster = Cluster::settled(3, server, |_| mixed_source());
+        let asker = cluster.node(0);
+        let mut keys: Vec<String> = (0..60)
+            .map(|n| format!("{} {n}", ["key", "absent", "empty", "brief"][n % 4]))
+            .collect();
+        // Some are in memory already, here and at their owners, and some are asked for twice.
+        asker.group.get(&keys[0]).unwrap();
+        cluster.node(1).group.get(&keys[4]).unwrap();
+        keys.extend_from_within(0..8);
+        keys.push(String::new());
+        let before = requests(asker);
+        let answers = asker.group.get_many(&refs(&keys));
+        assert_eq!(answers.len(), keys.len());
+        for (key, answer) in keys.iter().zip(answers) {
+            match (key.split(' ').next().unwrap(), answer) {
+                ("", Err(Error::EmptyKey)) => {}
+                ("absent", Err(Error::NotFound { key: absent, .. })) => assert_eq!(&absent, key),
+                ("empty", Ok(value)) => assert_eq!(value, ""),
+                ("key" | "brief", Ok(value)) => assert_eq!(value, value_of(key).as_str()),
+                (_, other) => panic!("{server:?}: {key:?} got {other:?}"),
+            }
+        }
+        assert_eq!(requests(asker) - before, 2, "{server:?}");
+        assert_eq!(asker.stats().peer_errors, 0);
+        assert_eq!(cluster.calls(), 60, "{server:?}: every key is loaded once");
+    }
+}
+
+#[test]
+fn a_failing_key_fails_alone() {
+    for server in SERVERS {
+        let cluster = Cluster::settled(2, server, |_| mixed_source());
+        let mut keys: Vec<String> = cluster.keys_owned_by(1).take(5).collect();
+        let pool = &cluster.node(0).pool;
+        let is_theirs = |key: &String| pool.owner(key) == Some(cluster.node(1).url());
+        keys.insert(2, (0..).map(|n| format!("bad {n}")).find(is_theirs).unwrap());
+        let answers = cluster.node(0).group.get_many(&refs(&keys));
+        for (at, (key, answer)) in keys.iter().zip(&answers).enumerate() {
+            match answer {
+                Err(Error::Load { source, .. }) if at == 2 => {
+                    assert_eq!(source.to_string(), "the disk is gone");
+                }
+                Ok(value) if at != 2 => assert_eq!(value, value_of(key).as_str()),
+                other => panic!("{server:?}: {key:?} got {other:?}"),
+            }
+        }
+        let stats = cluster.node(0).stats();
+        assert_eq!((stats.peer_loads, stats.peer_errors), (5, 1));
+        assert_eq!(pool.peer_stats()[0].state, PeerState::Up);
+    }
+}
+
+#[test]
+fn three_thousand_keys_of_one_owner_take_three_requests() {
+    for server in SERVERS {
+        let cluster = Cluster::settled(2, server, |_| CountingGetter::new());
+        let keys: Vec<String> = cluster.keys_owned_by(1).take(3000).collect();
+        let asker = cluster.node(0);
+        let answers = asker.group.get_many(&refs(&keys));
+        for (key, answer) in keys.iter().zip(answers) {
+            assert_eq!(answer.unwrap(), value_of(key).as_str());
+        }
+        assert_eq!(requests(asker), 3);
+        assert_eq!((asker.getter.calls(), cluster.node(1).getter.calls()), (0, 3000));
+        assert!(asker.group.get_many(&[]).is_empty());
+        assert_eq!(requests(asker), 3);
+    }
+}
+
+#[test]
+fn an_answer_that_would_be_too_long_comes_in_parts() {
+    const MIB: usize = 1 << 20;
+    for server in SERVERS {
+        let sizes = |key: &str| match key.bytes().last() {
+            Some(b'0') => 0,
+            Some(b'1') => 11 * MIB, // More than a whole answer takes.
+            _ => MIB,
+        };
+        let source =
+            move |_| CountingGetter::with(move |key| Ok(vec![key.len() as u8; sizes(key)].into()));
+        let cluster = Cluster::settled(2, server, source);
+        let mut keys: Vec<String> = cluster.keys_owned_by(1).take(30).collect();
+        let large = cluster.keys_owned_by(1).find(|key| key.ends_with('1')).unwrap();
+        keys.retain(|key| !key.ends_with('1'));
+        keys.insert(3, large);
+        let asker = cluster.node(0);
+        let answers = asker.group.get_many(&refs(&keys));
+        for (key, answer) in keys.iter().zip(answers) {
+            let value = answer.unwrap();
+            assert!(
+                value.len() == sizes(key) && value.iter().all(|&byte| byte == key.len() as u8),
+                "{server:?}: {key:?} has {} bytes",
+                value.len()
+            );
+        }
+        assert_eq!(asker.getter.calls(), 0, "{server:?}: the owner has answered for all of them");
+        assert!(requests(asker) >= 4);
+    }
+}
+
+#[test]
+fn a_value_over_the_limit_of_one_s_own_is_loaded_here() {
+    let source = || CountingGetter::with(|_| Ok(vec![7; 5000].into()));
+    let owner = Peer::start(SERVERS[1], source(), |pool| pool);
+    let asker = Peer::start(SERVERS[1], source(), |pool| pool.max_value_bytes(4999));
+    asker.join(&[&owner.url()]);
+    let keys = (0..).map(|n| format!("key {n}"));
+    let keys: Vec<String> =
+        keys.filter(|key| asker.pool.owner(key) == Some(owner.url())).take(3).collect();
+    for answer in asker.group.get_many(&refs(&keys)) {
+        assert_eq!(answer.unwrap().len(), 5000);
+    }
+    assert_eq!((owner.getter.calls(), asker.getter.calls()), (3, 3));
+    assert_eq!(asker.pool.peer_stats()[0].failures, 0, "it is no fault of the owner");
+}
+
+/// A peer as those of GeeCache: takes every method for a get, and a path without a key for a bad request.
+fn old_peer(posts: &Arc<AtomicUsize>) -> FaultyPeer {
+    let posts = Arc::clone(posts);
+    FaultyPeer::start(move |connection| {
+        while let Some(head) = connection.request() {
+            connection.body(&head);
+            let bytes = if head.starts_with("POST") {
+                posts.fetch_add(1, Ordering::SeqCst);
+                b"HTTP/1.1 400 X\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\n\r\nbad request\n".to_vec()
+            } else {
+                answer("630")
+            };
+            if !connection.send(&bytes) {
+                return;
+            }
+        }
+    })
+}
+
+#[test]
+fn a_peer_that_does_not_know_batches_is_asked_for_one_key_after_the_other() {
+    let posts = Arc::new(AtomicUsize::new(0));
+    let old = old_peer(&posts);
+    let asker = Peer::start(SERVERS[1], CountingGetter::new(), |pool| pool);
+    asker.join(&[&old.url()]);
+    let mut keys =
+        (0..).map(|n| format!("key {n}")).filter(|key| asker.pool.owner(key) == Some(old.url()));
+    for round in 0..3 {
+        let keys: Vec<String> = keys.by_ref().take(10).collect();
+        for answer in asker.group.get_many(&refs(&keys)) {
+            assert_eq!(answer.unwrap(), "630");
+        }
+        assert_eq!(old.requests(), 1 + 10 * (round + 1));
+        assert_eq!(posts.load(Ordering::SeqCst), 1, "it is not tried again for a while");
+    }
+    assert_eq!((old.connections(), asker.getter.calls()), (1, 0));
+    assert_eq!(asker.stats().peer_errors, 0);
+}
+
+#[test]
+fn a_batch_of_a_malformed_peer_is_an_error_and_never_a_wrong_value() {
+    for body in ["", "630", "\u{1}\u{1}\0\0\0\u{2}", "\u{1}\u{1}\0\0\0\u{2}\0\0\0\0\0\0\0\0"] {
+        let odd = FaultyPeer::start(move |connection| {
+            while let Some(head) = connection.request() {
+                connection.body(&head);
+                if !connection.send(&answer(body)) {
+                    return;
+                }
+            }
+        });
+        let getter = geecache::HttpGetter::new(&odd.url()).unwrap();
+        for answer in getter.get_many("scores", &["Tom", "Jack"], Some(SOON)) {
+            assert_eq!(answer.unwrap_err().kind(), PeerErrorKind::Protocol, "{body:?}");
+        }
+        assert_eq!(odd.requests(), 1);
+    }
+}
+
+#[test]
+fn an_owner_that_is_gone_costs_a_batch_no_key() {
+    for server in SERVERS {
+        let cluster = Cluster::settled(3, server, |_| CountingGetter::new());
+        cluster.node(1).pool.shutdown();
+        let keys: Vec<String> = (0..200).map(|n| format!("key {n}")).collect();
+        let answers = cluster.node(0).group.get_many(&refs(&keys));
+        let values: Vec<ByteView> = answers.into_iter().map(Result::unwrap).collect();
+        let expected: Vec<ByteView> = keys.iter().map(|key| value_of(key).into()).collect();
+        assert_eq!(values, expected);
+        assert_eq!(cluster.node(1).getter.calls(), 0);
+    }
+}
+
+#[test]
+fn a_batch_that_takes_too_long_is_given_up_and_loaded_all_the_same() {
+    for server in SERVERS {
+        let gate = Gate::closed();
+        let cluster = Cluster::settled(2, server, |_| CountingGetter::behind(&gate));
+        let keys: Vec<String> = cluster.keys_owned_by(1).take(3).collect();
+        let group = cluster.node(0).group.clone();
+        let begun = Instant::now();
+        let answers = {
+            let keys = keys.clone();
+            start(move || group.get_many_timeout(&refs(&keys), Duration::from_millis(200))).result()
+        };
+        assert!(begun.elapsed() < SOON);
+        for answer in answers {
+            assert!(matches!(answer, Err(Error::TimedOut { .. })), "{answer:?}");
+        }
+        gate.open();
+        let owner = cluster.node(1);
+        until("the owner has loaded them", || owner.group.main_cache_stats().entries == 3);
+        assert_eq!(owner.getter.calls(), 3);
+    }
+}

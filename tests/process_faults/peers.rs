@@ -1,0 +1,320 @@
+//! What the tests need: peers as processes, and a peer of this process with threads that get all the time.
+
+use std::env;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use geecache::{Group, HotCache, HttpPool, PeerState, PeerStats, Registry, Server};
+
+/// Far longer than anything takes on a busy machine; only a hang is as long.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// Threads that get all the time.
+pub(crate) const THREADS: usize = 8;
+
+/// What makes this binary a peer: the server that it runs on.
+const SERVER: &str = "GEECACHE_TEST_SERVER";
+const LISTEN: &str = "GEECACHE_TEST_LISTEN";
+/// What the lines for the parent begin with, among those of the test harness.
+const MARK: &str = "peer: ";
+
+/// What all sources hold for `key`.
+pub(crate) fn value_of(key: &str) -> String {
+    format!("value of {key}")
+}
+
+/// What a peer process does: it serves, and does what its standard input says until that ends.
+pub(crate) fn be_a_peer() {
+    let Ok(server) = env::var(SERVER) else { return };
+    let group = Group::builder("scores", |key: &str| Ok::<_, io::Error>(value_of(key)))
+        .hot_cache(HotCache::Off)
+        .build();
+    let registry = Registry::new();
+    registry.insert(&group).unwrap();
+    let server = if server == "guarded" { Server::Guarded } else { Server::TinyHttp };
+    let builder = HttpPool::builder(&registry).server(server);
+    let pool = builder.bind(&*env::var(LISTEN).unwrap()).unwrap();
+    group.register_peers(pool.clone()).unwrap();
+    tell(pool.url().unwrap());
+    let mut held = Vec::new();
+    for line in io::stdin().lines().map_while(Result::ok) {
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("peers", urls) => {
+                pool.set_peers(urls.split(' ')).unwrap();
+                tell("done");
+            }
+            ("get", key) => match group.get(key) {
+                Ok(value) => tell(value.as_str().unwrap()),
+                Err(error) => tell(&format!("error: {error}")),
+            },
+            ("hold", addr) => {
+                let connect = || TcpStream::connect_timeout(&addr.parse().unwrap(), SOON).unwrap();
+                held.extend((0..2000).map(|_| connect()));
+                tell("done");
+            }
+            _ => tell("that is no command"),
+        }
+    }
+    pool.shutdown();
+}
+
+fn tell(text: &str) {
+    println!("{MARK}{text}");
+    io::stdout().flush().unwrap();
+}
+
+/// A peer in a process of its own. It is killed when this is dropped, and ends by itself when this process does.
+pub(crate) struct Process {
+    pub(crate) url: String,
+    server: &'static str,
+    descriptors: Option<u32>,
+    child: Child,
+    input: ChildStdin,
+    answers: Receiver<String>,
+}
+
+impl Process {
+    pub(crate) fn start(server: &'static str) -> Self {
+        Self::start_at("127.0.0.1:0", server, None)
+    }
+
+    /// A process that may open so many descriptors and no more.
+    pub(crate) fn start_with_descriptors(server: &'static str, descriptors: u32) -> Self {
+        Self::start_at("127.0.0.1:0", server, Some(descriptors))
+    }
+
+    fn start_at(listen: &str, server: &'static str, descriptors: Option<u32>) -> Self {
+        let this = env::current_exe().unwrap();
+        let mut command = match descriptors {
+            None => Command::new(this),
+            Some(descriptors) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", r#"ulimit -n "$1"; shift; exec "$@""#, "sh"]);
+                shell.arg(descriptors.to_string()).arg(this);
+                shell.stderr(Stdio::null()); // tiny_http panics when it finds no descriptor.
+                shell
+            }
+        };
+        let mut child = command
+            .args(["--exact", "peer_process", "--ignored", "--nocapture"])
+            .env(SERVER, server)
+            .env(LISTEN, listen)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (heard, answers) = mpsc::channel();
+        thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                // The harness may have begun the line.
+                if let Some(at) = line.find(MARK) {
+                    if heard.send(line[at + MARK.len()..].to_owned()).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        let input = child.stdin.take().unwrap();
+        let url = String::new();
+        let mut process = Self { url, server, descriptors, child, input, answers };
+        process.url = process.answer();
+        process
+    }
+
+    #[track_caller]
+    fn answer(&self) -> String {
+        match self.answers.recv_timeout(SOON) {
+            Ok(answer) => answer,
+            Err(error) => panic!("the peer at {} did not answer: {error}", self.url),
+        }
+    }
+
+    /// The peer's answer to a command.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, command: &str) -> String {
+        writeln!(self.input, "{command}").and_then(|()| self.input.flush()).unwrap();
+        self.answer()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts another process in the place of this one, which is dead, with the list of peers in `urls`.
+    pub(crate) fn restart(&mut self, urls: &[String]) {
+        let listen = self.url.strip_prefix("http://").unwrap();
+        let again = Self::start_at(listen, self.server, self.descriptors);
+        assert_eq!(again.url, self.url);
+        *self = again;
+        assert_eq!(self.ask(&format!("peers {}", urls.join(" "))), "done");
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The peer that the tests look from, in this process. It keeps nothing, so every get of another's key asks a peer.
+pub(crate) struct Here {
+    pub(crate) group: Group,
+    pub(crate) pool: HttpPool,
+}
+
+impl Here {
+    /// A peer on `server` that forms a cluster with `others`.
+    pub(crate) fn with(server: Server, others: &mut [Process]) -> Self {
+        let group = Group::builder("scores", |key: &str| Ok::<_, io::Error>(value_of(key)))
+            .cache_bytes(0)
+            .hot_cache(HotCache::Off)
+            .build();
+        let registry = Registry::new();
+        registry.insert(&group).unwrap();
+        let pool = HttpPool::builder(&registry).server(server).bind("127.0.0.1:0").unwrap();
+        group.register_peers(pool.clone()).unwrap();
+        let here = Self { group, pool };
+        let urls = here.urls(others);
+        here.pool.set_peers(&urls).unwrap();
+        for other in others {
+            assert_eq!(other.ask(&format!("peers {}", urls.join(" "))), "done");
+        }
+        here
+    }
+
+    /// The list of peers.
+    pub(crate) fn urls(&self, others: &[Process]) -> Vec<String> {
+        let own = self.pool.url().unwrap().to_owned();
+        others.iter().map(|other| other.url.clone()).chain([own]).collect()
+    }
+
+    /// What is known about the peer at `url`.
+    pub(crate) fn seen(&self, url: &str) -> PeerStats {
+        self.pool.peer_stats().into_iter().find(|stats| stats.url == url).unwrap()
+    }
+
+    /// Keys that the peer at `url` owns.
+    pub(crate) fn keys_of(&self, url: &str) -> impl Iterator<Item = String> + use<> {
+        let (pool, url) = (self.pool.clone(), url.to_owned());
+        let keys = (0..).map(|n| format!("key {n}"));
+        keys.filter(move |key| pool.owner(key).as_ref() == Some(&url))
+    }
+
+    /// Begins to get keys of all peers, on [`THREADS`] threads.
+    pub(crate) fn load(&self) -> Load {
+        let mut load = Load::default();
+        for thread in 0..THREADS {
+            let (group, shared) = (self.group.clone(), Arc::clone(&load.shared));
+            load.threads.push(thread::spawn(move || {
+                for n in 0.. {
+                    if shared.over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    shared.get(&group, &format!("key {}", (n * 31 + thread * 7) % 2000));
+                }
+            }));
+        }
+        load
+    }
+
+    /// Waits until the peer at `url` answers as one that is well.
+    #[track_caller]
+    pub(crate) fn expect_back(&self, url: &str) {
+        let mut keys = self.keys_of(url);
+        until(&format!("{url} is up again"), || {
+            // Somebody has to try it.
+            let key = keys.next().unwrap();
+            assert_eq!(self.group.get(&key).unwrap(), value_of(&key).as_str());
+            self.seen(url).state == PeerState::Up
+        });
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.pool.shutdown();
+    }
+}
+
+/// Threads that get. Every get has to bring the right value.
+#[derive(Default)]
+pub(crate) struct Load {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    over: AtomicBool,
+    gets: AtomicU64,
+    slowest: Mutex<Duration>,
+    wrong: Mutex<Vec<String>>,
+}
+
+impl Shared {
+    fn get(&self, group: &Group, key: &str) {
+        let from = Instant::now();
+        let value = group.get(key);
+        let took = from.elapsed();
+        if !value.as_ref().is_ok_and(|value| *value == *value_of(key)) {
+            lock(&self.wrong).push(format!("{key} is {value:?} after {took:?}"));
+        }
+        let mut slowest = lock(&self.slowest);
+        *slowest = took.max(*slowest);
+        self.gets.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Load {
+    /// Waits until `more` gets from now have ended.
+    #[track_caller]
+    pub(crate) fn goes_on(&self, more: u64) {
+        let enough = self.shared.gets.load(Ordering::Relaxed) + more;
+        until("the load goes on", || self.shared.gets.load(Ordering::Relaxed) >= enough);
+    }
+
+    /// Ends the load. No get may have gone wrong, or have taken as long as a hang.
+    #[track_caller]
+    pub(crate) fn end(mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        self.threads.drain(..).for_each(|thread| thread.join().unwrap());
+        let wrong = lock(&self.shared.wrong);
+        assert!(wrong.is_empty(), "{} gets went wrong, first {:?}", wrong.len(), wrong[0]);
+        let slowest = *lock(&self.shared.slowest);
+        assert!(slowest < SOON, "a get took {slowest:?}");
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
