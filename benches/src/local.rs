@@ -75,7 +75,6 @@ fn measure(regime: &Regime, rounds: usize, json: bool) {
     // Those that hold everything get room to spare, as no cache knows beforehand how its shards will be filled.
     let room = regime.entries.unwrap_or(regime.keys * 2);
     let bound = Bound::Entries { count: room, payload };
-    // A group counts what its entries really take, so a bound that holds as many is larger.
     let (zipf, mut random) = (Zipf::new(regime.keys as usize), Random(1));
     let streams: Vec<Stream> =
         (0..16).map(|_| Stream::new((0..SLICE).map(|_| zipf.draw(&mut random)))).collect();
