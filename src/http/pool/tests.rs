@@ -401,3 +401,34 @@ fn lists_that_change_under_load_lose_no_get() {
         }
     });
 }
+
+#[test]
+fn options_without_an_end_are_as_good_as_none() {
+    for server in [Server::TinyHttp, Server::Guarded] {
+        let most = NonZeroUsize::MAX;
+        let nodes = cluster(2, |builder| {
+            builder
+                .server(server)
+                .connect_timeout(Duration::MAX)
+                .timeout(Duration::MAX)
+                .peek_timeout(Duration::MAX)
+                .warm_up(Duration::MAX)
+                .idle_timeout(Duration::MAX)
+                .drain_timeout(Duration::MAX)
+                .max_requests(most)
+                .max_connections(most)
+                .max_requests_per_peer(most)
+                .max_idle_connections(most)
+                .max_value_bytes(u64::MAX)
+        });
+        let key = nodes[0].key_of(nodes[1].url());
+        let group = &nodes[0].group;
+        assert_eq!(group.get_timeout(&key, Duration::MAX).unwrap(), key.as_str(), "{server:?}");
+        assert_eq!(group.get_many(&[&key, "nobody"])[0].as_ref().unwrap(), key.as_str());
+        assert!(group.remove(&key).is_complete(), "{server:?}");
+        assert_eq!(group.stats().peer_errors, 0, "{server:?}");
+        for node in &nodes {
+            node.pool.shutdown();
+        }
+    }
+}
