@@ -124,7 +124,7 @@ impl HttpPoolBuilder {
     }
 
     /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and is loaded here; one that a
-    /// peer inserts is refused, as is one over 1 GiB. Defaults to 64 MiB.
+    /// peer inserts is refused, as is one over 1 GiB, and none is inserted at another peer. Defaults to 64 MiB.
     #[must_use]
     pub fn max_value_bytes(mut self, bytes: u64) -> Self {
         self.client.max_value_bytes = bytes;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::error::PeerErrorKind;
-use crate::group::Group;
+use crate::group::{Group, RemoveOutcome};
 use crate::http::peer::PeerState;
 use crate::http::protocol::Protocol;
 use crate::http::server::Server;
@@ -430,5 +430,28 @@ fn options_without_an_end_are_as_good_as_none() {
         for node in &nodes {
             node.pool.shutdown();
         }
+    }
+}
+
+#[test]
+fn a_value_too_large_to_be_inserted_is_no_fault_of_the_peer() {
+    // Tells a limit of its own and the peer's apart.
+    for (limit, peers_limit) in [(1 << 20, 8 << 20), (8 << 20, 1 << 20)] {
+        let asks = Node::start(|builder| builder.max_value_bytes(limit));
+        let owns =
+            Node::start(|builder| builder.max_value_bytes(peers_limit).server(Server::Guarded));
+        let urls = [asks.url(), owns.url()];
+        asks.pool.set_peers(urls).unwrap();
+        let key = asks.key_of(owns.url());
+        for _ in 0..5 {
+            let report = asks.group.insert(&key, vec![7; 8 << 20]).unwrap();
+            let outcome = &report.peers[0].outcome;
+            assert!(
+                matches!(outcome, RemoveOutcome::Failed(error) if error.kind() == PeerErrorKind::Protocol),
+                "{limit}: {outcome:?}"
+            );
+        }
+        let seen = &asks.pool.peer_stats()[0];
+        assert_eq!((seen.state, seen.failures), (PeerState::Up, 0), "{limit}");
     }
 }
