@@ -151,9 +151,9 @@ const LARGE_SHARE: f64 = 1.5;
 ///
 /// # Whom to trust
 ///
-/// Peers talk plain HTTP and believe each other: whoever reaches the port can read all values and make the process load any
-/// key. It is for private networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps its limits whoever calls.
-/// Proxies named in the environment are not used, and redirects are not followed.
+/// Peers talk plain HTTP and believe each other: whoever reaches the port can read all values, put others in their place, remove
+/// them, and make the process load any key. It is for private networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps
+/// its limits whoever calls. Proxies named in the environment are not used, and redirects are not followed.
 #[derive(Clone)]
 pub struct HttpPool {
     inner: Arc<Inner>,
