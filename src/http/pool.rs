@@ -317,7 +317,9 @@ impl HttpPool {
     /// Stops serving: refuses new connections, answers the requests in flight, and lets go of the registry. Calls after the
     /// first do nothing; to a client it does nothing at all.
     ///
-    /// Groups that use the pool can go on: the other peers can still be asked.
+    /// Groups that use the pool can go on: the other peers can still be asked. [`Server::TinyHttp`](crate::Server::TinyHttp) keeps
+    /// some threads, and the connections that its clients keep, for an [`idle_timeout`](HttpPoolBuilder::idle_timeout) more, to
+    /// tell these clients that it is over.
     ///
     /// # Blocking
     ///
