@@ -455,3 +455,23 @@ fn a_value_too_large_to_be_inserted_is_no_fault_of_the_peer() {
         assert_eq!((seen.state, seen.failures), (PeerState::Up, 0), "{limit}");
     }
 }
+
+#[test]
+fn an_owner_that_does_not_take_a_value_forgets_the_older_one() {
+    let limited =
+        |builder: HttpPoolBuilder| builder.max_value_bytes(1 << 20).server(Server::Guarded);
+    let nodes = cluster(2, limited);
+    let (asks, owns) = (&nodes[0], &nodes[1]);
+    let short = asks.key_of(owns.url());
+    let padding = "k".repeat(16 << 10);
+    let long = (0..)
+        .map(|n| format!("{padding}{n}"))
+        .find(|key| asks.pool.owner(key).as_deref() == Some(owns.url()))
+        .unwrap();
+    for (key, size) in [(&short, (1 << 20) + 1), (&long, 1)] {
+        owns.group.serve_insert(key, "older");
+        let report = asks.group.insert(key, vec![7; size]).unwrap();
+        assert!(!report.is_complete());
+        assert_eq!(owns.group.get(key).unwrap(), key.as_str(), "it is loaded anew");
+    }
+}
