@@ -113,6 +113,10 @@ impl Cluster {
         let undo = match step {
             Step::Kill(..) => {
                 self.faults.kills += 1;
+                // Its restart would hide that.
+                if let Some(status) = self.peers[n].child.try_wait()? {
+                    self.fail(format!("peer {n} had ended by itself: {status}"));
+                }
                 self.peers[n].kill()?;
                 Undo::Restart(n)
             }

@@ -59,6 +59,18 @@ pub struct PeerReport {
     pub outcome: RemoveOutcome,
 }
 
+impl PeerReport {
+    /// Whether `peer` has answered that it does not make the change, or could not be sent it.
+    fn is_refusal_of(&self, peer: &Arc<dyn PeerGetter>) -> bool {
+        let refused = match &self.outcome {
+            RemoveOutcome::Done => false,
+            RemoveOutcome::NotSupported => true,
+            RemoveOutcome::Failed(error) => error.kind() == PeerErrorKind::Protocol,
+        };
+        refused && self.peer == peer.name()
+    }
+}
+
 /// What became of a change at a peer.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -170,7 +182,8 @@ impl Group {
     /// Puts a value at the owner of `key` and removes the key everywhere else, for programs that write to the source of
     /// truth themselves: after it returns, a get answers from the owner's memory with what was inserted.
     ///
-    /// The owner keeps the value as if its getter had loaded it, for its own [ttl](Loaded::ttl) or the group's.
+    /// The owner keeps the value as if its getter had loaded it, for its own [ttl](Loaded::ttl) or the group's. From an owner that
+    /// does not take it, such as one too large, the key is removed, and the next get loads anew.
     ///
     /// # Errors
     ///
@@ -201,9 +214,13 @@ impl Group {
                 self.change_at(vec![(Arc::clone(owner), insert)], &mut report);
             }
         }
+        // An owner that does not take the value, as it is too large or the key too long, has the older one still.
+        let is_settled =
+            |owner: &Arc<dyn PeerGetter>| !report.peers.iter().any(|it| it.is_refusal_of(owner));
+        let settled = owner.as_ref().filter(|&owner| is_settled(owner));
         let others = self.peers().peers().into_iter();
         let others = others
-            .filter(|peer| !owner.as_ref().is_some_and(|owner| same_peer(owner, peer)))
+            .filter(|peer| !settled.is_some_and(|owner| same_peer(owner, peer)))
             .map(|peer| (peer, Change::Remove(vec![key.to_owned()])))
             .collect();
         self.change_at(others, &mut report);

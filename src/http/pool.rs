@@ -151,9 +151,9 @@ const LARGE_SHARE: f64 = 1.5;
 ///
 /// # Whom to trust
 ///
-/// Peers talk plain HTTP and believe each other: whoever reaches the port can read all values and make the process load any
-/// key. It is for private networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps its limits whoever calls.
-/// Proxies named in the environment are not used, and redirects are not followed.
+/// Peers talk plain HTTP and believe each other: whoever reaches the port can read all values, put others in their place, remove
+/// them, and make the process load any key. It is for private networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps
+/// its limits whoever calls. Proxies named in the environment are not used, and redirects are not followed.
 #[derive(Clone)]
 pub struct HttpPool {
     inner: Arc<Inner>,
@@ -317,7 +317,9 @@ impl HttpPool {
     /// Stops serving: refuses new connections, answers the requests in flight, and lets go of the registry. Calls after the
     /// first do nothing; to a client it does nothing at all.
     ///
-    /// Groups that use the pool can go on: the other peers can still be asked.
+    /// Groups that use the pool can go on: the other peers can still be asked. [`Server::TinyHttp`](crate::Server::TinyHttp) keeps
+    /// some threads, and the connections that its clients keep, for an [`idle_timeout`](HttpPoolBuilder::idle_timeout) more, to
+    /// tell these clients that it is over.
     ///
     /// # Blocking
     ///

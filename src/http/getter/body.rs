@@ -16,6 +16,8 @@ use crate::http::breaker::Verdict;
 
 /// As much of an error's text is read, and kept.
 const MAX_TEXT_BYTES: u64 = 8 << 10;
+/// A value that is said to be longer gets its memory while it comes, which costs one more copy of it.
+const MAX_BYTES_AT_ONCE: u64 = 64 << 20;
 
 /// Reads the whole body that follows `headers`, which may be `limit` bytes long.
 pub(super) fn read_value(
@@ -65,8 +67,16 @@ fn all(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("not text"))
 }
 
-/// Reads a body of `length` bytes into the one allocation that the value is going to live in.
+/// Reads a body of `length` bytes, into the one allocation that the value is going to live in unless it is very long.
 fn read_exactly(body: &mut Body, length: u64) -> Result<ByteView, CallError> {
+    if length > MAX_BYTES_AT_ONCE {
+        let mut bytes = Vec::new();
+        body.as_reader().read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != length {
+            return Err(broken("the value is not as long as its Content-Length"));
+        }
+        return Ok(ByteView::from(bytes));
+    }
     let length = usize::try_from(length).map_err(|_| broken("the value fills the memory"))?;
     let mut bytes: Arc<[u8]> = iter::repeat_n(0, length).collect();
     let unshared = Arc::get_mut(&mut bytes).expect("nobody else has seen the allocation");

@@ -350,6 +350,11 @@ impl HttpGetter {
             Err(failure) => return Err(self.error(failure.kind, failure.message)),
         };
         let body = value.value().map_or(&[][..], |value| value.as_slice());
+        let (length, limit) = (body.len(), self.options.max_value_bytes);
+        if length as u64 > limit {
+            let message = format!("a value of {length} bytes is longer than the limit of {limit}");
+            return Err(self.error(PeerErrorKind::Protocol, message));
+        }
         let mut request = Outgoing::new(Method::Put(body), &url);
         if value.value().is_none() {
             request.headers.push((wire::STATUS_HEADER, Status::NotFound.name().to_owned()));

@@ -27,12 +27,16 @@ pub(crate) struct Socket {
     write_timeout: Option<Duration>,
     /// Nothing was sent or received since somebody asked whether it is open.
     resting: bool,
+    /// Why the other side takes nothing any more. It may have said why before it closed, so this is an error only when nothing
+    /// comes.
+    refused: Option<io::Error>,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, input_bytes: usize, output_bytes: usize) -> Self {
         let buffers = SocketBuffers::new(input_bytes, output_bytes);
-        Self { stream, buffers, read_timeout: None, write_timeout: None, resting: false }
+        let (read_timeout, write_timeout) = (None, None);
+        Self { stream, buffers, read_timeout, write_timeout, resting: false, refused: None }
     }
 
     /// Sends what was held back.
@@ -40,11 +44,12 @@ impl Socket {
         let timeout = timeout.for_write();
         let mut clock = Clock::start(timeout);
         let mut sent = 0;
-        while sent < self.buffers.held {
+        while sent < self.buffers.held && self.refused.is_none() {
             clock.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
             match (&self.stream).write(&self.buffers.output[sent..self.buffers.held]) {
                 Ok(0) => return Err(Error::Io(io::ErrorKind::WriteZero.into())),
                 Ok(n) => sent += n,
+                Err(error) if is_closed(&error) => self.refused = Some(error),
                 Err(error) => clock.go_on_after(error)?,
             }
         }
@@ -76,10 +81,11 @@ impl Transport for Socket {
         loop {
             clock.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
             match (&self.stream).read(self.buffers.input_append_buf()) {
-                Ok(n) => {
+                Ok(n) if n > 0 => {
                     self.buffers.input_appended(n);
-                    return Ok(n > 0);
+                    return Ok(true);
                 }
+                Ok(_) => return self.refused.take().map_or(Ok(false), |why| Err(Error::Io(why))),
                 Err(error) => clock.go_on_after(error)?,
             }
         }
@@ -88,7 +94,8 @@ impl Transport for Socket {
     fn is_open(&mut self) -> bool {
         // Whoever asks for the first time puts the connection aside, and asks again before it is used.
         let was_resting = std::mem::replace(&mut self.resting, true);
-        self.buffers.held == 0 && (!was_resting || is_silent(&self.stream))
+        let is_whole = self.buffers.held == 0 && self.refused.is_none();
+        is_whole && (!was_resting || is_silent(&self.stream))
     }
 }
 
@@ -135,6 +142,12 @@ impl Clock {
         }
         Ok(())
     }
+}
+
+/// Whether the other side has closed the connection.
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
 /// Whether a timeout is neither too long for `left`, nor so much too short that it would end one operation after the other.

@@ -102,6 +102,32 @@ fn a_value_over_the_limit_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn a_value_may_be_longer_than_memory_is_taken_for_at_once() {
+    let long: &'static [u8] = Box::leak(vec![7_u8; (64 << 20) + 1].into_boxed_slice());
+    let peer = FaultyPeer::well(long);
+    let options = ClientOptions { max_value_bytes: u64::MAX, ..options() };
+    let getter = HttpGetter::with_options(PeerUrl::parse(&peer.url).unwrap(), options);
+    for _ in 0..2 {
+        let (answer, _) = getter.ask("scores", "Tom", PATIENCE);
+        assert!(answer.unwrap().value().is_some_and(|value| value == long));
+    }
+    assert_eq!(peer.connections(), 1);
+}
+
+#[test]
+fn a_length_that_no_memory_holds_is_not_believed_where_no_limit_is_set() {
+    let options = ClientOptions { max_value_bytes: u64::MAX, ..options() };
+    for length in [1 << 45, i64::MAX as u64, u64::MAX] {
+        let said = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n630");
+        let peer = FaultyPeer::saying(said);
+        let getter = HttpGetter::with_options(PeerUrl::parse(&peer.url).unwrap(), options.clone());
+        let (answer, verdict) = ask(&getter);
+        assert!(answer.is_err());
+        assert_eq!(verdict, Verdict::Failed, "{length}: {answer:?}");
+    }
+}
+
+#[test]
 fn a_peer_that_refuses_the_connection_is_known_to_be_down_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

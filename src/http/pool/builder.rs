@@ -21,10 +21,13 @@ use crate::sync::lock;
 
 /// No request has a longer body, whatever the options say.
 const LONGEST_BODY_BYTES: u64 = 1 << 30;
+/// A hundred years. Longer times are cut to that, so that sums of times and moments do not overflow.
+const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
 ///
-/// Options marked *alike* must be the same at all peers of a cluster.
+/// Options marked *alike* must be the same at all peers of a cluster. A time of more than a hundred years, such as
+/// [`Duration::MAX`], counts as a hundred years.
 pub struct HttpPoolBuilder {
     registry: Registry,
     protocol: Protocol,
@@ -107,7 +110,7 @@ impl HttpPoolBuilder {
     /// How long a connection to a peer may take to open. Defaults to 250 ms.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.client.connect_timeout = timeout;
+        self.client.connect_timeout = timeout.min(LONGEST_TIME);
         self
     }
 
@@ -116,12 +119,12 @@ impl HttpPoolBuilder {
     /// A peer whose getter needs longer says so in time, and goes on loading: the next one to ask finds the value.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.client.timeout = timeout;
+        self.client.timeout = timeout.min(LONGEST_TIME);
         self
     }
 
     /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and is loaded here; one that a
-    /// peer inserts is refused, as is one over 1 GiB. Defaults to 64 MiB.
+    /// peer inserts is refused, as is one over 1 GiB, and none is inserted at another peer. Defaults to 64 MiB.
     #[must_use]
     pub fn max_value_bytes(mut self, bytes: u64) -> Self {
         self.client.max_value_bytes = bytes;
@@ -152,7 +155,7 @@ impl HttpPoolBuilder {
     /// the time, only the last change counts.
     #[must_use]
     pub fn warm_up(mut self, time: Duration) -> Self {
-        self.warm_up = time;
+        self.warm_up = time.min(LONGEST_TIME);
         self
     }
 
@@ -160,7 +163,7 @@ impl HttpPoolBuilder {
     /// alone for a second. Defaults to 20 ms.
     #[must_use]
     pub fn peek_timeout(mut self, timeout: Duration) -> Self {
-        self.client.peek_timeout = timeout;
+        self.client.peek_timeout = timeout.min(LONGEST_TIME);
         self
     }
 
@@ -190,14 +193,14 @@ impl HttpPoolBuilder {
     /// up to 10 s. Defaults to 60 s.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.idle = timeout;
+        self.limits.idle = timeout.min(LONGEST_TIME);
         self
     }
 
     /// How long [`HttpPool::shutdown`] waits for the requests in flight. Defaults to 5 s.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.drain = timeout;
+        self.limits.drain = timeout.min(LONGEST_TIME);
         self
     }
 

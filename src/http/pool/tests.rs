@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::error::PeerErrorKind;
-use crate::group::Group;
+use crate::group::{Group, RemoveOutcome};
 use crate::http::peer::PeerState;
 use crate::http::protocol::Protocol;
 use crate::http::server::Server;
@@ -400,4 +400,78 @@ fn lists_that_change_under_load_lose_no_get() {
             }
         }
     });
+}
+
+#[test]
+fn options_without_an_end_are_as_good_as_none() {
+    for server in [Server::TinyHttp, Server::Guarded] {
+        let most = NonZeroUsize::MAX;
+        let nodes = cluster(2, |builder| {
+            builder
+                .server(server)
+                .connect_timeout(Duration::MAX)
+                .timeout(Duration::MAX)
+                .peek_timeout(Duration::MAX)
+                .warm_up(Duration::MAX)
+                .idle_timeout(Duration::MAX)
+                .drain_timeout(Duration::MAX)
+                .max_requests(most)
+                .max_connections(most)
+                .max_requests_per_peer(most)
+                .max_idle_connections(most)
+                .max_value_bytes(u64::MAX)
+        });
+        let key = nodes[0].key_of(nodes[1].url());
+        let group = &nodes[0].group;
+        assert_eq!(group.get_timeout(&key, Duration::MAX).unwrap(), key.as_str(), "{server:?}");
+        assert_eq!(group.get_many(&[&key, "nobody"])[0].as_ref().unwrap(), key.as_str());
+        assert!(group.remove(&key).is_complete(), "{server:?}");
+        assert_eq!(group.stats().peer_errors, 0, "{server:?}");
+        for node in &nodes {
+            node.pool.shutdown();
+        }
+    }
+}
+
+#[test]
+fn a_value_too_large_to_be_inserted_is_no_fault_of_the_peer() {
+    // Tells a limit of its own and the peer's apart.
+    for (limit, peers_limit) in [(1 << 20, 8 << 20), (8 << 20, 1 << 20)] {
+        let asks = Node::start(|builder| builder.max_value_bytes(limit));
+        let owns =
+            Node::start(|builder| builder.max_value_bytes(peers_limit).server(Server::Guarded));
+        let urls = [asks.url(), owns.url()];
+        asks.pool.set_peers(urls).unwrap();
+        let key = asks.key_of(owns.url());
+        for _ in 0..5 {
+            let report = asks.group.insert(&key, vec![7; 8 << 20]).unwrap();
+            let outcome = &report.peers[0].outcome;
+            assert!(
+                matches!(outcome, RemoveOutcome::Failed(error) if error.kind() == PeerErrorKind::Protocol),
+                "{limit}: {outcome:?}"
+            );
+        }
+        let seen = &asks.pool.peer_stats()[0];
+        assert_eq!((seen.state, seen.failures), (PeerState::Up, 0), "{limit}");
+    }
+}
+
+#[test]
+fn an_owner_that_does_not_take_a_value_forgets_the_older_one() {
+    let limited =
+        |builder: HttpPoolBuilder| builder.max_value_bytes(1 << 20).server(Server::Guarded);
+    let nodes = cluster(2, limited);
+    let (asks, owns) = (&nodes[0], &nodes[1]);
+    let short = asks.key_of(owns.url());
+    let padding = "k".repeat(16 << 10);
+    let long = (0..)
+        .map(|n| format!("{padding}{n}"))
+        .find(|key| asks.pool.owner(key).as_deref() == Some(owns.url()))
+        .unwrap();
+    for (key, size) in [(&short, (1 << 20) + 1), (&long, 1)] {
+        owns.group.serve_insert(key, "older");
+        let report = asks.group.insert(key, vec![7; size]).unwrap();
+        assert!(!report.is_complete());
+        assert_eq!(owns.group.get(key).unwrap(), key.as_str(), "it is loaded anew");
+    }
 }

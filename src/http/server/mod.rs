@@ -22,6 +22,7 @@
 //! | head that drips, byte by byte | 408 at its deadline | waits; only a pause longer than `idle` ends it | `guarded_only::head_that_drips_is_given_up_at_its_deadline` |
 //! | thousands of heads that never end | they are the first to go | a thread each | `guarded_only::heads_that_never_end_do_not_keep_others_out` |
 //! | body that stops | 408 after `io` | holds a handler until `idle` has passed twice | `guarded_only::body_that_stops_is_given_up` |
+//! | thousands of bodies that never end | where no connection is idle, the oldest of them goes | holds all handlers | `guarded_only::bodies_that_stop_do_not_keep_others_out` |
 //! | endless headers, endless target | 431, 414 | reads until memory ends | `guarded_only::megabyte_of_headers_gets_a_431`, `guarded_only::endless_target_gets_a_414` |
 //! | client that pipelines and never reads | is not read any further | queues until memory ends, and holds the handlers | `guarded_only::client_that_pipelines_and_never_reads_is_not_read_for_long` |
 //! | body of 16 MiB or more announced | 413 | 413, then a thread and two descriptors are lost for good | `huge_content_length_gets_a_413` |

@@ -143,3 +143,22 @@ fn timeout_is_kept_while_it_is_a_little_too_short() {
     assert!(!is_good_for(None, seconds(10)));
     assert!(!is_good_for(seconds(10), None));
 }
+
+#[test]
+fn answer_that_came_before_the_other_side_closed_is_read() {
+    let (mut socket, mut other) = pair();
+    write(&mut socket, &[7; 60]);
+    other.write_all(b"too long").unwrap();
+    // With something unread this is a reset.
+    drop(other);
+    wait_until_silence_ends(&socket);
+    let begun = Instant::now();
+    while socket.refused.is_none() {
+        assert!(begun.elapsed() < LONG);
+        write(&mut socket, &[7; 60]);
+    }
+    assert!(socket.await_input(within(LONG)).unwrap());
+    assert_eq!(socket.buffers().input(), b"too long");
+    assert!(!socket.is_open());
+    assert!(matches!(socket.await_input(within(LONG)), Err(Error::Io(_))));
+}

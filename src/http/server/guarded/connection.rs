@@ -138,14 +138,22 @@ impl Line<'_> {
         if !self.member.begin_request() {
             return Ok(Err(Over::Ended));
         }
+        let is_whole = self.end - self.start >= body_end;
+        if !is_whole {
+            self.member.await_body();
+        }
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        if self.end - self.start >= body_end {
+        if is_whole {
             return Ok(Ok(()));
         }
         if expects_continue {
             self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        self.read_body(body_end)
+        let received = self.read_body(body_end)?;
+        if received.is_ok() && !self.member.begin_request() {
+            return Ok(Err(Over::Ended));
+        }
+        Ok(received)
     }
 
     /// Reads until the buffer holds the request's `len` bytes.

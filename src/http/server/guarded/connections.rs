@@ -18,6 +18,10 @@ const BUSY: u64 = u64::MAX;
 /// State of a connection that was ended to make room.
 const ENDED: u64 = u64::MAX - 1;
 
+/// Added to the state of a connection that waits for the rest of a request. It makes room where no idle
+/// one does, and a shutdown does not end it.
+const RECEIVING: u64 = 1 << 62;
+
 /// All open connections.
 #[derive(Default)]
 pub(super) struct Connections(Arc<Inner>);
@@ -37,7 +41,8 @@ struct Open {
 /// One connection, as its thread and the others see it.
 pub(super) struct Line {
     socket: TcpStream,
-    /// [`BUSY`], [`ENDED`], or since when it has been idle, in microseconds on the server's clock.
+    /// [`BUSY`], [`ENDED`], or since when it has been idle or [`RECEIVING`], in microseconds on the
+    /// server's clock.
     state: AtomicU64,
 }
 
@@ -76,7 +81,8 @@ impl Connections {
         Member { id, line, connections: Arc::clone(&self.0) }
     }
 
-    /// Ends the connection that has been idle for longest. Returns whether there was one.
+    /// Ends the connection that has been idle for longest, or if none is idle the one that has been
+    /// receiving a body for longest. Returns whether there was one.
     pub(super) fn end_oldest_idle(&self) -> bool {
         loop {
             let mut open = lock(&self.0.open);
@@ -106,7 +112,7 @@ impl Connections {
     /// Ends all idle connections. A request that has arrived already is still read.
     pub(super) fn end_idle(&self) {
         for line in self.all() {
-            if line.state.load(Ordering::SeqCst) != BUSY {
+            if line.state.load(Ordering::SeqCst) < RECEIVING {
                 let _ = line.socket.shutdown(Shutdown::Read);
             }
         }
@@ -158,6 +164,11 @@ impl Member {
     /// already.
     pub(super) fn begin_request(&self) -> bool {
         self.line.state.swap(BUSY, Ordering::SeqCst) != ENDED
+    }
+
+    /// Marks the connection as one that waits for a body from now on.
+    pub(super) fn await_body(&self) {
+        self.line.state.store(self.connections.now() | RECEIVING, Ordering::SeqCst);
     }
 
     /// Marks the connection as idle from now on.

@@ -289,6 +289,34 @@ mod guarded_only {
     }
 
     #[test]
+    fn bodies_that_stop_do_not_keep_others_out() {
+        let served = Served::new(Server::Guarded, Limits { max_connections: 3, ..limits() }, echo);
+        let begin = || {
+            let mut client = Client::connect(served.addr);
+            let requests = served.running.health().requests;
+            client.send("PUT /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1").unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            while served.running.health().requests == requests {
+                assert!(Instant::now() < deadline, "its head is not read");
+                std::thread::yield_now();
+            }
+            client
+        };
+        let mut first = begin();
+        let mut rest = vec![begin()];
+        // An idle one goes first, then those that wait for the rest of a body.
+        let mut idle = Client::connect(served.addr);
+        rest.push(begin());
+        assert!(idle.is_closed());
+        rest.push(begin());
+        assert!(first.is_closed());
+        for client in &mut rest {
+            client.send("2").unwrap();
+            assert_eq!(client.answer().unwrap().text(), "PUT /slow");
+        }
+    }
+
+    #[test]
     fn heads_that_never_end_do_not_keep_others_out() {
         let served = Served::new(Server::Guarded, Limits { max_connections: 50, ..limits() }, echo);
         let mut slow = Vec::new();

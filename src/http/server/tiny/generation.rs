@@ -92,7 +92,7 @@ impl Generation {
     /// There is one more than requests may be in flight: the one that tells further clients that
     /// the limit is reached.
     fn add_thread(self: &Arc<Self>, shared: &Arc<Shared>) -> io::Result<()> {
-        let most = shared.limits.max_in_flight + 1;
+        let most = shared.limits.max_in_flight.saturating_add(1);
         let reserve = |threads| (threads < most).then_some(threads + 1);
         if self.threads.fetch_update(Ordering::AcqRel, Ordering::Acquire, reserve).is_err() {
             return Ok(());
