@@ -61,8 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             short(seen.worst),
             short(seen.oldest),
         );
-        // A loaded value was read before the source's 50 ms, and the machine may be busy.
-        let oldest = promise + SOURCE + Duration::from_millis(250);
+        // A value was read before the source's 50 ms began; the rest is for a busy machine, on which all of this is late.
+        let oldest = promise + SOURCE + Duration::from_secs(1);
         if seen.oldest > oldest {
             return Err(format!("an answer was {:?} old", seen.oldest).into());
         }

@@ -30,7 +30,7 @@ pub struct Stats {
     pub negative_hits: u64,
     /// Loads behind the scenes of values that were about to expire or had expired.
     pub refreshes: u64,
-    /// Questions to previous owners of keys, after the list of peers changed, before a load.
+    /// Keys that their previous owners were asked for, after the list of peers changed, before a load.
     pub peeks: u64,
     /// Those of them that spared the load.
     pub peek_hits: u64,
@@ -38,7 +38,7 @@ pub struct Stats {
     pub removes: u64,
     /// Values inserted by this process, as their owner, or at a peer's request.
     pub inserts: u64,
-    /// Times that the whole group was emptied by this process or at a peer's request.
+    /// Times that the whole group was emptied by this process or at a peer's request; who clears asks its peers three times.
     pub clears: u64,
 }
 

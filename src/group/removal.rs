@@ -144,8 +144,8 @@ impl Group {
         report
     }
 
-    /// Empties the group's caches here and at all peers. The cost here does not grow with the number of entries, but for
-    /// the freeing of their memory.
+    /// Empties the group's caches here and, in three rounds of requests, at all peers. The cost here does not grow with the
+    /// number of entries, but for the freeing of their memory.
     ///
     /// # Blocking
     ///

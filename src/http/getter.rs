@@ -12,6 +12,7 @@ pub(crate) use operations::Gate;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderMap, Response};
@@ -91,6 +92,8 @@ pub struct HttpGetter {
     /// Whether the peer is known not to know batches, and not to answer peeks.
     no_batches: Recall,
     no_peeks: Recall,
+    /// Peeks in a row that were not answered in time.
+    late_peeks: AtomicU32,
 }
 
 impl HttpGetter {
@@ -136,6 +139,7 @@ impl HttpGetter {
             options,
             no_batches: Recall::default(),
             no_peeks: Recall::default(),
+            late_peeks: AtomicU32::new(0),
         }
     }
 
@@ -337,7 +341,7 @@ impl PeerGetter for HttpGetter {
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
-        self.peek_by(group, key, &OpenGate)
+        self.peek_many_by(group, &[key], &OpenGate).map(|mut found| found.remove(0))
     }
 
     fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {

@@ -92,9 +92,6 @@ impl Serving {
 
     fn get(&self, request: &Request<'_>) -> Result<Response, Response> {
         let (group, key) = self.group_and_key(request)?;
-        if request.header(wire::PEEK_HEADER).is_some() {
-            return self.peek(&group, &key);
-        }
         let timeout = timeout_of(request);
         let serve = || match timeout {
             Some(timeout) => group.serve_peer_timeout(&key, timeout),

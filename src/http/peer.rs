@@ -175,7 +175,7 @@ impl PeerGetter for Peer {
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
-        self.getter.peek_by(group, key, self)
+        self.getter.peek_many_by(group, &[key], self).map(|mut found| found.remove(0))
     }
 
     fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {

@@ -7,7 +7,6 @@
 //!
 //! | request | does | answer |
 //! |---|---|---|
-//! | `GET {base}{group}/{key}` with `Geecache-Peek: 1` | gets what is in memory | 200 with `Geecache-Peek: 1`, or 404 `not-cached` |
 //! | `POST {base}{group}` with a [frame](crate::http::frame) | gets many keys, or what is in memory of them | 200 with a frame |
 //! | `POST {base}{group}` with a frame | removes many keys | 204 |
 //! | `DELETE {base}{group}/{key}` | removes a key | 204 |
@@ -32,8 +31,6 @@ pub(crate) const STATUS_HEADER: &str = "Geecache-Status";
 pub(crate) const TTL_HEADER: &str = "Geecache-Ttl-Ms";
 /// Milliseconds that the asking peer is going to wait.
 pub(crate) const TIMEOUT_HEADER: &str = "Geecache-Timeout-Ms";
-/// In a request: answer from memory only. In an answer: that was understood.
-pub(crate) const PEEK_HEADER: &str = "Geecache-Peek";
 
 /// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a space and for those that do not,
 /// as we send neither a plus nor a space.
@@ -175,7 +172,6 @@ pub(crate) enum Status {
     BadRequest,
     NoSuchGroup,
     NotFound,
-    NotCached,
     LoadFailed,
     TimedOut,
     Overloaded,
@@ -184,11 +180,10 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 8] = [
         Self::BadRequest,
         Self::NoSuchGroup,
         Self::NotFound,
-        Self::NotCached,
         Self::LoadFailed,
         Self::TimedOut,
         Self::Overloaded,
@@ -201,7 +196,6 @@ impl Status {
             Self::BadRequest => "bad-request",
             Self::NoSuchGroup => "no-such-group",
             Self::NotFound => "not-found",
-            Self::NotCached => "not-cached",
             Self::LoadFailed => "load-failed",
             Self::TimedOut => "timed-out",
             Self::Overloaded => "overloaded",
@@ -214,7 +208,7 @@ impl Status {
     pub(crate) const fn code(self) -> u16 {
         match self {
             Self::BadRequest => 400,
-            Self::NoSuchGroup | Self::NotFound | Self::NotCached => 404,
+            Self::NoSuchGroup | Self::NotFound => 404,
             Self::NotSupported => 405,
             Self::LoadFailed => 500,
             Self::Overloaded | Self::ShuttingDown => 503,
@@ -263,9 +257,7 @@ impl Refusal<'_> {
             (Some(Status::NoSuchGroup), _) => (PeerErrorKind::NoSuchGroup, Verdict::Answered),
             (Some(Status::LoadFailed), _) => (PeerErrorKind::Load, Verdict::Answered),
             (Some(Status::TimedOut), _) => (PeerErrorKind::TimedOut, Verdict::Answered),
-            (Some(Status::BadRequest | Status::NotCached), _) => {
-                (PeerErrorKind::Protocol, Verdict::Answered)
-            }
+            (Some(Status::BadRequest), _) => (PeerErrorKind::Protocol, Verdict::Answered),
             (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
             (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
             (_, 404) if self.is_plain_text() && self.text.starts_with("no such group") => {

@@ -19,7 +19,6 @@ mod load_path;
 mod models;
 mod registry;
 mod removal;
-mod removal_order;
 mod staleness;
 mod storm;
 mod tidy;

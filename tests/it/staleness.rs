@@ -55,6 +55,23 @@ fn sixty_four_threads_get_the_stale_value_at_once_and_cost_one_refresh() {
 }
 
 #[test]
+fn each_expiry_costs_one_refresh_however_the_threads_fall() {
+    let (hand, source) = (Hand::default(), Versions::default());
+    let group = builder(&hand, &source).stale_while_revalidate(5 * SECOND).build();
+    group.get("Tom").unwrap();
+    for expiry in 1..=100 {
+        hand.advance(10 * SECOND);
+        let stale = group.clone();
+        all_at_once(8, move |_| (0..20).for_each(|_| drop(stale.get("Tom").unwrap())));
+        until("the value is fresh again", || {
+            group.get("Tom").unwrap();
+            group.serve_peek("Tom").is_some()
+        });
+        assert_eq!((group.stats().refreshes, group.stats().local_loads), (expiry, expiry + 1));
+    }
+}
+
+#[test]
 fn past_the_stale_span_a_get_waits_for_the_load() {
     let (hand, _, group) =
         with_an_expired_value(|builder| builder.stale_while_revalidate(5 * SECOND).build());

@@ -1,13 +1,13 @@
 //! Everything at once, drawn from a seed: what must hold whatever happens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use geecache::{Error, Group, Loaded, PeerErrorKind};
+use geecache::{Error, Group, HotCache, Loaded, PeerErrorKind};
 
 use crate::support::{
-    CountingGetter, MemoryPeers, Random, all_at_once, until, value_of, with_seeds,
+    CountingGetter, MemoryPeers, Random, all_at_once, start, until, value_of, with_seeds,
 };
 
 const THREADS: usize = 8;
@@ -90,4 +90,46 @@ fn act(peers: &MemoryPeers, random: &mut Random) -> Option<String> {
         Err(_) => false,
     };
     (!right).then(|| format!("{key:?}: {result:?}"))
+}
+
+#[test]
+fn nobody_ever_reads_what_was_removed_before_it_asked() {
+    // A writer changes the source and removes the key; when that has returned, it says so. Whoever asks afterwards,
+    // at whichever peer, must not see an older version.
+    with_seeds(3, |random| {
+        let version = Arc::new(AtomicU64::new(0));
+        let removed = Arc::new(AtomicU64::new(0));
+        let seed = random.next();
+        let source = |_| {
+            let version = Arc::clone(&version);
+            CountingGetter::with(move |_| Ok(version.load(Ordering::SeqCst).to_string().into()))
+        };
+        let hot = |getter| Group::builder("memory", getter).hot_cache(HotCache::Always).build();
+        let peers = Arc::new(MemoryPeers::built(3, source, hot));
+        let key = peers.key_owned_by(&[1]);
+        let stop = Arc::new(AtomicBool::new(false));
+        let readers: Vec<_> = (0..6)
+            .map(|thread| {
+                let (peers, removed, key) = (Arc::clone(&peers), Arc::clone(&removed), key.clone());
+                let (stop, mut random) = (Arc::clone(&stop), Random::new(seed + thread));
+                start(move || {
+                    while !stop.load(Ordering::SeqCst) {
+                        let (node, at_least) =
+                            (random.below(3) as usize, removed.load(Ordering::SeqCst));
+                        let value = peers.node(node).group.get(&key).unwrap();
+                        let read: u64 = value.as_str().unwrap().parse().unwrap();
+                        assert!(read >= at_least, "peer {node}: {read}, but {at_least} was there");
+                    }
+                })
+            })
+            .collect();
+        for new in 1..300 {
+            version.store(new, Ordering::SeqCst);
+            let node = random.below(3) as usize;
+            assert!(peers.node(node).group.remove(&key).is_complete());
+            removed.store(new, Ordering::SeqCst);
+        }
+        stop.store(true, Ordering::SeqCst);
+        readers.into_iter().for_each(|reader| reader.result());
+    });
 }

@@ -93,7 +93,7 @@ fn copies_are_not_handed_over() {
 }
 
 #[test]
-fn a_previous_owner_that_does_not_answer_costs_a_load_and_one_question_for_a_batch() {
+fn a_previous_owner_that_does_not_answer_is_asked_once_for_a_batch() {
     let (hand, source) = (Hand::default(), Versions::default());
     let peers = peers_before_the_third(&hand, &source);
     let key = peers.key_that_moves(0, 2);
@@ -104,9 +104,11 @@ fn a_previous_owner_that_does_not_answer_costs_a_load_and_one_question_for_a_bat
     assert!(owner.group.get(&key).is_ok());
     let keys = peers.keys_owned_by(&[2], 20);
     let keys: Vec<&str> = keys.iter().map(String::as_str).filter(|k| *k != key).collect();
-    let before = owner.stats().peeks;
+    let questions = || peers.node(0).link.requests() + peers.node(1).link.requests();
+    let before = questions();
     assert!(owner.group.get_many(&keys).iter().all(Result::is_ok));
-    assert_eq!(owner.stats().peeks - before, 1);
+    let asked = questions() - before;
+    assert!((1..=2).contains(&asked), "{asked}: one for each of them, whatever the number of keys");
 }
 
 #[test]

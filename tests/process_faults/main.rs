@@ -133,3 +133,25 @@ fn a_peer_out_of_descriptors_answers_again_when_it_has_some() {
         load.end();
     }
 }
+
+#[test]
+fn two_thousand_idle_connections_keep_nobody_waiting() {
+    for server in SERVERS {
+        let mut others = [Process::start_with_descriptors(server, 5000)];
+        let here = Here::with(Server::TinyHttp, &mut others);
+        let url = others[0].url.clone();
+        let mut holder = Process::start_with_descriptors("guarded", 5000);
+        let load = here.load();
+        load.goes_on(100);
+        let addr = url.strip_prefix("http://").unwrap();
+        assert_eq!(holder.ask(&format!("hold {addr}")), "done");
+        here.expect_back(&url);
+        let asked = here.seen(&url).requests;
+        load.goes_on(500);
+        assert!(here.seen(&url).requests > asked, "{server}: it is asked as before");
+        holder.kill();
+        here.expect_back(&url);
+        load.goes_on(500);
+        load.end();
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -27,7 +28,7 @@ pub(crate) fn value_of(key: &str) -> String {
     format!("value of {key}")
 }
 
-/// The only thing that a peer process does: it serves, and does what its standard input says until that ends.
+/// What a peer process does: it serves, and does what its standard input says until that ends.
 pub(crate) fn be_a_peer() {
     let Ok(server) = env::var(SERVER) else { return };
     let group = Group::builder("scores", |key: &str| Ok::<_, io::Error>(value_of(key)))
@@ -40,6 +41,7 @@ pub(crate) fn be_a_peer() {
     let pool = builder.bind(&*env::var(LISTEN).unwrap()).unwrap();
     group.register_peers(pool.clone()).unwrap();
     tell(pool.url().unwrap());
+    let mut held = Vec::new();
     for line in io::stdin().lines().map_while(Result::ok) {
         match line.split_once(' ').unwrap_or((&line, "")) {
             ("peers", urls) => {
@@ -50,6 +52,11 @@ pub(crate) fn be_a_peer() {
                 Ok(value) => tell(value.as_str().unwrap()),
                 Err(error) => tell(&format!("error: {error}")),
             },
+            ("hold", addr) => {
+                let connect = || TcpStream::connect_timeout(&addr.parse().unwrap(), SOON).unwrap();
+                held.extend((0..2000).map(|_| connect()));
+                tell("done");
+            }
             _ => tell("that is no command"),
         }
     }

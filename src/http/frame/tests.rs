@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::*;
+use crate::testing::{Random, with_seeds};
 
 /// Reads any bytes as a frame of either kind, and checks what comes of it. For the tests below, and for a fuzzer.
 fn drive(bytes: &[u8]) {
@@ -39,20 +40,16 @@ fn is_cut(answer: &Answer) -> bool {
     matches!(answer, Answer::Failed(_, message) if message.len() > MAX_MESSAGE_BYTES)
 }
 
-/// SplitMix64.
-struct Random(u64);
+/// Frames and their parts, by chance.
+struct Chance<'a>(&'a mut Random);
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+impl Chance<'_> {
+    fn of(&mut self, range: Range<usize>) -> usize {
+        range.start + self.0.below((range.end - range.start) as u64) as usize
     }
 
-    fn of(&mut self, range: Range<usize>) -> usize {
-        range.start + self.next() as usize % (range.end - range.start)
+    fn byte(&mut self) -> u8 {
+        self.0.next() as u8
     }
 
     fn keys(&mut self) -> Vec<String> {
@@ -67,7 +64,7 @@ impl Random {
     }
 
     fn answer(&mut self) -> Answer {
-        let ttl = (self.of(0..2) == 0).then(|| Duration::from_millis(self.next() >> 1));
+        let ttl = (self.of(0..2) == 0).then(|| Duration::from_millis(self.0.next() >> 1));
         let kinds = [PeerErrorKind::Load, PeerErrorKind::TimedOut, PeerErrorKind::Protocol];
         match self.of(0..9) {
             0 => Answer::Left,
@@ -96,11 +93,11 @@ impl Random {
             let at = self.of(0..frame.len().max(1));
             match self.of(0..4) {
                 0 => frame.truncate(at),
-                1 => frame.insert(at.min(frame.len()), self.next() as u8),
-                2 => frame.extend_from_slice(&self.next().to_be_bytes()),
+                1 => frame.insert(at.min(frame.len()), self.byte()),
+                2 => frame.extend_from_slice(&self.0.next().to_be_bytes()),
                 _ => {
                     if let Some(byte) = frame.get_mut(at) {
-                        *byte = [0, 1, 0x7f, 0xff, self.next() as u8][self.of(0..5)];
+                        *byte = [0, 1, 0x7f, 0xff, self.byte()][self.of(0..5)];
                     }
                 }
             }
@@ -110,35 +107,32 @@ impl Random {
 
 #[test]
 fn what_is_written_is_read_back() {
-    for seed in 0..300 {
-        let mut random = Random(seed);
-        let keys = random.keys();
+    with_seeds(300, |random| {
+        let mut chance = Chance(random);
+        let keys = chance.keys();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         for operation in [Operation::Get, Operation::Remove, Operation::Peek] {
             let frame = encode_request(operation, &keys);
-            assert_eq!(decode_request(&frame), Ok((operation, keys.clone())), "seed {seed}");
+            assert_eq!(decode_request(&frame), Ok((operation, keys.clone())));
         }
-        let answers = random.answers();
+        let answers = chance.answers();
         let frame = ByteView::from(encode_answers(&answers, usize::MAX));
-        assert_eq!(decode_answers(&frame, answers.len()), Ok(answers), "seed {seed}");
-    }
+        assert_eq!(decode_answers(&frame, answers.len()), Ok(answers));
+    });
 }
 
 #[test]
 fn no_bytes_are_worse_than_an_error() {
-    for seed in 0..3000 {
-        let run = std::panic::catch_unwind(|| {
-            let mut random = Random(seed);
-            let mut frame = random.frame();
-            drive(&frame);
-            random.mutate(&mut frame);
-            drive(&frame);
-            let noise: Vec<u8> = (0..random.of(0..60)).map(|_| random.next() as u8).collect();
-            drive(&noise);
-            drive(&[&[1, 1 + (seed % 2) as u8][..], &noise].concat());
-        });
-        assert!(run.is_ok(), "seed {seed}");
-    }
+    with_seeds(3000, |random| {
+        let mut chance = Chance(random);
+        let mut frame = chance.frame();
+        drive(&frame);
+        chance.mutate(&mut frame);
+        drive(&frame);
+        let noise: Vec<u8> = (0..chance.of(0..60)).map(|_| chance.byte()).collect();
+        drive(&noise);
+        drive(&[&[1, chance.of(1..4) as u8][..], &noise].concat());
+    });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! All of it may be sent to peers that do not know it, and none of it does harm there; see the [wire](crate::http::wire).
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ureq::Body;
@@ -17,10 +18,10 @@ use crate::http::wire::{self, Status};
 
 /// For how long it is remembered that a peer does not know batches, or peeks. It may be replaced by one that does.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
-/// How long no peer is peeked at that did not answer in time: the loads that wait for it would all be late.
+/// After so many peeks in a row that were not answered in time
+const LATE_PEEKS: u32 = 3;
+/// there are none for so long: the loads that wait for them would all be late.
 const PEEKS_PAUSE: Duration = Duration::from_secs(1);
-
-const NO_PEEKS: &str = "it does not know how to answer from memory only";
 
 /// What stands between callers and a peer. Every request passes it by itself.
 pub(crate) trait Gate {
@@ -210,29 +211,14 @@ impl HttpGetter {
 
 /// What is in memory.
 impl HttpGetter {
-    /// Gets what the peer has of `key` in memory. A peer that does not know this question, or did not answer it in time, is not
-    /// asked again for a while.
-    pub(crate) fn peek_by(
-        &self,
-        group: &str,
-        key: &str,
-        gate: &impl Gate,
-    ) -> Result<Option<Loaded>, PeerError> {
-        self.answers_peeks()?;
-        let peeked = gate.pass(|| self.outcome(self.try_peek(group, key)));
-        peeked.inspect_err(|error| self.learn_of_peek(error))
-    }
-
-    /// As [`peek_by`](Self::peek_by), for many keys. What is there by the first failure is the answer.
+    /// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A peer that does not know this
+    /// question, or again and again did not answer it in time, is not asked for a while.
     pub(crate) fn peek_many_by(
         &self,
         group: &str,
         keys: &[&str],
         gate: &impl Gate,
     ) -> Result<Vec<Option<Loaded>>, PeerError> {
-        if let [key] = keys {
-            return Ok(vec![self.peek_by(group, key, gate)?]);
-        }
         self.answers_peeks()?;
         let mut found = vec![None; keys.len()];
         let mut open: Vec<usize> =
@@ -242,9 +228,12 @@ impl HttpGetter {
             let next: Vec<&str> = open.iter().take(frame::MAX_KEYS).map(|&at| keys[at]).collect();
             let next = &next[..frame::fitting(&next)];
             let batch = match gate.pass(|| self.peek_batch(group, next)) {
-                Ok(batch) => batch,
+                Ok(batch) => {
+                    self.learn_of_peek(None);
+                    batch
+                }
                 Err(error) => {
-                    self.learn_of_peek(&error);
+                    self.learn_of_peek(Some(&error));
                     return if is_first { Err(error) } else { Ok(found) };
                 }
             };
@@ -270,8 +259,13 @@ impl HttpGetter {
         let left = self.options.peek_timeout.min(self.options.timeout);
         let asked = self
             .try_batch(group, &frame, left, |answer| self.read_batch(answer, keys.len()).map(Some));
-        let unknown = || unsupported(NO_PEEKS);
-        self.outcome(asked.and_then(|batch| batch.ok_or_else(unknown)))
+        let unknown = || unsupported("it does not know how to answer from memory only");
+        let asked = asked.and_then(|batch| batch.ok_or_else(unknown));
+        self.outcome(asked.map_err(|failure| match failure.verdict {
+            // So little time proves nothing about a peer that is far away, not even again and again.
+            Verdict::Silent => Failure { verdict: Verdict::Unclear, ..failure },
+            _ => failure,
+        }))
     }
 
     /// An error if the peer is known not to answer peeks.
@@ -283,46 +277,18 @@ impl HttpGetter {
         Ok(())
     }
 
-    fn learn_of_peek(&self, error: &PeerError) {
-        match error.kind() {
-            PeerErrorKind::NotSupported => self.no_peeks.note(Instant::now(), UNKNOWN_FOR),
-            PeerErrorKind::TimedOut => self.no_peeks.note(Instant::now(), PEEKS_PAUSE),
-            _ => {}
-        }
-    }
-
-    fn try_peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, Failure> {
-        let Ok(url) = self.key_url(group, key) else { return Ok(None) };
-        let left = self.options.peek_timeout.min(self.options.timeout);
-        let mut request = Outgoing::new(Method::Get, &url);
-        request.headers.push((wire::PEEK_HEADER, "1".to_owned()));
-        let answer = self.exchange(&request, left).and_then(|answer| {
-            let code = answer.status().as_u16();
-            let status = Status::read(code, header(answer.headers(), wire::STATUS_HEADER));
-            let is_understood = header(answer.headers(), wire::PEEK_HEADER).is_some();
-            match status {
-                Some(Status::NotCached) => {
-                    drain(answer);
-                    Ok(None)
+    /// Learns from the end of a peek: with or without an error.
+    fn learn_of_peek(&self, error: Option<&PeerError>) {
+        match error.map(PeerError::kind) {
+            None => self.late_peeks.store(0, Ordering::Relaxed),
+            Some(PeerErrorKind::NotSupported) => self.no_peeks.note(Instant::now(), UNKNOWN_FOR),
+            Some(PeerErrorKind::TimedOut) => {
+                if self.late_peeks.fetch_add(1, Ordering::Relaxed) + 1 >= LATE_PEEKS {
+                    self.late_peeks.store(0, Ordering::Relaxed);
+                    self.no_peeks.note(Instant::now(), PEEKS_PAUSE);
                 }
-                // A value, or an error of the getter, from a peer that has run a load.
-                _ if !is_understood && (code == 200 || code == 500) => {
-                    drain(answer);
-                    Err(CallError::Answer(unsupported(NO_PEEKS)))
-                }
-                _ => self.read(answer).map(Some),
             }
-        });
-        match answer.map_err(|error| self.failure(error, left)) {
-            // So little time proves nothing about a peer that is far away, not even again and again.
-            Err(failure) if failure.verdict == Verdict::Silent => {
-                Err(Failure { verdict: Verdict::Unclear, ..failure })
-            }
-            Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
-                // Known to be absent, but not for how long: that helps this caller, and is not kept.
-                Ok(Some(Loaded::absent().ttl(ttl.unwrap_or_default())))
-            }
-            other => other,
+            Some(_) => {}
         }
     }
 }

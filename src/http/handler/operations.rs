@@ -10,20 +10,6 @@ use crate::http::server::{Request, Response};
 use crate::http::wire::{self, Status};
 
 impl Serving {
-    /// What is in memory, and never a load.
-    pub(super) fn peek(&self, group: &Group, key: &str) -> Result<Response, Response> {
-        if key.is_empty() {
-            return Err(refuse(Status::BadRequest, "bad request"));
-        }
-        let mut response = match group.serve_peek(key) {
-            Some(loaded) => self.answer(group, key, &loaded),
-            None => refuse(Status::NotCached, format_args!("{key:?} is not in memory")),
-        };
-        // Says that this was no load, as it would have been at a peer that does not know the header.
-        response.headers.push((wire::PEEK_HEADER, "1".to_owned()));
-        Ok(response)
-    }
-
     /// Something with many keys.
     pub(super) fn post(&self, request: &Request<'_>) -> Result<Response, Response> {
         let group = self.group_alone(request)?;
@@ -33,6 +19,8 @@ impl Serving {
         })?;
         match operation {
             Operation::Get => Self::get_many(&group, &keys, request),
+            // What is in memory, and never a load. It goes to the path of the group, which is a sure 400 for old peers: at the path
+            // of a key they would load it.
             Operation::Peek => {
                 let peek = |key: &&str| match group.serve_peek(key) {
                     Some(loaded) => Answer::Loaded(loaded),

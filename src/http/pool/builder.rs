@@ -156,8 +156,8 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// How long a previous owner may take to say what it has in memory. One that takes longer is not asked again for a second.
-    /// Defaults to 20 ms.
+    /// How long a previous owner may take to say what it has in memory. One that takes longer three times in a row is left
+    /// alone for a second. Defaults to 20 ms.
     #[must_use]
     pub fn peek_timeout(mut self, timeout: Duration) -> Self {
         self.client.peek_timeout = timeout;

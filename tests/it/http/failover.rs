@@ -53,7 +53,7 @@ fn a_dead_owner_costs_one_load_per_key_in_the_whole_cluster() {
     for server in SERVERS {
         let source = CountingGetter::new();
         let peers: Vec<(HttpPool, Group)> =
-            (0..5).map(|_| peer_that_keeps_its_fallbacks(server, &source)).collect();
+            (0..5).map(|_| peer_that_keeps_its_fallbacks(server, &source, patient)).collect();
         let urls: Vec<_> = peers.iter().map(|(pool, _)| pool.url().unwrap().to_owned()).collect();
         peers.iter().for_each(|(pool, _)| pool.set_peers(&urls).unwrap());
         let keys: Vec<_> = (0..KEYS).map(|n| format!("key {n}")).collect();
@@ -86,14 +86,18 @@ fn a_dead_owner_costs_one_load_per_key_in_the_whole_cluster() {
 }
 
 /// A peer that does not count the time its fallback copies live, and keeps no others.
-fn peer_that_keeps_its_fallbacks(server: Server, source: &CountingGetter) -> (HttpPool, Group) {
+fn peer_that_keeps_its_fallbacks(
+    server: Server,
+    source: &CountingGetter,
+    options: impl FnOnce(HttpPoolBuilder) -> HttpPoolBuilder,
+) -> (HttpPool, Group) {
     let registry = Registry::new();
     let group = Group::builder("scores", source.clone())
         .hot_cache(HotCache::Off)
         .clock(|| Duration::ZERO)
         .build();
     registry.insert(&group).unwrap();
-    let pool = patient(HttpPool::builder(&registry).server(server)).bind("127.0.0.1:0").unwrap();
+    let pool = options(HttpPool::builder(&registry).server(server)).bind("127.0.0.1:0").unwrap();
     group.register_peers(pool.clone()).unwrap();
     (pool, group)
 }
@@ -145,6 +149,34 @@ fn a_silent_owner_is_noticed_though_all_callers_are_in_a_hurry() {
     let (value, key) = value.unwrap();
     assert_eq!(value, value_of(&key).as_str());
     assert_eq!(seen(&peer, &url).state, PeerState::Down);
+}
+
+#[test]
+fn a_batch_is_whole_though_one_owner_is_dead_and_another_is_silent() {
+    for server in SERVERS {
+        let well = Peer::start(server, CountingGetter::new(), patient);
+        let silent = FaultyPeer::start(Connection::wait_for_the_end);
+        let source = CountingGetter::new();
+        let (pool, group) = peer_that_keeps_its_fallbacks(server, &source, |pool| {
+            pool.timeout(Duration::from_secs(1))
+        });
+        let own = pool.url().unwrap().to_owned();
+        pool.set_peers([own, nobodys_url(), silent.url(), well.url()]).unwrap();
+        let keys: Vec<_> = (0..200).map(|n| format!("key {n}")).collect();
+        let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+        for _ in 0..2 {
+            let from = Instant::now();
+            for (key, value) in keys.iter().zip(group.get_many(&keys)) {
+                assert_eq!(value.unwrap(), value_of(key).as_str(), "{server:?}");
+            }
+            assert!(from.elapsed() < SOON, "{server:?}: {:?}", from.elapsed());
+        }
+        for key in keys {
+            let loads = [&source, &well.getter].map(|source| source.calls_of(key));
+            assert!(loads.iter().all(|&loads| loads <= 1), "{server:?}: {loads:?} of {key}");
+        }
+        pool.shutdown();
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use geecache::{Group, HttpPool, Registry};
 use crate::support::{Cluster, CountingGetter, Peer, SERVERS, value_of};
 
 /// Text that some part of an HTTP stack would like to change.
-fn hard_texts() -> Vec<String> {
+pub(super) fn hard_texts() -> Vec<String> {
     let mut texts: Vec<String> = [
         "a b",
         "a+b",

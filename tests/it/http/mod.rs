@@ -2,8 +2,10 @@
 
 mod batch;
 mod bursts;
+mod changes;
 mod failover;
 mod faults;
+mod figures;
 mod keys;
 mod lifecycle;
 mod lists;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use geecache::{HttpGetter, Loaded, PeerErrorKind, PeerGetter};
 
-use crate::support::{CountingGetter, FaultyPeer, Peer, SERVERS, answer, value_of};
+use crate::support::{CountingGetter, FaultyPeer, Peer, SERVERS, value_of};
 
 const GROUP: &str = "scores";
 
@@ -53,25 +53,25 @@ fn what_is_not_in_memory_is_not_loaded() {
 }
 
 #[test]
-fn a_peer_that_takes_a_peek_for_a_get_is_not_asked_again() {
-    let old = FaultyPeer::start(|connection| {
-        while connection.request().is_some() && connection.send(&answer("630")) {}
-    });
+fn an_old_peer_loads_nothing_for_a_peek_and_is_not_asked_again() {
+    let old = FaultyPeer::of_old();
     let getter = HttpGetter::new(&old.url()).unwrap();
-    for _ in 0..3 {
+    for _ in 0..10 {
         let kind = getter.peek(GROUP, "Tom").unwrap_err().kind();
         // On a busy machine the answer may come too late to be judged.
         assert!([PeerErrorKind::NotSupported, PeerErrorKind::TimedOut].contains(&kind), "{kind}");
     }
-    assert_eq!(old.requests(), 1);
+    assert!(old.requests() <= 3, "{} requests", old.requests());
     assert_eq!(getter.get(GROUP, "Tom").unwrap(), Loaded::from("630"), "it is asked for values");
 }
 
 #[test]
-fn a_peer_that_is_late_is_left_alone_for_a_moment() {
+fn a_peer_that_is_late_again_and_again_is_left_alone_for_a_moment() {
     let silent = FaultyPeer::start(|connection| connection.wait_for_the_end());
     let getter = HttpGetter::new(&silent.url()).unwrap();
-    assert_eq!(getter.peek(GROUP, "Tom").unwrap_err().kind(), PeerErrorKind::TimedOut);
+    for _ in 0..3 {
+        assert_eq!(getter.peek(GROUP, "Tom").unwrap_err().kind(), PeerErrorKind::TimedOut);
+    }
     assert_eq!(getter.peek(GROUP, "Tom").unwrap_err().kind(), PeerErrorKind::NotSupported);
-    assert_eq!(silent.connections(), 1);
+    assert_eq!(silent.connections(), 3);
 }

@@ -9,7 +9,7 @@ use geecache::{
     RemoveReport, Server,
 };
 
-use crate::support::{Cluster, CountingGetter, FaultyPeer, Peer, SERVERS, answer};
+use crate::support::{Cluster, CountingGetter, FaultyPeer, Peer, SERVERS};
 
 /// A source whose values all change at once.
 #[derive(Clone, Default)]
@@ -163,22 +163,7 @@ fn a_peer_that_is_back_is_told_of_a_removal_before_it_is_trusted_with_gets() {
 
 #[test]
 fn a_peer_that_takes_every_method_for_a_get_is_reported_as_such() {
-    let old = FaultyPeer::start(|connection| {
-        while let Some(head) = connection.request() {
-            connection.body(&head);
-            let path = head.split(' ').nth(1).unwrap();
-            let names_a_key = path.trim_start_matches("/_geecache/").contains('/');
-            let bytes = if names_a_key {
-                answer("630")
-            } else {
-                let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8";
-                format!("{head}\r\nContent-Length: 12\r\n\r\nbad request\n").into_bytes()
-            };
-            if !connection.send(&bytes) {
-                return;
-            }
-        }
-    });
+    let old = FaultyPeer::of_old();
     let peer = Peer::start(SERVERS[1], CountingGetter::new(), |pool| pool);
     peer.join(&[&old.url()]);
     let reports = [

@@ -79,6 +79,27 @@ impl FaultyPeer {
         })
     }
 
+    /// An old peer, as those of GeeCache and groupcache: whatever the method, `630` for a path with a key, and a 400 for one
+    /// without.
+    pub(crate) fn of_old() -> Self {
+        Self::start(|connection| {
+            while let Some(head) = connection.request() {
+                connection.body(&head);
+                let path = head.split(' ').nth(1).unwrap();
+                let bytes = if path.trim_start_matches("/_geecache/").contains('/') {
+                    answer("630")
+                } else {
+                    let head =
+                        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8";
+                    format!("{head}\r\nContent-Length: 12\r\n\r\nbad request\n").into_bytes()
+                };
+                if !connection.send(&bytes) {
+                    return;
+                }
+            }
+        })
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
