@@ -11,14 +11,13 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Write};
-use std::num::NonZeroUsize;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use geecache::consistenthash::Ring;
+use geecache::consistenthash::{Ring, RingHash};
 use geecache::{Group, HttpGetter, HttpPool, Loaded, PeerError, PeerGetter, PeerPicker, Registry};
 
 mod common;
@@ -44,6 +43,9 @@ const GETS: usize = 80_000;
 const LONGEST: Duration = Duration::from_millis(2500);
 /// What a peer has to answer. Less than the default, so that a demonstration shows what happens after it.
 const TIMEOUT: Duration = Duration::from_millis(300);
+
+/// The one with the more even shares, so that the cases can be compared: each has ports, and so shares, of its own.
+const RING: RingHash = RingHash::Mixed;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -248,7 +250,7 @@ impl Peer {
         let group = Group::new(GROUP, 64 << 20, move |key: &str| source.load(key));
         let registry = Registry::new();
         registry.insert(&group)?;
-        let pool = HttpPool::builder(&registry).timeout(TIMEOUT).bind("127.0.0.1:0")?;
+        let pool = HttpPool::builder(&registry).hash(RING).timeout(TIMEOUT).bind("127.0.0.1:0")?;
         Ok(Self { group, pool })
     }
 }
@@ -268,7 +270,7 @@ struct NoBreakers {
 
 impl NoBreakers {
     fn new(own: Option<&str>, urls: &[String]) -> Outcome<Self> {
-        let mut ring = Ring::new(NonZeroUsize::new(50).ok_or("50 is not zero")?);
+        let mut ring = RING.ring();
         let mut peers = HashMap::<_, Arc<dyn PeerGetter>>::new();
         for url in urls {
             ring.add(url);
@@ -344,7 +346,7 @@ fn be_the_victim() -> Outcome<()> {
     let group = Group::new(GROUP, 64 << 20, |key: &str| Ok::<_, io::Error>(value_of(key)));
     let registry = Registry::new();
     registry.insert(&group)?;
-    let pool = HttpPool::bind("127.0.0.1:0", &registry)?;
+    let pool = HttpPool::builder(&registry).hash(RING).bind("127.0.0.1:0")?;
     group.register_peers(pool.clone())?;
     say(pool.url().ok_or("it serves")?);
     for urls in io::stdin().lines() {

@@ -1,16 +1,49 @@
 //! Benchmarks of geecache, one subcommand each.
 
+mod contenders;
+mod groupcache;
+mod hits;
+mod local;
+mod machine;
+mod memory;
 mod peers;
+mod plot;
+mod report;
 mod ring;
+mod trace;
+mod workload;
+
+const USAGE: &str = "usage: geecache-bench COMMAND [OPTIONS]
+
+local   ns per hit and millions of gets per second, of geecache and of other local caches
+        --rounds N (default 15)   --regime S|R|E (default: all)   --json
+memory  memory per entry, and of a cache bounded to 64 MiB
+        --json
+hits    hit ratios on traces: text, one request a line, `KEY` or `KEY BYTES`, gzipped or not
+        --trace FILE...   --sizes F,F,... (shares of the trace's keys or bytes)   --json   --plot DIR
+peers   gets from another process, beside a bare socket, memcached and golang/groupcache
+        --quick   --only NAME,...   --json; see peers --help
+ring    how evenly the ring shares keys out
+";
 
 fn main() {
     let mut args = std::env::args().skip(1);
-    match args.next().as_deref() {
-        Some("peers") => peers::run(args),
-        Some("ring") => ring::run(args),
-        _ => {
-            eprintln!("usage: geecache-bench peers | ring");
-            std::process::exit(2);
+    let result = match args.next().as_deref() {
+        Some("hits") => hits::run(args),
+        Some("local") => local::run(args),
+        Some("memory") => memory::run(args),
+        Some("peers") => {
+            peers::run(args);
+            Ok(())
         }
+        Some("ring") => {
+            ring::run(args);
+            Ok(())
+        }
+        _ => Err(USAGE.into()),
+    };
+    if let Err(error) = result {
+        eprintln!("{error}");
+        std::process::exit(2);
     }
 }

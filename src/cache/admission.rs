@@ -8,7 +8,7 @@
 //!                |                          |                         |
 //!                v                          v                         v
 //!      +-- window (LRU) --+  admitted  +-- probation (LRU) --+  +-- protected (LRU) --+
-//!      |  5 to 80 %       | ---------> |                     |->|  80 % of the rest   |
+//!      |  3 to 80 %       | ---------> |                     |->|  60 % of the rest   |
 //!      +------------------+            +---------------------+<-+---------------------+
 //!                | refused                  | victims            overflow
 //!                v                          v
@@ -33,9 +33,10 @@
 use super::departures::{Departures, Why};
 use super::entry::Entry;
 use super::lists::ListName;
+use super::recency::Recency;
 use super::sketch::{MAX_COUNT, Sketch};
 use super::table::Table;
-use super::window::Window;
+use super::window::{Sample, Window};
 
 /// A sample, in which the counts are halved once and the window learns once, is this many requests for each entry held…
 const SAMPLE_PER_ENTRY: usize = 5;
@@ -43,8 +44,9 @@ const SAMPLE_PER_ENTRY: usize = 5;
 const MIN_SAMPLE: usize = 1_000;
 /// The halving of the counts is spread over this many steps of a sample.
 const STEPS: usize = 64;
-/// Of what the window leaves, the protected list may take this share. Anything from 50 % to 95 % does equally well.
-const PROTECTED_SHARE: f64 = 0.8;
+/// Of what the window leaves, the protected list may take this share. With more, yesterday's favourites stay too long, and too
+/// few entries are left in probation to tell what the main lists are worth.
+const PROTECTED_SHARE: f64 = 0.6;
 /// When the window has shrunk, an insertion moves at most so many entries out of it, so as not to hold the lock for long.
 const MOVES: usize = 16;
 
@@ -53,17 +55,15 @@ const MOVES: usize = 16;
 pub(super) struct Admission {
     max_bytes: u64,
     window: Window,
+    recency: Recency,
     sketch: Sketch,
     /// Requests until the next step of the sample, and requests in each step.
     step_left: usize,
     step_len: usize,
     /// The steps done in this sample.
     step: usize,
-    /// Requests and hits of this sample.
-    requests: u64,
-    hits: u64,
-    /// Whether the cache was full when this sample began.
-    full: bool,
+    /// Hits in probation in this sample.
+    probation_hits: u32,
 }
 
 impl Admission {
@@ -72,24 +72,28 @@ impl Admission {
         Self {
             max_bytes,
             window: Window::new(max_bytes),
+            recency: Recency::new(),
             sketch: Sketch::new(),
             step_left: step_len,
             step_len,
             step: 0,
-            requests: 0,
-            hits: 0,
-            full: false,
+            probation_hits: 0,
         }
     }
 
     /// The entry at `at` was asked for.
     #[inline]
     pub(super) fn hit(&mut self, table: &mut Table, at: u32) {
-        self.hits += 1;
         table.count_use(at);
         match table.list_of(at) {
-            ListName::Window | ListName::Protected => table.touch(at),
+            ListName::Window => {
+                let stamp = table.stamp(at);
+                *stamp = self.recency.hit(*stamp);
+                table.touch(at);
+            }
+            ListName::Protected => table.touch(at),
             ListName::Probation => {
+                self.probation_hits = self.probation_hits.saturating_add(1);
                 table.move_to(at, ListName::Protected);
                 self.demote(table);
             }
@@ -106,11 +110,13 @@ impl Admission {
     pub(super) fn insert(&mut self, table: &mut Table, tag: u32, entry: Entry) {
         let count = self.sketch.estimate(tag).saturating_add(1).min(MAX_COUNT);
         let at = table.insert(tag, entry, count, ListName::Window);
+        *table.stamp(at) = self.recency.arrival(tag);
         if table.charge(at) > self.window.max_bytes() {
             // It is larger than the window: it goes to the duel alone, rather than to push all others out before it.
             table.move_last(at);
         }
         self.sketch.resize(table.slots.len());
+        self.recency.resize(table.slots.len());
     }
 
     /// Evicts at least one entry of a table that is over the bound.
@@ -155,6 +161,7 @@ impl Admission {
             victims += 1;
         }
         if freed < needed || loss >= worth {
+            self.recency.refused(table.tag(candidate), *table.stamp(candidate));
             return self.leave(table, Some(candidate), gone);
         }
         for _ in 0..victims {
@@ -196,19 +203,28 @@ impl Admission {
     fn end_step(&mut self, table: &mut Table) {
         table.halve_counts(self.step, STEPS);
         self.sketch.age(self.step, STEPS);
-        self.requests += self.step_len as u64;
         self.step += 1;
         if self.step == STEPS {
-            if self.full {
-                self.window.learn(self.hits, self.requests);
-                self.demote(table);
-            }
-            // It may lack the last entry that did not fit.
-            self.full = table.charged() > self.max_bytes - self.max_bytes / 16;
-            (self.step, self.requests, self.hits) = (0, 0, 0);
+            self.step = 0;
+            self.end_sample(table);
         }
         self.step_len = (table.len() * SAMPLE_PER_ENTRY).max(MIN_SAMPLE) / STEPS;
         self.step_left = self.step_len;
+    }
+
+    fn end_sample(&mut self, table: &mut Table) {
+        // A cache that is not full needs no window; it may lack the last entry that did not fit.
+        if table.charged() > self.max_bytes - self.max_bytes / 16 {
+            let (ages, age_step) = self.recency.ages();
+            let entries = table.len() as f64;
+            let mean_charge = table.charged() as f64 / entries;
+            let in_probation = table.charged_in(ListName::Probation) as f64 / mean_charge;
+            let main_worth = f64::from(self.probation_hits) / in_probation.max(1.0);
+            self.window.learn(Sample { ages, age_step: age_step as f64, entries, main_worth });
+            self.demote(table);
+        }
+        self.recency.begin_sample(table.len());
+        self.probation_hits = 0;
     }
 }
 

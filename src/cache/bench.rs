@@ -34,6 +34,11 @@ impl BenchStore {
         self.0.insert(key, Some(value), Meta::default(), 0, || true)
     }
 
+    /// The same, without a view of the value.
+    pub fn insert_bytes(&self, key: &str, value: &[u8]) -> bool {
+        self.0.insert_slice(key, Some(value), Meta::default(), 0, || true)
+    }
+
     /// What the store counted.
     #[must_use]
     pub fn stats(&self) -> CacheStats {

@@ -27,6 +27,8 @@ pub(super) struct Slot {
     pub(super) next: u32,
     /// How often the entry was asked for lately, up to [`MAX_COUNT`]: 4 bits, to be comparable with the sketch.
     pub(super) count: u8,
+    /// When the entry was last asked for, while it is in the window; see [`Recency`](super::recency::Recency).
+    stamp: u8,
     pub(super) list: ListName,
     /// Whether the entry has a time of death, so that the sweep need not look into those that have none.
     mortal: bool,
@@ -90,6 +92,11 @@ impl Table {
         self.slots[at as usize].count
     }
 
+    /// The stamp of the entry at `at`.
+    pub(super) fn stamp(&mut self, at: u32) -> &mut u8 {
+        &mut self.slots[at as usize].stamp
+    }
+
     #[inline]
     pub(super) fn count_use(&mut self, at: u32) {
         let count = &mut self.slots[at as usize].count;
@@ -136,7 +143,8 @@ impl Table {
         self.len += 1;
         self.mortals += usize::from(mortal);
         let (prev, next) = (NONE, NONE);
-        self.slots[at as usize] = Slot { entry: Some(entry), tag, prev, next, count, list, mortal };
+        self.slots[at as usize] =
+            Slot { entry: Some(entry), tag, prev, next, count, stamp: 0, list, mortal };
         self.link_first(at, list);
         at
     }
@@ -240,7 +248,7 @@ impl Table {
 impl Slot {
     fn empty() -> Self {
         let (prev, next, list) = (NONE, NONE, ListName::Window);
-        Self { entry: None, tag: 0, prev, next, count: 0, list, mortal: false }
+        Self { entry: None, tag: 0, prev, next, count: 0, stamp: 0, list, mortal: false }
     }
 }
 

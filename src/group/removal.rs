@@ -239,18 +239,32 @@ impl Group {
     }
 
     /// Dooms the flights of `key`, then empties the caches of it. The order matters, see the module.
+    ///
+    /// Flights are doomed once more afterwards: one that began in between may have found the old value in a cache just before it
+    /// was emptied, and nobody is to join that from now on.
     fn forget(&self, key: &str) {
-        self.inner.forwards.doom(key);
-        self.inner.locals.doom(key);
+        self.doom(key);
         self.inner.main.remove(key);
         self.inner.hot.remove(key);
+        self.doom(key);
     }
 
+    fn doom(&self, key: &str) {
+        self.inner.forwards.doom(key);
+        self.inner.locals.doom(key);
+    }
+
+    /// As [`forget`](Self::forget), for all keys.
     fn forget_all(&self) {
-        self.inner.forwards.doom_all();
-        self.inner.locals.doom_all();
+        self.doom_all();
         self.inner.main.clear();
         self.inner.hot.clear();
+        self.doom_all();
+    }
+
+    fn doom_all(&self) {
+        self.inner.forwards.doom_all();
+        self.inner.locals.doom_all();
     }
 
     /// Makes changes at peers, in parallel, and adds what became of them to the report.

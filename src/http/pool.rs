@@ -101,8 +101,8 @@ const LARGE_SHARE: f64 = 1.5;
 /// | can't be sent the key, which takes more than 15 KiB of a path | at once | [`NotSupported`] | nothing, it was not asked |
 /// | can't be asked, as no descriptor is left here | at once | [`Unreachable`] | nothing |
 ///
-/// \* A caller who has less than the usual time proves nothing by itself. Once the peer has been silent to all such callers for
-/// as long as the usual time, each of them counts.
+/// \* A caller who has less than the usual time proves nothing by itself, and is not counted. Once the peer has been silent to
+/// all such callers for as long as the usual time, three more of them in a row are enough for it to be down.
 ///
 /// Three failures in a row, or one refused connection, and the peer is down: it is not asked for a second, and twice as long
 /// each time that it fails again, up to 30 s (each ± 20 %). Then one request may try. Meanwhile its keys go to the next peer on

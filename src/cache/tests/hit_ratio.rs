@@ -58,13 +58,13 @@ fn assert_hits(trace: &[u64], entries: u64, margin: f64, recorded: f64) {
 fn on_static_zipf_frequency_is_better_than_recency() {
     let (zipf, mut random) = (Zipf::new(20_000), Random::new(1));
     let trace: Vec<u64> = (0..REQUESTS).map(|_| zipf.draw(&mut random)).collect();
-    assert_hits(&trace, 1_000, 4.0, 68.0);
+    assert_hits(&trace, 1_000, 5.0, 67.9);
 }
 
 #[test]
 fn of_a_loop_larger_than_the_cache_a_part_is_kept() {
     let trace: Vec<u64> = (0..1_000).cycle().take(REQUESTS).collect();
-    assert_hits(&trace, 400, 25.0, 36.8);
+    assert_hits(&trace, 400, 25.0, 37.9);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn scans_do_not_wash_the_cache_out() {
         trace.extend((0..8_000).map(|_| zipf.draw(&mut random)));
         trace.extend(scanned.by_ref().take(4_000));
     }
-    assert_hits(&trace, 2_000, 4.0, 48.0);
+    assert_hits(&trace, 2_000, 4.0, 47.7);
 }
 
 #[test]
@@ -86,5 +86,12 @@ fn a_hot_set_that_shifts_is_followed() {
     let key = |i: usize| zipf.draw(&mut random) + (i / 10_000) as u64 * 500;
     let trace: Vec<u64> = (0..REQUESTS).map(key).collect();
     // Nothing is better than recency here, so the margin is what adapting may cost.
-    assert_hits(&trace, 1_000, -10.0, 66.0);
+    assert_hits(&trace, 1_000, -5.0, 69.9);
+}
+#[test]
+fn values_that_are_asked_for_twice_in_short_order_are_kept_for_the_second_time() {
+    // Frequency tells nothing: each key comes twice, 300 requests apart, and never again.
+    let trace: Vec<u64> =
+        (0..REQUESTS as u64).map(|i| if i / 300 % 2 == 0 { i } else { i - 300 }).collect();
+    assert_hits(&trace, 1_000, -10.0, 42.4);
 }

@@ -65,7 +65,7 @@ fn check(newest: &HashMap<String, Found>, key: &str, now: u64, found: Option<Fou
 
 #[test]
 fn any_sequence_of_operations_keeps_the_bound_and_the_newest_values() {
-    with_seeds(24, |random| {
+    with_seeds(10, |random| {
         let eviction = [Eviction::Lru, Eviction::Adaptive][random.below(2) as usize];
         let accounting = [Accounting::Real, Accounting::PayloadOnly][random.below(2) as usize];
         let max_bytes = random.below(20_000);
@@ -77,7 +77,7 @@ fn any_sequence_of_operations_keeps_the_bound_and_the_newest_values() {
 
 #[test]
 fn the_same_few_operations_over_and_over_do_no_harm_either() {
-    with_seeds(50, |random| {
+    with_seeds(20, |random| {
         let cache = cache(random.below(3_000), 1, Eviction::Adaptive, Accounting::PayloadOnly);
         let few: Vec<u8> = (0..4 * (1 + random.below(12))).map(|_| random.next() as u8).collect();
         drive(&cache, &few.repeat(40));

@@ -3,6 +3,7 @@
 mod batch;
 mod bursts;
 mod changes;
+mod damage;
 mod failover;
 mod faults;
 mod figures;

@@ -1,0 +1,98 @@
+//! How much memory a cache takes: per entry, and compared with its bound.
+//!
+//! Each figure comes from a process of its own, which fills one cache and tells how much it grew.
+
+use std::error::Error;
+use std::process::Command;
+
+use lexopt::prelude::*;
+
+use crate::contenders::{self, Bound, FLOOR, GROUP, QUICK};
+use crate::machine;
+use crate::report::Table;
+use crate::workload::{KEY_BYTES, Stream};
+
+const ENTRIES: u64 = 1_000_000;
+const ENTRY_VALUE_BYTES: usize = 64;
+const BOUND: u64 = 64 << 20;
+const VALUE_BYTES: [usize; 3] = [64, 1024, 65536];
+
+pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    let (mut json, mut child) = (false, None);
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("json") => json = true,
+            // What the processes of one cache are started with.
+            Long("child") => {
+                let name = parser.value()?.string()?;
+                child = Some((name, parser.value()?.parse()?, parser.value()?.parse()?));
+            }
+            _ => return Err(arg.unexpected().into()),
+        }
+    }
+    if let Some((name, value_bytes, bounded)) = child {
+        let (grown, entries) = fill(&name, value_bytes, bounded);
+        println!("{grown} {entries}");
+        return Ok(());
+    }
+    if !json {
+        println!("{}", machine::describe());
+    }
+    let title = "Resident memory: bytes per entry of 84 bytes (1M entries, room for 2M); share of a bound of 64 MiB";
+    let columns = ["cache", "B/entry", "/ quick_cache", "64 B", "1 KiB", "64 KiB"];
+    let mut table = Table::new(title, &columns, 2);
+    let per_entry = |name: &str| -> Result<f64, Box<dyn Error>> {
+        let (grown, entries) = measure(name, ENTRY_VALUE_BYTES, false)?;
+        Ok(grown / entries)
+    };
+    let quick = per_entry(QUICK)?;
+    for name in contenders::ALL {
+        let own = per_entry(name)?;
+        let mut figures = vec![Some(own), Some(own / quick)];
+        for value_bytes in VALUE_BYTES {
+            // Those that count entries have no bound in bytes.
+            let bounded = ![FLOOR, "Mutex<lru>", "Mutex<schnellru>", "TinyUFO"].contains(&name);
+            let share = match bounded {
+                true => Some(measure(name, value_bytes, true)?.0 / BOUND as f64),
+                false => None,
+            };
+            figures.push(share);
+        }
+        table.push(name, figures);
+    }
+    table.print(json);
+    Ok(())
+}
+
+/// Bytes grown and entries held, measured in a process of its own.
+fn measure(name: &str, value_bytes: usize, bounded: bool) -> Result<(f64, f64), Box<dyn Error>> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["memory", "--child", name, &value_bytes.to_string(), &bounded.to_string()])
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let (grown, entries) = text.trim().split_once(' ').ok_or("the process told nothing")?;
+    Ok((grown.parse()?, entries.parse()?))
+}
+
+fn fill(name: &str, value_bytes: usize, bounded: bool) -> (u64, u64) {
+    let payload = (KEY_BYTES + value_bytes) as u64;
+    let value = vec![7; value_bytes];
+    let (bound, keys) = match bounded {
+        // Filled four times over.
+        true => (Bound::Bytes { count: BOUND, payload }, 4 * BOUND / payload),
+        // Our store holds 2M of them when it counts as the others do.
+        false => (Bound::Entries { count: 2 * ENTRIES, payload }, ENTRIES),
+    };
+    let before = machine::resident_bytes();
+    let cache = contenders::make(name, bound, &value);
+    // In parts, so that the keys themselves take next to nothing.
+    for part in 0..keys.div_ceil(10_000) {
+        let stream = Stream::new(part * 10_000..((part + 1) * 10_000).min(keys));
+        cache.fill(&stream, &value);
+    }
+    let entries = cache.entries().unwrap_or(keys);
+    let grown = machine::resident_bytes().saturating_sub(before);
+    debug_assert!(name != GROUP || entries > 0);
+    (grown, entries)
+}
