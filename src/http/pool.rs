@@ -3,7 +3,7 @@
 mod before;
 mod builder;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
@@ -187,7 +187,7 @@ struct Serves {
 struct Members {
     ring: Ring,
     /// All but this process itself.
-    peers: HashMap<Arc<str>, Arc<Peer>>,
+    peers: BTreeMap<Arc<str>, Arc<Peer>>,
     /// The owners before this list; `None` if there were none, or nothing is to be handed over.
     before: Option<Arc<Before>>,
     /// Whether this process is among the owners, as it is until it leaves.
@@ -439,7 +439,7 @@ impl Inner {
         let mut ring = Ring::with_hash(self.replicas, self.hash.function());
         ring.extend(urls.iter().map(PeerUrl::as_str));
         let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
-        let peers: HashMap<_, _> = others
+        let peers: BTreeMap<_, _> = others
             .map(|url| {
                 let peer = old.known(url).unwrap_or_else(|| {
                     let getter = HttpGetter::with_options(url.clone(), self.client.clone());
