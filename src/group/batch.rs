@@ -140,8 +140,8 @@ impl Group {
         let mut errands = Vec::<Errand>::new();
         let mut own = Vec::new();
         let mut followers = Vec::new();
-        for (at, key) in keys.iter().enumerate() {
-            let Some(owner) = self.peers().pick_peer(key) else {
+        for ((at, key), owner) in keys.iter().enumerate().zip(self.peers().pick_peers(keys)) {
+            let Some(owner) = owner else {
                 own.push(at);
                 continue;
             };
@@ -423,6 +423,7 @@ impl Group {
         let keys: Vec<&str> = led.iter().map(|led| led.leader.key()).collect();
         let asked = self.inner.lifetimes.now();
         let outcomes = peer.get_many(self.name(), &keys, deadline.map(|d| d.left()));
+        self.count_answers(&outcomes[..keys.len().min(outcomes.len())]);
         let mut outcomes = outcomes.into_iter();
         let mut failed = Vec::new();
         let mut last_error = None;

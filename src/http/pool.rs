@@ -194,6 +194,19 @@ struct Members {
     has_left: bool,
 }
 
+impl Members {
+    /// The peer to ask for `key`; `None` if that is this process.
+    fn pick(&self, key: &str, mut is_ready: impl FnMut(&Peer) -> bool) -> Option<&Arc<Peer>> {
+        let owner = self.peers.get(self.ring.get(key)?)?;
+        if is_ready(owner) {
+            return Some(owner);
+        }
+        // The owner is down: whoever is next on the ring, which is what owns the key without it. If that is us, we load.
+        let mut next = self.ring.owners(key).skip(1).map(|node| self.peers.get(node));
+        next.find(|next| next.is_none_or(|peer| is_ready(peer))).flatten()
+    }
+}
+
 impl HttpPool {
     /// A pool that serves the groups of `registry` to other peers at `addr`, with default options. Port 0 takes a free port;
     /// [`url`](Self::url) tells which.
@@ -351,23 +364,28 @@ impl HttpPool {
 
 impl PeerPicker for HttpPool {
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
-        let members = self.inner.members();
-        let owner = members.ring.get(key)?;
-        let picked = match members.peers.get(owner) {
-            None => return None,
-            Some(peer) if peer.is_ready() => Arc::clone(peer),
-            // The owner is down: whoever is next on the ring, which is what owns the key without it. If that is us, we load.
-            Some(_) => members
-                .ring
-                .owners(key)
-                .skip(1)
-                .map(|node| members.peers.get(node))
-                .find(|next| next.is_none_or(|peer| peer.is_ready()))
-                .flatten()
-                .cloned()?,
-        };
+        let picked = Arc::clone(self.inner.members().pick(key, Peer::is_ready)?);
         log::debug!("{self:?} picks {picked:?} for {key:?}");
         Some(picked)
+    }
+
+    fn pick_peers(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
+        let members = self.inner.members();
+        let mut asked: Vec<(*const Peer, bool)> = Vec::new();
+        let mut is_ready = |peer: &Peer| {
+            let known = asked.iter().find(|(it, _)| std::ptr::eq(*it, peer));
+            known.map(|(_, ready)| *ready).unwrap_or_else(|| {
+                let ready = peer.is_ready();
+                asked.push((peer, ready));
+                ready
+            })
+        };
+        let mut pick = |key: &&str| {
+            let picked = Arc::clone(members.pick(key, &mut is_ready)?);
+            log::debug!("{self:?} picks {picked:?} for {key:?}");
+            Some(picked as Arc<dyn PeerGetter>)
+        };
+        keys.iter().map(&mut pick).collect()
     }
 
     fn owns(&self, key: &str) -> bool {
