@@ -59,7 +59,7 @@ pub use bench::BenchStore;
 
 use departures::Departures;
 use entry::Entry;
-use hash::KeyHash;
+pub(crate) use hash::KeyHash;
 use shard::Shard;
 
 /// Which entry leaves the cache when room is needed.
@@ -213,6 +213,11 @@ impl Cache {
             sum.charged_bytes += shard.table().charged();
         }
         sum
+    }
+
+    /// The hash of its keys, which fits other tables of the same keys as well.
+    pub(crate) fn key_hash(&self) -> KeyHash {
+        self.hash
     }
 
     #[inline]

@@ -19,6 +19,14 @@ pub trait PeerPicker: Send + Sync + 'static {
     /// a peer fails, the group counts that and asks `pick_peer` once more for the same key.
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>>;
 
+    /// As [`pick_peer`](Self::pick_peer), for many keys; element *i* of the answer belongs to `keys[i]`.
+    ///
+    /// Defaults to one call after the other. Worth its own code where each of them takes a lock: threads that look up
+    /// batches of keys would hand it to and fro.
+    fn pick_peers(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
+        keys.iter().map(|key| self.pick_peer(key)).collect()
+    }
+
     /// Whether this process owns `key`, whoever is down: what it loads is then kept in the main cache, and
     /// else only for a short time.
     ///
@@ -52,6 +60,10 @@ pub trait PeerPicker: Send + Sync + 'static {
 impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
         (**self).pick_peer(key)
+    }
+
+    fn pick_peers(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
+        (**self).pick_peers(keys)
     }
 
     fn owns(&self, key: &str) -> bool {

@@ -213,8 +213,12 @@ impl<T: Clone> Leader<T> {
     pub(crate) fn land(mut self, value: &T) {
         self.depart();
         if self.is_followed() {
-            let _ = self.flight.value.set(value.clone());
+            let _ = self.flight.value.set(Box::new(value.clone()));
         }
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.flight.key
     }
 
     /// Whether the key was removed since the flight began, so that its value may already be out of date: the
@@ -287,7 +291,7 @@ impl<T: Clone> Follower<T> {
             };
         }
         drop(state);
-        self.flight.value.get().map_or(Waited::Abandoned, |value| Waited::Value(value.clone()))
+        self.flight.value.get().map_or(Waited::Abandoned, |value| Waited::Value((**value).clone()))
     }
 }
 
@@ -303,8 +307,9 @@ pub(crate) enum Waited<T> {
 struct Flight<T> {
     hash: u64,
     key: Box<str>,
-    /// Set before `state.ended`, and cloned outside of any lock.
-    value: OnceLock<T>,
+    /// Set before `state.ended` if somebody follows, and cloned outside of any lock. In a box, since most flights have no
+    /// followers and are many: small ones are what allocators are good at.
+    value: OnceLock<Box<T>>,
     state: Mutex<State>,
     landed: Condvar,
     doomed: AtomicBool,
@@ -316,7 +321,7 @@ struct State {
     leader: Option<ThreadId>,
     ended: bool,
     /// Followers that wait, or that did until the end.
-    waiting: usize,
+    waiting: u32,
 }
 
 impl<T> Flight<T> {

@@ -6,11 +6,11 @@
 //! keys that meet in one place without knowing it; it is not a cryptographic function, and an attacker who can measure
 //! collisions could work the seed out.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// A seeded hash function from bytes to 64 bits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct KeyHash {
+pub(crate) struct KeyHash {
     seeds: [u64; 2],
 }
 
@@ -48,6 +48,34 @@ impl KeyHash {
             0 => (0, 0),
         };
         fold(fold(a ^ second, b ^ state), second ^ key.len() as u64)
+    }
+}
+
+/// For the tables of the standard library.
+impl BuildHasher for KeyHash {
+    type Hasher = KeyHasher;
+
+    fn build_hasher(&self) -> KeyHasher {
+        KeyHasher { hash: *self, state: 0 }
+    }
+}
+
+/// A [`KeyHash`] that is given a text, which comes as its bytes and a byte that ends it.
+#[derive(Debug)]
+pub(crate) struct KeyHasher {
+    hash: KeyHash,
+    state: u64,
+}
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.state = self.state.rotate_left(32) ^ self.hash.hash(bytes);
+    }
+
+    fn write_u8(&mut self, _end: u8) {}
+
+    fn finish(&self) -> u64 {
+        self.state
     }
 }
 

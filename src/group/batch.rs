@@ -102,7 +102,7 @@ impl Group {
     ) -> (Vec<Local>, usize) {
         let mut hits = 0;
         let mut missing = Vec::new();
-        let mut places = HashMap::new();
+        let mut places = HashMap::with_hasher(self.inner.main.key_hash());
         let found: Vec<Result<Local, usize>> = keys
             .iter()
             .map(|&key| {
@@ -116,12 +116,20 @@ impl Group {
                     hits += 1;
                     return Ok(Ok(loaded));
                 }
+                if missing.is_empty() {
+                    // Where one is missing, most are: it is the key of a peer, or the cache is cold.
+                    missing.reserve(keys.len());
+                    places.reserve(keys.len());
+                }
                 places.insert(key, missing.len());
                 missing.push(key);
                 Err(missing.len() - 1)
             })
             .collect();
         let loaded = if missing.is_empty() { Vec::new() } else { load(&missing) };
+        if loaded.len() == keys.len() {
+            return (loaded, hits); // Each key was missing, and was there once.
+        }
         let found = found.into_iter();
         (found.map(|found| found.unwrap_or_else(|place| loaded[place].clone())).collect(), hits)
     }
@@ -132,8 +140,8 @@ impl Group {
         let mut errands = Vec::<Errand>::new();
         let mut own = Vec::new();
         let mut followers = Vec::new();
-        for (at, key) in keys.iter().enumerate() {
-            let Some(owner) = self.peers().pick_peer(key) else {
+        for ((at, key), owner) in keys.iter().enumerate().zip(self.peers().pick_peers(keys)) {
+            let Some(owner) = owner else {
                 own.push(at);
                 continue;
             };
@@ -141,7 +149,7 @@ impl Group {
                 Err(_) => answers[at] = Some(Err(self.reentrant(key))),
                 Ok(Ticket::Follower(follower)) => followers.push((at, follower)),
                 Ok(Ticket::Leader(leader)) => {
-                    let led = Led { at, key: (*key).to_owned(), leader };
+                    let led = Led { at, leader };
                     match errands.iter_mut().find(|errand| errand.is_to(&owner)) {
                         Some(Errand::Ask(_, led_keys)) => lock(led_keys).push(led),
                         _ => errands.push(Errand::Ask(owner, Mutex::new(vec![led]))),
@@ -232,7 +240,7 @@ impl Group {
                 }
                 Err(_) => answers[at] = Some(Err(self.reentrant(key))),
                 Ok(Ticket::Follower(follower)) => followers.push((at, follower)),
-                Ok(Ticket::Leader(leader)) => led.push(Led { at, key: (*key).to_owned(), leader }),
+                Ok(Ticket::Leader(leader)) => led.push(Led { at, leader }),
             }
         }
         let joined = followers.len();
@@ -279,18 +287,18 @@ impl Group {
         let mut open = Vec::with_capacity(led.len());
         for led in led {
             led.leader.begin();
-            match self.peek(&led.key) {
+            match self.peek(led.leader.key()) {
                 Some(found) => answers.push(led.land(Ok(found))),
                 None => open.push(led),
             }
         }
         let open = self.take_over_many(open, &mut answers);
-        let keys: Vec<&str> = open.iter().map(|led| led.key.as_str()).collect();
+        let keys: Vec<&str> = open.iter().map(|led| led.leader.key()).collect();
         let start = Instant::now();
         let outcomes = self.outcomes_of_getter(&keys);
         let cost = start.elapsed() / u32::try_from(open.len()).unwrap_or(u32::MAX).max(1);
         for (led, outcome) in open.into_iter().zip(outcomes) {
-            let answer = self.settle_load(&led.key, outcome, cost, &led.leader);
+            let answer = self.settle_load(led.leader.key(), outcome, cost, &led.leader);
             answers.push(led.land(answer));
         }
         answers
@@ -321,7 +329,6 @@ impl Group {
 pub(super) struct Led<T> {
     /// Its place in the batch.
     pub(super) at: usize,
-    pub(super) key: String,
     pub(super) leader: Leader<T>,
 }
 
@@ -376,7 +383,7 @@ impl Group {
         let mut open = Vec::with_capacity(led.len());
         for led in led {
             led.leader.begin();
-            match self.peek(&led.key) {
+            match self.peek(led.leader.key()) {
                 Some(found) => answers.push(self.land(led, Forwarded::Answered(found), deadline)),
                 None => open.push(led),
             }
@@ -384,7 +391,7 @@ impl Group {
         let failed = self.ask_once(peer, open, deadline, &mut answers);
         let mut again = Vec::<(Arc<dyn PeerGetter>, Vec<Led<Forwarded>>)>::new();
         for led in failed {
-            match self.peers().pick_peer(&led.key) {
+            match self.peers().pick_peer(led.leader.key()) {
                 Some(next) if !same_peer(&next, peer) && !passed(deadline) => {
                     match again.iter_mut().find(|(peer, _)| same_peer(peer, &next)) {
                         Some((_, theirs)) => theirs.push(led),
@@ -413,16 +420,17 @@ impl Group {
         if led.is_empty() {
             return led;
         }
-        let keys: Vec<&str> = led.iter().map(|led| led.key.as_str()).collect();
+        let keys: Vec<&str> = led.iter().map(|led| led.leader.key()).collect();
         let asked = self.inner.lifetimes.now();
         let outcomes = peer.get_many(self.name(), &keys, deadline.map(|d| d.left()));
+        self.count_answers(&outcomes[..keys.len().min(outcomes.len())]);
         let mut outcomes = outcomes.into_iter();
         let mut failed = Vec::new();
         let mut last_error = None;
         for led in led {
             let missing = || Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer"));
             let outcome = outcomes.next().unwrap_or_else(missing);
-            match self.settle_answer(&led.key, outcome, asked, &led.leader) {
+            match self.settle_answer(led.leader.key(), outcome, asked, &led.leader) {
                 Ok(forwarded) => answers.push(self.land(led, forwarded, deadline)),
                 Err(error) => {
                     last_error = Some(error);
@@ -443,8 +451,9 @@ impl Group {
         forwarded: Forwarded,
         deadline: Option<Deadline>,
     ) -> (usize, Option<Local>) {
+        let meaning = self.meaning(led.leader.key(), forwarded.clone(), deadline);
         led.leader.land(&forwarded);
-        (led.at, self.meaning(&led.key, forwarded, deadline))
+        (led.at, meaning)
     }
 }
 

@@ -40,7 +40,7 @@ impl Group {
         let mut rest = Vec::with_capacity(led.len());
         let mut questions = Vec::<(Arc<dyn PeerGetter>, Vec<Led<Local>>)>::new();
         for led in led {
-            match self.previous_owner_to_ask(&led.key) {
+            match self.previous_owner_to_ask(led.leader.key()) {
                 None => rest.push(led),
                 Some(previous) => {
                     match questions.iter_mut().find(|(peer, _)| same_peer(peer, &previous)) {
@@ -51,7 +51,7 @@ impl Group {
             }
         }
         for (previous, theirs) in questions {
-            let keys: Vec<&str> = theirs.iter().map(|led| led.key.as_str()).collect();
+            let keys: Vec<&str> = theirs.iter().map(|led| led.leader.key()).collect();
             self.inner.counters.peeks.add(keys.len());
             let asked = self.inner.lifetimes.now();
             let mut found = previous.peek_many(self.name(), &keys).unwrap_or_else(|error| {
@@ -62,7 +62,7 @@ impl Group {
             for (led, found) in theirs.into_iter().zip(found) {
                 match found {
                     Some(found) => {
-                        let taken = self.keep_taken(&led.key, found, asked, &led.leader);
+                        let taken = self.keep_taken(led.leader.key(), found, asked, &led.leader);
                         answers.push(led.land(Ok(taken)));
                     }
                     None => rest.push(led),

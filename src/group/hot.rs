@@ -76,6 +76,9 @@ impl HotPolicy {
 impl Group {
     /// Keeps a copy of what the owner of `key` answered, if the policy wants it and the key was not removed meanwhile.
     pub(super) fn keep_hot_copy(&self, key: &str, loaded: &Loaded, flight: &Leader<Forwarded>) {
+        if self.inner.hot_policy.rule == HotCache::Off {
+            return;
+        }
         let times = &self.inner.lifetimes;
         let now = times.now();
         let Some(meta) = times.copied(loaded, times.hot_ttl, now) else { return };

@@ -104,6 +104,7 @@ impl Group {
                 None => peer.get(self.name(), key),
                 Some(deadline) => peer.get_timeout(self.name(), key, deadline.left()),
             };
+            self.count_answers(std::slice::from_ref(&answer));
             match self.settle_answer(key, answer, asked, flight) {
                 Ok(forwarded) => return forwarded,
                 Err(error) => log::warn!("getting {key:?} of group {:?}: {error}", self.name()),
@@ -119,7 +120,17 @@ impl Group {
         Forwarded::Failed
     }
 
-    /// Counts a peer's answer to a question of the time `asked`; the error when somebody else has to be asked.
+    /// Counts what peers answered other than by an error; those are counted when they are settled. All of a batch at once: a
+    /// counter that all threads touch for each key goes to and fro between their processors.
+    pub(super) fn count_answers(&self, answers: &[Result<Loaded, PeerError>]) {
+        let is_answer = |answer: &&Result<Loaded, PeerError>| match answer {
+            Ok(_) => true,
+            Err(error) => error.kind() == PeerErrorKind::NotFound,
+        };
+        self.inner.counters.peer_loads.add(answers.iter().filter(is_answer).count());
+    }
+
+    /// Takes a peer's answer to a question of the time `asked`; the error, which is counted, when somebody else has to be asked.
     pub(super) fn settle_answer(
         &self,
         key: &str,
@@ -134,7 +145,6 @@ impl Group {
         };
         match answer {
             Ok(loaded) => {
-                counters.peer_loads.add_one();
                 let loaded = self.inner.lifetimes.aged(loaded, asked);
                 self.keep_hot_copy(key, &loaded, flight);
                 Ok(Forwarded::Answered(loaded))

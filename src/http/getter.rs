@@ -1,8 +1,10 @@
 //! [`HttpGetter`]: asks one peer, over ureq.
 
+mod agents;
 mod body;
 mod connector;
 mod operations;
+mod outgoing;
 mod recall;
 mod resolver;
 mod socket;
@@ -16,15 +18,16 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderMap, Response};
-use ureq::{Agent, Body, RequestBuilder};
+use ureq::{Agent, Body};
 
 use crate::error::{Error, PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::breaker::Verdict;
-use crate::http::getter::connector::NotingConnector;
+use crate::http::getter::agents::Agents;
 use crate::http::getter::operations::OpenGate;
+use crate::http::getter::outgoing::{Origin, Outgoing};
 use crate::http::getter::recall::Recall;
-use crate::http::getter::resolver::{Addresses, KeptAddresses};
+use crate::http::getter::resolver::Addresses;
 use crate::http::protocol::Protocol;
 use crate::http::url::PeerUrl;
 use crate::http::wire::{self, Refusal, Status};
@@ -86,7 +89,8 @@ impl Default for ClientOptions {
 /// ```
 pub struct HttpGetter {
     peer: PeerUrl,
-    agent: Agent,
+    origin: Origin,
+    agents: Agents,
     addresses: Arc<Addresses>,
     options: ClientOptions,
     /// Whether the peer is known not to know batches, and not to answer peeks.
@@ -125,16 +129,18 @@ impl HttpGetter {
             .max_response_header_size(8 << 10)
             .input_buffer_size(64 << 10)
             .output_buffer_size(16 << 10)
-            .max_idle_connections(options.max_idle_connections)
-            .max_idle_connections_per_host(options.max_idle_connections)
+            // See `Agents`.
+            .max_idle_connections(1)
+            .max_idle_connections_per_host(1)
             .max_idle_age(MAX_IDLE_AGE)
             .build();
-        let resolver = KeptAddresses(Arc::clone(&addresses));
-        // One agent for each peer: the cost of ureq's pool grows with the square of the hosts in it.
-        let agent = Agent::with_parts(config, NotingConnector, resolver);
+        let max_idle = options.max_idle_connections;
+        let agents = Agents::new(config, Arc::clone(&addresses), max_idle, MAX_IDLE_AGE);
+        let origin = Origin::of(&peer);
         Self {
             peer,
-            agent,
+            origin,
+            agents,
             addresses,
             options,
             no_batches: Recall::default(),
@@ -192,12 +198,12 @@ impl HttpGetter {
     }
 
     fn try_ask(&self, group: &str, key: &str, left: Duration) -> Result<Loaded, Failure> {
-        let url = self.key_url(group, key)?;
-        let answer = self.exchange(&Outgoing::new(Method::Get, &url), left);
-        answer.and_then(|answer| self.read(answer)).map_err(|error| self.failure(error, left))
+        let request = Outgoing::get(self.key_path(group, key)?);
+        let answer = self.exchange(&request, left, |answer| self.read(answer));
+        answer.map_err(|error| self.failure(error, left))
     }
 
-    fn key_url(&self, group: &str, key: &str) -> Result<String, Failure> {
+    fn key_path(&self, group: &str, key: &str) -> Result<String, Failure> {
         let path = wire::request_path(&self.options.base_path, group, key);
         if path.len() > MAX_PATH_BYTES {
             return Err(Failure::new(
@@ -206,67 +212,52 @@ impl HttpGetter {
                 format!("the key takes {} bytes of a request path, too many", path.len()),
             ));
         }
-        Ok([self.peer.as_str(), &path].concat())
+        Ok(path)
     }
 
-    /// Sends a request, and once more if its connection was dead: all requests may be made twice.
-    fn exchange(
+    /// Sends a request, and once more if its connection was dead: all requests may be made twice. `read` gets the answer.
+    fn exchange<T>(
         &self,
         request: &Outgoing<'_>,
         left: Duration,
-    ) -> Result<Response<Body>, CallError> {
+        read: impl FnOnce(Response<Body>) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
         let begun = Instant::now();
-        let mut answer = self.call(request, left, Connection::Kept);
+        // Given back when the answer was read.
+        let agent = self.agents.take();
+        let mut answer = self.call(&agent, request, left, Connection::Kept);
         if is_left_over(&answer) && !connector::connected() {
             // A kept connection: the peer closed it just as the request went out, or is no longer the one that it was opened
             // to. That tells nothing about whoever listens there now.
             log::debug!("the connection to {} was dead, trying a fresh one", self.peer);
             let left = left.saturating_sub(begun.elapsed());
-            answer = self.call(request, left, Connection::Fresh);
+            answer = self.call(&agent, request, left, Connection::Fresh);
         }
-        answer
+        answer.and_then(read)
     }
 
     fn call(
         &self,
-        request: &Outgoing<'_>,
+        agent: &Agent,
+        outgoing: &Outgoing<'_>,
         left: Duration,
         connection: Connection,
     ) -> Result<Response<Body>, CallError> {
         connector::forget();
-        let (agent, url) = (&self.agent, request.url);
-        let answer = match request.method {
-            Method::Get => self.prepare(agent.get(url), request, left, connection).call(),
-            Method::Delete => self.prepare(agent.delete(url), request, left, connection).call(),
-            Method::Post(body) => {
-                self.prepare(agent.post(url), request, left, connection).send(body)
+        let request = outgoing.request(&self.origin, left);
+        let mut request = request.map_err(|error| CallError::Http(error.into()))?;
+        if left != self.options.timeout || matches!(connection, Connection::Fresh) {
+            let mut config = agent.configure_request(request).timeout_global(Some(left));
+            if matches!(connection, Connection::Fresh) {
+                config = config.max_idle_age(Duration::ZERO);
             }
-            Method::Put(body) => self.prepare(agent.put(url), request, left, connection).send(body),
+            request = config.build();
+        }
+        let answer = match outgoing.body {
+            None => agent.run(request),
+            Some(body) => agent.run(request.map(|()| body)),
         };
         answer.map_err(CallError::Http)
-    }
-
-    fn prepare<B>(
-        &self,
-        mut builder: RequestBuilder<B>,
-        request: &Outgoing<'_>,
-        left: Duration,
-        connection: Connection,
-    ) -> RequestBuilder<B> {
-        // The owner is told a little less than what is left, so that its answer that it needs longer arrives in time.
-        let told = (left * 9 / 10).max(Duration::from_millis(1));
-        builder = builder.header(wire::TIMEOUT_HEADER, wire::encode_millis(told));
-        for (name, value) in &request.headers {
-            builder = builder.header(*name, value);
-        }
-        if left == self.options.timeout && matches!(connection, Connection::Kept) {
-            return builder;
-        }
-        let mut config = builder.config().timeout_global(Some(left));
-        if matches!(connection, Connection::Fresh) {
-            config = config.max_idle_age(Duration::ZERO);
-        }
-        config.build()
     }
 
     fn read(&self, answer: Response<Body>) -> Result<Loaded, CallError> {
@@ -371,28 +362,6 @@ impl fmt::Debug for HttpGetter {
     }
 }
 
-/// A request, which may have to be sent twice.
-struct Outgoing<'a> {
-    method: Method<'a>,
-    url: &'a str,
-    headers: Vec<(&'static str, String)>,
-}
-
-impl<'a> Outgoing<'a> {
-    fn new(method: Method<'a>, url: &'a str) -> Self {
-        Self { method, url, headers: Vec::new() }
-    }
-}
-
-/// A method, with the body that goes with it.
-#[derive(Clone, Copy)]
-enum Method<'a> {
-    Get,
-    Delete,
-    Post(&'a [u8]),
-    Put(&'a [u8]),
-}
-
 /// Which connection a call may use.
 #[derive(Clone, Copy)]
 enum Connection {
@@ -452,8 +421,9 @@ fn broken(what: impl fmt::Display) -> CallError {
 fn is_left_over(answer: &Result<Response<Body>, CallError>) -> bool {
     match answer {
         Ok(answer) => {
-            let name = header(answer.headers(), wire::STATUS_HEADER);
-            Status::read(answer.status().as_u16(), name) == Some(Status::ShuttingDown)
+            let code = answer.status().as_u16();
+            let name = || header(answer.headers(), wire::STATUS_HEADER);
+            code == 503 && Status::read(code, name()) == Some(Status::ShuttingDown)
         }
         Err(CallError::Http(ureq::Error::Io(error))) => matches!(
             error.kind(),

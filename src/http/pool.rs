@@ -3,7 +3,7 @@
 mod before;
 mod builder;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
@@ -187,11 +187,24 @@ struct Serves {
 struct Members {
     ring: Ring,
     /// All but this process itself.
-    peers: HashMap<Arc<str>, Arc<Peer>>,
+    peers: BTreeMap<Arc<str>, Arc<Peer>>,
     /// The owners before this list; `None` if there were none, or nothing is to be handed over.
     before: Option<Arc<Before>>,
     /// Whether this process is among the owners, as it is until it leaves.
     has_left: bool,
+}
+
+impl Members {
+    /// The peer to ask for `key`; `None` if that is this process.
+    fn pick(&self, key: &str, mut is_ready: impl FnMut(&Peer) -> bool) -> Option<&Arc<Peer>> {
+        let owner = self.peers.get(self.ring.get(key)?)?;
+        if is_ready(owner) {
+            return Some(owner);
+        }
+        // The owner is down: whoever is next on the ring, which is what owns the key without it. If that is us, we load.
+        let mut next = self.ring.owners(key).skip(1).map(|node| self.peers.get(node));
+        next.find(|next| next.is_none_or(|peer| is_ready(peer))).flatten()
+    }
 }
 
 impl HttpPool {
@@ -353,23 +366,28 @@ impl HttpPool {
 
 impl PeerPicker for HttpPool {
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
-        let members = self.inner.members();
-        let owner = members.ring.get(key)?;
-        let picked = match members.peers.get(owner) {
-            None => return None,
-            Some(peer) if peer.is_ready() => Arc::clone(peer),
-            // The owner is down: whoever is next on the ring, which is what owns the key without it. If that is us, we load.
-            Some(_) => members
-                .ring
-                .owners(key)
-                .skip(1)
-                .map(|node| members.peers.get(node))
-                .find(|next| next.is_none_or(|peer| peer.is_ready()))
-                .flatten()
-                .cloned()?,
-        };
+        let picked = Arc::clone(self.inner.members().pick(key, Peer::is_ready)?);
         log::debug!("{self:?} picks {picked:?} for {key:?}");
         Some(picked)
+    }
+
+    fn pick_peers(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
+        let members = self.inner.members();
+        let mut asked: Vec<(*const Peer, bool)> = Vec::new();
+        let mut is_ready = |peer: &Peer| {
+            let known = asked.iter().find(|(it, _)| std::ptr::eq(*it, peer));
+            known.map(|(_, ready)| *ready).unwrap_or_else(|| {
+                let ready = peer.is_ready();
+                asked.push((peer, ready));
+                ready
+            })
+        };
+        let mut pick = |key: &&str| {
+            let picked = Arc::clone(members.pick(key, &mut is_ready)?);
+            log::debug!("{self:?} picks {picked:?} for {key:?}");
+            Some(picked as Arc<dyn PeerGetter>)
+        };
+        keys.iter().map(&mut pick).collect()
     }
 
     fn owns(&self, key: &str) -> bool {
@@ -441,7 +459,7 @@ impl Inner {
         let mut ring = Ring::with_hash(self.replicas, self.hash.function());
         ring.extend(urls.iter().map(PeerUrl::as_str));
         let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
-        let peers: HashMap<_, _> = others
+        let peers: BTreeMap<_, _> = others
             .map(|url| {
                 let peer = old.known(url).unwrap_or_else(|| {
                     let getter = HttpGetter::with_options(url.clone(), self.client.clone());

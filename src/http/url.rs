@@ -71,6 +71,12 @@ impl PeerUrl {
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
+
+    /// Host and port as they stand in a URL.
+    pub(crate) fn authority(&self) -> Authority {
+        let text = self.text.strip_prefix("http://").unwrap_or(&self.text);
+        text.parse().expect("it was parsed when the URL was read")
+    }
 }
 
 impl fmt::Debug for PeerUrl {

@@ -141,6 +141,8 @@ func prime(group *groupcache.Group, threads, valueBytes int) error {
 
 func run(group *groupcache.Group, threads, valueBytes int, length time.Duration) (string, error) {
 	var warm, done sync.WaitGroup
+	var start sync.Once
+	var begun time.Time
 	warm.Add(threads)
 	done.Add(threads)
 	calls := make([][]int64, threads)
@@ -152,8 +154,8 @@ func run(group *groupcache.Group, threads, valueBytes int, length time.Duration)
 			err := get(group, keys[0], valueBytes)
 			warm.Done()
 			warm.Wait()
-			begun := time.Now()
-			last := time.Duration(0)
+			start.Do(func() { begun = time.Now() })
+			last := time.Since(begun)
 			for n := 1; err == nil; n++ {
 				err = get(group, keys[n%len(keys)], valueBytes)
 				now := time.Since(begun)

@@ -10,7 +10,7 @@
 //! `GETS` counts keys, and the percentiles, in nanoseconds, are of whole calls. Whatever fails is answered by `error` and a reason.
 
 use std::io::{self, BufRead as _, Write as _};
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -64,9 +64,9 @@ fn prime<A: Ask>(ask: &A, scenario: &Scenario) -> Result<(), BoxError> {
 }
 
 fn run<A: Ask>(ask: &A, scenario: &Scenario, time: Duration) -> Result<String, BoxError> {
-    let barrier = Barrier::new(scenario.threads);
+    let start = Start { barrier: Barrier::new(scenario.threads), at: OnceLock::new() };
     let outcomes =
-        on_all_threads(scenario, |thread| run_thread(ask, scenario, thread, time, &barrier))?;
+        on_all_threads(scenario, |thread| run_thread(ask, scenario, thread, time, &start))?;
     let mut calls = outcomes.concat();
     if calls.is_empty() {
         return Err("no call ended in time".into());
@@ -93,13 +93,20 @@ fn on_all_threads<T: Send>(
     })
 }
 
+/// Where all threads wait for each other. The clock of all runs from the moment when the first one goes on: with more threads
+/// than cores, the last one may have to wait for its turn.
+struct Start {
+    barrier: Barrier,
+    at: OnceLock<Instant>,
+}
+
 /// The nanoseconds of each call that ended within `time`.
 fn run_thread<A: Ask>(
     ask: &A,
     scenario: &Scenario,
     thread: usize,
     time: Duration,
-    barrier: &Barrier,
+    start: &Start,
 ) -> Result<Vec<u64>, BoxError> {
     let keys = scenario.keys(thread);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
@@ -107,13 +114,13 @@ fn run_thread<A: Ask>(
     let mut next = || batches.next().unwrap_or_default();
     // Connections are opened, and thread-local memory is warm, before the clock runs. Nobody leaves before the last barrier.
     let session = ask.session(scenario);
-    barrier.wait();
+    start.barrier.wait();
     let session = session.and_then(|mut session| session.get(next()).map(|()| session));
-    barrier.wait();
+    start.barrier.wait();
     let mut session = session?;
     let mut calls = Vec::with_capacity(4096);
-    let begun = Instant::now();
-    let mut last = Duration::ZERO;
+    let begun = *start.at.get_or_init(Instant::now);
+    let mut last = begun.elapsed();
     loop {
         session.get(next())?;
         let now = begun.elapsed();

@@ -15,7 +15,7 @@ usage: geecache-bench peers [OPTION]...
 
   --quick           a few cases of a few milliseconds each, to see that it runs
   --json            prints one JSON document and no table
-  --only NAME       only contenders whose name holds NAME; may be repeated
+  --only NAME,...   only contenders whose names hold one of these
   --threads N,...   threads that ask, instead of the default cases
   --values N,...    bytes of a value, instead of the default cases
   --batches N,...   keys asked for at once, instead of the default cases
@@ -61,7 +61,10 @@ impl Options {
                 Long("help") | Short('h') => return Ok(None),
                 Long("quick") => quick = true,
                 Long("json") => options.json = true,
-                Long("only") => options.only.push(parser.value()?.string()?.to_lowercase()),
+                Long("only") => {
+                    let names = parser.value()?.string()?.to_lowercase();
+                    options.only.extend(names.split(',').map(str::to_owned));
+                }
                 Long("threads") => threads = Some(numbers(&parser.value()?.string()?)?),
                 Long("values") => values = Some(numbers(&parser.value()?.string()?)?),
                 Long("batches") => batches = Some(numbers(&parser.value()?.string()?)?),

@@ -46,18 +46,20 @@ fn length(headers: &HeaderMap) -> Result<Length, CallError> {
     if all(headers, CONTENT_ENCODING).any(|coding| is_coded(&coding)) {
         return Err(broken("the value has a content-encoding"));
     }
-    let codings: Vec<&str> = all(headers, TRANSFER_ENCODING).filter(is_coded).collect();
-    let lengths: Vec<&str> = all(headers, CONTENT_LENGTH).collect();
-    match (&codings[..], &lengths[..]) {
-        ([], [length]) => match length.parse() {
+    let mut codings = all(headers, TRANSFER_ENCODING).filter(is_coded);
+    let mut lengths = all(headers, CONTENT_LENGTH);
+    match ((codings.next(), codings.next()), (lengths.next(), lengths.next())) {
+        ((None, _), (Some(length), None)) => match length.parse() {
             Ok(length) => Ok(Length::Known(length)),
             Err(_) => Err(broken("the value has a Content-Length that is no number")),
         },
-        ([coding], []) if coding.eq_ignore_ascii_case("chunked") => Ok(Length::Chunked),
+        ((Some(coding), None), (None, _)) if coding.eq_ignore_ascii_case("chunked") => {
+            Ok(Length::Chunked)
+        }
         // A value that was cut off could not be told from a whole one.
-        ([], []) => Err(broken("the value has neither a length nor chunks")),
-        ([], _) => Err(broken("the value has two lengths")),
-        (_, []) => Err(broken("the value has a transfer-encoding")),
+        ((None, _), (None, _)) => Err(broken("the value has neither a length nor chunks")),
+        ((None, _), _) => Err(broken("the value has two lengths")),
+        (_, (None, _)) => Err(broken("the value has a transfer-encoding")),
         // Who sends both wants two readers to see two different bodies.
         _ => Err(broken("the value has a length and a transfer-encoding")),
     }

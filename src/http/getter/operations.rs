@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ureq::Body;
 use ureq::http::Response;
 
-use super::{CallError, Failure, HttpGetter, Method, Outgoing, body, broken, header, refused};
+use super::{CallError, Failure, HttpGetter, Outgoing, body, broken, header, refused};
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::breaker::Verdict;
@@ -177,9 +177,8 @@ impl HttpGetter {
             let message = "there is no time left to ask";
             return Err(Failure::new(PeerErrorKind::TimedOut, Verdict::Unclear, message));
         }
-        let url = self.group_url(group);
-        let answer = self.exchange(&Outgoing::new(Method::Post(frame), &url), left);
-        let answer = answer.and_then(|answer| {
+        let request = Outgoing::post(self.group_path(group), frame);
+        let answer = self.exchange(&request, left, |answer| {
             let code = answer.status().as_u16();
             match Status::read(code, header(answer.headers(), wire::STATUS_HEADER)) {
                 // It knows batches, but no such frame; or it is not the address of a group.
@@ -204,8 +203,8 @@ impl HttpGetter {
         frame::decode_answers(&body, count).map_err(broken)
     }
 
-    fn group_url(&self, group: &str) -> String {
-        [self.peer.as_str(), &wire::group_path(&self.options.base_path, group)].concat()
+    fn group_path(&self, group: &str) -> String {
+        wire::group_path(&self.options.base_path, group)
     }
 }
 
@@ -303,8 +302,8 @@ impl HttpGetter {
         gate: &impl Gate,
     ) -> Result<(), PeerError> {
         if let [key] = keys {
-            if let Ok(url) = self.key_url(group, key) {
-                return gate.pass(|| self.change(&Outgoing::new(Method::Delete, &url)));
+            if let Ok(path) = self.key_path(group, key) {
+                return gate.pass(|| self.change(&Outgoing::delete(path)));
             }
         }
         let mut rest: Vec<&str> = keys.to_vec();
@@ -333,8 +332,8 @@ impl HttpGetter {
 
     /// Has the peer forget everything.
     pub(crate) fn clear_by(&self, group: &str, gate: &impl Gate) -> Result<(), PeerError> {
-        let url = self.group_url(group);
-        gate.pass(|| self.change(&Outgoing::new(Method::Delete, &url)))
+        let request = Outgoing::delete(self.group_path(group));
+        gate.pass(|| self.change(&request))
     }
 
     /// Has the peer keep a value, or that there is none.
@@ -345,8 +344,8 @@ impl HttpGetter {
         value: &Loaded,
         gate: &impl Gate,
     ) -> Result<(), PeerError> {
-        let url = match self.key_url(group, key) {
-            Ok(url) => url,
+        let path = match self.key_path(group, key) {
+            Ok(path) => path,
             Err(failure) => return Err(self.error(failure.kind, failure.message)),
         };
         let body = value.value().map_or(&[][..], |value| value.as_slice());
@@ -355,7 +354,7 @@ impl HttpGetter {
             let message = format!("a value of {length} bytes is longer than the limit of {limit}");
             return Err(self.error(PeerErrorKind::Protocol, message));
         }
-        let mut request = Outgoing::new(Method::Put(body), &url);
+        let mut request = Outgoing::put(path, body);
         if value.value().is_none() {
             request.headers.push((wire::STATUS_HEADER, Status::NotFound.name().to_owned()));
         }
@@ -367,7 +366,7 @@ impl HttpGetter {
 
     fn change(&self, request: &Outgoing<'_>) -> (Result<(), PeerError>, Verdict) {
         let left = self.options.timeout;
-        let done = self.exchange(request, left).and_then(read_change);
+        let done = self.exchange(request, left, read_change);
         self.outcome(done.map_err(|error| self.failure(error, left)))
     }
 }

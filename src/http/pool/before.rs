@@ -1,6 +1,6 @@
 //! [`Before`]: who owned a key before the list of peers changed last.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::peers::PeerGetter;
 pub(super) struct Before {
     ring: Ring,
     /// All of them but this process itself; some have left with the change.
-    peers: HashMap<Arc<str>, Arc<dyn PeerGetter>>,
+    peers: BTreeMap<Arc<str>, Arc<dyn PeerGetter>>,
     /// Those of them that have left.
     left: Vec<Arc<Left>>,
     changed: Instant,
@@ -32,7 +32,7 @@ impl Before {
         own: Option<&PeerUrl>,
         old: &Members,
         ring: &Ring,
-        peers: &HashMap<Arc<str>, Arc<Peer>>,
+        peers: &BTreeMap<Arc<str>, Arc<Peer>>,
         now: Instant,
         window: Duration,
     ) -> Option<Self> {
@@ -46,7 +46,7 @@ impl Before {
         if before.is_empty() {
             return None;
         }
-        let (mut all, mut left) = (HashMap::with_capacity(former.len()), Vec::new());
+        let (mut all, mut left) = (BTreeMap::new(), Vec::new());
         for (url, peer) in former {
             let getter: Arc<dyn PeerGetter> = if peers.contains_key(&url) {
                 peer

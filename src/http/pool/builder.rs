@@ -1,6 +1,6 @@
 //! [`HttpPoolBuilder`]: what is optional about a pool.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
@@ -274,7 +274,7 @@ impl HttpPoolBuilder {
         // A pool that was told nothing yet is alone.
         let mut ring = Ring::with_hash(replicas, self.hash.function());
         ring.extend(own.iter().map(PeerUrl::as_str));
-        let alone = Members { ring, peers: HashMap::new(), before: None, has_left: false };
+        let alone = Members { ring, peers: BTreeMap::new(), before: None, has_left: false };
         HttpPool {
             inner: Arc::new(Inner {
                 own,

@@ -289,6 +289,27 @@ fn keys_of_a_peer_that_is_down_go_to_the_next_on_the_ring() {
 }
 
 #[test]
+fn many_keys_are_picked_for_as_each_of_them_is_whoever_is_down() {
+    let nodes = cluster(2, |builder| builder);
+    let down = nobodys_url();
+    let pool = &nodes[0].pool;
+    pool.set_peers([nodes[0].url(), nodes[1].url(), &down]).unwrap();
+    let keys: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let name = |peer: Option<Arc<dyn PeerGetter>>| peer.map(|peer| peer.name().to_owned());
+    let check = || {
+        let picked: Vec<_> = pool.pick_peers(&keys).into_iter().map(name).collect();
+        let one_by_one: Vec<_> = keys.iter().map(|key| name(pool.pick_peer(key))).collect();
+        assert_eq!(picked, one_by_one);
+        picked.into_iter().collect::<HashSet<_>>()
+    };
+    assert!(check().contains(&Some(down.clone())));
+    assert!(nodes[0].group.get(&nodes[0].key_of(&down)).is_ok());
+    // Known to be down for a second and more, less a fifth.
+    assert!(!check().contains(&Some(down)));
+}
+
+#[test]
 fn a_client_owns_nothing_and_loads_for_itself_when_nobody_answers() {
     let nodes = cluster(2, |builder| builder);
     let client = HttpPool::client(nodes.iter().map(Node::url)).unwrap();

@@ -13,7 +13,7 @@ use socket2::SockRef;
 use super::{
     Shared,
     connections::Member,
-    head::{MAX_HEADERS, Refusal, parse},
+    head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse},
 };
 use crate::http::server::{
     Request, Response,
@@ -84,12 +84,12 @@ impl Line<'_> {
         }
         SockRef::from(self.stream).set_write_timeout(Some(self.shared.limits.io))?;
         loop {
-            match self.next_request()? {
-                Ok(()) => {}
+            let reply = match self.next_request()? {
+                Ok(reply) => reply,
                 Err(Over::Ended) => return Ok(()),
                 Err(Over::Refused(refusal)) => return self.refuse(refusal),
-            }
-            if self.handle()?.is_break() {
+            };
+            if self.send(&reply)?.is_break() {
                 return Ok(());
             }
             self.member.end_request();
@@ -99,18 +99,28 @@ impl Line<'_> {
         }
     }
 
-    /// Reads until the buffer begins with a whole request.
-    fn next_request(&mut self) -> io::Result<Result<(), Over>> {
+    /// Reads until the buffer begins with a whole request, and has it handled.
+    fn next_request(&mut self) -> io::Result<Result<Reply, Over>> {
         let limits = &self.shared.limits;
         // The clock of a head runs from its first byte.
         let mut deadline = (self.start < self.end).then(|| Instant::now() + limits.head);
         let mut needs_parse = deadline.is_some();
         let (body_end, expects_continue) = loop {
             if needs_parse {
-                let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+                let mut headers = [NO_HEADER; MAX_HEADERS];
                 let bytes = &self.buffer[self.start..self.end];
                 match parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes) {
-                    Ok(Some(head)) => break (head.len + head.body_len, head.expects_continue),
+                    Ok(Some(head)) => {
+                        if !self.member.begin_request() {
+                            return Ok(Err(Over::Ended));
+                        }
+                        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+                        let len = head.len + head.body_len;
+                        if bytes.len() >= len {
+                            return Ok(Ok(handle(self.shared, &head, bytes)));
+                        }
+                        break (len, head.expects_continue);
+                    }
                     Ok(None) => {}
                     Err(refusal) => return Ok(Err(Over::Refused(refusal))),
                 }
@@ -135,25 +145,24 @@ impl Line<'_> {
                 None => return Ok(Err(TOO_SLOW)),
             }
         };
-        if !self.member.begin_request() {
-            return Ok(Err(Over::Ended));
-        }
-        let is_whole = self.end - self.start >= body_end;
-        if !is_whole {
-            self.member.await_body();
-        }
-        self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        if is_whole {
-            return Ok(Ok(()));
-        }
+        // From here on others may have this connection's place, until the body is there.
+        self.member.await_body();
         if expects_continue {
             self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let received = self.read_body(body_end)?;
-        if received.is_ok() && !self.member.begin_request() {
+        if let Err(over) = self.read_body(body_end)? {
+            return Ok(Err(over));
+        }
+        if !self.member.begin_request() {
             return Ok(Err(Over::Ended));
         }
-        Ok(received)
+        let mut headers = [NO_HEADER; MAX_HEADERS];
+        let bytes = &self.buffer[self.start..self.end];
+        // It was parsed before, but its headers could not be kept while the buffer was filled.
+        match parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes) {
+            Ok(Some(head)) => Ok(Ok(handle(self.shared, &head, bytes))),
+            _ => Ok(Err(Over::Ended)),
+        }
     }
 
     /// Reads until the buffer holds the request's `len` bytes.
@@ -173,42 +182,13 @@ impl Line<'_> {
     }
 
     /// Answers the request that the buffer begins with.
-    fn handle(&mut self) -> io::Result<ControlFlow<()>> {
-        let shared = self.shared;
-        let limits = &shared.limits;
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let bytes = &self.buffer[self.start..self.end];
-        // It was parsed before, but its headers could not be kept while the buffer was filled.
-        let Ok(Some(head)) =
-            parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes)
-        else {
-            return Ok(ControlFlow::Break(()));
-        };
-        let len = head.len + head.body_len;
-        let mut connection = head.connection;
-        let response = match InFlight::enter(shared) {
-            Some(_in_flight) => answer_of(
-                &*shared.handler,
-                &Request {
-                    method: head.method,
-                    target: head.target,
-                    headers: &head.headers,
-                    body: &bytes[head.len..len],
-                },
-            ),
-            None => {
-                shared.rejected.fetch_add(1, Ordering::Relaxed);
-                Response::text(503, "too many requests in flight\n")
-            }
-        };
-        let body = response.body_for(head.method);
-        self.start += len;
+    fn send(&mut self, reply: &Reply) -> io::Result<ControlFlow<()>> {
+        self.start += reply.request_len;
         self.tidy_buffer();
-        if shared.is_stopping() {
-            connection = Connection::Close;
-        }
-        self.answer(&response, body, connection)?;
-        if connection == Connection::Close {
+        let is_over = self.shared.is_stopping() || reply.connection == Connection::Close;
+        let connection = if is_over { Connection::Close } else { reply.connection };
+        self.answer(&reply.response, reply.body(), connection)?;
+        if is_over {
             if self.start < self.end {
                 self.linger();
             }
@@ -305,6 +285,44 @@ impl Line<'_> {
 }
 
 const TOO_SLOW: Over = Over::Refused(Refusal(408, "the request took too long\n"));
+
+/// The answer to a request.
+struct Reply {
+    response: Response,
+    /// Bytes of the request, its body included.
+    request_len: usize,
+    /// Whether the body is only told of.
+    is_head: bool,
+    connection: Connection,
+}
+
+impl Reply {
+    /// The bytes to send behind the head.
+    fn body(&self) -> &[u8] {
+        self.response.body_for(if self.is_head { "HEAD" } else { "" })
+    }
+}
+
+/// Has a request handled that `bytes` begin with.
+fn handle(shared: &Shared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
+    let request_len = head.len + head.body_len;
+    let response = match InFlight::enter(shared) {
+        Some(_in_flight) => answer_of(
+            &*shared.handler,
+            &Request {
+                method: head.method,
+                target: head.target,
+                headers: &head.headers,
+                body: &bytes[head.len..request_len],
+            },
+        ),
+        None => {
+            shared.rejected.fetch_add(1, Ordering::Relaxed);
+            Response::text(503, "too many requests in flight\n")
+        }
+    };
+    Reply { response, request_len, is_head: head.method == "HEAD", connection: head.connection }
+}
 
 /// One request in flight; dropped when its handler returned.
 struct InFlight<'a>(&'a Shared);
