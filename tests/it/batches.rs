@@ -9,8 +9,8 @@ use geecache::{
 };
 
 use crate::support::{
-    Condition, CountingGetter, FixedPicker, Gate, MemoryPeers, Running, Versions, all_at_once,
-    alone, start, until, value_of,
+    Condition, CountingGetter, FixedPicker, Gate, MemoryPeers, Running, SOON, Versions,
+    all_at_once, alone, start, until, value_of,
 };
 
 type Answers = Vec<Result<geecache::ByteView, Error>>;
@@ -402,6 +402,37 @@ fn a_getter_that_asks_for_its_own_key_in_a_batch_is_told_so() {
         for answer in group.get_many(&["Tom", "Jack"]) {
             assert!(matches!(answer, Err(Error::Load { .. })));
         }
+    }
+}
+
+#[test]
+fn a_getter_that_asks_for_its_own_key_among_others_is_told_so() {
+    // The getter of one key asks for its own and a peer's, which two threads fetch: the one that loads the key, and another. Which
+    // of them does what differs from round to round.
+    for round in 0..20 {
+        let timeout = (round % 2 == 1).then_some(SOON);
+        let own = Arc::new(std::sync::OnceLock::<(Group, String)>::new());
+        let peers = MemoryPeers::with(2, |_| {
+            let own = Arc::clone(&own);
+            CountingGetter::with(move |key| {
+                let (group, theirs) = own.get().unwrap();
+                if key == theirs {
+                    return Ok(value_of(key).into());
+                }
+                let answers = match timeout {
+                    None => group.get_many(&[theirs, key]),
+                    Some(timeout) => group.get_many_timeout(&[theirs, key], timeout),
+                };
+                assert_eq!(*answers[0].as_ref().unwrap(), value_of(theirs).as_str());
+                assert!(matches!(answers[1], Err(Error::ReentrantLoad { .. })), "{answers:?}");
+                Ok(value_of(key).into())
+            })
+        });
+        let group = peers.node(0).group.clone();
+        let (ours, theirs) = (peers.key_owned_by(&[0]), peers.key_owned_by(&[1]));
+        assert!(own.set((group.clone(), theirs)).is_ok());
+        let value = value_of(&ours);
+        assert_eq!(start(move || group.get(&ours)).result().unwrap(), value.as_str());
     }
 }
 
