@@ -319,7 +319,16 @@ impl Group {
                 let wrong = || format!("the getter answered {got} of {asked} keys");
                 keys.iter().map(|_| Err(wrong().into())).collect()
             }
-            Err(_) => keys.iter().map(|_| Err(GetterPanicked.into())).collect(),
+            Err(panic) => {
+                // Its drop may panic as well.
+                std::mem::forget(panic);
+                let (group, count) = (self.name(), keys.len());
+                log::error!(
+                    "the getter of group {group:?} panicked on {count} keys from {:?} on",
+                    keys[0]
+                );
+                keys.iter().map(|_| Err(GetterPanicked.into())).collect()
+            }
         }
     }
 }
