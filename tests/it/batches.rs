@@ -437,6 +437,36 @@ fn a_getter_that_asks_for_its_own_key_among_others_is_told_so() {
 }
 
 #[test]
+fn a_thread_that_is_ending_may_still_get() {
+    /// Gets when it is dropped, and tells whether that panicked.
+    struct LastWish(Group, std::sync::mpsc::Sender<bool>);
+    impl Drop for LastWish {
+        fn drop(&mut self) {
+            let get = || assert_values(&["Jack", "Sam"], &self.0.get_many(&["Jack", "Sam"]));
+            let got = std::panic::catch_unwind(std::panic::AssertUnwindSafe(get));
+            self.1.send(got.is_ok()).unwrap();
+        }
+    }
+    thread_local! {
+        static LAST_WISH: std::cell::RefCell<Option<LastWish>> = const { std::cell::RefCell::new(None) };
+    }
+    // What the crate keeps for the thread may be gone by then, or not yet: that depends on which came first.
+    for gets_before in [true, false] {
+        let group = alone(CountingGetter::new());
+        let (tell, told) = std::sync::mpsc::channel();
+        start(move || {
+            if gets_before {
+                group.get_many(&["Tom"]);
+            }
+            LAST_WISH.set(Some(LastWish(group.clone(), tell)));
+            group.get_many(&["Kim"]);
+        })
+        .result();
+        assert!(told.recv_timeout(SOON).unwrap());
+    }
+}
+
+#[test]
 fn a_batch_whose_getter_wants_what_waits_for_the_batch_ends() {
     for ask in [one_by_one, together] {
         let (group, getter) = totals(ask);
