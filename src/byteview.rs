@@ -47,11 +47,11 @@ impl ByteView {
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
         let start = match range.start_bound() {
             Bound::Included(&at) => at,
-            Bound::Excluded(&at) => at + 1,
+            Bound::Excluded(&at) => at.saturating_add(1),
             Bound::Unbounded => 0,
         };
         let end = match range.end_bound() {
-            Bound::Included(&at) => at + 1,
+            Bound::Included(&at) => at.saturating_add(1),
             Bound::Excluded(&at) => at,
             Bound::Unbounded => self.len(),
         };
@@ -233,6 +233,12 @@ mod tests {
     #[should_panic(expected = "range 2..4 out of a view of 3 bytes")]
     fn a_slice_of_a_slice_can_not_reach_past_its_end() {
         let _ = ByteView::from("abcdef").slice(..3).slice(2..4);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of a view of 6 bytes")]
+    fn a_slice_up_to_the_greatest_number_is_out_of_the_view() {
+        let _ = ByteView::from("abcdef").slice(0..=usize::MAX);
     }
 
     #[test]

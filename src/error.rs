@@ -38,11 +38,11 @@ pub enum Error {
         /// The key that is being loaded by this very thread.
         key: String,
     },
-    /// The caller's time was up before the value was there. The load goes on, and fills the cache.
+    /// The caller's time was up before the value was there. The load, if a thread was free for it, goes on and fills the cache.
     TimedOut {
         /// The group that was asked.
         group: String,
-        /// The key that is still being loaded.
+        /// The key whose value was not there in time.
         key: String,
         /// How long the caller was willing to wait.
         timeout: Duration,

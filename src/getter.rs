@@ -31,9 +31,11 @@ use crate::error::BoxError;
 ///
 /// # For those who implement it
 ///
-/// * It runs on the thread of whoever asks first for a key, or on a thread of the peer server, and many
-///   calls for different keys run at once. It may block. No lock of the crate is held meanwhile.
+/// * It runs on the thread of whoever asks first for a key, or on a thread of the group: for callers with
+///   a time limit, as peers have one, and for refreshes. Many calls for different keys run at once. It may
+///   block. No lock of the crate is held meanwhile.
 /// * It may panic: the panic goes to the caller whose thread ran it, and the others that waited load anew.
+///   On a thread of the group it is an [`Error::Load`](crate::Error::Load) for the caller.
 /// * Other callers of the same key wait while it runs, so it should bound its own time.
 /// * It may ask this or another group for *other* keys. If it asks its own group for the key that it is
 ///   loading, it gets [`Error::ReentrantLoad`](crate::Error::ReentrantLoad).

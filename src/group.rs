@@ -137,8 +137,8 @@ impl Group {
     /// a peer, the getter.
     ///
     /// The load that it waited for goes on, and fills the cache. To make that possible the getter runs on
-    /// another thread, one of at most [`max_loaders`](GroupBuilder::max_loaders); a getter that panics there is an
-    /// [`Error::Load`].
+    /// another thread, one of at most [`max_loaders`](GroupBuilder::max_loaders), as soon as one is free; a getter that
+    /// panics there is an [`Error::Load`].
     ///
     /// # Errors
     ///

@@ -95,7 +95,7 @@
 //!
 //! | level | what |
 //! |---|---|
-//! | error | a getter panicked while it ran for a peer; the server met a panic, and goes on; no thread could be started |
+//! | error | a getter panicked while it ran for a peer, for many keys, or on a thread of the group; the server met a panic, and goes on; no thread could be started |
 //! | warn | a peer did not answer, or is down and not asked for a while; a value past its time was served as its getter failed; the server could not accept, or a request found no thread; a peer owns far more than its share of the ring |
 //! | info | a pool serves, or no longer; how many peers its ring has; a peer is up again |
 //! | debug | each run of a getter; which peer was picked; connections that died, requests that made no sense |
@@ -106,10 +106,11 @@
 //! [`Group`], [`Registry`] and `HttpPool` are handles: a clone is cheap, shares everything with the
 //! original, and can be sent to and used by any thread. [`ByteView`], a value, shares its bytes.
 //!
-//! The getter runs on the thread that asks, and for peers on a thread of the server: each request in
-//! flight has one, their number is bounded. Only callers with a time limit ([`Group::get_timeout`])
-//! have the getter run on a thread of the group's own, since theirs must be able to leave. No lock is
-//! held while a getter, a peer or a `drop` of a value runs.
+//! The getter runs on the thread that asks, unless that has a time limit ([`Group::get_timeout`]) and
+//! must be able to leave: then on one of the group's own ([`GroupBuilder::max_loaders`]). All peers of
+//! this crate have one. Each request of a peer in flight has a thread of the server, too; their number
+//! is bounded. [`Group::get_many`] asks several peers at once on threads of the group. No lock is held
+//! while a getter, a peer or a `drop` of a value runs.
 //!
 //! A call blocks until its value is there: in an async program, call it where blocking is allowed.
 //!

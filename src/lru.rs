@@ -218,7 +218,7 @@ impl<V> Lru<V> {
 }
 
 fn entry_weight<V: Weight>(key: &str, value: &V) -> u64 {
-    key.len() as u64 + value.weight()
+    (key.len() as u64).saturating_add(value.weight())
 }
 
 impl<V: fmt::Debug> fmt::Debug for Lru<V> {

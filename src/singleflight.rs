@@ -135,6 +135,16 @@ impl<T: Clone> Singleflight<T> {
         let flights = Arc::clone(&self.flights);
         Ok(Ticket::Leader(Leader { flights, flight, can_be_found: true }))
     }
+
+    /// Whether the calling thread is doing the work for `key`.
+    pub(crate) fn is_led_here(&self, key: &str) -> bool {
+        let hash = self.flights.hasher.hash_one(key);
+        let shard = lock(self.flights.shard(hash));
+        let found = shard.iter().find(|flight| flight.hash == hash && *flight.key == *key);
+        let found = found.map(Arc::clone);
+        drop(shard);
+        found.is_some_and(|flight| lock(&flight.state).leader == Some(this_thread()))
+    }
 }
 
 impl<T> Singleflight<T> {

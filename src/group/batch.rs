@@ -137,12 +137,19 @@ impl Group {
     /// Loads keys, which must differ, from their owners and the getter.
     fn load_many(&self, keys: &[&str], deadline: Option<Deadline>) -> Vec<Local> {
         let mut answers: Vec<Option<Local>> = vec![None; keys.len()];
+        let in_batch = nested::in_batch();
         let mut errands = Vec::<Errand>::new();
         let mut own = Vec::new();
         let mut followers = Vec::new();
         for ((at, key), owner) in keys.iter().enumerate().zip(self.peers().pick_peers(keys)) {
             let Some(owner) = owner else {
-                own.push(at);
+                // Only this thread knows that it is loading the key. Another one, on which the errand may run, would wait for
+                // it, and it for the errand.
+                if !in_batch && self.inner.locals.is_led_here(key) {
+                    answers[at] = Some(Err(self.reentrant(key)));
+                } else {
+                    own.push(at);
+                }
                 continue;
             };
             match self.inner.forwards.join(key) {
@@ -162,7 +169,7 @@ impl Group {
             errands.push(Errand::Load(own.iter().map(|&at| (at, keys[at].to_owned())).collect()));
         }
         let group = self.clone();
-        let done = if nested::in_batch() {
+        let done = if in_batch {
             // The others would not know that they may not wait.
             errands.iter().map(|errand| Some(errand.run(&group, deadline))).collect()
         } else {
@@ -320,7 +327,16 @@ impl Group {
                 let wrong = || format!("the getter answered {got} of {asked} keys");
                 keys.iter().map(|_| Err(wrong().into())).collect()
             }
-            Err(_) => keys.iter().map(|_| Err(GetterPanicked.into())).collect(),
+            Err(panic) => {
+                // Its drop may panic as well.
+                std::mem::forget(panic);
+                let (group, count) = (self.name(), keys.len());
+                log::error!(
+                    "the getter of group {group:?} panicked on {count} keys from {:?} on",
+                    keys[0]
+                );
+                keys.iter().map(|_| Err(GetterPanicked.into())).collect()
+            }
         }
     }
 }

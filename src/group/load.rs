@@ -2,6 +2,7 @@
 
 use std::cell::LazyCell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -180,7 +181,9 @@ impl Group {
                     let follower = leader.follower();
                     let (group, owned) = (self.clone(), key.to_owned());
                     let lead = move || {
-                        let _ = leader.lead(|leader| group.call_getter(&owned, leader));
+                        group.apart(&owned, || {
+                            leader.lead(|leader| group.call_getter(&owned, leader))
+                        });
                     };
                     if !self.inner.loaders.run_by(deadline.at, lead) {
                         return Err(self.timed_out(key, Some(deadline)));
@@ -201,6 +204,15 @@ impl Group {
                 Waited::Abandoned => {}
                 Waited::TimedOut => return Err(self.timed_out(key, deadline)),
             }
+        }
+    }
+
+    /// Does a load on a thread of the group, and tells the log of a panic: there is no caller to go on to.
+    fn apart(&self, key: &str, load: impl FnOnce() -> Local) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(load)) {
+            // Its drop may panic as well.
+            std::mem::forget(panic);
+            log::error!("the getter of group {:?} panicked on {key:?}", self.name());
         }
     }
 
@@ -352,7 +364,9 @@ impl Group {
         let Ok(Ticket::Leader(leader)) = self.inner.locals.join(key) else { return };
         let (group, owned) = (self.clone(), key.to_owned());
         let refresh = move || {
-            let _ = leader.lead(|leader| group.refresh_in_flight(&owned, seen, leader));
+            group.apart(&owned, || {
+                leader.lead(|leader| group.refresh_in_flight(&owned, seen, leader))
+            });
         };
         // Where no thread is free, dropping the job ends the flight, and those who joined it meanwhile start over.
         self.inner.refreshers.run_by(Instant::now(), refresh);

@@ -35,22 +35,27 @@ struct Nesting {
 /// Marks the calling thread as one that loads a batch, as long as it lives.
 pub(super) struct InBatch(());
 
+/// Looks at the calling thread's nesting; `None` when the thread is ending and that is gone.
+fn with_nesting<T>(look: impl FnOnce(&mut Nesting) -> T) -> Option<T> {
+    NESTING.try_with(|nesting| look(&mut nesting.borrow_mut())).ok()
+}
+
 impl InBatch {
     pub(super) fn begin() -> Self {
-        NESTING.with_borrow_mut(|nesting| nesting.batches += 1);
+        with_nesting(|nesting| nesting.batches += 1);
         Self(())
     }
 }
 
 impl Drop for InBatch {
     fn drop(&mut self) {
-        NESTING.with_borrow_mut(|nesting| nesting.batches -= 1);
+        with_nesting(|nesting| nesting.batches -= 1);
     }
 }
 
 /// Whether the calling thread loads a batch, and may wait for no flight.
 pub(super) fn in_batch() -> bool {
-    NESTING.with_borrow(|nesting| nesting.batches > 0)
+    with_nesting(|nesting| nesting.batches > 0).unwrap_or(false)
 }
 
 /// Takes a key from the list of those that are loaded alone.
@@ -58,7 +63,7 @@ struct Alone;
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        NESTING.with_borrow_mut(|nesting| nesting.alone.pop());
+        with_nesting(|nesting| nesting.alone.pop());
     }
 }
 
@@ -66,14 +71,14 @@ impl Group {
     /// Loads what is being loaded already, for a caller that may not wait.
     pub(super) fn load_alone(&self, key: &str) -> Local {
         let this = (Arc::as_ptr(&self.inner) as usize, key.to_owned());
-        let fresh = NESTING.with_borrow_mut(|nesting| {
+        let fresh = with_nesting(|nesting| {
             let fresh = !nesting.alone.contains(&this);
             if fresh {
                 nesting.alone.push(this);
             }
             fresh
         });
-        if !fresh {
+        if fresh == Some(false) {
             return Err(self.reentrant(key));
         }
         let _alone = Alone;

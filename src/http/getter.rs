@@ -35,7 +35,7 @@ use crate::peers::PeerGetter;
 
 /// The longest request path that fits into the output buffer beside the headers.
 const MAX_PATH_BYTES: usize = 15 << 10;
-/// Kept connections that were idle longer are not used again. Peers close idle ones after 30 s.
+/// Kept connections that were idle longer are not used again. Peers close idle ones after 15 s at the earliest.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(10);
 
 /// How to talk to a peer.

@@ -77,6 +77,21 @@ fn a_value_that_does_not_fit_is_handed_back_and_evicts_nothing() {
 }
 
 #[test]
+fn a_value_of_the_greatest_weight_does_not_fit() {
+    #[derive(Debug, PartialEq)]
+    struct Boulder;
+    impl Weight for Boulder {
+        fn weight(&self) -> u64 {
+            u64::MAX
+        }
+    }
+    let mut lru = Lru::new(100);
+    assert_eq!(lru.insert("key", Boulder).refused, Some(Boulder));
+    assert_eq!((lru.len(), lru.weight()), (0, 0));
+    lru.validate();
+}
+
+#[test]
 fn replacing_a_value_counts_the_difference() {
     let mut lru = Lru::new(10);
     lru.insert("key", "long");

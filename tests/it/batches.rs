@@ -9,8 +9,8 @@ use geecache::{
 };
 
 use crate::support::{
-    Condition, CountingGetter, FixedPicker, Gate, MemoryPeers, Running, Versions, all_at_once,
-    alone, start, until, value_of,
+    Condition, CountingGetter, FixedPicker, Gate, MemoryPeers, Running, SOON, Versions,
+    all_at_once, alone, start, until, value_of,
 };
 
 type Answers = Vec<Result<geecache::ByteView, Error>>;
@@ -402,6 +402,67 @@ fn a_getter_that_asks_for_its_own_key_in_a_batch_is_told_so() {
         for answer in group.get_many(&["Tom", "Jack"]) {
             assert!(matches!(answer, Err(Error::Load { .. })));
         }
+    }
+}
+
+#[test]
+fn a_getter_that_asks_for_its_own_key_among_others_is_told_so() {
+    // The getter of one key asks for its own and a peer's, which two threads fetch: the one that loads the key, and another. Which
+    // of them does what differs from round to round.
+    for round in 0..20 {
+        let timeout = (round % 2 == 1).then_some(SOON);
+        let own = Arc::new(std::sync::OnceLock::<(Group, String)>::new());
+        let peers = MemoryPeers::with(2, |_| {
+            let own = Arc::clone(&own);
+            CountingGetter::with(move |key| {
+                let (group, theirs) = own.get().unwrap();
+                if key == theirs {
+                    return Ok(value_of(key).into());
+                }
+                let answers = match timeout {
+                    None => group.get_many(&[theirs, key]),
+                    Some(timeout) => group.get_many_timeout(&[theirs, key], timeout),
+                };
+                assert_eq!(*answers[0].as_ref().unwrap(), value_of(theirs).as_str());
+                assert!(matches!(answers[1], Err(Error::ReentrantLoad { .. })), "{answers:?}");
+                Ok(value_of(key).into())
+            })
+        });
+        let group = peers.node(0).group.clone();
+        let (ours, theirs) = (peers.key_owned_by(&[0]), peers.key_owned_by(&[1]));
+        assert!(own.set((group.clone(), theirs)).is_ok());
+        let value = value_of(&ours);
+        assert_eq!(start(move || group.get(&ours)).result().unwrap(), value.as_str());
+    }
+}
+
+#[test]
+fn a_thread_that_is_ending_may_still_get() {
+    /// Gets when it is dropped, and tells whether that panicked.
+    struct LastWish(Group, std::sync::mpsc::Sender<bool>);
+    impl Drop for LastWish {
+        fn drop(&mut self) {
+            let get = || assert_values(&["Jack", "Sam"], &self.0.get_many(&["Jack", "Sam"]));
+            let got = std::panic::catch_unwind(std::panic::AssertUnwindSafe(get));
+            self.1.send(got.is_ok()).unwrap();
+        }
+    }
+    thread_local! {
+        static LAST_WISH: std::cell::RefCell<Option<LastWish>> = const { std::cell::RefCell::new(None) };
+    }
+    // What the crate keeps for the thread may be gone by then, or not yet: that depends on which came first.
+    for gets_before in [true, false] {
+        let group = alone(CountingGetter::new());
+        let (tell, told) = std::sync::mpsc::channel();
+        start(move || {
+            if gets_before {
+                group.get_many(&["Tom"]);
+            }
+            LAST_WISH.set(Some(LastWish(group.clone(), tell)));
+            group.get_many(&["Kim"]);
+        })
+        .result();
+        assert!(told.recv_timeout(SOON).unwrap());
     }
 }
 

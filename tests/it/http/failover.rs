@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use geecache::{
     Group, HotCache, HttpPool, HttpPoolBuilder, PeerPicker, PeerState, PeerStats, Registry, Server,
 };
+use log::Level;
 
 use crate::support::{
     Cluster, Connection, CountingGetter, FaultyPeer, Gate, Peer, SERVERS, SOON, all_at_once,
-    answer, start, until, value_of,
+    answer, keep_logs, logged, start, until, value_of,
 };
 
 /// No machine is so busy that a peer fails for that alone.
@@ -294,6 +295,34 @@ fn a_getter_that_panics_at_the_owner_harms_nobody() {
         assert_eq!((stats.peer_errors, stats.local_loads), (panics, panics), "{server:?}");
         assert_eq!(stats.peer_loads, 50 - panics, "{server:?}");
         assert_eq!((seen(&asker, &url).state, seen(&asker, &url).failures), (PeerState::Up, 0));
+    }
+}
+
+#[test]
+fn a_getter_that_panics_at_the_owner_is_told_in_its_log() {
+    keep_logs();
+    // The asker may have its answer a moment before that.
+    let until_told = |key: &str| {
+        until("the panic is logged", || {
+            let told = logged(&["getter of group \"scores\" panicked", key]);
+            matches!(told[..], [(Level::Error, _)])
+        });
+    };
+    for server in SERVERS {
+        let panicking = CountingGetter::with(|key| panic!("the getter panics on {key}"));
+        let owner = Peer::start(server, panicking, |pool| pool);
+        let asker = Peer::start(server, CountingGetter::new(), patient);
+        let url = owner.url();
+        asker.join(&[&url]);
+        let keys = (0..).map(|n| format!("panic {n} on {server:?}"));
+        let mut keys = keys.filter(|key| asker.pool.owner(key).as_ref() == Some(&url));
+        let (one, many) = (keys.next().unwrap(), [keys.next().unwrap(), keys.next().unwrap()]);
+        assert_value(&asker.group, &one);
+        until_told(&one);
+        for answer in asker.group.get_many(&[&many[0], &many[1]]) {
+            answer.unwrap();
+        }
+        until_told(&many[0]);
     }
 }
 

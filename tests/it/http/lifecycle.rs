@@ -193,3 +193,33 @@ fn many_peers_come_and_go_in_one_process() {
         }
     }
 }
+
+#[test]
+fn times_that_never_end_are_no_trouble() {
+    for server in SERVERS {
+        start(move || {
+            let for_ever = |pool: geecache::HttpPoolBuilder| {
+                let pool = pool.timeout(Duration::MAX).connect_timeout(Duration::MAX);
+                let pool = pool.peek_timeout(Duration::MAX).warm_up(Duration::MAX);
+                pool.idle_timeout(Duration::MAX).drain_timeout(Duration::MAX)
+            };
+            let peers = [(); 2].map(|()| Peer::start(server, CountingGetter::new(), for_ever));
+            let urls: Vec<String> = peers.iter().map(Peer::url).collect();
+            for peer in &peers {
+                peer.pool.set_peers(&urls).unwrap();
+            }
+            for n in 0..20 {
+                let key = format!("key {n}");
+                for peer in &peers {
+                    assert_eq!(peer.group.get(&key).unwrap(), value_of(&key).as_str());
+                }
+            }
+            assert_eq!(peers.iter().map(|peer| peer.getter.calls()).sum::<usize>(), 20);
+            assert!(peers[0].group.remove("key 1").is_complete());
+            for peer in &peers {
+                peer.pool.shutdown();
+            }
+        })
+        .result();
+    }
+}
