@@ -159,6 +159,14 @@ impl<T> Singleflight<T> {
         }
     }
 
+    /// Whether the calling thread leads a flight of `key`.
+    pub(crate) fn is_led_here(&self, key: &str) -> bool {
+        let hash = self.flights.hasher.hash_one(key);
+        let shard = lock(self.flights.shard(hash));
+        let mut flights = shard.iter().filter(|it| it.hash == hash && *it.key == *key);
+        flights.any(|flight| flight.is_led_here())
+    }
+
     /// Dooms all flights that began before.
     pub(crate) fn doom_all(&self) {
         for shard in &self.flights.shards {

@@ -134,7 +134,12 @@ impl Group {
         let mut followers = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             let Some(owner) = self.peers().pick_peer(key) else {
-                own.push(at);
+                // The thread that is going to load it may be another one, which could not tell.
+                if !nested::in_batch() && self.inner.locals.is_led_here(key) {
+                    answers[at] = Some(Err(self.reentrant(key)));
+                } else {
+                    own.push(at);
+                }
                 continue;
             };
             match self.inner.forwards.join(key) {

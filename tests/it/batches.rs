@@ -9,8 +9,8 @@ use geecache::{
 };
 
 use crate::support::{
-    Condition, CountingGetter, FixedPicker, Gate, MemoryPeers, Running, Versions, all_at_once,
-    alone, start, until, value_of,
+    Condition, CountingGetter, FixedPicker, Gate, MemoryPeers, Running, SOON, Versions,
+    all_at_once, alone, start, until, value_of,
 };
 
 type Answers = Vec<Result<geecache::ByteView, Error>>;
@@ -402,6 +402,42 @@ fn a_getter_that_asks_for_its_own_key_in_a_batch_is_told_so() {
         for answer in group.get_many(&["Tom", "Jack"]) {
             assert!(matches!(answer, Err(Error::Load { .. })));
         }
+    }
+}
+
+#[test]
+fn a_getter_that_wants_its_own_key_among_those_of_others_is_told_so() {
+    for with_timeout in [false, true] {
+        let (known, gate) =
+            (Arc::new(std::sync::OnceLock::<(Group, [String; 3])>::new()), Gate::closed());
+        let getter = {
+            let (known, gate) = (Arc::clone(&known), gate.clone());
+            move |key: &str| {
+                let (group, keys) = known.get().unwrap();
+                if *key == keys[2] {
+                    gate.open();
+                } else if *key == keys[0] {
+                    let keys: Vec<&str> = refs(keys);
+                    let answers = match with_timeout {
+                        false => group.get_many(&keys),
+                        true => group.get_many_timeout(&keys, SOON / 2),
+                    };
+                    assert!(matches!(answers[0], Err(Error::ReentrantLoad { .. })));
+                    assert_values(&keys[1..], &answers[1..].to_vec());
+                }
+                Ok(value_of(key).into())
+            }
+        };
+        let peers = MemoryPeers::with(2, move |_| CountingGetter::with(getter.clone()));
+        let own = peers.keys_owned_by(&[0], 2);
+        let keys = [own[0].clone(), peers.key_owned_by(&[1]), own[1].clone()];
+        let group = peers.node(0).group.clone();
+        assert!(known.set((group.clone(), keys)).is_ok());
+        // The thread that asks the other peer waits for another one to load what belongs to this peer.
+        peers.node(1).link.hold_at(&gate);
+        let got = start(move || group.get(&own[0]).map(|value| (value, own))).result();
+        let (value, own) = got.unwrap();
+        assert_eq!(value, value_of(&own[0]).as_str());
     }
 }
 
