@@ -45,7 +45,7 @@ impl RemoveReport {
     /// Whether every peer did it.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.peers.iter().all(|report| matches!(report.outcome, RemoveOutcome::Done))
+        self.peers.iter().all(|report| report.outcome.is_done())
     }
 }
 
@@ -69,6 +69,12 @@ pub enum RemoveOutcome {
     NotSupported,
     /// The peer did not answer, or answered that it could not.
     Failed(PeerError),
+}
+
+impl RemoveOutcome {
+    fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
 }
 
 impl From<Result<(), PeerError>> for RemoveOutcome {
@@ -170,7 +176,8 @@ impl Group {
     /// Puts a value at the owner of `key` and removes the key everywhere else, for programs that write to the source of
     /// truth themselves: after it returns, a get answers from the owner's memory with what was inserted.
     ///
-    /// The owner keeps the value as if its getter had loaded it, for its own [ttl](Loaded::ttl) or the group's.
+    /// The owner keeps the value as if its getter had loaded it, for its own [ttl](Loaded::ttl) or the group's. An owner that
+    /// does not take it is told to remove the key.
     ///
     /// # Errors
     ///
@@ -201,9 +208,14 @@ impl Group {
                 self.change_at(vec![(Arc::clone(owner), insert)], &mut report);
             }
         }
+        // What an owner has that did not take the new value is out of date all the same.
+        let inserted = owner.as_ref().filter(|owner| {
+            let mut done = report.peers.iter().filter(|it| it.outcome.is_done());
+            done.any(|it| it.peer == owner.name())
+        });
         let others = self.peers().peers().into_iter();
         let others = others
-            .filter(|peer| !owner.as_ref().is_some_and(|owner| same_peer(owner, peer)))
+            .filter(|peer| !inserted.is_some_and(|owner| same_peer(owner, peer)))
             .map(|peer| (peer, Change::Remove(vec![key.to_owned()])))
             .collect();
         self.change_at(others, &mut report);
@@ -286,9 +298,7 @@ impl Group {
             }
             let outcome = RemoveOutcome::from(result);
             match report.peers.iter_mut().find(|report| report.peer == peer) {
-                Some(before) if matches!(before.outcome, RemoveOutcome::Done) => {
-                    before.outcome = outcome
-                }
+                Some(before) if before.outcome.is_done() => before.outcome = outcome,
                 Some(_) => {}
                 None => report.peers.push(PeerReport { peer, outcome }),
             }

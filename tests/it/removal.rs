@@ -454,6 +454,23 @@ fn an_insertion_is_read_at_the_owner_and_removed_everywhere_else() {
 }
 
 #[test]
+fn an_insertion_that_the_owner_refuses_leaves_no_old_value_there() {
+    let source = Versions::default();
+    let peers = peers_with_copies(3, &source);
+    let key = peers.key_owned_by(&[1]);
+    for node in peers.nodes() {
+        version(&node.group, &key);
+    }
+    let written = source.write(&key);
+    peers.node(1).link.fail_once(PeerErrorKind::Protocol);
+    let report = peers.node(0).group.insert(&key, value_at(written)).unwrap();
+    assert!(!report.is_complete(), "it was not inserted");
+    for node in peers.nodes() {
+        assert_eq!(version(&node.group, &key), written);
+    }
+}
+
+#[test]
 fn a_load_that_began_before_an_insertion_does_not_replace_it() {
     let (source, gate) = (Versions::default(), Gate::closed());
     let peers = peers_with_copies(2, &source);
