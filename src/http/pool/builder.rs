@@ -21,6 +21,8 @@ use crate::sync::lock;
 
 /// No request has a longer body, whatever the options say.
 const LONGEST_BODY_BYTES: u64 = 1 << 30;
+/// A year: who wants no limit sets `Duration::MAX`, with which no clock can reckon.
+const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
 ///
@@ -107,7 +109,7 @@ impl HttpPoolBuilder {
     /// How long a connection to a peer may take to open. Defaults to 250 ms.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.client.connect_timeout = timeout;
+        self.client.connect_timeout = timeout.min(LONGEST_TIME);
         self
     }
 
@@ -116,7 +118,7 @@ impl HttpPoolBuilder {
     /// A peer whose getter needs longer says so in time, and goes on loading: the next one to ask finds the value.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.client.timeout = timeout;
+        self.client.timeout = timeout.min(LONGEST_TIME);
         self
     }
 
@@ -152,7 +154,7 @@ impl HttpPoolBuilder {
     /// the time, only the last change counts.
     #[must_use]
     pub fn warm_up(mut self, time: Duration) -> Self {
-        self.warm_up = time;
+        self.warm_up = time.min(LONGEST_TIME);
         self
     }
 
@@ -160,7 +162,7 @@ impl HttpPoolBuilder {
     /// alone for a second. Defaults to 20 ms.
     #[must_use]
     pub fn peek_timeout(mut self, timeout: Duration) -> Self {
-        self.client.peek_timeout = timeout;
+        self.client.peek_timeout = timeout.min(LONGEST_TIME);
         self
     }
 
@@ -190,14 +192,14 @@ impl HttpPoolBuilder {
     /// up to 10 s. Defaults to 60 s.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.idle = timeout;
+        self.limits.idle = timeout.min(LONGEST_TIME);
         self
     }
 
     /// How long [`HttpPool::shutdown`] waits for the requests in flight. Defaults to 5 s.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.drain = timeout;
+        self.limits.drain = timeout.min(LONGEST_TIME);
         self
     }
 
