@@ -19,8 +19,10 @@
 //!
 //! In short, a value can wander from the previous owner to the owner, and from there to copies; a removal walks the same way.
 //!
-//! What no removal can close: a peer that could not be reached keeps what it has, and a peer whose list names another owner may
-//! fetch from that one just before it is emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value
+//! What no removal can close: a peer that could not be reached keeps what it has, and so does a process that only asks, which
+//! nobody knows. A peer whose list names another owner, or for which the owner is up while it is down for the remover, may fetch
+//! from that one just before it is emptied. A remover that has not seen the list change does not know the previous owner, and
+//! may empty it after the new owner has asked it. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value
 //! with its ttl; the report names the peers that could not be reached.
 
 use std::collections::HashSet;
@@ -112,12 +114,14 @@ impl Group {
     /// truth first.
     ///
     /// A load that began before the removal still gives its value to those who wait for it, but nobody keeps it. See the
-    /// [report](RemoveReport) for peers that could not be reached.
+    /// [report](RemoveReport) for peers that could not be reached. Processes that only ask, and serve nobody, are not told: their
+    /// copies end with their [`hot_ttl`](crate::GroupBuilder::hot_ttl) or [`fallback_ttl`](crate::GroupBuilder::fallback_ttl).
     ///
     /// # Blocking
     ///
     /// Until every peer has answered or its transport's timeout has passed; the peers after the owner are asked in
-    /// parallel.
+    /// parallel. A peer may be asked up to three times: as the previous owner of some keys, as the owner of others, and as one
+    /// of the rest.
     pub fn remove(&self, key: &str) -> RemoveReport {
         self.remove_many(&[key])
     }
