@@ -77,6 +77,10 @@ impl RemoveOutcome {
     fn is_done(&self) -> bool {
         matches!(self, Self::Done)
     }
+
+    fn is_late(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.kind() == PeerErrorKind::TimedOut)
+    }
 }
 
 impl From<Result<(), PeerError>> for RemoveOutcome {
@@ -121,7 +125,7 @@ impl Group {
     ///
     /// Until every peer has answered or its transport's timeout has passed; the peers after the owner are asked in
     /// parallel. A peer may be asked up to three times: as the previous owner of some keys, as the owner of others, and as one
-    /// of the rest.
+    /// of the rest; but not again once it was too late.
     pub fn remove(&self, key: &str) -> RemoveReport {
         self.remove_many(&[key])
     }
@@ -284,7 +288,17 @@ impl Group {
     }
 
     /// Makes changes at peers, in parallel, and adds what became of them to the report.
-    fn change_at(&self, changes: Vec<(Arc<dyn PeerGetter>, Change)>, report: &mut RemoveReport) {
+    ///
+    /// A peer that did not answer in time before is not asked again: each round would take as long.
+    fn change_at(
+        &self,
+        mut changes: Vec<(Arc<dyn PeerGetter>, Change)>,
+        report: &mut RemoveReport,
+    ) {
+        changes.retain(|(peer, _)| {
+            let mut late = report.peers.iter().filter(|report| report.outcome.is_late());
+            !late.any(|report| report.peer == peer.name())
+        });
         #[expect(
             clippy::needless_collect,
             reason = "the peers move away before their names are used"

@@ -567,6 +567,31 @@ fn a_removal_with_a_peer_that_does_not_answer_is_done_at_the_others_and_reported
 }
 
 #[test]
+fn a_peer_that_is_silent_costs_a_change_its_timeout_once() {
+    let source = Versions::default();
+    let peers = peers_with_copies(3, &source);
+    let keys: Vec<String> = (0..20).map(|n| format!("key {n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (group, silent) = (&peers.node(0).group, &peers.node(1).link);
+    silent.break_with(PeerErrorKind::TimedOut);
+    let theirs = peers.key_owned_by(&[1]);
+    for (count, report) in [
+        (1, group.clear()),
+        (2, group.remove_many(&keys)),
+        (3, group.insert(&theirs, value_at(1)).unwrap()),
+    ] {
+        let done: Vec<_> = report
+            .peers
+            .iter()
+            .filter(|peer| matches!(peer.outcome, RemoveOutcome::Done))
+            .map(|peer| peer.peer.as_str())
+            .collect();
+        assert_eq!((done, report.peers.len()), (vec!["2"], 2), "change {count}");
+    }
+    assert_eq!(silent.requests(), 3);
+}
+
+#[test]
 fn a_copy_that_a_removal_could_not_reach_ends_with_its_ttl() {
     let (source, hand) = (Versions::default(), Hand::default());
     let build = |getter| {
