@@ -236,15 +236,15 @@ impl Group {
     /// Removes keys here, and asks nobody: what a peer's removal comes to. For those who write a transport.
     pub fn serve_remove(&self, keys: &[&str]) {
         for key in keys {
-            self.inner.counters.removes.add_one();
             self.forget(key);
+            self.inner.counters.removes.add_one();
         }
     }
 
     /// Empties the caches here, and asks nobody: what a peer's clearing comes to. For those who write a transport.
     pub fn serve_clear(&self) {
-        self.inner.counters.clears.add_one();
         self.forget_all();
+        self.inner.counters.clears.add_one();
     }
 
     /// Keeps a value here, and asks nobody: what a peer's insertion comes to. For those who write a transport.
