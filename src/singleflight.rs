@@ -32,8 +32,10 @@ pub struct Singleflight<T> {
 /// Parts of the flights with a lock of their own each. A batch flies a thousand keys at once, so there are many.
 const SHARDS: usize = 256;
 
-/// All flights that can be found. There are a few in each shard at most, so that looking at all of them takes less time than
+/// All flights that have not ended. There are a few in each shard at most, so that looking at all of them takes less time than
 /// a second hash would.
+///
+/// Doomed flights are among them, though nobody can join them: their leaders are still told when they ask for their own key.
 struct Flights<T> {
     hasher: RandomState,
     shards: Box<[Shard<T>]>,
@@ -52,9 +54,9 @@ impl<T> Flights<T> {
     }
 
     /// Takes a flight away, so that nobody finds it any longer.
-    fn remove(&self, hash: u64, which: impl Fn(&Arc<Flight<T>>) -> bool) -> Option<Arc<Flight<T>>> {
-        let mut shard = lock(self.shard(hash));
-        let at = shard.iter().position(|flight| flight.hash == hash && which(flight))?;
+    fn remove(&self, flight: &Arc<Flight<T>>) -> Option<Arc<Flight<T>>> {
+        let mut shard = lock(self.shard(flight.hash));
+        let at = shard.iter().position(|it| Arc::ptr_eq(it, flight))?;
         Some(shard.swap_remove(at))
     }
 }
@@ -121,10 +123,17 @@ impl<T: Clone> Singleflight<T> {
     pub(crate) fn join(&self, key: &str) -> Result<Ticket<T>, Reentrant> {
         let hash = self.flights.hasher.hash_one(key);
         let mut shard = lock(self.flights.shard(hash));
-        let found = shard.iter().find(|flight| flight.hash == hash && *flight.key == *key);
-        if let Some(flight) = found.map(Arc::clone) {
+        let mut found = None;
+        for flight in shard.iter().filter(|flight| flight.hash == hash && *flight.key == *key) {
+            if !flight.is_doomed() {
+                found = Some(Arc::clone(flight));
+            } else if flight.is_led_here() {
+                return Err(Reentrant);
+            }
+        }
+        if let Some(flight) = found {
             drop(shard);
-            if lock(&flight.state).leader == Some(this_thread()) {
+            if flight.is_led_here() {
                 return Err(Reentrant);
             }
             return Ok(Ticket::Follower(Follower { flight }));
@@ -135,16 +144,6 @@ impl<T: Clone> Singleflight<T> {
         let flights = Arc::clone(&self.flights);
         Ok(Ticket::Leader(Leader { flights, flight, can_be_found: true }))
     }
-
-    /// Whether the calling thread is doing the work for `key`.
-    pub(crate) fn is_led_here(&self, key: &str) -> bool {
-        let hash = self.flights.hasher.hash_one(key);
-        let shard = lock(self.flights.shard(hash));
-        let found = shard.iter().find(|flight| flight.hash == hash && *flight.key == *key);
-        let found = found.map(Arc::clone);
-        drop(shard);
-        found.is_some_and(|flight| lock(&flight.state).leader == Some(this_thread()))
-    }
 }
 
 impl<T> Singleflight<T> {
@@ -152,22 +151,32 @@ impl<T> Singleflight<T> {
     /// found, so whoever comes from now on starts another, and [`Leader::is_doomed`] tells its leader.
     pub(crate) fn doom(&self, key: &str) {
         let hash = self.flights.hasher.hash_one(key);
-        if let Some(flight) = self.flights.remove(hash, |flight| *flight.key == *key) {
-            flight.doomed.store(true, Ordering::Release);
-        }
-    }
-
-    /// Dooms all flights that began before.
-    pub(crate) fn doom_all(&self) {
-        for shard in &self.flights.shards {
-            let doomed = std::mem::take(&mut *lock(shard));
-            for flight in doomed {
+        // Under the lock, so that of two who doom a flight at once, none goes on before it is doomed.
+        for flight in lock(self.flights.shard(hash)).iter() {
+            if flight.hash == hash && *flight.key == *key {
                 flight.doomed.store(true, Ordering::Release);
             }
         }
     }
 
-    /// How many flights can be found.
+    /// Whether the calling thread leads a flight of `key`.
+    pub(crate) fn is_led_here(&self, key: &str) -> bool {
+        let hash = self.flights.hasher.hash_one(key);
+        let shard = lock(self.flights.shard(hash));
+        let mut flights = shard.iter().filter(|it| it.hash == hash && *it.key == *key);
+        flights.any(|flight| flight.is_led_here())
+    }
+
+    /// Dooms all flights that began before.
+    pub(crate) fn doom_all(&self) {
+        for shard in &self.flights.shards {
+            for flight in lock(shard).iter() {
+                flight.doomed.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// How many flights have not ended.
     fn len(&self) -> usize {
         self.flights.shards.iter().map(|shard| lock(shard).len()).sum()
     }
@@ -201,7 +210,7 @@ pub(crate) enum Ticket<T> {
 pub(crate) struct Leader<T> {
     flights: Arc<Flights<T>>,
     flight: Arc<Flight<T>>,
-    /// Unless somebody doomed it.
+    /// Until the flight ends.
     can_be_found: bool,
 }
 
@@ -234,7 +243,7 @@ impl<T: Clone> Leader<T> {
     /// Whether the key was removed since the flight began, so that its value may already be out of date: the
     /// callers get it, but nobody may keep it.
     pub(crate) fn is_doomed(&self) -> bool {
-        self.flight.doomed.load(Ordering::Acquire)
+        self.flight.is_doomed()
     }
 
     /// A place among those who wait for this very flight.
@@ -247,8 +256,7 @@ impl<T> Leader<T> {
     /// Sees to it that nobody finds the flight any longer.
     fn depart(&mut self) {
         if std::mem::take(&mut self.can_be_found) {
-            let found = self.flights.remove(self.flight.hash, |it| Arc::ptr_eq(it, &self.flight));
-            drop(found);
+            drop(self.flights.remove(&self.flight));
         }
     }
 
@@ -344,6 +352,17 @@ impl<T> Flight<T> {
             landed: Condvar::new(),
             doomed: AtomicBool::new(false),
         }
+    }
+}
+
+impl<T> Flight<T> {
+    fn is_doomed(&self) -> bool {
+        self.doomed.load(Ordering::Acquire)
+    }
+
+    /// Whether the calling thread does the work.
+    fn is_led_here(&self) -> bool {
+        lock(&self.state).leader == Some(this_thread())
     }
 }
 

@@ -16,7 +16,8 @@ pub struct Stats {
     pub loads_deduplicated: u64,
     /// Values, and answers that there is none, got from peers.
     pub peer_loads: u64,
-    /// Requests to peers that failed.
+    /// Keys for which a peer that was asked gave neither a value nor the word that there is none. A request for many that fails
+    /// counts for each of its keys.
     pub peer_errors: u64,
     /// Calls of the getter that returned, a value or that there is none.
     pub local_loads: u64,
@@ -30,7 +31,8 @@ pub struct Stats {
     pub negative_hits: u64,
     /// Loads behind the scenes of values that were about to expire or had expired.
     pub refreshes: u64,
-    /// Keys that their previous owners were asked for, after the list of peers changed, before a load.
+    /// Keys that their previous owners were to be asked for, after the list of peers changed, before a load. One that is known
+    /// not to answer is not asked.
     pub peeks: u64,
     /// Those of them that spared the load.
     pub peek_hits: u64,

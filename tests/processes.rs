@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use geecache::consistenthash::Ring;
-use geecache::{Group, HttpPool, Registry, Server};
+use geecache::{Group, HttpPool, Registry, RemoveOutcome, Server};
 
 /// Far longer than anything takes on a busy machine; only a hang is as long.
 const SOON: Duration = Duration::from_secs(30);
@@ -39,10 +39,14 @@ mod child {
 
     /// Serves, and does what it reads on its standard input until that ends.
     pub(super) fn run(name: String) {
-        let getter = move |key: &str| match key {
-            "absent" => Ok(None),
-            "failing" => Err("the source fails"),
-            _ => Ok(Some(format!("{key} from {name}"))),
+        let written = Arc::new(Mutex::new(String::new()));
+        let getter = {
+            let written = Arc::clone(&written);
+            move |key: &str| match key {
+                "absent" => Ok(None),
+                "failing" => Err("the source fails"),
+                _ => Ok(Some(format!("{key} from {name}{}", written.lock().unwrap()))),
+            }
         };
         let group = Group::new("scores", 1 << 20, getter);
         let registry = Registry::new();
@@ -68,6 +72,18 @@ mod child {
                     Ok(value) => answer(value.as_str().unwrap()),
                     Err(error) => answer(&format!("error: {error}")),
                 },
+                // Changes the source, and with it all of its values.
+                ("write", text) => {
+                    *written.lock().unwrap() = format!(", {text}");
+                    answer("done");
+                }
+                ("remove", key) => {
+                    let report = group.remove(key);
+                    let is_done = |it: &RemoveOutcome| matches!(it, RemoveOutcome::Done);
+                    let undone = report.peers.iter().filter(|peer| !is_done(&peer.outcome));
+                    let undone: Vec<&str> = undone.map(|peer| &*peer.peer).collect();
+                    answer(&format!("{} told, but not {undone:?}", report.peers.len()));
+                }
                 ("loads", _) => answer(&group.stats().local_loads.to_string()),
                 _ => answer("that is no command"),
             }
@@ -271,6 +287,52 @@ fn four_peers_on_tiny_http_share_the_keys() {
 #[test]
 fn four_peers_on_the_guarded_server_share_the_keys() {
     four_peers_share_the_keys("guarded");
+}
+
+/// Changes the source of all `peers`, and has one of them remove `key`; what that one says of it.
+fn write_and_remove(peers: &mut [Process], text: &str, remover: usize, key: &str) -> String {
+    for peer in &mut *peers {
+        assert_eq!(peer.ask(&format!("write {text}")), "done");
+    }
+    peers[remover].ask(&format!("remove {key}"))
+}
+
+fn a_removal_is_seen_by_all(server: &str) {
+    let mut peers = peers(3, server);
+    let key = keys_of(1, &peers).next().unwrap();
+    for remover in 0..3 {
+        // The third time it is a copy that answers.
+        let before: Vec<String> = (0..9).map(|n| peers[n % 3].get(&key)).collect();
+        let text = format!("removed by {remover}");
+        let report = write_and_remove(&mut peers, &text, remover, &key);
+        assert_eq!(report, "2 told, but not []");
+        for peer in &mut peers {
+            let got = peer.get(&key);
+            assert_eq!(got, format!("{key} from b, {text}"), "at {}", peer.name);
+            assert!(!before.contains(&got));
+        }
+    }
+    // Peer c is stopped with a copy.
+    for _ in 0..3 {
+        peers[2].get(&key);
+    }
+    peers[2].kill();
+    let gone = peers.remove(2);
+    let report = write_and_remove(&mut peers, "one is gone", 0, &key);
+    assert_eq!(report, format!("2 told, but not [{:?}]", gone.url));
+    for peer in &mut peers {
+        assert_eq!(peer.get(&key), format!("{key} from b, one is gone"), "at {}", peer.name);
+    }
+}
+
+#[test]
+fn a_removal_is_seen_by_three_tiny_http_peers() {
+    a_removal_is_seen_by_all("tiny_http");
+}
+
+#[test]
+fn a_removal_is_seen_by_three_guarded_peers() {
+    a_removal_is_seen_by_all("guarded");
 }
 
 fn a_peer_that_is_killed_is_done_without_until_it_is_back(server: &str) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Group;
 use super::lifetime::{Freshness, Lifetimes};
-use super::nested;
+use super::nested::{self, InBatch};
 use crate::cache::Meta;
 use crate::clock::Deadline;
 use crate::error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
@@ -180,7 +180,10 @@ impl Group {
                     };
                     let follower = leader.follower();
                     let (group, owned) = (self.clone(), key.to_owned());
+                    // A batch waits for that thread: it must not wait for the batch.
+                    let waits = nested::in_batch();
                     let lead = move || {
+                        let _in_batch = waits.then(InBatch::begin);
                         group.apart(&owned, || {
                             leader.lead(|leader| group.call_getter(&owned, leader))
                         });

@@ -8,8 +8,8 @@
 //! another:     leads "sum", and to load it asks for "part": waits for this thread
 //! ```
 //!
-//! So it never waits for a flight. What is being loaded already it loads once more, alone: nobody joins that load, and nobody
-//! keeps its value, since no removal could doom it.
+//! So it never waits for a flight, and neither does a thread that loads for it with a deadline. What is being loaded already it
+//! loads once more, alone: nobody joins that load, and nobody keeps its value, since no removal could doom it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ struct Nesting {
     alone: Vec<(usize, String)>,
 }
 
-/// Marks the calling thread as one that loads a batch, as long as it lives.
+/// Marks the calling thread as one that loads a batch, or that a batch waits for, as long as it lives.
 pub(super) struct InBatch(());
 
 /// Looks at the calling thread's nesting; `None` when the thread is ending and that is gone.

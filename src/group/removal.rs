@@ -19,8 +19,10 @@
 //!
 //! In short, a value can wander from the previous owner to the owner, and from there to copies; a removal walks the same way.
 //!
-//! What no removal can close: a peer that could not be reached keeps what it has, and a peer whose list names another owner may
-//! fetch from that one just before it is emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value
+//! What no removal can close: a peer that could not be reached keeps what it has, and so does a process that only asks, which
+//! nobody knows. A peer whose list names another owner, or for which the owner is up while it is down for the remover, may fetch
+//! from that one just before it is emptied. A remover that has not seen the list change does not know the previous owner, and
+//! may empty it after the new owner has asked it. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value
 //! with its ttl; the report names the peers that could not be reached.
 
 use std::collections::HashSet;
@@ -45,7 +47,7 @@ impl RemoveReport {
     /// Whether every peer did it.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.peers.iter().all(|report| matches!(report.outcome, RemoveOutcome::Done))
+        self.peers.iter().all(|report| report.outcome.is_done())
     }
 }
 
@@ -83,6 +85,16 @@ pub enum RemoveOutcome {
     Failed(PeerError),
 }
 
+impl RemoveOutcome {
+    fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    fn is_late(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.kind() == PeerErrorKind::TimedOut)
+    }
+}
+
 impl From<Result<(), PeerError>> for RemoveOutcome {
     fn from(result: Result<(), PeerError>) -> Self {
         match result {
@@ -118,12 +130,14 @@ impl Group {
     /// truth first.
     ///
     /// A load that began before the removal still gives its value to those who wait for it, but nobody keeps it. See the
-    /// [report](RemoveReport) for peers that could not be reached.
+    /// [report](RemoveReport) for peers that could not be reached. Processes that only ask, and serve nobody, are not told: their
+    /// copies end with their [`hot_ttl`](crate::GroupBuilder::hot_ttl) or [`fallback_ttl`](crate::GroupBuilder::fallback_ttl).
     ///
     /// # Blocking
     ///
     /// Until every peer has answered or its transport's timeout has passed; the peers after the owner are asked in
-    /// parallel.
+    /// parallel. A peer may be asked up to three times: as the previous owner of some keys, as the owner of others, and as one
+    /// of the rest; but not again once it was too late.
     pub fn remove(&self, key: &str) -> RemoveReport {
         self.remove_many(&[key])
     }
@@ -214,13 +228,14 @@ impl Group {
                 self.change_at(vec![(Arc::clone(owner), insert)], &mut report);
             }
         }
-        // An owner that does not take the value, as it is too large or the key too long, has the older one still.
-        let is_settled =
-            |owner: &Arc<dyn PeerGetter>| !report.peers.iter().any(|it| it.is_refusal_of(owner));
-        let settled = owner.as_ref().filter(|&owner| is_settled(owner));
+        // What an owner has that did not take the new value is out of date all the same.
+        let inserted = owner.as_ref().filter(|owner| {
+            let mut done = report.peers.iter().filter(|it| it.outcome.is_done());
+            done.any(|it| it.peer == owner.name())
+        });
         let others = self.peers().peers().into_iter();
         let others = others
-            .filter(|peer| !settled.is_some_and(|owner| same_peer(owner, peer)))
+            .filter(|peer| !inserted.is_some_and(|owner| same_peer(owner, peer)))
             .map(|peer| (peer, Change::Remove(vec![key.to_owned()])))
             .collect();
         self.change_at(others, &mut report);
@@ -233,15 +248,15 @@ impl Group {
     /// Removes keys here, and asks nobody: what a peer's removal comes to. For those who write a transport.
     pub fn serve_remove(&self, keys: &[&str]) {
         for key in keys {
-            self.inner.counters.removes.add_one();
             self.forget(key);
+            self.inner.counters.removes.add_one();
         }
     }
 
     /// Empties the caches here, and asks nobody: what a peer's clearing comes to. For those who write a transport.
     pub fn serve_clear(&self) {
-        self.inner.counters.clears.add_one();
         self.forget_all();
+        self.inner.counters.clears.add_one();
     }
 
     /// Keeps a value here, and asks nobody: what a peer's insertion comes to. For those who write a transport.
@@ -285,7 +300,17 @@ impl Group {
     }
 
     /// Makes changes at peers, in parallel, and adds what became of them to the report.
-    fn change_at(&self, changes: Vec<(Arc<dyn PeerGetter>, Change)>, report: &mut RemoveReport) {
+    ///
+    /// A peer that did not answer in time before is not asked again: each round would take as long.
+    fn change_at(
+        &self,
+        mut changes: Vec<(Arc<dyn PeerGetter>, Change)>,
+        report: &mut RemoveReport,
+    ) {
+        changes.retain(|(peer, _)| {
+            let mut late = report.peers.iter().filter(|report| report.outcome.is_late());
+            !late.any(|report| report.peer == peer.name())
+        });
         #[expect(
             clippy::needless_collect,
             reason = "the peers move away before their names are used"
@@ -303,9 +328,7 @@ impl Group {
             }
             let outcome = RemoveOutcome::from(result);
             match report.peers.iter_mut().find(|report| report.peer == peer) {
-                Some(before) if matches!(before.outcome, RemoveOutcome::Done) => {
-                    before.outcome = outcome
-                }
+                Some(before) if before.outcome.is_done() => before.outcome = outcome,
                 Some(_) => {}
                 None => report.peers.push(PeerReport { peer, outcome }),
             }

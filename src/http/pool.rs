@@ -78,7 +78,7 @@ const LARGE_SHARE: f64 = 1.5;
 /// **No fault of a peer is an error of a [`get`](crate::Group::get).** The call to the peer ends in bounded time (250 ms to
 /// connect, 2 s in all, unless the builder or the caller says else). Then the group asks the next peer on the ring, or loads for
 /// itself, and the caller sees the value, later by the time in the second column; only a caller whose own time is up by then
-/// sees [`Error::TimedOut`]. Each fault adds one to [`Stats::peer_errors`](crate::Stats::peer_errors) and is logged as a
+/// sees [`Error::TimedOut`]. Each fault adds one to [`Stats::peer_errors`](crate::Stats::peer_errors) for each key that was asked for, and is logged as a
 /// warning, with the kind of error in the third column. The last column tells what is counted against the peer, see
 /// [`PeerStats::failures`].
 ///
@@ -227,7 +227,8 @@ impl HttpPool {
 
     /// A pool that only asks `peers`: it opens no port and owns no key. For programs that come and go, such as command lines.
     ///
-    /// When no peer answers, a group that uses it loads for itself.
+    /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so a removal elsewhere does not
+    /// reach the copies that its groups [keep](crate::GroupBuilder::hot_cache).
     ///
     /// # Errors
     ///

@@ -467,6 +467,24 @@ fn a_thread_that_is_ending_may_still_get() {
 }
 
 #[test]
+fn a_getter_of_a_batch_may_ask_for_its_keys_with_a_deadline() {
+    for round in 0..2 {
+        let (group, _) = totals(|group, parts| {
+            let parts = parts.iter().map(|part| Ok(group.get_timeout(part, SOON / 2)?.len()));
+            Ok(parts.sum::<Result<usize, Error>>()?.to_string())
+        });
+        // To load the first key, the batch asks for "total of Tom", which is loaded on another thread, and that for Tom, which
+        // the batch is yet to load.
+        let answers = match round {
+            0 => group.get_many(&["total of total of Tom", "Tom"]),
+            _ => group.get_many_timeout(&["total of total of Tom", "Tom"], SOON),
+        };
+        assert!(answers[0].is_ok(), "{:?}", answers[0]);
+        assert_eq!(*answers[1].as_ref().unwrap(), value_of("Tom").as_str());
+    }
+}
+
+#[test]
 fn a_batch_whose_getter_wants_what_waits_for_the_batch_ends() {
     for ask in [one_by_one, together] {
         let (group, getter) = totals(ask);

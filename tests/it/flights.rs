@@ -227,6 +227,18 @@ fn a_getter_that_asks_for_its_own_key_is_told_so() {
 }
 
 #[test]
+fn a_getter_that_removes_its_own_key_and_asks_for_it_is_told_so() {
+    for ask in [plainly, with_a_timeout, as_a_peer] {
+        let group = re_entering(|group, key| {
+            group.remove(key);
+            plainly(group, key)
+        });
+        let answer = start(move || ask(&group, "Tom"));
+        assert_eq!(answer.result().unwrap(), "loaded all the same");
+    }
+}
+
+#[test]
 fn a_getter_that_asks_for_its_own_key_is_told_so_with_peers_that_fail() {
     for ask in [plainly, with_a_timeout] {
         let group = re_entering(ask);

@@ -454,6 +454,23 @@ fn an_insertion_is_read_at_the_owner_and_removed_everywhere_else() {
 }
 
 #[test]
+fn an_insertion_that_the_owner_refuses_leaves_no_old_value_there() {
+    let source = Versions::default();
+    let peers = peers_with_copies(3, &source);
+    let key = peers.key_owned_by(&[1]);
+    for node in peers.nodes() {
+        version(&node.group, &key);
+    }
+    let written = source.write(&key);
+    peers.node(1).link.fail_once(PeerErrorKind::Protocol);
+    let report = peers.node(0).group.insert(&key, value_at(written)).unwrap();
+    assert!(!report.is_complete(), "it was not inserted");
+    for node in peers.nodes() {
+        assert_eq!(version(&node.group, &key), written);
+    }
+}
+
+#[test]
 fn a_load_that_began_before_an_insertion_does_not_replace_it() {
     let (source, gate) = (Versions::default(), Gate::closed());
     let peers = peers_with_copies(2, &source);
@@ -547,6 +564,31 @@ fn a_removal_with_a_peer_that_does_not_answer_is_done_at_the_others_and_reported
     assert_eq!(version(&peers.node(0).group, &key), 1);
     assert_eq!(version(&peers.node(1).group, &key), 1);
     assert_eq!(version(&peers.node(2).group, &key), 0, "its copy stays, until its ttl ends");
+}
+
+#[test]
+fn a_peer_that_is_silent_costs_a_change_its_timeout_once() {
+    let source = Versions::default();
+    let peers = peers_with_copies(3, &source);
+    let keys: Vec<String> = (0..20).map(|n| format!("key {n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (group, silent) = (&peers.node(0).group, &peers.node(1).link);
+    silent.break_with(PeerErrorKind::TimedOut);
+    let theirs = peers.key_owned_by(&[1]);
+    for (count, report) in [
+        (1, group.clear()),
+        (2, group.remove_many(&keys)),
+        (3, group.insert(&theirs, value_at(1)).unwrap()),
+    ] {
+        let done: Vec<_> = report
+            .peers
+            .iter()
+            .filter(|peer| matches!(peer.outcome, RemoveOutcome::Done))
+            .map(|peer| peer.peer.as_str())
+            .collect();
+        assert_eq!((done, report.peers.len()), (vec!["2"], 2), "change {count}");
+    }
+    assert_eq!(silent.requests(), 3);
 }
 
 #[test]

@@ -111,7 +111,9 @@ impl HttpGetter {
                 None => gate.pass(|| self.ask(group, keys[at], left())),
             };
             if let Err(error) = &answer {
-                if !matches!(error.kind(), PeerErrorKind::NotFound | PeerErrorKind::Load) {
+                use PeerErrorKind::{Load, NotFound, NotSupported};
+                // A key that can't be sent is the only one.
+                if !matches!(error.kind(), NotFound | Load | NotSupported) {
                     failed = Some(error.clone());
                 }
             }

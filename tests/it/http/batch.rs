@@ -189,6 +189,18 @@ fn a_peer_that_does_not_know_batches_is_asked_for_one_key_after_the_other() {
 }
 
 #[test]
+fn a_key_that_can_not_be_sent_fails_alone_at_a_peer_that_does_not_know_batches() {
+    let old = old_peer(&Arc::default());
+    let getter = geecache::HttpGetter::new(&old.url()).unwrap();
+    let long = "k".repeat(20 << 10);
+    let answers = getter.get_many("scores", &["Tom", &long, "Jack"], Some(SOON));
+    assert_eq!(answers[1].as_ref().unwrap_err().kind(), PeerErrorKind::NotSupported);
+    for answer in [&answers[0], &answers[2]] {
+        assert_eq!(answer.as_ref().unwrap(), &Loaded::from("630"));
+    }
+}
+
+#[test]
 fn a_batch_of_a_malformed_peer_is_an_error_and_never_a_wrong_value() {
     for body in ["", "630", "\u{1}\u{1}\0\0\0\u{2}", "\u{1}\u{1}\0\0\0\u{2}\0\0\0\0\0\0\0\0"] {
         let odd = FaultyPeer::start(move |connection| {

@@ -16,6 +16,26 @@ fn told_to_close(server: Server, connections: u64) -> u64 {
 }
 
 #[test]
+fn times_without_end_are_no_limit() {
+    for server in SERVERS {
+        let endless = || {
+            Peer::start(server, CountingGetter::new(), |pool| {
+                let pool = pool.timeout(Duration::MAX).connect_timeout(Duration::MAX);
+                let pool = pool.peek_timeout(Duration::MAX).warm_up(Duration::MAX);
+                pool.idle_timeout(Duration::MAX).drain_timeout(Duration::MAX)
+            })
+        };
+        let (owner, asker) = (endless(), endless());
+        let key = asker.key_owned_by(&owner.url());
+        asker.join(&[&owner.url()]);
+        owner.join(&[&asker.url()]);
+        assert_eq!(asker.group.get(&key).unwrap(), value_of(&key).as_str());
+        assert!(asker.group.remove(&key).is_complete());
+        assert_eq!((asker.stats().peer_loads, owner.stats().peeks), (1, 1));
+    }
+}
+
+#[test]
 fn a_peer_that_restarts_on_its_port_is_met_again_over_a_pooled_connection() {
     for server in SERVERS {
         let owner = Peer::start(server, CountingGetter::new(), |pool| pool);
