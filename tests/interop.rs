@@ -26,11 +26,13 @@ use cluster::{Cluster, DIALECTS, Language, go_peer};
 #[test]
 #[ignore = "run by the other tests"]
 fn rust_peer() {
-    let (Ok(control), Ok(name)) = (env::var(cluster::CONTROL), env::var(cluster::DIALECT)) else {
+    let (Ok(control), Ok(name), Ok(address)) =
+        (env::var(cluster::CONTROL), env::var(cluster::DIALECT), env::var(cluster::ADDRESS))
+    else {
         return;
     };
     let dialect = DIALECTS.iter().find(|dialect| dialect.name == name).expect("a dialect we know");
-    rust_peer::obey(&control, dialect.protocol);
+    rust_peer::obey(&control, dialect.protocol, &address);
 }
 
 /// Runs `test` with a cluster of two Go and two Rust peers for each protocol.
@@ -152,6 +154,8 @@ fn empty_and_large_values_come_back_right_from_both_sides() {
             let empty = cluster.key_of(owner, "empty");
             let large = cluster.key_of(owner, "large");
             let expected = format!("{large}\n").repeat(1 + (1 << 20) / large.len());
+            let huge = cluster.key_of(owner, "huge");
+            let huge_value = format!("{huge}\n").repeat(1 + (11 << 20) / huge.len());
             for peer in &mut cluster.peers {
                 assert_eq!(
                     peer.get(&empty),
@@ -161,10 +165,16 @@ fn empty_and_large_values_come_back_right_from_both_sides() {
                 );
                 let value = peer.get(&large).unwrap();
                 assert!(value == expected.as_bytes(), "{large} from a {:?} peer", peer.language);
+                let value = peer.get(&huge).unwrap();
+                assert!(value == huge_value.as_bytes(), "{huge} from a {:?} peer", peer.language);
             }
             // None of them fell back to its own source.
             assert_eq!(cluster.loads(&empty), 1, "{empty}");
             assert_eq!(cluster.loads(&large), 1, "{large}");
+            // One of our caches may be too small to keep it, and load it again.
+            for peer in (0..4).filter(|peer| *peer != owner) {
+                assert_eq!(cluster.peers[peer].loads(&huge), 0, "{huge}, asked of {owner}");
+            }
         }
     });
 }
@@ -272,26 +282,124 @@ fn many_keys_at_once_come_back_right_whoever_owns_them() {
 }
 
 #[test]
-fn a_change_that_go_can_not_make_is_not_reported_as_made() {
+fn a_change_that_go_can_not_make_is_reported_so_and_costs_no_load_there() {
     with_mixed_clusters(|cluster| {
         let [asked, _] = cluster.of(Language::Rust);
+        let go = cluster.of(Language::Go).map(|peer| cluster.peers[peer].url.clone());
         for owner in 0..4 {
-            let [removed, inserted] = cluster.keys_of(owner, "key-");
+            let [kept, removed, other, inserted, large] = cluster.keys_of(owner, "key-");
             for peer in &mut cluster.peers {
-                assert_eq!(peer.get(&removed), value_of(&removed));
+                assert_eq!(peer.get(&kept), value_of(&kept));
             }
-            let removal = cluster.peers[asked].remove(&removed);
-            let insertion = cluster.peers[asked].insert(&inserted, &format!("value of {inserted}"));
-            for go in cluster.of(Language::Go) {
-                let url = &cluster.peers[go].url;
-                for report in [&removal, &insertion] {
-                    assert_ne!(report.get(url).map(String::as_str), Some("done"), "at {url}");
+            let value = format!("value of {inserted}");
+            let huge = "x".repeat(11 << 20);
+            let reports = [
+                cluster.peers[asked].remove(&[&kept]),
+                cluster.peers[asked].remove(&[&removed]),
+                cluster.peers[asked].remove(&[&removed, &other]),
+                cluster.peers[asked].insert(&inserted, &value),
+                cluster.peers[asked].insert(&large, &huge),
+            ];
+            for (number, report) in reports.iter().enumerate() {
+                for (peer, outcome) in report {
+                    let expected = if go.contains(peer) { "not supported" } else { "done" };
+                    assert_eq!(outcome, expected, "change {number} at {peer}");
                 }
+                assert_eq!(report.len(), 3, "change {number}");
+            }
+            for key in [&removed, &other, &inserted, &large] {
+                assert_eq!(cluster.loads(key), 0, "{key}, which nobody asked for");
             }
             for peer in &mut cluster.peers {
+                assert_eq!(peer.get(&kept), value_of(&kept));
                 assert_eq!(peer.get(&removed), value_of(&removed));
                 assert_eq!(peer.get(&inserted), value_of(&inserted));
             }
+        }
+        let outcomes = cluster.peers[asked].clear();
+        for url in &go {
+            assert_eq!(outcomes[url], "not supported", "a clearing at {url}");
+        }
+    });
+}
+
+#[test]
+fn changes_that_go_can_not_make_are_not_held_against_it() {
+    with_mixed_clusters(|cluster| {
+        let [asked, _] = cluster.of(Language::Rust);
+        for owner in cluster.of(Language::Go) {
+            let [small, large] = cluster.keys_of(owner, "key-");
+            for _ in 0..4 {
+                cluster.peers[asked].insert(&large, &"x".repeat(11 << 20));
+            }
+            // Asks the owner, and nobody else.
+            assert_eq!(cluster.peers[asked].ask(&small), value_of(&small).map(Some));
+        }
+    });
+}
+
+#[test]
+fn a_batch_of_long_keys_comes_back_right_from_go() {
+    with_mixed_clusters(|cluster| {
+        let [asked, _] = cluster.of(Language::Rust);
+        let long = "k".repeat(4000);
+        let keys: Vec<String> = (0..400).map(|number| format!("{number} {long}")).collect();
+        let values: Vec<Vec<u8>> = keys.iter().map(|key| value_of(key).unwrap()).collect();
+        assert!(cluster.peers[asked].get_many(&keys) == Ok(values));
+        let owners = cluster.owners(&keys);
+        let here = owners.iter().filter(|owner| **owner == asked).count() as u64;
+        let loads: u64 = keys.iter().map(|key| cluster.peers[asked].loads(key)).sum();
+        assert_eq!(loads, here, "loaded only what it owns");
+    });
+}
+
+#[test]
+fn a_new_owner_peeks_at_go_in_vain_and_without_a_load_there() {
+    with_mixed_clusters(|cluster| {
+        // The Rust peers have just come to the Go peers, as they see it, and take these for the previous owners.
+        for owner in cluster.of(Language::Rust) {
+            for key in cluster.keys_of::<20>(owner, "key-") {
+                assert_eq!(cluster.peers[owner].get(&key), value_of(&key));
+                assert_eq!(cluster.loads(&key), 1, "{key}");
+            }
+            let (peeks, hits) = cluster.peers[owner].peeks();
+            assert!(peeks > 0 && hits == 0, "{peeks} peeks, {hits} hits");
+        }
+    });
+}
+
+#[test]
+fn a_seat_that_goes_from_go_to_rust_and_back_is_served_all_the_time() {
+    with_mixed_clusters(|cluster| {
+        let [seat, _] = cluster.of(Language::Go);
+        let [rust, other_rust] = cluster.of(Language::Rust);
+        let url = cluster.peers[seat].url.clone();
+        for (round, language) in
+            [None, Some(Language::Rust), Some(Language::Go)].into_iter().enumerate()
+        {
+            if let Some(language) = language {
+                cluster.replace(seat, language);
+            }
+            let keys: [String; 8] =
+                cluster.keys_of(seat, &format!("round {round}-").replace(' ', "-"));
+            for key in &keys {
+                for peer in 0..4 {
+                    assert_eq!(cluster.peers[peer].get(key), value_of(key), "{key} from {peer}");
+                }
+                assert_eq!(cluster.peers[other_rust].ask(key), value_of(key).map(Some));
+                assert_eq!(cluster.peers[seat].loads(key), 1, "{key} at its owner");
+            }
+            let expected = if language == Some(Language::Rust) { "done" } else { "not supported" };
+            let report = cluster.peers[rust].remove(&[&keys[0]]);
+            assert_eq!(report[&url], expected, "a removal in round {round}");
+            let report = cluster.peers[rust].insert(&keys[1], "inserted");
+            assert_eq!(report[&url], expected, "an insertion in round {round}");
+            let value =
+                if expected == "done" { b"inserted".to_vec() } else { value_of(&keys[1]).unwrap() };
+            assert_eq!(cluster.peers[rust].get(&keys[1]), Ok(value), "round {round}");
+            let keys: Vec<String> = keys.iter().skip(2).cloned().collect();
+            let values = keys.iter().map(|key| value_of(key).unwrap()).collect();
+            assert_eq!(cluster.peers[rust].get_many(&keys), Ok(values));
         }
     });
 }
