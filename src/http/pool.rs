@@ -251,8 +251,15 @@ impl HttpPool {
                 });
             }
         }
+        let old = inner.members();
         inner.change(|old| inner.members_of(&urls, old, old.has_left));
-        self.report_members();
+        // Whoever sets the list again and again would fill the log with it.
+        let new = inner.members();
+        if new.ring.len() != old.ring.len()
+            || !new.peers.keys().all(|url| old.peers.contains_key(url))
+        {
+            self.report_members();
+        }
         Ok(())
     }
 
