@@ -133,6 +133,12 @@ fn keys_of_all_kinds_come_back_right_from_both_sides() {
                         peer.language
                     );
                 }
+                // Go's mux redirects paths that it would write in another way, which nobody follows.
+                let is_redirected = cluster.dialect.name == "groupcache"
+                    && (key.starts_with(['/', '.']) || key.contains("//"));
+                if !(is_redirected && cluster.of(Language::Go).contains(&cluster.owner(&key))) {
+                    assert_eq!(cluster.loads(&key), 1, "{key:?}");
+                }
             }
         }
         let long = "k".repeat(4096);

@@ -251,6 +251,11 @@ impl Cluster {
         owners.iter().map(|url| position(url).expect("the owner is a member")).collect()
     }
 
+    /// Position of the owner of a key.
+    pub(crate) fn owner(&mut self, key: &str) -> usize {
+        self.owners(&[key.to_owned()])[0]
+    }
+
     /// The first keys that begin with `prefix` and belong to the peer at `owner`.
     pub(crate) fn keys_of<const N: usize>(&mut self, owner: usize, prefix: &str) -> [String; N] {
         let mut found = Vec::new();
