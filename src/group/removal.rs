@@ -282,7 +282,12 @@ impl Group {
                 Err(PeerError::new(PeerErrorKind::Protocol, &*peer, "the transport panicked"))
             });
             if let Err(error) = &result {
-                log::warn!("changing group {:?}: {error}", self.inner.name);
+                // Beside peers that can't, every removal would warn of it.
+                let level = match error.kind() {
+                    PeerErrorKind::NotSupported => log::Level::Debug,
+                    _ => log::Level::Warn,
+                };
+                log::log!(level, "changing group {:?}: {error}", self.inner.name);
             }
             let outcome = RemoveOutcome::from(result);
             match report.peers.iter_mut().find(|report| report.peer == peer) {
