@@ -98,7 +98,8 @@ impl Peer {
         owners.into_iter().map(|owner| String::from_utf8(owner).unwrap()).collect()
     }
 
-    pub(crate) fn get(&mut self, key: &str) -> Result<Vec<u8>, String> {
+    /// A Go peer takes keys that are not text as well.
+    pub(crate) fn get(&mut self, key: impl AsRef<[u8]>) -> Result<Vec<u8>, String> {
         self.command("get", &[key]).map(one)
     }
 

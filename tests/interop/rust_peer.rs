@@ -24,7 +24,9 @@ pub(crate) fn obey(control: &str, protocol: Protocol, address: &str) {
     let group = Group::new(GROUP, 64 << 20, move |key: &str| counting.load(key));
     let registry = Registry::new();
     registry.insert(&group).unwrap();
-    let pool = HttpPool::builder(&registry).protocol(protocol).bind(address).unwrap();
+    // However slow the machine is, no peer is given up that answers.
+    let pool = HttpPool::builder(&registry).protocol(protocol).timeout(Duration::from_secs(20));
+    let pool = pool.bind(address).unwrap();
     group.register_peers(pool.clone()).unwrap();
     send(&test, "ok", &[pool.url().expect("the pool serves")]).unwrap();
 
