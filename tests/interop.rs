@@ -168,8 +168,6 @@ fn empty_and_large_values_come_back_right_from_both_sides() {
             let empty = cluster.key_of(owner, "empty");
             let large = cluster.key_of(owner, "large");
             let expected = format!("{large}\n").repeat(1 + (1 << 20) / large.len());
-            let huge = cluster.key_of(owner, "huge");
-            let huge_value = format!("{huge}\n").repeat(1 + (11 << 20) / huge.len());
             for peer in &mut cluster.peers {
                 assert_eq!(
                     peer.get(&empty),
@@ -179,16 +177,23 @@ fn empty_and_large_values_come_back_right_from_both_sides() {
                 );
                 let value = peer.get(&large).unwrap();
                 assert!(value == expected.as_bytes(), "{large} from a {:?} peer", peer.language);
-                let value = peer.get(&huge).unwrap();
-                assert!(value == huge_value.as_bytes(), "{huge} from a {:?} peer", peer.language);
             }
             // None of them fell back to its own source.
             assert_eq!(cluster.loads(&empty), 1, "{empty}");
             assert_eq!(cluster.loads(&large), 1, "{large}");
-            // One of our caches may be too small to keep it, and load it again.
-            for peer in (0..4).filter(|peer| *peer != owner) {
-                assert_eq!(cluster.peers[peer].loads(&huge), 0, "{huge}, asked of {owner}");
-            }
+        }
+    });
+}
+
+#[test]
+fn values_of_11_mib_come_back_right_from_both_sides() {
+    with_mixed_clusters(|cluster| {
+        let ([go, _], [rust, _]) = (cluster.of(Language::Go), cluster.of(Language::Rust));
+        for (owner, asked) in [(go, rust), (rust, go)] {
+            let huge = cluster.key_of(owner, "huge");
+            let expected = format!("{huge}\n").repeat(1 + (11 << 20) / huge.len());
+            assert!(cluster.peers[asked].get(&huge).unwrap() == expected.as_bytes(), "{huge}");
+            assert_eq!(cluster.peers[asked].loads(&huge), 0, "it fell back to its own source");
         }
     });
 }
@@ -306,7 +311,9 @@ fn a_change_that_go_can_not_make_is_reported_so_and_costs_no_load_there() {
                 assert_eq!(peer.get(&kept), value_of(&kept));
             }
             let value = format!("value of {inserted}");
-            let huge = "x".repeat(11 << 20);
+            // Go hangs up on what it did not read. Among our own there are other tests for that.
+            let is_go = cluster.of(Language::Go).contains(&owner);
+            let huge = "x".repeat(if is_go { 11 << 20 } else { 1 });
             let reports = [
                 cluster.peers[asked].remove(&[&kept]),
                 cluster.peers[asked].remove(&[&removed]),
@@ -341,14 +348,13 @@ fn a_change_that_go_can_not_make_is_reported_so_and_costs_no_load_there() {
 fn changes_that_go_can_not_make_are_not_held_against_it() {
     with_mixed_clusters(|cluster| {
         let [asked, _] = cluster.of(Language::Rust);
-        for owner in cluster.of(Language::Go) {
-            let [small, large] = cluster.keys_of(owner, "key-");
-            for _ in 0..4 {
-                cluster.peers[asked].insert(&large, &"x".repeat(11 << 20));
-            }
-            // Asks the owner, and nobody else.
-            assert_eq!(cluster.peers[asked].ask(&small), value_of(&small).map(Some));
+        let [owner, _] = cluster.of(Language::Go);
+        let [small, large] = cluster.keys_of(owner, "key-");
+        for _ in 0..3 {
+            cluster.peers[asked].insert(&large, &"x".repeat(11 << 20));
         }
+        // Asks the owner, and nobody else.
+        assert_eq!(cluster.peers[asked].ask(&small), value_of(&small).map(Some));
     });
 }
 
