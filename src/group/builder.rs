@@ -77,6 +77,8 @@ impl GroupBuilder {
 
     /// Into how many parts, each with a lock and an equal part of the bytes, a cache is split; rounded up to a power of
     /// two. Defaults to about 8 per core, each of at least 8 MiB.
+    ///
+    /// A value that is larger than a part is served, but not kept: for values over 8 MiB choose few parts, or many bytes.
     #[must_use]
     pub fn shards(mut self, shards: NonZeroUsize) -> Self {
         self.shards = Some(shards);
