@@ -61,18 +61,6 @@ pub struct PeerReport {
     pub outcome: RemoveOutcome,
 }
 
-impl PeerReport {
-    /// Whether `peer` has answered that it does not make the change, or could not be sent it.
-    fn is_refusal_of(&self, peer: &Arc<dyn PeerGetter>) -> bool {
-        let refused = match &self.outcome {
-            RemoveOutcome::Done => false,
-            RemoveOutcome::NotSupported => true,
-            RemoveOutcome::Failed(error) => error.kind() == PeerErrorKind::Protocol,
-        };
-        refused && self.peer == peer.name()
-    }
-}
-
 /// What became of a change at a peer.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -324,7 +312,12 @@ impl Group {
                 Err(PeerError::new(PeerErrorKind::Protocol, &*peer, "the transport panicked"))
             });
             if let Err(error) = &result {
-                log::warn!("changing group {:?}: {error}", self.inner.name);
+                // Beside peers that can't, every removal would warn of it.
+                let level = match error.kind() {
+                    PeerErrorKind::NotSupported => log::Level::Debug,
+                    _ => log::Level::Warn,
+                };
+                log::log!(level, "changing group {:?}: {error}", self.inner.name);
             }
             let outcome = RemoveOutcome::from(result);
             match report.peers.iter_mut().find(|report| report.peer == peer) {

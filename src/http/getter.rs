@@ -96,6 +96,8 @@ pub struct HttpGetter {
     /// Whether the peer is known not to know batches, and not to answer peeks.
     no_batches: Recall,
     no_peeks: Recall,
+    /// Whether it is known to make changes.
+    makes_changes: Recall,
     /// Peeks in a row that were not answered in time.
     late_peeks: AtomicU32,
 }
@@ -145,6 +147,7 @@ impl HttpGetter {
             options,
             no_batches: Recall::default(),
             no_peeks: Recall::default(),
+            makes_changes: Recall::default(),
             late_peeks: AtomicU32::new(0),
         }
     }

@@ -143,10 +143,10 @@ const LARGE_SHARE: f64 = 1.5;
 ///
 /// | level | what |
 /// |---|---|
-/// | error | a getter panicked while it loaded for a peer; there is no thread for what has to be done |
-/// | warn | a peer gave no value; a peer is down; a peer owns more than 1.5 times the mean share of the ring; accepting connections failed, and goes on |
+/// | error | a getter or the server panicked while it worked for a peer; there is no thread for what has to be done; connections were given up |
+/// | warn | a peer gave no value, or did not make a change; a value is served past its ttl; a peer is down; a peer owns more than 1.5 times the mean share of the ring; accepting connections failed, and goes on |
 /// | info | a pool serves, has a new list of peers, stops; a peer is up again |
-/// | debug | the peer picked for a key; a load by the getter; a request that names no key; a dead connection replaced; a name that does not resolve |
+/// | debug | a peer does not know how to make a change; the peer picked for a key; a load by the getter; a request that names no key; a dead connection replaced; a name that does not resolve |
 /// | trace | each request served |
 ///
 /// # Whom to trust
@@ -265,8 +265,15 @@ impl HttpPool {
                 });
             }
         }
+        let old = inner.members();
         inner.change(|old| inner.members_of(&urls, old, old.has_left));
-        self.report_members();
+        // Whoever sets the list again and again would fill the log with it.
+        let new = inner.members();
+        if new.ring.len() != old.ring.len()
+            || !new.peers.keys().all(|url| old.peers.contains_key(url))
+        {
+            self.report_members();
+        }
         Ok(())
     }
 

@@ -8,13 +8,14 @@
 //! | request | does | answer |
 //! |---|---|---|
 //! | `POST {base}{group}` with a [frame](crate::http::frame) | gets many keys, or what is in memory of them | 200 with a frame |
-//! | `POST {base}{group}` with a frame | removes many keys | 204 |
+//! | `POST {base}{group}` with a frame | removes keys | 204 |
 //! | `DELETE {base}{group}/{key}` | removes a key | 204 |
 //! | `DELETE {base}{group}` | removes all keys | 204 |
 //! | `PUT {base}{group}/{key}` with a value, or with `Geecache-Status: not-found` | inserts it | 204 |
 //!
-//! The peers of GeeCache and groupcache ignore the method. They answer 400 to a path without a key, and to the others with a value
-//! that they load: a 200 where a 204 is due means that the peer does not know the operation.
+//! The peers of GeeCache and groupcache ignore the method. They answer 400 to a path without a key, which is why we remove single
+//! keys by a frame as well, and insert only where a peer is known to remove. To the others they answer with a value that they
+//! load: a 200 where a 204 is due means that the peer does not know the operation.
 
 use std::borrow::Cow;
 use std::fmt;

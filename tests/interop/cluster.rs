@@ -17,9 +17,10 @@ use crate::control::{receive, send};
 /// Longer than anything here takes on a machine that is very busy.
 const SOON: Duration = Duration::from_secs(30);
 
-/// Tells the Rust peer whom to obey, and which protocol to speak.
+/// Tells the Rust peer whom to obey, which protocol to speak, and where to serve.
 pub(crate) const CONTROL: &str = "GEECACHE_INTEROP_CONTROL";
 pub(crate) const DIALECT: &str = "GEECACHE_INTEROP_DIALECT";
+pub(crate) const ADDRESS: &str = "GEECACHE_INTEROP_ADDRESS";
 
 /// A protocol, and what the peers call it on their command lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,20 +55,23 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    fn start(language: Language, go_peer: &Path, dialect: Dialect) -> Self {
+    /// Starts a peer that serves at `address`.
+    fn start(language: Language, go_peer: &Path, dialect: Dialect, address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let control = listener.local_addr().unwrap().to_string();
         let mut command = match language {
             Language::Go => {
                 let mut command = Command::new(go_peer);
-                command.args(["-protocol", dialect.name, "-control", &control]);
+                command.args(["-protocol", dialect.name, "-control", &control, "-listen", address]);
                 command
             }
             Language::Rust => {
                 let mut command = Command::new(env::current_exe().unwrap());
-                command
-                    .args(["--exact", "rust_peer", "--ignored", "--nocapture"])
-                    .envs([(CONTROL, &*control), (DIALECT, dialect.name)]);
+                command.args(["--exact", "rust_peer", "--ignored", "--nocapture"]).envs([
+                    (CONTROL, &*control),
+                    (DIALECT, dialect.name),
+                    (ADDRESS, address),
+                ]);
                 command
             }
         };
@@ -94,7 +98,8 @@ impl Peer {
         owners.into_iter().map(|owner| String::from_utf8(owner).unwrap()).collect()
     }
 
-    pub(crate) fn get(&mut self, key: &str) -> Result<Vec<u8>, String> {
+    /// A Go peer takes keys that are not text as well.
+    pub(crate) fn get(&mut self, key: impl AsRef<[u8]>) -> Result<Vec<u8>, String> {
         self.command("get", &[key]).map(one)
     }
 
@@ -108,9 +113,21 @@ impl Peer {
         self.command("get_many", keys)
     }
 
-    /// Has a Rust peer remove a key everywhere, and returns what became of it at each other peer, by URL.
-    pub(crate) fn remove(&mut self, key: &str) -> HashMap<String, String> {
-        outcomes(self.command("remove", &[key]))
+    /// Has a Rust peer remove keys everywhere, and returns what became of it at each other peer, by URL.
+    pub(crate) fn remove(&mut self, keys: &[&str]) -> HashMap<String, String> {
+        outcomes(self.command("remove", keys))
+    }
+
+    /// Has a Rust peer remove all keys everywhere, and returns what became of it at each other peer, by URL.
+    pub(crate) fn clear(&mut self) -> HashMap<String, String> {
+        outcomes(self.command::<&str>("clear", &[]))
+    }
+
+    /// How often a Rust peer asked a previous owner for a key, and how often not in vain.
+    pub(crate) fn peeks(&mut self) -> (u64, u64) {
+        let answer = self.command::<&str>("peeks", &[]).unwrap().into_iter();
+        let mut counts = answer.map(|count| String::from_utf8(count).unwrap().parse().unwrap());
+        (counts.next().unwrap(), counts.next().unwrap())
     }
 
     /// Has a Rust peer insert a value, and returns what became of that at each other peer, by URL.
@@ -194,6 +211,7 @@ fn outcomes(answer: Result<Vec<Vec<u8>>, String>) -> HashMap<String, String> {
 /// Two Go peers and two Rust peers with the same list.
 pub(crate) struct Cluster {
     pub(crate) dialect: Dialect,
+    go_peer: PathBuf,
     pub(crate) peers: Vec<Peer>,
 }
 
@@ -201,12 +219,23 @@ impl Cluster {
     pub(crate) fn start(go_peer: &Path, dialect: Dialect) -> Self {
         let languages = [Language::Go, Language::Rust, Language::Go, Language::Rust];
         let mut peers: Vec<Peer> =
-            languages.map(|language| Peer::start(language, go_peer, dialect)).into();
+            languages.map(|language| Peer::start(language, go_peer, dialect, "127.0.0.1:0")).into();
         let urls: Vec<String> = peers.iter().map(|peer| peer.url.clone()).collect();
         for peer in &mut peers {
             peer.command("peers", &urls).unwrap();
         }
-        Self { dialect, peers }
+        Self { dialect, go_peer: go_peer.to_owned(), peers }
+    }
+
+    /// Ends a peer and starts another in its place, with the same URL.
+    pub(crate) fn replace(&mut self, seat: usize, language: Language) {
+        self.peers[seat].kill();
+        let urls: Vec<String> = self.peers.iter().map(|peer| peer.url.clone()).collect();
+        let address = urls[seat].strip_prefix("http://").unwrap();
+        let mut peer = Peer::start(language, &self.go_peer, self.dialect, address);
+        assert_eq!(peer.url, urls[seat]);
+        peer.command("peers", &urls).unwrap();
+        self.peers[seat] = peer;
     }
 
     /// Positions of the peers of a language.
@@ -221,6 +250,11 @@ impl Cluster {
         let owners = self.peers[rust].owners(keys);
         let position = |url: &String| self.peers.iter().position(|peer| peer.url == *url);
         owners.iter().map(|url| position(url).expect("the owner is a member")).collect()
+    }
+
+    /// Position of the owner of a key.
+    pub(crate) fn owner(&mut self, key: &str) -> usize {
+        self.owners(&[key.to_owned()])[0]
     }
 
     /// The first keys that begin with `prefix` and belong to the peer at `owner`.

@@ -17,14 +17,16 @@ use crate::control::{Message, receive, send};
 pub(crate) const GROUP: &str = "scores";
 
 /// Takes part in a cluster as the test at `control` says, until that hangs up.
-pub(crate) fn obey(control: &str, protocol: Protocol) {
+pub(crate) fn obey(control: &str, protocol: Protocol, address: &str) {
     let test = TcpStream::connect(control).unwrap();
     let loads = Arc::new(Loads::default());
     let counting = Arc::clone(&loads);
     let group = Group::new(GROUP, 64 << 20, move |key: &str| counting.load(key));
     let registry = Registry::new();
     registry.insert(&group).unwrap();
-    let pool = HttpPool::builder(&registry).protocol(protocol).bind("127.0.0.1:0").unwrap();
+    // However slow the machine is, no peer is given up that answers.
+    let pool = HttpPool::builder(&registry).protocol(protocol).timeout(Duration::from_secs(20));
+    let pool = pool.bind(address).unwrap();
     group.register_peers(pool.clone()).unwrap();
     send(&test, "ok", &[pool.url().expect("the pool serves")]).unwrap();
 
@@ -76,6 +78,15 @@ impl RustPeer {
                     .collect()
             }
             ("remove", [key]) => Ok(outcomes(&self.group.remove(key))),
+            ("remove", keys) => {
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                Ok(outcomes(&self.group.remove_many(&keys)))
+            }
+            ("clear", []) => Ok(outcomes(&self.group.clear())),
+            ("peeks", []) => {
+                let stats = self.group.stats();
+                Ok([stats.peeks, stats.peek_hits].map(|count| count.to_string().into()).into())
+            }
             ("insert", [key, value]) => {
                 let report = self.group.insert(key, &**value).map_err(|error| said(&error))?;
                 Ok(outcomes(&report))
@@ -126,6 +137,9 @@ impl Loads {
             _ if key.starts_with("empty") => Loaded::from(""),
             _ if key.starts_with("large") => {
                 Loaded::from(format!("{key}\n").repeat(1 + (1 << 20) / key.len()))
+            }
+            _ if key.starts_with("huge") => {
+                Loaded::from(format!("{key}\n").repeat(1 + (11 << 20) / key.len()))
             }
             // Others must not notice that it ends.
             _ if key.starts_with("brief") => {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use geecache::{Error, Group, HotCache, Loaded, PeerErrorKind, RemoveOutcome, RemoveReport};
 
 use crate::support::{
-    Condition, CountingGetter, Gate, Hand, MemoryPeers, Point, ScriptedPeer, Versions, start,
-    until, value_at, version_of,
+    Condition, CountingGetter, Gate, Hand, MemoryPeers, Point, ScriptedPeer, Versions, keep_logs,
+    logged, start, until, value_at, version_of,
 };
 
 /// Peers over one source, of which each keeps a copy of all that it fetches.
@@ -625,7 +625,8 @@ impl geecache::PeerPicker for Beside {
 
 #[test]
 fn a_peer_that_does_not_know_how_to_remove_is_reported_as_that() {
-    let group = Group::new("alone", 1 << 20, CountingGetter::new());
+    keep_logs();
+    let group = Group::new("beside a peer that removes nothing", 1 << 20, CountingGetter::new());
     let peer = ScriptedPeer::new(|_| Ok("v".into()));
     group.register_peers(Beside(peer)).unwrap();
     for report in [group.remove("Tom"), group.clear(), group.insert("Tom", "v").unwrap()] {
@@ -633,4 +634,5 @@ fn a_peer_that_does_not_know_how_to_remove_is_reported_as_that() {
         assert_eq!(report.peers.len(), 1);
         assert!(matches!(report.peers[0].outcome, RemoveOutcome::NotSupported));
     }
+    assert_eq!(logged(&[group.name()]), [], "it is as it should be");
 }

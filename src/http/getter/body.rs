@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use ureq::Body;
 use ureq::http::HeaderMap;
-use ureq::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
+use ureq::http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING,
+};
 
 use super::{CallError, Failure, broken};
 use crate::byteview::ByteView;
@@ -25,6 +27,11 @@ pub(super) fn read_value(
     headers: &HeaderMap,
     limit: u64,
 ) -> Result<ByteView, CallError> {
+    let mut types = all(headers, CONTENT_TYPE).filter_map(|value| value.split(';').next());
+    // No peer says this of a value; what serves web pages has one for every path.
+    if types.any(|essence| essence.trim().eq_ignore_ascii_case("text/html")) {
+        return Err(broken("a web page is no value"));
+    }
     match length(headers)? {
         Length::Known(length) if length > limit => {
             Err(too_long(format_args!("of {length} bytes"), limit))

@@ -18,6 +18,8 @@ use crate::http::wire::{self, Status};
 
 /// For how long it is remembered that a peer does not know batches, or peeks. It may be replaced by one that does.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
+/// For how long it is remembered that a peer makes changes. It may be replaced by one that does not.
+const KNOWN_FOR: Duration = Duration::from_secs(60);
 /// After so many peeks in a row that were not answered in time
 const LATE_PEEKS: u32 = 3;
 /// there are none for so long: the loads that wait for them would all be late.
@@ -303,11 +305,7 @@ impl HttpGetter {
         keys: &[&str],
         gate: &impl Gate,
     ) -> Result<(), PeerError> {
-        if let [key] = keys {
-            if let Ok(path) = self.key_path(group, key) {
-                return gate.pass(|| self.change(&Outgoing::delete(path)));
-            }
-        }
+        // A single key goes the same way: peers that ignore the method would load what is deleted at its path.
         let mut rest: Vec<&str> = keys.to_vec();
         rest.retain(|key| key.len() <= frame::MAX_KEY_BYTES);
         let too_long = keys.len() - rest.len();
@@ -338,7 +336,8 @@ impl HttpGetter {
         gate.pass(|| self.change(&request))
     }
 
-    /// Has the peer keep a value, or that there is none.
+    /// Has the peer keep a value, or that there is none. A peer that is not known to make changes first has to remove the
+    /// key: one that ignores the method would load it, and hang up on a long value.
     pub(crate) fn insert_by(
         &self,
         group: &str,
@@ -363,7 +362,13 @@ impl HttpGetter {
         if let Some(ttl) = value.time_to_live() {
             request.headers.push((wire::TTL_HEADER, wire::encode_millis(ttl)));
         }
-        gate.pass(|| self.change(&request))
+        if !self.makes_changes.holds(Instant::now()) {
+            self.remove_by(group, &[key], gate)?;
+        }
+        let done = gate.pass(|| self.change(&request));
+        let known_for = if done.is_ok() { KNOWN_FOR } else { Duration::ZERO };
+        self.makes_changes.note(Instant::now(), known_for);
+        done
     }
 
     fn change(&self, request: &Outgoing<'_>) -> (Result<(), PeerError>, Verdict) {

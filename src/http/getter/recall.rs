@@ -1,4 +1,4 @@
-//! Remembers for a while that a peer does not know an operation.
+//! Remembers for a while which operations a peer knows, or does not.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

@@ -187,6 +187,8 @@ func load(key string) ([]byte, error) {
 		return nil, nil
 	case strings.HasPrefix(key, "large"):
 		return []byte(strings.Repeat(key+"\n", 1+(1<<20)/len(key))), nil
+	case strings.HasPrefix(key, "huge"):
+		return []byte(strings.Repeat(key+"\n", 1+(11<<20)/len(key))), nil
 	}
 	return []byte("value of " + key), nil
 }

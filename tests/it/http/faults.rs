@@ -289,6 +289,17 @@ fn a_foreign_404_is_no_word_on_the_key() {
 }
 
 #[test]
+fn a_web_page_is_no_value() {
+    // What listens there answers every path with its front page.
+    let page = "<html>welcome</html>";
+    for content_type in ["text/html", "Text/HTML; charset=utf-8"] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}");
+        let foreign = said(&format!("{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len()));
+        assert_fails_as(PeerErrorKind::Protocol, &foreign);
+    }
+}
+
+#[test]
 fn a_name_that_does_not_resolve() {
     let url = "http://no-such-host.invalid:8001";
     assert_eq!(kind_from(url, SOON), PeerErrorKind::Unreachable);

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use geecache::consistenthash::RingHash;
 use geecache::{Error, Group, HttpGetter, HttpPool, PeerPicker, Registry};
+use log::Level;
 
 use crate::support::{
-    Cluster, CountingGetter, FaultyPeer, Peer, SERVERS, all_at_once, answer, value_of,
+    Cluster, CountingGetter, FaultyPeer, Peer, SERVERS, all_at_once, answer, keep_logs, logged,
+    value_of,
 };
 
 const NO_PEERS: [&str; 14] = [
@@ -131,6 +134,26 @@ fn peers_that_stay_keep_their_getters_and_their_connections() {
         assert_eq!(peer.group.get(key).unwrap(), "from the owner");
     }
     assert_eq!((kept.connections(), kept.requests()), (1, 20));
+}
+
+#[test]
+fn a_peer_with_far_more_than_its_share_is_named_in_the_log_once_for_each_list() {
+    keep_logs();
+    let peers: Vec<String> = (0..10).map(|n| format!("http://share-{n}.test:80")).collect();
+    let mut ring = RingHash::Crc32.ring();
+    ring.extend(&peers);
+    let pool = HttpPool::client(peers.clone()).unwrap();
+    // As a program does that asks its discovery every few seconds.
+    pool.set_peers(peers).unwrap();
+    let mut warned = 0;
+    for (peer, share) in ring.shares() {
+        let told = logged(&[&format!("peer {peer} owns"), "times the mean share"]);
+        let expected = usize::from(share > 0.15);
+        assert_eq!(told.len(), expected, "{peer} with {share} of the ring: {told:?}");
+        assert!(told.iter().all(|(level, _)| *level == Level::Warn), "{told:?}");
+        warned += expected;
+    }
+    assert!(warned > 0 && warned < 10, "{warned} of 10 are worth a warning");
 }
 
 #[test]
