@@ -47,6 +47,14 @@ pub enum Error {
         /// How long the caller was willing to wait.
         timeout: Duration,
     },
+    /// No thread to run the getter on became free in the caller's time: all of
+    /// [`max_loaders`](crate::GroupBuilder::max_loaders) are busy. The getter was not called.
+    Overloaded {
+        /// The group that was asked.
+        group: String,
+        /// The key that nobody could load.
+        key: String,
+    },
     /// [`Group::register_peers`](crate::Group::register_peers) was called twice.
     PeersAlreadyRegistered {
         /// The group that has its peers already.
@@ -96,6 +104,9 @@ impl fmt::Display for Error {
             }
             Self::TimedOut { group, key, timeout } => {
                 write!(f, "{key:?} of group {group:?} was not there within {timeout:?}")
+            }
+            Self::Overloaded { group, key } => {
+                write!(f, "no thread to load {key:?} of group {group:?} became free in time")
             }
             Self::PeersAlreadyRegistered { group } => {
                 write!(f, "group {group:?} has its peers already")

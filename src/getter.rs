@@ -37,6 +37,9 @@ use crate::error::BoxError;
 /// * It may panic: the panic goes to the caller whose thread ran it, and the others that waited load anew.
 ///   On a thread of the group it is an [`Error::Load`](crate::Error::Load) for the caller.
 /// * Other callers of the same key wait while it runs, so it should bound its own time.
+/// * Keys must not need each other in a circle. One thread that loads `a` and asks for `b`, while another loads `b`
+///   and asks for `a`, wait for each other for ever, unless they ask with a
+///   [time limit](crate::Group::get_timeout).
 /// * It may ask this or another group for *other* keys. If it asks its own group for the key that it is
 ///   loading, it gets [`Error::ReentrantLoad`](crate::Error::ReentrantLoad).
 pub trait Getter: Send + Sync + 'static {

@@ -27,6 +27,7 @@ use crate::peers::{NoPeers, PeerPicker};
 use crate::singleflight::Singleflight;
 use crate::stats::{CacheStats, Counters, Stats};
 use crate::workers::Workers;
+use handover::RemovedLately;
 use hot::HotPolicy;
 use lifetime::Lifetimes;
 use load::{Forwarded, Local};
@@ -71,6 +72,7 @@ struct Inner {
     fan_out: Workers,
     lifetimes: Lifetimes,
     hot_policy: HotPolicy,
+    removed_lately: RemovedLately,
     owner_errors: OwnerErrors,
     wait_timeout: Option<Duration>,
     counters: Counters,
@@ -119,7 +121,8 @@ impl Group {
     /// * [`Error::NotFound`] when the source of truth, here or at the owner, has no such key.
     /// * [`Error::Load`] when the getter failed.
     /// * [`Error::ReentrantLoad`] when it is called, for the key that is being loaded, by the getter.
-    /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too short.
+    /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too short, and
+    ///   [`Error::Overloaded`] when no thread to load became free in that time.
     ///
     /// # Blocking
     ///
@@ -142,7 +145,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] after `timeout`, and those of [`get`](Self::get).
+    /// [`Error::TimedOut`] or [`Error::Overloaded`] after `timeout`, and those of [`get`](Self::get).
     pub fn get_timeout(&self, key: &str, timeout: Duration) -> Result<ByteView, Error> {
         self.get_by(key, Deadline::after(timeout))
     }
@@ -185,7 +188,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] after `timeout`, and those of [`serve_peer`](Self::serve_peer).
+    /// [`Error::TimedOut`] or [`Error::Overloaded`] after `timeout`, and those of [`serve_peer`](Self::serve_peer).
     pub fn serve_peer_timeout(&self, key: &str, timeout: Duration) -> Result<Loaded, Error> {
         self.serve_peer_by(key, Deadline::after(timeout))
     }

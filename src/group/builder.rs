@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::handover::RemovedLately;
 use super::hot::{HotCache, HotPolicy};
 use super::lifetime::Lifetimes;
 use super::load::OwnerErrors;
@@ -217,6 +218,7 @@ impl GroupBuilder {
             getter: self.getter,
             lifetimes: self.lifetimes,
             hot_policy: HotPolicy::new(self.hot_cache),
+            removed_lately: RemovedLately::default(),
             owner_errors: self.owner_errors,
             wait_timeout: self.wait_timeout,
             peers: OnceLock::new(),

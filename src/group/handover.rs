@@ -5,7 +5,9 @@
 //! previous one. It does so in the local flight of the key: once for any number of callers, and a removal that arrives
 //! meanwhile dooms what it comes back with, as it does with a load.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Group;
@@ -14,6 +16,24 @@ use super::load::{Local, same_peer};
 use crate::getter::Loaded;
 use crate::peers::PeerGetter;
 use crate::singleflight::Leader;
+use crate::sync::lock;
+
+/// So many removed keys are remembered. After more of them, nothing is taken over until the warm-up ends.
+const MOST_REMOVED: usize = 4096;
+
+/// What was removed while keys move to new owners: the previous owner may be yet to learn of it, so it is not asked for that.
+#[derive(Default)]
+pub(super) struct RemovedLately {
+    hasher: RandomState,
+    removed: Mutex<Removed>,
+}
+
+#[derive(Default)]
+struct Removed {
+    /// Hashes of keys. Another key that shares one is loaded, rather than taken over.
+    keys: HashSet<u64>,
+    all: bool,
+}
 
 impl Group {
     /// What the previous owner has of a key that this process has come to own; `None` when there is nothing to have.
@@ -76,10 +96,32 @@ impl Group {
     /// The peer that may have what this process, the new owner of `key`, has not.
     fn previous_owner_to_ask(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
         let peers = self.peers();
-        if !peers.is_warming_up() || !peers.owns(key) {
+        if !peers.is_warming_up() || !peers.owns(key) || self.was_removed_lately(key) {
             return None;
         }
         peers.previous_owner(key)
+    }
+
+    /// Remembers the removal of `key`, or of all keys, while keys move.
+    pub(super) fn note_removal(&self, key: Option<&str>) {
+        let lately = &self.inner.removed_lately;
+        let hash = key.map(|key| lately.hasher.hash_one(key));
+        let is_warming_up = self.peers().is_warming_up();
+        let mut removed = lock(&lately.removed);
+        match hash {
+            _ if !is_warming_up => *removed = Removed::default(),
+            Some(hash) if removed.keys.len() < MOST_REMOVED => {
+                removed.keys.insert(hash);
+            }
+            _ => removed.all = true,
+        }
+    }
+
+    fn was_removed_lately(&self, key: &str) -> bool {
+        let lately = &self.inner.removed_lately;
+        let hash = lately.hasher.hash_one(key);
+        let removed = lock(&lately.removed);
+        removed.all || removed.keys.contains(&hash)
     }
 
     /// Keeps what a previous owner, asked at the time `asked`, had of a key, as if it had been loaded here.

@@ -189,7 +189,8 @@ impl Group {
                         });
                     };
                     if !self.inner.loaders.run_by(deadline.at, lead) {
-                        return Err(self.timed_out(key, Some(deadline)));
+                        let (group, key) = (self.inner.name.clone(), key.to_owned());
+                        return Err(Error::Overloaded { group, key });
                     }
                     (follower, true)
                 }

@@ -16,14 +16,15 @@
 //!   copy of what the owner still has, so copies are not handed to new owners.
 //! * *This process is that new owner.* Therefore it empties itself once more as soon as the previous owner is empty, before the
 //!   others are.
+//! * *The remover has not seen the list change*, and does not know the previous owner. Therefore a new owner remembers what was
+//!   removed during the hand-over, and does not ask for that.
 //!
 //! In short, a value can wander from the previous owner to the owner, and from there to copies; a removal walks the same way.
 //!
 //! What no removal can close: a peer that could not be reached keeps what it has, and so does a process that only asks, which
 //! nobody knows. A peer whose list names another owner, or for which the owner is up while it is down for the remover, may fetch
-//! from that one just before it is emptied. A remover that has not seen the list change does not know the previous owner, and
-//! may empty it after the new owner has asked it. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value
-//! with its ttl; the report names the peers that could not be reached.
+//! from that one just before it is emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value with its ttl;
+//! the report names the peers that could not be reached.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -263,6 +264,7 @@ impl Group {
     /// Flights are doomed once more afterwards: one that began in between may have found the old value in a cache just before it
     /// was emptied, and nobody is to join that from now on.
     fn forget(&self, key: &str) {
+        self.note_removal(Some(key));
         self.doom(key);
         self.inner.main.remove(key);
         self.inner.hot.remove(key);
@@ -276,6 +278,7 @@ impl Group {
 
     /// As [`forget`](Self::forget), for all keys.
     fn forget_all(&self) {
+        self.note_removal(None);
         self.doom_all();
         self.inner.main.clear();
         self.inner.hot.clear();

@@ -140,3 +140,27 @@ fn absence_is_taken_over_as_a_value_is() {
     assert!(peers.node(2).group.get(&key).is_err());
     assert_eq!((peers.calls(), peers.node(2).stats().peek_hits), (1, 1));
 }
+
+#[test]
+fn what_was_removed_at_the_new_owner_is_not_taken_over_again() {
+    for (batch, clear) in [(false, false), (true, false), (false, true), (true, true)] {
+        let (hand, source) = (Hand::default(), Versions::default());
+        let peers = peers_before_the_third(&hand, &source);
+        let key = peers.key_that_moves(0, 2);
+        peers.node(0).group.get(&key).unwrap();
+        peers.join(2);
+        source.write(&key);
+        // As by a process that has not seen the list change: it empties the owner, and the previous one only after it.
+        let owner = peers.node(2);
+        match clear {
+            false => owner.group.serve_remove(&[&key]),
+            true => owner.group.serve_clear(),
+        }
+        let value = match batch {
+            false => owner.group.get(&key).unwrap(),
+            true => owner.group.get_many(&[&key]).remove(0).unwrap(),
+        };
+        assert_eq!(version_of(&value), 1, "batch {batch}, clear {clear}");
+        assert_eq!(owner.stats().peeks, 0);
+    }
+}

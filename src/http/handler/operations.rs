@@ -99,7 +99,7 @@ fn answer(served: Result<Loaded, Error>) -> Answer {
     match served {
         Ok(loaded) => Answer::Loaded(loaded),
         Err(Error::EmptyKey) => Answer::Failed(PeerErrorKind::Protocol, "bad request".to_owned()),
-        Err(error @ Error::TimedOut { .. }) => {
+        Err(error @ (Error::TimedOut { .. } | Error::Overloaded { .. })) => {
             Answer::Failed(PeerErrorKind::TimedOut, error.to_string())
         }
         // The getter's own words, as in the answer to a single get.
