@@ -6,6 +6,7 @@ mod handover;
 mod hot;
 mod lifetime;
 mod load;
+mod memory;
 mod nested;
 mod removal;
 

@@ -404,7 +404,7 @@ impl From<io::Error> for CallError {
 
 /// What an answer means that is not what was asked for.
 fn refused(code: u16, headers: &HeaderMap, mut body: Body) -> Failure {
-    let text = body::read_text(&mut body);
+    let text = body::read_text(&mut body, headers);
     let refusal = Refusal {
         code,
         status: header(headers, wire::STATUS_HEADER),

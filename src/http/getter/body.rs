@@ -115,8 +115,12 @@ fn too_long(what: impl fmt::Display, limit: u64) -> CallError {
 }
 
 /// Reads an error's text, or as much of it as there is. Its status has been read, and that decides.
-pub(super) fn read_text(body: &mut Body) -> String {
+pub(super) fn read_text(body: &mut Body, headers: &HeaderMap) -> String {
     let mut text = Vec::new();
+    if !headers.contains_key("content-length") && !headers.contains_key("transfer-encoding") {
+        // It would end with the connection, which the peer may keep open: a text is not worth waiting for that.
+        return String::new();
+    }
     let mut reader = body.as_reader();
     let read = reader.by_ref().take(MAX_TEXT_BYTES).read_to_end(&mut text);
     if let Err(error) = read {

@@ -400,5 +400,6 @@ fn unsupported(message: &str) -> Failure {
 
 /// Reads what nobody wants, so that the connection can be used again.
 fn drain(answer: Response<Body>) {
-    let _ = body::read_text(&mut answer.into_body());
+    let (head, mut body) = answer.into_parts();
+    let _ = body::read_text(&mut body, &head.headers);
 }

@@ -13,6 +13,7 @@ use crate::http::peer::PeerState;
 use crate::http::protocol::Protocol;
 use crate::http::server::Server;
 use crate::http::testing::{FaultyPeer, SOON, ok};
+use crate::peers::{PeerGetter, PeerPicker};
 
 /// One peer of a cluster in this process. Ends with the test.
 struct Node {

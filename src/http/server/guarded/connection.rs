@@ -145,6 +145,10 @@ impl Line<'_> {
                 None => return Ok(Err(TOO_SLOW)),
             }
         };
+        let Some(_reserved) = self.shared.bodies.reserve(body_end) else {
+            self.shared.rejected.fetch_add(1, Ordering::Relaxed);
+            return Ok(Err(Over::Refused(Refusal(503, "too many long bodies at once\n"))));
+        };
         // From here on others may have this connection's place, until the body is there.
         self.member.await_body();
         if expects_continue {

@@ -5,6 +5,7 @@
 //! there is one too many, the one that has been idle for longest makes room. Everything that a
 //! client can make longer (heads, bodies, pauses, answers that it does not read) has a limit.
 
+mod bodies;
 mod connection;
 mod connections;
 mod head;
@@ -24,7 +25,10 @@ use std::{
 
 use socket2::SockRef;
 
-use self::connections::{Connections, Line};
+use self::{
+    bodies::Bodies,
+    connections::{Connections, Line},
+};
 use super::{
     Handler, Health, Limits, Response, Running,
     answer::{self, write_head},
@@ -56,6 +60,7 @@ struct Shared {
     addr: SocketAddr,
     stopping: AtomicBool,
     connections: Connections,
+    bodies: Bodies,
     in_flight: AtomicUsize,
     requests: AtomicU64,
     rejected: AtomicU64,
@@ -71,6 +76,7 @@ impl Guarded {
     ) -> io::Result<Self> {
         set_inherited(&listener)?;
         let shared = Arc::new(Shared {
+            bodies: Bodies::new(limits.max_body_bytes.saturating_add(limits.max_head_bytes)),
             limits,
             handler,
             addr: own_addr(&listener)?,
