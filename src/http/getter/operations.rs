@@ -78,7 +78,7 @@ impl HttpGetter {
         let mut failed = None;
         let mut most = frame::MAX_KEYS;
         // One key alone is nothing that a batch would do better.
-        let as_batch = open.len() > 1;
+        let mut as_batch = open.len() > 1;
         while as_batch && failed.is_none() && !open.is_empty() && self.knows_batches() {
             let next: Vec<&str> = open.iter().take(most).map(|&at| keys[at]).collect();
             let next = &next[..frame::fitting(&next)];
@@ -97,9 +97,8 @@ impl HttpGetter {
                         }
                     }
                     let answered = next.len() - left_out.len();
-                    if answered == 0 {
-                        failed = Some(self.error(PeerErrorKind::Protocol, "an empty answer"));
-                    }
+                    // One of the values is too long for an answer, and maybe only that one.
+                    as_batch = answered > 0;
                     // What the peer left out it may have to load again. Asked for twice as many as it could answer, it
                     // loads no more than half of them in vain.
                     most = if left_out.is_empty() { frame::MAX_KEYS } else { 2 * answered };
@@ -108,16 +107,22 @@ impl HttpGetter {
             }
         }
         for at in open {
+            let mut is_of_the_key = false;
             let answer = match &failed {
                 Some(error) => Err(PeerError::clone(error)),
-                None => gate.pass(|| self.ask(group, keys[at], left())),
+                None => gate.pass(|| {
+                    let (answer, verdict) = self.ask(group, keys[at], left());
+                    is_of_the_key = answer.as_ref().is_err_and(|error| match error.kind() {
+                        PeerErrorKind::NotSupported => true, // The key can't be sent.
+                        PeerErrorKind::TimedOut | PeerErrorKind::NoSuchGroup => false,
+                        _ => verdict == Verdict::Answered,
+                    });
+                    (answer, verdict)
+                }),
             };
-            if let Err(error) = &answer {
-                use PeerErrorKind::{Load, NotFound, NotSupported};
-                // A key that can't be sent is the only one.
-                if !matches!(error.kind(), NotFound | Load | NotSupported) {
-                    failed = Some(error.clone());
-                }
+            match &answer {
+                Err(error) if !is_of_the_key => failed = Some(error.clone()),
+                _ => {}
             }
             answers[at] = Some(answer);
         }
@@ -203,7 +208,13 @@ impl HttpGetter {
         }
         let more = frame::MAX_VALUES_BYTES + frame::MAX_ANSWER_OVERHEAD_BYTES;
         let limit = self.options.max_value_bytes.saturating_add(more as u64);
-        let body = body::read_value(&mut body, &head.headers, limit)?;
+        let body = match body::read_value(&mut body, &head.headers, limit) {
+            Err(CallError::Answer(failure)) if failure.verdict == Verdict::Answered => {
+                log::debug!("{}: {}", self.peer, failure.message);
+                return Ok(vec![Answer::Left; count]);
+            }
+            other => other?,
+        };
         frame::decode_answers(&body, count).map_err(broken)
     }
 

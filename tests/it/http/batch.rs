@@ -149,6 +149,28 @@ fn a_value_over_the_limit_of_one_s_own_is_loaded_here() {
     assert_eq!(asker.pool.peer_stats()[0].failures, 0, "it is no fault of the owner");
 }
 
+#[test]
+fn a_value_too_long_for_an_answer_fails_alone() {
+    let source = || {
+        CountingGetter::with(|key| {
+            let bytes = if key.ends_with('7') { 20 << 20 } else { 10 };
+            Ok(vec![7; bytes].into())
+        })
+    };
+    let patient = |pool: geecache::HttpPoolBuilder| pool.max_value_bytes(1 << 20).timeout(SOON);
+    let owner = Peer::start(SERVERS[1], source(), |pool| pool);
+    let asker = Peer::start(SERVERS[1], source(), patient);
+    asker.join(&[&owner.url()]);
+    let keys = (0..).map(|n| format!("key {n}"));
+    let theirs = keys.filter(|key| asker.pool.owner(key) == Some(owner.url()));
+    let (long, short): (Vec<_>, Vec<_>) = theirs.take(60).partition(|key| key.ends_with('7'));
+    let keys: Vec<String> = short.into_iter().take(20).chain(long.into_iter().take(1)).collect();
+    assert!(asker.group.get_many(&refs(&keys)).iter().all(Result::is_ok));
+    let stats = asker.stats();
+    assert_eq!((stats.peer_loads, stats.local_loads), (20, 1));
+    assert_eq!(asker.pool.peer_stats()[0].failures, 0, "it is no fault of the owner");
+}
+
 /// A peer as those of GeeCache: takes every method for a get, and a path without a key for a bad request.
 fn old_peer(posts: &Arc<AtomicUsize>) -> FaultyPeer {
     let posts = Arc::clone(posts);
