@@ -5,7 +5,6 @@ mod cluster;
 #[cfg(feature = "http")]
 mod faulty;
 mod getter;
-#[cfg(feature = "http")]
 mod logs;
 mod memory;
 #[path = "../../../src/testing.rs"]
@@ -22,7 +21,6 @@ pub(crate) use cluster::{Cluster, Peer, SERVERS};
 #[cfg(feature = "http")]
 pub(crate) use faulty::{Connection, FaultyPeer, answer};
 pub(crate) use getter::{CountingGetter, value_of};
-#[cfg(feature = "http")]
 pub(crate) use logs::{keep_logs, logged};
 pub(crate) use memory::{FixedPicker, MemoryPeers, Point, ScriptedPeer, alone};
 pub(crate) use random::{Random, with_seeds};
