@@ -129,11 +129,10 @@ impl Cache {
     /// entry can die; a dead one is dropped, and a miss.
     #[inline]
     pub(crate) fn get(&self, key: &str, now: impl FnOnce() -> u64) -> Option<Found> {
-        let mut gone = Departures::default();
         let (shard, tag) = self.shard(key);
-        let found = lock(shard).get(tag, key.as_bytes(), now, &mut gone);
-        drop(gone);
-        found
+        let looked_up = lock(shard).get(tag, key.as_bytes(), now);
+        // The lock is released by now. A dead entry is dropped here.
+        looked_up.ok()
     }
 
     /// As [`get`](Self::get), but counts nothing and does not change the order.

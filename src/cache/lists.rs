@@ -64,10 +64,9 @@ impl Table {
     /// Moves the entry at `at` to the front of its list.
     #[inline]
     pub(super) fn touch(&mut self, at: u32) {
-        let list = self.slots[at as usize].list;
-        if self.lists[list as usize].first != at {
+        if self.slots[at as usize].prev != NONE {
             self.take_link(at);
-            self.put_first(at, list);
+            self.put_first(at, self.slots[at as usize].list);
         }
     }
 

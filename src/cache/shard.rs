@@ -48,42 +48,43 @@ impl Shard {
         Self { table, admission, accounting, max_bytes, hand: 0, counts }
     }
 
-    /// The entry of `key`, which counts as used. A dead one leaves.
+    /// The entry of `key`, which counts as used. When there is none it may be because it was dead: then it has left, and
+    /// the caller drops it.
     #[inline]
     pub(super) fn get(
         &mut self,
         tag: u32,
         key: &[u8],
         now: impl FnOnce() -> u64,
-        gone: &mut Departures,
-    ) -> Option<Found> {
-        let Some(at) = self.table.find(tag, key) else { return self.miss() };
+    ) -> Result<Found, Option<Entry>> {
+        let Some((at, entry)) = self.table.find(tag, key) else { return Err(self.miss(None)) };
         if self.table.is_dead(at, now) {
-            gone.push(self.table.remove(at), Why::Expired);
-            self.counts.expired += 1;
-            return self.miss();
+            return Err(self.miss(Some(at)));
         }
+        let found = entry.found();
         self.counts.hits += 1;
-        let found = self.table.entry(at).map(Entry::found);
         match &mut self.admission {
             Some(admission) => admission.hit(&mut self.table, at),
             None => self.table.touch(at),
         }
-        found
+        Ok(found)
     }
 
-    fn miss(&mut self) -> Option<Found> {
+    /// Counts a miss, and takes out the entry at `dead`.
+    fn miss(&mut self, dead: Option<u32>) -> Option<Entry> {
         self.counts.misses += 1;
+        let entry = dead.and_then(|at| self.table.remove(at));
+        self.counts.expired += u64::from(entry.is_some());
         if let Some(admission) = &mut self.admission {
             admission.miss(&mut self.table);
         }
-        None
+        entry
     }
 
     /// The entry of `key`, without a trace.
     pub(super) fn peek(&self, tag: u32, key: &[u8], now: impl FnOnce() -> u64) -> Option<Found> {
-        let at = self.table.find(tag, key)?;
-        if self.table.is_dead(at, now) { None } else { self.table.entry(at).map(Entry::found) }
+        let (at, entry) = self.table.find(tag, key)?;
+        if self.table.is_dead(at, now) { None } else { Some(entry.found()) }
     }
 
     /// Makes `entry` the entry of `key` and evicts until the bound holds; whether the entry is there now.
@@ -95,7 +96,7 @@ impl Shard {
         now: u64,
         gone: &mut Departures,
     ) -> bool {
-        let found = self.table.find(tag, key);
+        let found = self.table.find(tag, key).map(|(at, _)| at);
         if self.accounting.charge(entry.payload()) > self.max_bytes {
             self.counts.rejected += 1;
             gone.push(Some(entry), Why::Asked);
@@ -125,7 +126,7 @@ impl Shard {
 
     /// Removes the entry of `key`; whether there was one.
     pub(super) fn remove(&mut self, tag: u32, key: &[u8], gone: &mut Departures) -> bool {
-        let Some(at) = self.table.find(tag, key) else { return false };
+        let Some((at, _)) = self.table.find(tag, key) else { return false };
         gone.push(self.table.remove(at), Why::Asked);
         true
     }

@@ -83,7 +83,8 @@ impl Table {
         self.slots[at as usize].tag
     }
 
-    pub(super) fn entry(&self, at: u32) -> Option<&Entry> {
+    #[cfg(test)]
+    fn entry(&self, at: u32) -> Option<&Entry> {
         self.slots[at as usize].entry.as_ref()
     }
 
@@ -117,17 +118,14 @@ impl Table {
         slot.mortal && slot.entry.as_ref().is_some_and(|entry| entry.dead_at() <= now())
     }
 
-    /// Where `key` is.
+    /// Where `key` is, and its entry.
     #[inline]
-    pub(super) fn find(&self, tag: u32, key: &[u8]) -> Option<u32> {
-        if self.slots.is_empty() {
-            return None;
-        }
+    pub(super) fn find(&self, tag: u32, key: &[u8]) -> Option<(u32, &Entry)> {
         let mut at = self.home(tag);
-        // Ends at an empty slot; a quarter of them are.
-        while let Some(entry) = &self.slots[at].entry {
-            if self.slots[at].tag == tag && entry.has_key(key) {
-                return Some(at as u32);
+        // Ends at an empty slot; a quarter of them are. A table without slots has none at home either.
+        while let Some(Slot { entry: Some(entry), tag: its_tag, .. }) = self.slots.get(at) {
+            if *its_tag == tag && entry.has_key(key) {
+                return Some((at as u32, entry));
             }
             at = self.after(at);
         }
@@ -269,7 +267,7 @@ impl Table {
         for (at, slot) in self.slots.iter().enumerate() {
             if let Some(entry) = &slot.entry {
                 assert_eq!(
-                    self.find(slot.tag, entry.key()),
+                    self.find(slot.tag, entry.key()).map(|(at, _)| at),
                     Some(at as u32),
                     "not found from home"
                 );
