@@ -252,7 +252,7 @@ impl Slot {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "unstable-bench"))]
 impl Table {
     /// Checks every slot, link and sum against each other.
     pub(super) fn validate(&self) {

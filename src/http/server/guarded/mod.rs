@@ -24,6 +24,9 @@ use std::{
 
 use socket2::SockRef;
 
+#[cfg(feature = "unstable-bench")]
+pub(crate) use self::head::fuzz::drive as fuzz_head;
+
 use self::connections::{Connections, Line};
 use super::{
     Handler, Health, Limits, Response, Running,
