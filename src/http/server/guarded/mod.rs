@@ -24,9 +24,6 @@ use std::{
 
 use socket2::SockRef;
 
-#[cfg(feature = "unstable-bench")]
-pub(crate) use self::head::fuzz::drive as fuzz_head;
-
 use self::connections::{Connections, Line};
 use super::{
     Handler, Health, Limits, Response, Running,
@@ -34,6 +31,9 @@ use super::{
     connect_to_self, own_addr, set_inherited,
 };
 use crate::sync::lock;
+
+#[cfg(feature = "unstable-bench")]
+pub(crate) use self::head::fuzz::drive as fuzz_head;
 
 /// The least and the longest pause after an `accept` that failed for want of something.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
