@@ -45,6 +45,8 @@ mod admission;
 mod bench;
 mod departures;
 mod entry;
+#[cfg(any(test, feature = "unstable-bench"))]
+pub(crate) mod fuzz;
 mod hash;
 mod lists;
 mod recency;

@@ -198,6 +198,42 @@ pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};
 
+/// Entries for the targets in `benches/fuzz/`: each takes any bytes, and panics where a promise is broken.
+#[cfg(feature = "unstable-bench")]
+#[doc(hidden)]
+pub mod fuzz {
+    /// A store, and operations on it.
+    pub fn store(bytes: &[u8]) {
+        crate::cache::fuzz::store(bytes);
+    }
+
+    /// The body of a batch, or of an answer to one.
+    #[cfg(feature = "http")]
+    pub fn frame(bytes: &[u8]) {
+        crate::http::fuzz::frame(bytes);
+    }
+
+    /// An answer of groupcache.
+    #[cfg(feature = "http")]
+    pub fn protobuf(bytes: &[u8]) {
+        crate::http::fuzz::protobuf(bytes);
+    }
+
+    /// The target of a request.
+    #[cfg(feature = "http")]
+    pub fn target(bytes: &[u8]) {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            crate::http::fuzz::target(text);
+        }
+    }
+
+    /// The head of a request.
+    #[cfg(feature = "http")]
+    pub fn head(bytes: &[u8]) {
+        crate::http::fuzz::head(bytes);
+    }
+}
+
 /// The code in README.md, compiled and run.
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]

@@ -228,7 +228,7 @@ impl Admission {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "unstable-bench"))]
 impl Admission {
     pub(super) fn validate(&self, table: &Table) {
         assert!(self.window.max_bytes() <= self.max_bytes);

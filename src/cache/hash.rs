@@ -22,8 +22,8 @@ impl KeyHash {
         Self { seeds: [state.hash_one(1_u64) | 1, state.hash_one(2_u64) | 1] }
     }
 
-    /// Always the same function: for measurements that must repeat.
-    #[cfg(test)]
+    /// Always the same function: for measurements and failures that must repeat.
+    #[cfg(any(test, feature = "unstable-bench"))]
     pub(super) fn fixed() -> Self {
         Self { seeds: [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03] }
     }

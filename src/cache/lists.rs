@@ -32,7 +32,7 @@ impl List {
     pub(super) const EMPTY: Self = Self { first: NONE, last: NONE, charged: 0 };
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "unstable-bench"))]
 impl ListName {
     pub(super) const ALL: [Self; 3] = [Self::Window, Self::Probation, Self::Protected];
 }

@@ -201,7 +201,7 @@ impl Shard {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "unstable-bench"))]
 impl Shard {
     /// Checks everything that must hold between two operations.
     pub(super) fn validate(&self) {

@@ -250,7 +250,7 @@ impl Slot {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "unstable-bench"))]
 impl Table {
     /// Checks every slot, link and sum against each other.
     pub(super) fn validate(&self) {

@@ -1,8 +1,7 @@
 use std::num::NonZeroUsize;
 
-use super::{Accounting, Cache, CacheOptions, Eviction, Found, Meta, Padded};
+use super::{Accounting, Cache, CacheOptions, Eviction, Found, Meta};
 use crate::byteview::ByteView;
-use crate::sync::lock;
 
 mod hit_ratio;
 mod model;
@@ -15,16 +14,6 @@ fn exact_lru(max_bytes: u64) -> Cache {
 fn cache(max_bytes: u64, shards: usize, eviction: Eviction, accounting: Accounting) -> Cache {
     let shards = NonZeroUsize::new(shards);
     Cache::new(CacheOptions { max_bytes, shards, eviction, accounting })
-}
-
-impl Cache {
-    fn validate(&self) {
-        for Padded(shard) in &self.shards {
-            lock(shard).validate();
-        }
-        let stats = self.stats();
-        assert!(stats.charged_bytes <= stats.max_bytes, "{stats:?}");
-    }
 }
 
 fn insert(cache: &Cache, key: &str, value: &str) -> bool {

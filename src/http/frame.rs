@@ -304,5 +304,7 @@ impl fmt::Display for Malformed {
     }
 }
 
+#[cfg(any(test, feature = "unstable-bench"))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;

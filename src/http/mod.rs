@@ -12,6 +12,8 @@
 
 mod breaker;
 mod frame;
+#[cfg(feature = "unstable-bench")]
+pub(crate) mod fuzz;
 mod getter;
 mod handler;
 mod peer;

@@ -159,5 +159,7 @@ impl Reader<'_> {
     }
 }
 
+#[cfg(any(test, feature = "unstable-bench"))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -309,5 +309,7 @@ pub(crate) fn decode_millis(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(digits.parse().unwrap_or(u64::MAX)))
 }
 
+#[cfg(any(test, feature = "unstable-bench"))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -1,77 +1,18 @@
 //! Random operations against plain models.
 
-use std::collections::HashMap;
-
-use super::{Cache, cache};
+use super::cache;
 use crate::byteview::ByteView;
+use crate::cache::fuzz::{drive, store};
 use crate::cache::lists::ListName;
-use crate::cache::{Accounting, Eviction, Found, Meta, Padded};
+use crate::cache::{Accounting, Eviction, Meta, Padded};
 use crate::sync::lock;
 use crate::testing::{Random, with_seeds};
-
-/// Runs the operations that `bytes` spell, four bytes to each, against a cache and a map of what was inserted last. The cache may
-/// have forgotten a key at any time, but what it has must be the last value, alive, and within the bound.
-fn drive(cache: &Cache, bytes: &[u8]) {
-    let mut newest: HashMap<String, Found> = HashMap::new();
-    let mut now = 1;
-    for (step, operation) in bytes.chunks_exact(4).enumerate() {
-        let [what, key, size, life] = *operation else { unreachable!("chunks of four") };
-        let key = format!("{:x}", key);
-        match what % 16 {
-            0..=5 => {
-                // Squared, so that most values are small and a few are larger than a shard.
-                let value =
-                    (size > 3).then(|| ByteView::from(vec![what; usize::from(size).pow(2) / 16]));
-                let dead_at = if life % 4 == 0 { now + u64::from(life) / 4 } else { 0 };
-                let meta = Meta { dead_at, note: step as u32 };
-                let kept = cache.insert(&key, value.as_ref(), meta, now, || true);
-                let found = cache.peek(&key, || now);
-                if dead_at != now {
-                    assert_eq!(
-                        kept,
-                        found.is_some(),
-                        "insertion must tell whether the entry is there"
-                    );
-                }
-                newest.insert(key, Found { value, meta });
-            }
-            6 => assert!(!cache.insert(&key, None, Meta::default(), now, || false)),
-            7..=12 => check(&newest, &key, now, cache.get(&key, || now)),
-            13 => check(&newest, &key, now, cache.peek(&key, || now)),
-            14 => {
-                let removed = cache.remove(&key);
-                assert!(!removed || newest.contains_key(&key));
-                newest.remove(&key);
-                assert_eq!(cache.peek(&key, || 0), None);
-            }
-            _ if life == 0 => {
-                cache.clear();
-                assert_eq!(cache.stats().entries, 0);
-                newest.clear();
-            }
-            _ => now += u64::from(life) % 8,
-        }
-        cache.validate();
-    }
-    let stats = cache.stats();
-    assert!(stats.entries <= newest.len() as u64);
-}
-
-fn check(newest: &HashMap<String, Found>, key: &str, now: u64, found: Option<Found>) {
-    let Some(found) = found else { return };
-    assert_eq!(Some(&found), newest.get(key), "an older value");
-    assert!(found.meta.dead_at == 0 || found.meta.dead_at > now, "a dead entry");
-}
 
 #[test]
 fn any_sequence_of_operations_keeps_the_bound_and_the_newest_values() {
     with_seeds(10, |random| {
-        let eviction = [Eviction::Lru, Eviction::Adaptive][random.below(2) as usize];
-        let accounting = [Accounting::Real, Accounting::PayloadOnly][random.below(2) as usize];
-        let max_bytes = random.below(20_000);
-        let cache = cache(max_bytes, 1 << random.below(3), eviction, accounting);
         let bytes: Vec<u8> = (0..8_000).map(|_| random.next() as u8).collect();
-        drive(&cache, &bytes);
+        store(&bytes);
     });
 }
 

@@ -1,44 +1,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::fuzz::{bytes_of, drive};
 use super::*;
 use crate::testing::{Random, with_seeds};
-
-/// Reads any bytes as a frame of either kind, and checks what comes of it. For the tests below, and for a fuzzer.
-fn drive(bytes: &[u8]) {
-    if let Ok((operation, keys)) = decode_request(bytes) {
-        assert!((1..=MAX_KEYS).contains(&keys.len()));
-        assert_eq!(encode_request(operation, &keys), bytes, "a request has one form only");
-    }
-    let frame = ByteView::from(bytes);
-    let told = bytes
-        .get(2..6)
-        .map_or(0, |count| u32::from_be_bytes([count[0], count[1], count[2], count[3]]) as usize);
-    for count in [told, 1, MAX_KEYS] {
-        if let Ok(answers) = decode_answers(&frame, count) {
-            assert_eq!(answers.len(), count);
-            let bytes: usize = answers.iter().map(bytes_of).sum();
-            assert!(bytes + HEAD_BYTES + count * ANSWER_HEAD_BYTES <= frame.len());
-            if answers.iter().all(|answer| !is_cut(answer)) {
-                let again = ByteView::from(encode_answers(&answers, usize::MAX));
-                assert_eq!(decode_answers(&again, count).as_ref(), Ok(&answers));
-            }
-        }
-    }
-}
-
-fn bytes_of(answer: &Answer) -> usize {
-    match answer {
-        Answer::Loaded(loaded) => loaded.value().map_or(0, |value| value.len()),
-        // What was not UTF-8 is longer in its replacement.
-        Answer::Failed(..) | Answer::NotCached | Answer::Left => 0,
-    }
-}
-
-/// Whether a message is longer than what is sent; it grows where it was not UTF-8.
-fn is_cut(answer: &Answer) -> bool {
-    matches!(answer, Answer::Failed(_, message) if message.len() > MAX_MESSAGE_BYTES)
-}
 
 /// Frames and their parts, by chance.
 struct Chance<'a>(&'a mut Random);

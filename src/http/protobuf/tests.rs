@@ -1,11 +1,5 @@
+use super::fuzz::drive;
 use super::*;
-
-/// Reads a message and looks at all that was found. Never panics, and a value lies within the message.
-fn drive(message: &[u8]) -> Option<GetResponse> {
-    let response = decode(message).ok()?;
-    assert!(message.get(response.value.clone()).is_some(), "{message:02x?} gives {response:?}");
-    Some(response)
-}
 
 fn value_of(message: &[u8]) -> Option<&[u8]> {
     drive(message).map(|response| &message[response.value])

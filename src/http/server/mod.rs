@@ -16,6 +16,9 @@ mod tiny;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "unstable-bench")]
+pub(crate) use guarded::fuzz_head;
+
 use std::{
     any::Any,
     fmt, io,

@@ -171,11 +171,14 @@ impl Headers for &[Header<'_>] {
     }
 }
 
+#[cfg(any(test, feature = "unstable-bench"))]
+pub(super) mod fuzz;
+
 #[cfg(test)]
 mod tests {
+    use super::fuzz::{MAX_HEAD, drive};
     use super::*;
 
-    const MAX_HEAD: usize = 512;
     const WHOLE: &str = "\r\nPOST /_geecache/g/a%2Fb?x HTTP/1.1\r\nHost: peer:8001\r\n\
         Connection: foo, Close\r\nContent-Length: 3\r\nExpect: 100-Continue\r\nX:\r\n\r\n";
 
@@ -224,8 +227,7 @@ mod tests {
         assert_eq!(length(format!("{header}\r\n\r\n").as_bytes()).unwrap_err().0, 431);
     }
 
-    /// Bytes are changed, dropped and doubled at random; whatever is taken for a request must lie
-    /// within its limits.
+    /// Bytes are changed, dropped and doubled at random.
     #[test]
     fn broken_heads_are_taken_or_refused_without_a_panic() {
         let seed = 0x9e37_79b9_7f4a_7c15_u64;
@@ -236,7 +238,7 @@ mod tests {
             state ^= state << 17;
             usize::try_from(state % below as u64).unwrap()
         };
-        for round in 0..50_000 {
+        for _ in 0..50_000 {
             let mut bytes = WHOLE.as_bytes().to_vec();
             for _ in 0..=random(4) {
                 let at = random(bytes.len());
@@ -247,9 +249,7 @@ mod tests {
                     _ => bytes.extend_from_within(..at),
                 }
             }
-            if let Ok(Some(length)) = length(&bytes) {
-                assert!(length <= MAX_HEAD + 1000, "seed {seed}, round {round}: {length}");
-            }
+            drive(&bytes);
         }
     }
 }

@@ -36,6 +36,9 @@ use super::{
 };
 use crate::sync::lock;
 
+#[cfg(feature = "unstable-bench")]
+pub(crate) use self::head::fuzz::drive as fuzz_head;
+
 /// The least and the longest pause after an `accept` that failed for want of something.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 

@@ -1,0 +1,44 @@
+//! Any text as a request's target or as a header: for the unit tests and for the fuzz target.
+
+use super::*;
+
+const BASE: &str = "/_geecache/";
+
+/// Reads `text` as a target, as what stands below the base of one, as names, and as a span of time.
+pub(crate) fn drive(text: &str) {
+    for plus in [Plus::Space, Plus::Literal] {
+        read_target(text, plus);
+        read_target(&format!("{BASE}{text}"), plus);
+        if let Some((group, key)) = text.split_once('/') {
+            assert_come_back(group, key, plus);
+        }
+    }
+    if let Some(time) = decode_millis(text) {
+        assert_eq!(decode_millis(&encode_millis(time)), Some(time));
+    }
+}
+
+/// What is read must be readable once more from a target of ours.
+fn read_target(target: &str, plus: Plus) {
+    let (names, group) = (parse_target(BASE, target, plus), parse_group(BASE, target, plus));
+    assert!(names.is_err() || group.is_err(), "{target:?} has a key, and has none");
+    if let Ok((group, key)) = names {
+        assert!(!group.is_empty() && group.len() + key.len() < target.len(), "{target:?}");
+        assert_come_back(&group, &key, plus);
+    }
+    if let Ok(group) = group {
+        assert_come_back(&group, "", plus);
+    }
+}
+
+pub(super) fn assert_come_back(group: &str, key: &str, plus: Plus) {
+    if group.is_empty() {
+        return;
+    }
+    let path = request_path(BASE, group, key);
+    // Nothing in it that a server or a client on the way could read in another way.
+    assert!(path.is_ascii() && !path.contains(['+', ' ', '?', '#', '\r', '\n']), "{path:?}");
+    assert!(!path.split('/').any(|segment| segment == "." || segment == ".."), "{path:?}");
+    assert_eq!(parse_target(BASE, &path, plus), Ok((group.into(), key.into())));
+    assert_eq!(parse_group(BASE, &group_path(BASE, group), plus), Ok(group.into()));
+}
