@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use geecache::{Accounting, BenchStore, ByteView, Eviction, Group};
 
@@ -125,11 +126,17 @@ impl Bound {
 
 pub const STORE: &str = "geecache store";
 pub const GROUP: &str = "geecache Group::get";
+/// What life-times add to a hit: [`GROUP`] with values that live for an hour, and also with a look whether to refresh them.
+pub const GROUP_TTL: &str = "geecache Group::get, with ttl";
+pub const GROUP_AHEAD: &str = "geecache Group::get, with ttl and refresh_ahead";
 pub const QUICK: &str = "quick_cache";
 pub const MOKA: &str = "moka";
 pub const FLOOR: &str = "bare map + Arc clone";
 
-/// The names of all that can be made, in the order of the tables. The floor can't evict.
+/// Longer than any run.
+const TTL: Duration = Duration::from_secs(3600);
+
+/// The names of the caches, in the order of the tables. The floor can't evict.
 pub const ALL: [&str; 11] = [
     FLOOR,
     "Mutex<lru>",
@@ -182,10 +189,15 @@ pub fn make(name: &str, bound: Bound, value: &[u8]) -> Box<dyn Contender> {
         "geecache store, 16 shards" => store(NonZeroUsize::new(16), Eviction::Adaptive),
         "geecache store, Lru" => store(None, Eviction::Lru),
         STORE => store(None, Eviction::Adaptive),
-        GROUP => {
+        GROUP | GROUP_TTL | GROUP_AHEAD => {
             let value = ByteView::from(value);
             let getter = move |_: &str| Ok::<_, std::io::Error>(value.clone());
             let group = Group::builder("bench", getter).cache_bytes(bytes).accounting(accounting);
+            let group = match name {
+                GROUP_TTL => group.ttl(TTL),
+                GROUP_AHEAD => group.ttl(TTL).refresh_ahead(1.0),
+                _ => group,
+            };
             Box::new(Grouped(group.build()))
         }
         _ => unreachable!("no contender is called {name}"),

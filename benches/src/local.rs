@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use lexopt::prelude::*;
 
-use crate::contenders::{self, Bound, Contender, FLOOR, GROUP, MOKA, QUICK, STORE};
+use crate::contenders::{
+    self, Bound, Contender, FLOOR, GROUP, GROUP_AHEAD, GROUP_TTL, MOKA, QUICK, STORE,
+};
 use crate::groupcache::Groupcache;
 use crate::machine;
 use crate::report::{Table, median, min};
@@ -79,7 +81,8 @@ fn measure(regime: &Regime, rounds: usize, json: bool) {
     let streams: Vec<Stream> =
         (0..16).map(|_| Stream::new((0..SLICE).map(|_| zipf.draw(&mut random)))).collect();
     let insert = regime.entries.map(|_| &value[..]);
-    let names = contenders::ALL.iter().filter(|&&name| insert.is_none() || name != FLOOR);
+    let names = contenders::ALL.iter().chain(&[GROUP_TTL, GROUP_AHEAD]);
+    let names = names.filter(|&&name| insert.is_none() || name != FLOOR);
     let every_key = Stream::new(0..regime.keys);
     let caches: Vec<(&'static str, Box<dyn Contender>)> = names
         .map(|&name| {
@@ -185,7 +188,16 @@ fn print(regime: &Regime, results: &[Timed], json: bool) {
         &["ratio", "min", "median"],
         2,
     );
-    for (a, b) in [(STORE, FLOOR), (STORE, QUICK), (STORE, MOKA), (GROUP, STORE), (GROUP, GO)] {
+    let pairs = [
+        (STORE, FLOOR),
+        (STORE, QUICK),
+        (STORE, MOKA),
+        (GROUP, STORE),
+        (GROUP, GO),
+        (GROUP_TTL, GROUP),
+        (GROUP_AHEAD, GROUP),
+    ];
+    for (a, b) in pairs {
         if let (Some(a), Some(b)) = (of(a), of(b)) {
             let least = min(&a.slices[0]) / min(&b.slices[0]);
             ratios.push(

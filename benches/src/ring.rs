@@ -27,13 +27,14 @@ const NAMINGS: [Naming; 3] = [
 /// Prints three tables. Takes no arguments.
 pub fn run(_args: impl Iterator<Item = String>) {
     println!(
-        "Shares of the ring, of {KEYS} keys `user:N`, and keys that move to other peers (ideal: 1/n)\n"
+        "Shares of the ring, of {KEYS} keys `user:N`, and keys that move to other peers (ideal: the share of the peer that \
+         joins, 1/(n+1), or leaves, 1/n)\n"
     );
     println!(
         "| hash x points | peers | names | greatest/mean | stdev | keys: greatest/mean | keys: stdev | move on join | \
-         on leave | ideal |"
+         ideal | on leave | ideal |"
     );
-    println!("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     let keys: Vec<String> = (0..KEYS).map(|i| format!("user:{i}")).collect();
     for hash in [RingHash::Crc32, RingHash::Mixed] {
         for peers in [3, 10, 100, 1000] {
@@ -77,7 +78,7 @@ fn balance(hash: RingHash, peers: usize, naming: &Naming, keys: &[String]) {
     let mut left = ring.clone();
     left.remove(&(naming.peer)(peers / 2));
     println!(
-        "| {hash:?} x {} | {peers} | {} | {:.2} | {:.1} % | {:.2} | {:.1} % | {:.1} % | {:.1} % | {:.1} % |",
+        "| {hash:?} x {} | {peers} | {} | {:.2} | {:.1} % | {:.2} | {:.1} % | {:.1} % | {:.1} % | {:.1} % | {:.1} % |",
         hash.replicas(),
         naming.what,
         greatest(&shares),
@@ -85,6 +86,7 @@ fn balance(hash: RingHash, peers: usize, naming: &Naming, keys: &[String]) {
         greatest(&owned),
         deviation(&owned) * 100.0,
         moved(&ring, &joined, keys) * 100.0,
+        100.0 / (peers + 1) as f64,
         moved(&ring, &left, keys) * 100.0,
         100.0 / peers as f64,
     );
