@@ -3,11 +3,13 @@
 mod contenders;
 mod groupcache;
 mod hits;
+mod hot;
 mod local;
 mod machine;
 mod memory;
 mod peers;
 mod plot;
+mod process;
 mod report;
 mod ring;
 mod trace;
@@ -23,13 +25,18 @@ hits    hit ratios on traces: text, one request a line, `KEY` or `KEY BYTES`, gz
         --trace FILE...   --sizes F,F,... (shares of the trace's keys or bytes)   --json   --plot DIR
 peers   gets from another process, beside a bare socket, memcached and golang/groupcache
         --quick   --only NAME,...   --json; see peers --help
+hot     what copies of popular keys spare their owners, between 5 peers that all ask
+        --quick   --json
 ring    how evenly the ring shares keys out
 ";
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() {
     let mut args = std::env::args().skip(1);
     let result = match args.next().as_deref() {
         Some("hits") => hits::run(args),
+        Some("hot") => hot::run(args).map_err(|error| error as Box<dyn std::error::Error>),
         Some("local") => local::run(args),
         Some("memory") => memory::run(args),
         Some("peers") => {

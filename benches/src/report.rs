@@ -40,11 +40,17 @@ impl Table {
         for (name, figures) in &self.rows {
             print!("| {name:first$} |");
             for (figure, width) in figures.iter().zip(&widths) {
-                let text = figure.map_or_else(|| "-".into(), |x| format!("{x:.*}", self.decimals));
+                let text = figure.map_or_else(|| "-".into(), |x| self.figure(x));
                 print!(" {text:>width$} |");
             }
             println!();
         }
+    }
+
+    fn figure(&self, x: f64) -> String {
+        // Nobody reads the fraction of a large number.
+        let decimals = if x.abs() < 1000.0 { self.decimals } else { 0 };
+        format!("{x:.decimals$}")
     }
 
     fn print_json(&self) {

@@ -66,7 +66,11 @@ impl Stream {
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        (0..self.len()).map(|i| &self.text[i * KEY_BYTES..(i + 1) * KEY_BYTES])
+        (0..self.len()).map(|i| self.key(i))
+    }
+
+    pub fn key(&self, i: usize) -> &str {
+        &self.text[i * KEY_BYTES..(i + 1) * KEY_BYTES]
     }
 
     pub fn as_bytes(&self) -> &[u8] {

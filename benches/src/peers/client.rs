@@ -9,13 +9,13 @@
 //!
 //! `GETS` counts keys, and the percentiles, in nanoseconds, are of whole calls. Whatever fails is answered by `error` and a reason.
 
-use std::io::{self, BufRead as _, Write as _};
 use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::BoxError;
 use super::scenario::Scenario;
+use crate::process;
 
 /// A way to ask a server.
 pub(super) trait Ask: Sync {
@@ -37,26 +37,15 @@ pub(super) trait Session {
 
 /// Obeys the commands of standard input until it ends.
 pub(super) fn obey<A: Ask>(ask: &A) -> Result<(), BoxError> {
-    let mut out = io::stdout();
-    writeln!(out, "ready")?;
-    for line in io::stdin().lock().lines() {
-        let line = line?;
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let answer = match words[..] {
-            ["prime", ref case @ ..] => Scenario::from_words(case)
-                .and_then(|case| prime(ask, &case))
-                .map(|()| String::new()),
-            ["run", ref case @ .., millis] => Scenario::from_words(case)
-                .and_then(|case| run(ask, &case, Duration::from_millis(millis.parse()?))),
-            _ => Err(format!("there is no command {line:?}").into()),
-        };
-        match answer {
-            Ok(answer) => writeln!(out, "ok {answer}")?,
-            Err(error) => writeln!(out, "error {}", error.to_string().replace('\n', " "))?,
+    println!("ready");
+    process::obey(|words| match *words {
+        ["prime", ref case @ ..] => {
+            Scenario::from_words(case).and_then(|case| prime(ask, &case)).map(|()| String::new())
         }
-        out.flush()?;
-    }
-    Ok(())
+        ["run", ref case @ .., millis] => Scenario::from_words(case)
+            .and_then(|case| run(ask, &case, Duration::from_millis(millis.parse()?))),
+        _ => Err(format!("there is no command {words:?}").into()),
+    })
 }
 
 fn prime<A: Ask>(ask: &A, scenario: &Scenario) -> Result<(), BoxError> {

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::BoxError;
-use super::process::Process;
 use super::report::Sample;
 use super::scenario::Scenario;
+use crate::process::Process;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contender {
@@ -45,14 +45,14 @@ impl Contender {
     pub(super) fn start(self) -> Result<Result<Running, String>, BoxError> {
         let (server, client, version) = match self {
             Self::Pair => {
-                let mut server = Process::part(&["serve", "pair"])?;
-                let client = Process::part(&["ask", "pair", &server.line()?])?;
+                let mut server = Process::part(&["peers", "serve", "pair"])?;
+                let client = Process::part(&["peers", "ask", "pair", &server.line()?])?;
                 (server, client, None)
             }
             Self::Guarded | Self::TinyHttp => {
                 let name = if self == Self::Guarded { "guarded" } else { "tiny-http" };
-                let mut server = Process::part(&["serve", name])?;
-                let client = Process::part(&["ask", "geecache", &server.line()?])?;
+                let mut server = Process::part(&["peers", "serve", name])?;
+                let client = Process::part(&["peers", "ask", "geecache", &server.line()?])?;
                 (server, client, None)
             }
             Self::Memcached => {
@@ -60,7 +60,7 @@ impl Contender {
                     return Ok(Err("install it, on Debian: apt-get install memcached".to_owned()));
                 };
                 let (server, address) = start_memcached()?;
-                let client = Process::part(&["ask", "memcached", &address])?;
+                let client = Process::part(&["peers", "ask", "memcached", &address])?;
                 (server, client, Some(version))
             }
             Self::Groupcache => {

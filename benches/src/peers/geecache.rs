@@ -6,8 +6,8 @@ use geecache::{Group, HotCache, HttpPool, Registry, Server};
 
 use super::BoxError;
 use super::client::{Ask, Session};
-use super::process::announce;
 use super::scenario::{Scenario, check, value_of};
+use crate::process::announce;
 
 /// Bytes beside a key in a batch's request, and beside its value in the answer, roughly.
 pub(super) const FRAMING: usize = 8;

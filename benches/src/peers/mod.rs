@@ -14,11 +14,9 @@ mod machine;
 mod memcached;
 mod options;
 mod pair;
-mod process;
 mod report;
 mod scenario;
 
-use std::error::Error;
 use std::fmt;
 use std::process::exit;
 use std::time::Duration;
@@ -28,7 +26,7 @@ use options::{Options, USAGE};
 use report::{Report, Sample};
 use scenario::Scenario;
 
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+use crate::BoxError;
 
 /// Runs the comparison that `args` ask for, or one of its parts.
 pub(crate) fn run(args: impl Iterator<Item = String>) {

@@ -5,9 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use super::client::{Ask, Session};
-use super::process::announce;
 use super::scenario::Scenario;
 use super::{BoxError, geecache};
+use crate::process::announce;
 
 /// Bytes of a request's head without its key.
 const REQUEST_HEAD: usize =
