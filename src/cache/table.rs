@@ -83,7 +83,7 @@ impl Table {
         self.slots[at as usize].tag
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "unstable-bench"))]
     fn entry(&self, at: u32) -> Option<&Entry> {
         self.slots[at as usize].entry.as_ref()
     }
