@@ -31,7 +31,6 @@ pub struct ByteView {
 }
 
 impl ByteView {
-    #[allow(dead_code, reason = "the store that packs its entries is its user")]
     /// The view of `range` in `bytes`, sharing the allocation. `range` must lie within `bytes`.
     pub(crate) fn of_range(bytes: Arc<[u8]>, range: Range<usize>) -> Self {
         debug_assert!(range.start <= range.end && range.end <= bytes.len());

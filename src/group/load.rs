@@ -236,11 +236,17 @@ impl Group {
 
     /// Runs the getter and keeps what it loads.
     pub(super) fn reload(&self, key: &str, flight: &Leader<Local>) -> Local {
+        let (outcome, cost) = self.ask_getter(key);
+        self.settle_load(key, outcome, cost, flight)
+    }
+
+    /// What the getter returns, and how long that took. A panic is counted, and goes on.
+    pub(super) fn ask_getter(&self, key: &str) -> (Result<Loaded, BoxError>, Duration) {
         let panicked = self.inner.counters.local_load_errors.add_one_on_drop();
         let start = Instant::now();
         let outcome = self.inner.getter.get(key);
         panicked.disarm();
-        self.settle_load(key, outcome, start.elapsed(), flight)
+        (outcome, start.elapsed())
     }
 
     /// Counts what the getter returned, and keeps it.
@@ -250,6 +256,18 @@ impl Group {
         outcome: Result<Loaded, BoxError>,
         cost: Duration,
         flight: &Leader<Local>,
+    ) -> Local {
+        let loaded = self.count_load(key, outcome, cost)?;
+        self.populate(key, &loaded, cost, || !flight.is_doomed());
+        Ok(loaded)
+    }
+
+    /// Counts what the getter returned, and gives it its life.
+    pub(super) fn count_load(
+        &self,
+        key: &str,
+        outcome: Result<Loaded, BoxError>,
+        cost: Duration,
     ) -> Local {
         let counters = &self.inner.counters;
         let loaded = match outcome {
@@ -262,9 +280,7 @@ impl Group {
         };
         counters.local_loads.add_one();
         log::debug!("loaded {key:?} of group {:?} in {cost:?}", self.name());
-        let loaded = self.inner.lifetimes.with_ttl(loaded);
-        self.populate(key, &loaded, cost, || !flight.is_doomed());
-        Ok(loaded)
+        Ok(self.inner.lifetimes.with_ttl(loaded))
     }
 
     /// What to answer with a result of the getter: if it failed, the expired value that may be served then. Every caller who

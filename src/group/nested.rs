@@ -13,12 +13,9 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Group;
 use super::load::Local;
-use crate::error::NotFound;
-use crate::getter::Loaded;
 
 thread_local! {
     static NESTING: RefCell<Nesting> = const { RefCell::new(Nesting { batches: 0, alone: Vec::new() }) };
@@ -82,21 +79,7 @@ impl Group {
             return Err(self.reentrant(key));
         }
         let _alone = Alone;
-        let counters = &self.inner.counters;
-        let panicked = counters.local_load_errors.add_one_on_drop();
-        let start = Instant::now();
-        let outcome = self.inner.getter.get(key);
-        panicked.disarm();
-        let loaded = match outcome {
-            Ok(loaded) => loaded,
-            Err(error) if error.is::<NotFound>() => Loaded::absent(),
-            Err(error) => {
-                counters.local_load_errors.add_one();
-                return Err(self.load_error(key, error));
-            }
-        };
-        counters.local_loads.add_one();
-        log::debug!("loaded {key:?} of group {:?} in {:?}", self.name(), start.elapsed());
-        Ok(self.inner.lifetimes.with_ttl(loaded))
+        let (outcome, cost) = self.ask_getter(key);
+        self.count_load(key, outcome, cost)
     }
 }

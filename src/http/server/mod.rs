@@ -11,6 +11,7 @@
 
 mod answer;
 mod guarded;
+mod in_flight;
 mod tiny;
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ const VALUE: &str = "a value that is long enough to be cut, doubled, and torn in
 
 /// Does one random thing to `bytes`.
 fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
+    if bytes.is_empty() {
+        return; // An earlier damage has taken all of it.
+    }
     let at = random.below(bytes.len() as u64) as usize;
     let length = (1 + random.below(12) as usize).min(bytes.len() - at);
     match random.below(5) {

@@ -15,6 +15,7 @@ use super::{
     connections::Member,
     head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse},
 };
+use crate::http::server::in_flight::InFlight;
 use crate::http::server::{
     Request, Response,
     answer::{COPIED_BODY, Connection, write_head},
@@ -310,7 +311,7 @@ impl Reply {
 /// Has a request handled that `bytes` begin with.
 fn handle(shared: &Shared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
     let request_len = head.len + head.body_len;
-    let response = match InFlight::enter(shared) {
+    let response = match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
         Some(_in_flight) => answer_of(
             &*shared.handler,
             &Request {
@@ -326,23 +327,6 @@ fn handle(shared: &Shared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
         }
     };
     Reply { response, request_len, is_head: head.method == "HEAD", connection: head.connection }
-}
-
-/// One request in flight; dropped when its handler returned.
-struct InFlight<'a>(&'a Shared);
-
-impl<'a> InFlight<'a> {
-    fn enter(shared: &'a Shared) -> Option<Self> {
-        let enter = |n| (n < shared.limits.max_in_flight).then_some(n + 1);
-        shared.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, enter).ok()?;
-        Some(Self(shared))
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// Writes `head` and then `body`, unless the client takes less than [`LEAST_PROGRESS`] within the

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::Shared;
+use crate::http::server::in_flight::InFlight;
 use crate::http::server::{
     Headers, Request, Response,
     answer::{COPIED_BODY, Connection, write_head},
@@ -152,26 +153,9 @@ impl Generation {
     }
 }
 
-/// One request in flight; dropped when it is answered.
-struct InFlight<'a>(&'a Shared);
-
-impl<'a> InFlight<'a> {
-    fn enter(shared: &'a Shared) -> Option<Self> {
-        let enter = |n| (n < shared.limits.max_in_flight).then_some(n + 1);
-        shared.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, enter).ok()?;
-        Some(Self(shared))
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 fn serve(shared: &Shared, mut request: tiny_http::Request) {
     shared.saw_request(request.remote_addr());
-    let Some(_in_flight) = InFlight::enter(shared) else {
+    let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
         let connection = connection_after(shared, &request);
         return send(request, &Response::text(503, "too many requests in flight\n"), connection);
