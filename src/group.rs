@@ -134,7 +134,7 @@ impl Group {
     ///
     /// If the getter does, and this call was the one that ran it.
     pub fn get(&self, key: &str) -> Result<ByteView, Error> {
-        self.get_by(key, self.inner.wait_timeout.and_then(Deadline::after))
+        self.get_by(key, self.inner.wait_timeout)
     }
 
     /// As [`get`](Self::get), but waits no longer than `timeout`, for whatever it waits: another caller's load,
@@ -148,21 +148,22 @@ impl Group {
     ///
     /// [`Error::TimedOut`] or [`Error::Overloaded`] after `timeout`, and those of [`get`](Self::get).
     pub fn get_timeout(&self, key: &str, timeout: Duration) -> Result<ByteView, Error> {
-        self.get_by(key, Deadline::after(timeout))
+        self.get_by(key, Some(timeout))
     }
 
-    fn get_by(&self, key: &str, deadline: Option<Deadline>) -> Result<ByteView, Error> {
+    fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        let loaded = match self.cached(key) {
-            Some(found) => found,
+        let value = match self.cached_value(key) {
+            Some(value) => value,
             None => {
                 self.inner.counters.get_misses.add_one();
-                self.load(key, deadline)?
+                // From here on there is something to wait for.
+                self.load(key, timeout.and_then(Deadline::after))?.into_value()
             }
         };
-        loaded.into_value().ok_or_else(|| self.not_found(key))
+        value.ok_or_else(|| self.not_found(key))
     }
 
     /// Answers a peer that asks for `key`: from memory or by the getter, never by asking another peer.

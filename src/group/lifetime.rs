@@ -56,8 +56,10 @@ impl Default for Lifetimes {
 pub(super) enum Freshness {
     /// Serve it.
     Fresh,
-    /// Serve it, and have it refreshed: it is past its expiry, or was chosen to be refreshed ahead of it.
-    Refresh,
+    /// Serve it, and have it refreshed: it was chosen for that ahead of its expiry.
+    Ahead,
+    /// Serve it, and have it refreshed: it is past its expiry.
+    Stale,
     /// Serve it only when the reload fails.
     StaleIfError,
 }
@@ -112,9 +114,9 @@ impl Lifetimes {
         let (now, expiry) = (now(), self.expiry(found));
         if now < expiry {
             let ahead = self.refresh_ahead > 0.0 && self.ahead_of(expiry, found.meta.note) <= now;
-            if ahead { Freshness::Refresh } else { Freshness::Fresh }
+            if ahead { Freshness::Ahead } else { Freshness::Fresh }
         } else if now < expiry.saturating_add(millis(self.stale_while_revalidate)) {
-            Freshness::Refresh
+            Freshness::Stale
         } else {
             Freshness::StaleIfError
         }
@@ -210,8 +212,8 @@ mod tests {
         let entry = found(times.owned(&loaded, SECOND, 1).unwrap());
         assert_eq!(entry.meta.dead_at, 15_001);
         assert_eq!(times.judge(&entry, || 10_000), Freshness::Fresh);
-        assert_eq!(times.judge(&entry, || 10_001), Freshness::Refresh);
-        assert_eq!(times.judge(&entry, || 12_000), Freshness::Refresh);
+        assert_eq!(times.judge(&entry, || 10_001), Freshness::Stale);
+        assert_eq!(times.judge(&entry, || 12_000), Freshness::Stale);
         assert_eq!(times.judge(&entry, || 12_001), Freshness::StaleIfError);
         assert!(times.serves_on_error(&entry, 15_000) && !times.serves_on_error(&entry, 15_001));
         let left = times.owned_as_loaded(entry, || 4_001).time_to_live();
@@ -257,7 +259,7 @@ mod tests {
         let times = Lifetimes { refresh_ahead: 1.0, ..lifetimes() };
         let entry = found(Meta { dead_at: 15_001, note: 1000 });
         let refreshed = |now: u64| {
-            (0..2000).filter(|_| times.judge(&entry, || now) == Freshness::Refresh).count()
+            (0..2000).filter(|_| times.judge(&entry, || now) == Freshness::Ahead).count()
         };
         // The probability at a distance of r is exp(-r / (delta * beta)).
         assert!(refreshed(1) < 20, "ten load times away: 0.00005");

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::Group;
 use super::lifetime::{Freshness, Lifetimes};
 use super::load::Local;
-use crate::cache::Meta;
+use crate::byteview::ByteView;
+use crate::cache::{Found, Meta};
 use crate::getter::Loaded;
 use crate::singleflight::{Leader, Ticket};
 
@@ -37,35 +38,63 @@ impl Group {
 
     /// Looks into both caches, and has refreshed what is due for it.
     pub(super) fn cached(&self, key: &str) -> Option<Loaded> {
-        let (times, counters) = (&self.inner.lifetimes, &self.inner.counters);
-        let now = LazyCell::new(|| times.now());
-        let found = self.inner.main.get(key, || *now);
-        let found = found.filter(|found| match times.judge(found, || *now) {
-            Freshness::Fresh => true,
-            Freshness::Refresh => {
+        let now = LazyCell::new(|| self.inner.lifetimes.now());
+        self.in_main(key, || *now)
+            .map(|found| self.inner.lifetimes.owned_as_loaded(found, || *now))
+            .or_else(|| Some(Lifetimes::copied_as_loaded(self.in_hot(key, || *now)?, || *now)))
+    }
+
+    /// As [`cached`](Self::cached), for those who do not ask what is left of the life of what they get.
+    #[inline]
+    pub(super) fn cached_value(&self, key: &str) -> Option<Option<ByteView>> {
+        let now = LazyCell::new(|| self.inner.lifetimes.now());
+        if self.inner.lifetimes.ttl.is_some() {
+            // Most entries can die: better to read the clock now than under the lock, where others would wait for it.
+            LazyCell::force(&now);
+        }
+        let found = self.in_main(key, || *now).or_else(|| self.in_hot(key, || *now))?;
+        Some(found.value)
+    }
+
+    #[inline]
+    fn in_main(&self, key: &str, now: impl Fn() -> u64) -> Option<Found> {
+        let found = self.inner.main.get(key, &now)?;
+        // Most entries have a value and never die.
+        if found.meta.dead_at == 0 && found.value.is_some() {
+            Some(found)
+        } else {
+            self.judge(key, found, now)
+        }
+    }
+
+    /// What of an entry of the main cache may be served.
+    fn judge(&self, key: &str, found: Found, now: impl Fn() -> u64) -> Option<Found> {
+        let counters = &self.inner.counters;
+        if found.value.is_none() {
+            counters.negative_hits.add_one();
+            return Some(found);
+        }
+        match self.inner.lifetimes.judge(&found, now) {
+            Freshness::Fresh => {}
+            Freshness::Ahead => self.refresh(key, found.meta),
+            Freshness::Stale => {
+                counters.hits_stale.add_one();
                 self.refresh(key, found.meta);
-                true
             }
             Freshness::StaleIfError => {
                 counters.hits_refused.add_one();
-                false
+                return None;
             }
-        });
-        let loaded = if let Some(found) = found {
-            let stale = found.meta.dead_at != 0 && found.value.is_some();
-            let loaded = times.owned_as_loaded(found, || *now);
-            if stale && loaded.time_to_live() == Some(Duration::ZERO) {
-                counters.hits_stale.add_one();
-            }
-            loaded
-        } else {
-            let found = self.inner.hot.get(key, || *now)?;
-            Lifetimes::copied_as_loaded(found, || *now)
-        };
-        if loaded.value().is_none() {
-            counters.negative_hits.add_one();
         }
-        Some(loaded)
+        Some(found)
+    }
+
+    fn in_hot(&self, key: &str, now: impl Fn() -> u64) -> Option<Found> {
+        let found = self.inner.hot.get(key, now)?;
+        if found.value.is_none() {
+            self.inner.counters.negative_hits.add_one();
+        }
+        Some(found)
     }
 
     /// As [`cached`](Self::cached), but takes only what is fresh, counts nothing and leaves the order of use alone.
