@@ -10,7 +10,8 @@
 //! ```text
 //! cache        shards, the choice of one, statistics
 //!   shard      everything that happens under one lock: get, insert, remove, expiry, the bound
-//!     table    open addressing; entries, their tags, counts and links
+//!     table    open addressing: where an entry is
+//!       slots  entries, their tags, counts and links
 //!       lists  LRU lists linked through the slots
 //!       entry  header, key and value in one allocation
 //!     admission  who may stay (W-TinyLFU): duels between the lists' ends
@@ -52,6 +53,7 @@ mod lists;
 mod recency;
 mod shard;
 mod sketch;
+mod slots;
 mod table;
 mod window;
 

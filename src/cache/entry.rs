@@ -66,12 +66,13 @@ impl Entry {
         (self.0.len() - HEADER_BYTES) as u64
     }
 
-    /// What a caller gets, sharing the allocation.
+    /// What a caller gets who has looked for `key`, which is the entry's, sharing the allocation.
     #[inline]
-    pub(super) fn found(&self) -> Found {
+    pub(super) fn found(&self, key: &[u8]) -> Found {
         let meta = Meta { dead_at: self.dead_at(), note: self.u32_at(4) };
         let value = (self.u32_at(0) & ABSENT == 0).then(|| {
-            let value_start = HEADER_BYTES + self.key_len();
+            // Not the length in the header: the processor would wait for it before it fetches the value.
+            let value_start = HEADER_BYTES + key.len();
             ByteView::of_range(Arc::clone(&self.0), value_start..self.0.len())
         });
         Found { value, meta }
@@ -126,7 +127,7 @@ mod tests {
             let entry = Entry::new(key, value.map(str::as_bytes), meta).expect("a short key");
             assert!(entry.has_key(key.as_bytes()) && !entry.has_key(b"ke"));
             assert_eq!(entry.key(), key.as_bytes());
-            let found = entry.found();
+            let found = entry.found(key.as_bytes());
             assert_eq!(found.value.as_deref(), value.map(str::as_bytes));
             assert_eq!(found.meta, meta);
             assert_eq!(entry.payload(), (key.len() + value.map_or(0, str::len)) as u64);

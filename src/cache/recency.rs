@@ -1,13 +1,14 @@
 //! [`Recency`]: after how long new keys are asked for again.
 //!
-//! A window of `n` entries catches those requests that come at most `n` arrivals after the last one for the same key. To know what
-//! another size would catch, one needs to know after how many arrivals they come. That is counted here, in a histogram: for
+//! A window of `n` bytes catches those requests before which at most `n` bytes arrived since the last one for the same key. To know
+//! what another size would catch, one needs to know after how many bytes they come. That is counted here, in a histogram: for
 //! entries in the window when they are hit, and for keys that the window let go and admission refused when they come
 //! back. Those are remembered as *ghosts* (the idea of the ghost lists of ARC; Megiddo and Modha, FAST 2003).
 //!
-//! Time is the number of arrivals, in steps of 1/32 to 1/64 of the entries held, of which the low 8 bits are a *stamp*. A ghost
-//! is 24 bits of the key's tag and the stamp of its last request, in a table in which the tag chooses the one place: a newer ghost
-//! overwrites an older one. Some are lost that way, which costs nothing that could be measured.
+//! Time is what all arrivals were charged together, in steps of 1/32 to 1/64 of the bytes held, of which the low 8 bits are a
+//! *stamp*. (Counted in entries, it would misjudge a window through which large ones pass: 2 points of the hits where recency
+//! is all.) A ghost is 24 bits of the key's tag and the stamp of its last request, in a table in which the tag chooses the one
+//! place: a newer ghost overwrites an older one. Some are lost that way, which costs nothing that could be measured.
 
 /// The bars of the histogram; the last one is the age of all that was held longer.
 pub(super) const AGES: usize = 64;
@@ -17,15 +18,17 @@ const MIN_GHOSTS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Recency {
     ghosts: Vec<u32>,
-    arrivals: u64,
-    /// A step of time is 2 to this power arrivals.
+    /// What all arrivals were charged together.
+    arrived: u64,
+    /// A step of time is 2 to this power bytes.
     shift: u32,
     ages: [u32; AGES],
 }
 
 impl Recency {
-    pub(super) fn new() -> Self {
-        Self { ghosts: Vec::new(), arrivals: 0, shift: 0, ages: [0; AGES] }
+    /// For a shard of `max_bytes`.
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self { ghosts: Vec::new(), arrived: 0, shift: shift(max_bytes), ages: [0; AGES] }
     }
 
     /// Sizes the table of ghosts for one of `slots` slots. When it gets another size the ghosts are forgotten.
@@ -36,9 +39,9 @@ impl Recency {
         }
     }
 
-    /// A key comes in that is not here: it is counted if it is a ghost. Returns its stamp.
-    pub(super) fn arrival(&mut self, tag: u32) -> u8 {
-        self.arrivals += 1;
+    /// A key comes in that is not here, charged `charge`: it is counted if it is a ghost. Returns its stamp.
+    pub(super) fn arrival(&mut self, tag: u32, charge: u64) -> u8 {
+        self.arrived = self.arrived.wrapping_add(charge);
         let now = self.now();
         let place = self.place(tag);
         if let Some(ghost) = self.ghosts.get_mut(place).filter(|ghost| **ghost >> 8 == tag >> 8) {
@@ -69,20 +72,20 @@ impl Recency {
         }
     }
 
-    /// How many hits and ghosts there were at each age, and how many arrivals a step of age is.
+    /// How many hits and ghosts there were at each age, and how many bytes a step of age is.
     pub(super) fn ages(&self) -> (&[u32; AGES], u64) {
         (&self.ages, 1 << self.shift)
     }
 
-    /// Begins a new sample, with steps of time that suit `entries` entries.
-    pub(super) fn begin_sample(&mut self, entries: usize) {
+    /// Begins a new sample, with steps of time that suit `held` bytes.
+    pub(super) fn begin_sample(&mut self, held: u64) {
         self.ages = [0; AGES];
-        self.shift = (entries / (AGES / 2)).max(1).ilog2();
+        self.shift = shift(held);
     }
 
     #[inline]
     fn now(&self) -> u8 {
-        (self.arrivals >> self.shift) as u8
+        (self.arrived >> self.shift) as u8
     }
 
     fn place(&self, tag: u32) -> usize {
@@ -91,27 +94,31 @@ impl Recency {
     }
 }
 
+/// The step of time, as a power of two, that suits `held` bytes.
+fn shift(held: u64) -> u32 {
+    (held / (AGES as u64 / 2)).max(1).ilog2()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Recency;
 
     #[test]
     fn hits_and_ghosts_are_counted_at_their_age() {
-        let mut recency = Recency::new();
+        let mut recency = Recency::new(6_400);
         recency.resize(1000);
-        recency.begin_sample(640);
-        assert_eq!(recency.ages().1, 16);
-        let (first, second) = (recency.arrival(0x1_0000), recency.arrival(0x2_0000));
+        assert_eq!(recency.ages().1, 128);
+        let (first, second) = (recency.arrival(0x1_0000, 10), recency.arrival(0x2_0000, 10));
         for i in 0..30 {
-            recency.arrival(0x1000_0000 + (i << 20));
+            recency.arrival(0x1000_0000 + (i << 20), 10);
         }
         assert_eq!(recency.hit(first), 2);
         recency.refused(0x2_0000, second);
-        recency.arrival(0x2_0000);
-        recency.arrival(0x2_0000);
+        recency.arrival(0x2_0000, 10);
+        recency.arrival(0x2_0000, 10);
         let (ages, _) = recency.ages();
         assert_eq!((ages[2], ages.iter().sum()), (2, 2));
-        recency.begin_sample(640);
+        recency.begin_sample(6_400);
         assert_eq!(recency.ages().0.iter().sum::<u32>(), 0);
     }
 }

@@ -5,6 +5,7 @@ use super::admission::Admission;
 use super::departures::{Departures, Why};
 use super::entry::Entry;
 use super::lists::ListName;
+use super::slots::FIRST;
 use super::table::Table;
 use super::{Eviction, Found};
 
@@ -15,15 +16,22 @@ const SWEEP_SLOTS: usize = 4;
 const SWEEP_SLOTS_FOR_ROOM: usize = 12;
 
 /// One shard of the cache: a table, the policy, the bound.
+///
+/// What a hit needs comes first, to be in the cache line of the lock: threads on different processors hand that line over at each
+/// look-up, and every other line that they both write costs as much again.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Shard {
-    table: Table,
+    hits: u64,
+    /// Requests until the policy's next step.
+    step_left: u32,
+    /// Where the sweep goes on.
+    hand: u32,
     /// `None` = one exact LRU, all of it in the list of the window.
     admission: Option<Box<Admission>>,
+    table: Table,
     accounting: Accounting,
     max_bytes: u64,
-    /// Where the sweep goes on.
-    hand: usize,
     counts: Counts,
 }
 
@@ -45,7 +53,8 @@ impl Shard {
             Eviction::Adaptive => Some(Box::new(Admission::new(max_bytes))),
         };
         let (table, counts) = (Table::new(accounting), Counts::default());
-        Self { table, admission, accounting, max_bytes, hand: 0, counts }
+        let (hits, step_left, hand) = (0, Admission::FIRST_STEP, FIRST);
+        Self { hits, step_left, hand, admission, table, accounting, max_bytes, counts }
     }
 
     /// The entry of `key`, which counts as used. When there is none it may be because it was dead: then it has left, and
@@ -61,13 +70,31 @@ impl Shard {
         if self.table.is_dead(at, now) {
             return Err(self.miss(Some(at)));
         }
-        let found = entry.found();
-        self.counts.hits += 1;
+        let found = entry.found(key);
+        self.hits += 1;
         match &mut self.admission {
             Some(admission) => admission.hit(&mut self.table, at),
             None => self.table.touch(at),
         }
+        self.requested();
         Ok(found)
+    }
+
+    /// Counts a request to the policy's next step.
+    #[inline]
+    fn requested(&mut self) {
+        self.step_left -= 1;
+        if self.step_left == 0 {
+            self.end_step();
+        }
+    }
+
+    #[cold]
+    fn end_step(&mut self) {
+        self.step_left = match &mut self.admission {
+            Some(admission) => admission.end_step(&mut self.table),
+            None => u32::MAX,
+        };
     }
 
     /// Counts a miss, and takes out the entry at `dead`.
@@ -75,16 +102,14 @@ impl Shard {
         self.counts.misses += 1;
         let entry = dead.and_then(|at| self.table.remove(at));
         self.counts.expired += u64::from(entry.is_some());
-        if let Some(admission) = &mut self.admission {
-            admission.miss(&mut self.table);
-        }
+        self.requested();
         entry
     }
 
     /// The entry of `key`, without a trace.
     pub(super) fn peek(&self, tag: u32, key: &[u8], now: impl FnOnce() -> u64) -> Option<Found> {
         let (at, entry) = self.table.find(tag, key)?;
-        if self.table.is_dead(at, now) { None } else { Some(entry.found()) }
+        if self.table.is_dead(at, now) { None } else { Some(entry.found(key)) }
     }
 
     /// Makes `entry` the entry of `key` and evicts until the bound holds; whether the entry is there now.
@@ -138,12 +163,12 @@ impl Shard {
             Some(_) => Eviction::Adaptive,
         };
         let mut empty = Self::new(self.max_bytes, eviction, self.accounting);
-        empty.counts = self.counts;
+        (empty.hits, empty.counts) = (self.hits, self.counts);
         std::mem::replace(self, empty)
     }
 
     pub(super) fn counts(&self) -> Counts {
-        self.counts
+        Counts { hits: self.hits, ..self.counts }
     }
 
     pub(super) fn table(&self) -> &Table {
@@ -187,12 +212,12 @@ impl Shard {
         if self.table.mortals() == 0 {
             return;
         }
-        for _ in 0..slots.min(self.table.slots.len()) {
-            if self.hand >= self.table.slots.len() {
-                self.hand = 0;
+        for _ in 0..slots.min(self.table.slots.places()) {
+            if self.table.slots.get(self.hand).is_none() {
+                self.hand = FIRST;
             }
-            if self.table.is_dead(self.hand as u32, || now) {
-                gone.push(self.table.remove(self.hand as u32), Why::Expired);
+            if self.table.is_dead(self.hand, || now) {
+                gone.push(self.table.remove(self.hand), Why::Expired);
                 // Another entry may have moved into this place, so the hand stays for the next look.
             } else {
                 self.hand += 1;

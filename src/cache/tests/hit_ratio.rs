@@ -2,7 +2,7 @@
 //! command of the package in `benches/`.
 
 use super::{cache, insert};
-use crate::cache::{Accounting, Eviction};
+use crate::cache::{Accounting, Cache, Eviction};
 use crate::testing::Random;
 
 const REQUESTS: usize = 100_000;
@@ -29,19 +29,34 @@ impl Zipf {
     }
 }
 
+const KEY_BYTES: u64 = 10;
+
 /// The hit ratio in percent of a cache of `entries` entries that inserts on each miss.
 fn hit_ratio(trace: &[u64], entries: u64, eviction: Eviction) -> f64 {
-    const BYTES: u64 = 10;
-    let cache = cache(entries * BYTES, 1, eviction, Accounting::PayloadOnly);
-    for key in trace {
-        let key = format!("{key:010}");
+    let cache = cache(entries * KEY_BYTES, 1, eviction, Accounting::PayloadOnly);
+    replay(&cache, trace, |_| 0)
+}
+
+/// The hit ratio in percent of `cache`, which is told each key that it misses with a value of `value_bytes`.
+fn replay(cache: &Cache, trace: &[u64], value_bytes: impl Fn(u64) -> usize) -> f64 {
+    let value = "v".repeat(MAX_VALUE_BYTES);
+    let before = cache.stats();
+    for &number in trace {
+        let key = format!("{number:010}");
         if cache.get(&key, || 0).is_none() {
-            insert(&cache, &key, "");
+            insert(cache, &key, &value[..value_bytes(number)]);
         }
     }
     let stats = cache.stats();
-    assert_eq!(stats.hits + stats.misses, trace.len() as u64);
-    100.0 * stats.hits as f64 / trace.len() as f64
+    assert_eq!(stats.hits + stats.misses - before.hits - before.misses, trace.len() as u64);
+    100.0 * (stats.hits - before.hits) as f64 / trace.len() as f64
+}
+
+const MAX_VALUE_BYTES: usize = 8_192;
+
+/// The bytes of a key's value: of 8 to 8,192, each power of two as often as any other.
+fn mixed_bytes(key: u64) -> usize {
+    8 << (Random::new(key).next() % 11)
 }
 
 /// Asserts that the adaptive policy is `margin` points above exact LRU, and above nine tenths of the ratio once `recorded`.
@@ -88,10 +103,34 @@ fn a_hot_set_that_shifts_is_followed() {
     // Nothing is better than recency here, so the margin is what adapting may cost.
     assert_hits(&trace, 1_000, -5.0, 69.9);
 }
+
 #[test]
 fn values_that_are_asked_for_twice_in_short_order_are_kept_for_the_second_time() {
     // Frequency tells nothing: each key comes twice, 300 requests apart, and never again.
     let trace: Vec<u64> =
         (0..REQUESTS as u64).map(|i| if i / 300 % 2 == 0 { i } else { i - 300 }).collect();
     assert_hits(&trace, 1_000, -10.0, 42.4);
+}
+
+#[test]
+fn large_values_that_pass_through_the_window_wash_nothing_out() {
+    let cache = cache(1 << 20, 1, Eviction::Adaptive, Accounting::PayloadOnly);
+    let hot: Vec<u64> = (0..9_000).collect();
+    let scan: Vec<u64> = (1_000_000..1_020_000).collect();
+    replay(&cache, &hot, |_| 90);
+    assert_eq!(replay(&cache, &hot, |_| 90), 100.0);
+    assert_eq!(replay(&cache, &scan, mixed_bytes), 0.0);
+    let kept = replay(&cache, &hot, |_| 90);
+    assert!(kept > 99.0, "only {kept:.1} % are still there");
+}
+
+#[test]
+fn on_zipf_with_values_of_mixed_sizes_frequency_is_better_than_recency() {
+    let (zipf, mut random) = (Zipf::new(20_000), Random::new(4));
+    let trace: Vec<u64> = (0..REQUESTS).map(|_| zipf.draw(&mut random)).collect();
+    let ratio = |eviction| {
+        replay(&cache(1 << 20, 1, eviction, Accounting::PayloadOnly), &trace, mixed_bytes)
+    };
+    let (lru, adaptive) = (ratio(Eviction::Lru), ratio(Eviction::Adaptive));
+    assert!(adaptive >= lru + 8.0, "adaptive {adaptive:.1} %, LRU {lru:.1} %");
 }

@@ -1,0 +1,108 @@
+//! [`Slots`]: the memory of a [`Table`](super::table::Table), whose first slots are the heads of the lists.
+
+use std::ops::{Index, IndexMut};
+
+use super::entry::Entry;
+use super::lists::ListName;
+
+/// One place of the table, and a node of a list.
+#[derive(Debug)]
+#[repr(align(32))]
+pub(super) struct Slot {
+    /// `None` = the slot is empty, or the head of a list.
+    pub(super) entry: Option<Entry>,
+    pub(super) tag: u32,
+    pub(super) prev: u32,
+    pub(super) next: u32,
+    /// How often the entry was asked for lately, up to [`MAX_COUNT`](super::sketch::MAX_COUNT): 4 bits, to be comparable with the
+    /// sketch.
+    pub(super) count: u8,
+    /// When the entry was last asked for, while it is in the window; see [`Recency`](super::recency::Recency).
+    pub(super) stamp: u8,
+    pub(super) list: ListName,
+    /// Whether the entry has a time of death, so that the sweep need not look into those that have none.
+    pub(super) mortal: bool,
+}
+
+impl Slot {
+    pub(super) const EMPTY: Self = Self {
+        entry: None,
+        tag: 0,
+        prev: 0,
+        next: 0,
+        count: 0,
+        stamp: 0,
+        list: ListName::Window,
+        mortal: false,
+    };
+}
+
+/// Slots by position.
+#[derive(Debug)]
+pub(super) struct Slots(Vec<Slot>);
+
+/// The first position that an entry can have; those before are the heads of the lists. Even, as two slots share a cache line.
+pub(super) const FIRST: u32 = 4;
+
+impl Slots {
+    /// Empty lists, and `places` empty slots.
+    pub(super) fn new(places: usize) -> Self {
+        let mut slots = Self((0..FIRST as usize + places).map(|_| Slot::EMPTY).collect());
+        for head in ListName::ALL.map(ListName::head) {
+            (slots[head].prev, slots[head].next) = (head, head);
+        }
+        slots
+    }
+
+    /// How many entries there is room for.
+    #[inline]
+    pub(super) fn places(&self) -> usize {
+        self.0.len() - FIRST as usize
+    }
+
+    /// Where the search for a tag begins.
+    #[inline]
+    pub(super) fn home(&self, tag: u32) -> u32 {
+        FIRST + ((u64::from(tag) * self.places() as u64) >> 32) as u32
+    }
+
+    /// The position after `at`, going round the end.
+    #[inline]
+    pub(super) fn after(&self, at: u32) -> u32 {
+        if at as usize + 1 < self.0.len() { at + 1 } else { FIRST }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, at: u32) -> Option<&Slot> {
+        self.0.get(at as usize)
+    }
+
+    /// The slots that may hold entries.
+    #[cfg(any(test, feature = "unstable-bench"))]
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Slot> {
+        self.0[FIRST as usize..].iter()
+    }
+
+    /// Part `part` of `parts` of these slots.
+    pub(super) fn part_mut(&mut self, part: usize, parts: usize) -> &mut [Slot] {
+        let slots = &mut self.0[FIRST as usize..];
+        let len = slots.len();
+        &mut slots[part * len / parts..(part + 1) * len / parts]
+    }
+}
+
+impl Index<u32> for Slots {
+    type Output = Slot;
+
+    #[inline]
+    fn index(&self, at: u32) -> &Slot {
+        &self.0[at as usize]
+    }
+}
+
+impl IndexMut<u32> for Slots {
+    #[inline]
+    fn index_mut(&mut self, at: u32) -> &mut Slot {
+        &mut self.0[at as usize]
+    }
+}
