@@ -132,13 +132,17 @@ pub const GROUP_AHEAD: &str = "geecache Group::get, with ttl and refresh_ahead";
 pub const QUICK: &str = "quick_cache";
 pub const MOKA: &str = "moka";
 pub const FLOOR: &str = "bare map + Arc clone";
+/// What a lock adds to that, before anything is known about the use of an entry.
+pub const LOCKED_FLOOR: &str = "Mutex<bare map> + Arc clone";
+pub const FLOORS: [&str; 2] = [FLOOR, LOCKED_FLOOR];
 
 /// Longer than any run.
 const TTL: Duration = Duration::from_secs(3600);
 
-/// The names of the caches, in the order of the tables. The floor can't evict.
-pub const ALL: [&str; 11] = [
+/// The names of the caches, in the order of the tables. The floors can't evict.
+pub const ALL: [&str; 12] = [
     FLOOR,
+    LOCKED_FLOOR,
     "Mutex<lru>",
     "Mutex<schnellru>",
     MOKA,
@@ -156,7 +160,8 @@ pub fn make(name: &str, bound: Bound, value: &[u8]) -> Box<dyn Contender> {
     let (bytes, accounting) = bound.store();
     let store = |shards, eviction| Box::new(BenchStore::new(bytes, shards, eviction, accounting));
     match name {
-        FLOOR => Box::new(Floor(hashbrown::HashMap::new().into())),
+        FLOOR => Box::new(Floor(Map::new().into())),
+        LOCKED_FLOOR => Box::new(Mutex::new(Map::new())),
         "Mutex<lru>" => {
             let count = NonZeroUsize::new(bound.entries()).expect("room for one entry");
             Box::new(Mutex::new(lru::LruCache::<String, Shared>::new(count)))
@@ -243,7 +248,9 @@ impl Contender for Grouped {
 }
 
 /// No lock and no bound for readers: what nothing that locks can be faster than. Filled through a lock that reading does not take.
-struct Floor(std::sync::RwLock<hashbrown::HashMap<String, Shared>>);
+struct Floor(std::sync::RwLock<Map>);
+
+type Map = hashbrown::HashMap<String, Shared>;
 
 impl Contender for Floor {
     fn replay(&self, stream: &Stream, _value: Option<&[u8]>) -> u64 {
@@ -273,6 +280,20 @@ impl Contender for Floor {
     }
     fn entries(&self) -> Option<u64> {
         Some(self.0.read().expect("nobody panics").len() as u64)
+    }
+}
+
+impl Cache for Mutex<Map> {
+    type Value = Shared;
+    fn get(&self, key: &str) -> Option<Shared> {
+        self.lock().expect("nobody panics").get(key).cloned()
+    }
+    fn insert(&self, key: &str, value: &[u8]) {
+        let (key, value) = (key.to_owned(), value.into());
+        self.lock().expect("nobody panics").insert(key, value);
+    }
+    fn len(&self) -> Option<u64> {
+        Some(self.lock().expect("nobody panics").len() as u64)
     }
 }
 

@@ -11,7 +11,8 @@ use std::time::Instant;
 use lexopt::prelude::*;
 
 use crate::contenders::{
-    self, Bound, Contender, FLOOR, GROUP, GROUP_AHEAD, GROUP_TTL, MOKA, QUICK, STORE,
+    self, Bound, Contender, FLOOR, FLOORS, GROUP, GROUP_AHEAD, GROUP_TTL, LOCKED_FLOOR, MOKA,
+    QUICK, STORE,
 };
 use crate::groupcache::Groupcache;
 use crate::machine;
@@ -82,7 +83,7 @@ fn measure(regime: &Regime, rounds: usize, json: bool) {
         (0..16).map(|_| Stream::new((0..SLICE).map(|_| zipf.draw(&mut random)))).collect();
     let insert = regime.entries.map(|_| &value[..]);
     let names = contenders::ALL.iter().chain(&[GROUP_TTL, GROUP_AHEAD]);
-    let names = names.filter(|&&name| insert.is_none() || name != FLOOR);
+    let names = names.filter(|&name| insert.is_none() || !FLOORS.contains(name));
     let every_key = Stream::new(0..regime.keys);
     let caches: Vec<(&'static str, Box<dyn Contender>)> = names
         .map(|&name| {
@@ -190,6 +191,7 @@ fn print(regime: &Regime, results: &[Timed], json: bool) {
     );
     let pairs = [
         (STORE, FLOOR),
+        (STORE, LOCKED_FLOOR),
         (STORE, QUICK),
         (STORE, MOKA),
         (GROUP, STORE),

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use lexopt::prelude::*;
 
-use crate::contenders::{self, Bound, FLOOR, GROUP, QUICK};
+use crate::contenders::{self, Bound, FLOORS, GROUP, QUICK};
 use crate::machine;
 use crate::report::Table;
 use crate::workload::{KEY_BYTES, Stream};
@@ -52,7 +52,8 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
         let mut figures = vec![Some(own), Some(own / quick)];
         for value_bytes in VALUE_BYTES {
             // Those that count entries have no bound in bytes.
-            let bounded = ![FLOOR, "Mutex<lru>", "Mutex<schnellru>", "TinyUFO"].contains(&name);
+            let by_count = ["Mutex<lru>", "Mutex<schnellru>", "TinyUFO"];
+            let bounded = !FLOORS.contains(&name) && !by_count.contains(&name);
             let share = match bounded {
                 true => Some(measure(name, value_bytes, true)?.0 / BOUND as f64),
                 false => None,

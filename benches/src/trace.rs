@@ -66,7 +66,12 @@ impl Trace {
         let shifting = |i: u64| small.draw(&mut random) + i / 40_000 * 3_000;
         let shifts = (0..400_000).map(shifting).collect();
         let twice = (0..300_000).map(|i| if i / 3_000 % 2 == 0 { i } else { i - 3_000 }).collect();
-        [
+        let sized = Self {
+            name: "zipf, mixed sizes (made)".to_owned(),
+            requests: (0..400_000).map(|_| mixed_size(small.draw(&mut random))).collect(),
+            sized: true,
+        };
+        let of_one_size = [
             ("zipf (made)", statics),
             ("loop (made)", looped),
             ("zipf and scans (made)", scans),
@@ -76,8 +81,8 @@ impl Trace {
         .map(|(name, keys): (&str, Vec<u64>)| {
             let requests = keys.into_iter().map(|key| Request { key, bytes: 1 }).collect();
             Self { name: name.to_owned(), requests, sized: false }
-        })
-        .into()
+        });
+        of_one_size.into_iter().chain([sized]).collect()
     }
 
     /// How many keys there are, and the bytes that one of each takes.
@@ -119,6 +124,11 @@ impl Trace {
         }
         hits.percent()
     }
+}
+
+/// A request for `key`, of 32 to 32,768 bytes, each power of two as often as any other.
+fn mixed_size(key: u64) -> Request {
+    Request { key, bytes: 32 << (Random(key).next() % 11) }
 }
 
 /// Hits among requests, and among bytes.
