@@ -283,47 +283,28 @@ impl Contender for Floor {
     }
 }
 
-impl Cache for Mutex<Map> {
-    type Value = Shared;
-    fn get(&self, key: &str) -> Option<Shared> {
-        self.lock().expect("nobody panics").get(key).cloned()
-    }
-    fn insert(&self, key: &str, value: &[u8]) {
-        let (key, value) = (key.to_owned(), value.into());
-        self.lock().expect("nobody panics").insert(key, value);
-    }
-    fn len(&self) -> Option<u64> {
-        Some(self.lock().expect("nobody panics").len() as u64)
-    }
+/// A map behind one lock, and how it calls an insertion.
+macro_rules! locked {
+    ($map:ty, $insert:ident) => {
+        impl Cache for Mutex<$map> {
+            type Value = Shared;
+            fn get(&self, key: &str) -> Option<Shared> {
+                self.lock().expect("nobody panics").get(key).cloned()
+            }
+            fn insert(&self, key: &str, value: &[u8]) {
+                let (key, value) = (key.to_owned(), value.into());
+                self.lock().expect("nobody panics").$insert(key, value);
+            }
+            fn len(&self) -> Option<u64> {
+                Some(self.lock().expect("nobody panics").len() as u64)
+            }
+        }
+    };
 }
 
-impl Cache for Mutex<lru::LruCache<String, Shared>> {
-    type Value = Shared;
-    fn get(&self, key: &str) -> Option<Shared> {
-        self.lock().expect("nobody panics").get(key).cloned()
-    }
-    fn insert(&self, key: &str, value: &[u8]) {
-        let (key, value) = (key.to_owned(), value.into());
-        self.lock().expect("nobody panics").put(key, value);
-    }
-    fn len(&self) -> Option<u64> {
-        Some(self.lock().expect("nobody panics").len() as u64)
-    }
-}
-
-impl Cache for Mutex<schnellru::LruMap<String, Shared>> {
-    type Value = Shared;
-    fn get(&self, key: &str) -> Option<Shared> {
-        self.lock().expect("nobody panics").get(key).cloned()
-    }
-    fn insert(&self, key: &str, value: &[u8]) {
-        let (key, value) = (key.to_owned(), value.into());
-        self.lock().expect("nobody panics").insert(key, value);
-    }
-    fn len(&self) -> Option<u64> {
-        Some(self.lock().expect("nobody panics").len() as u64)
-    }
-}
+locked!(Map, insert);
+locked!(lru::LruCache<String, Shared>, put);
+locked!(schnellru::LruMap<String, Shared>, insert);
 
 impl Cache for moka::sync::Cache<String, Shared> {
     type Value = Shared;
