@@ -159,16 +159,22 @@ impl Admission {
     fn duel(&mut self, table: &mut Table, gone: &mut Departures) {
         let Some(candidate) = table.last(ListName::Window) else { return };
         // The victims make the room that the candidate takes in the main lists, however little is missing in the shard; and no
-        // more than it would make by leaving itself.
+        // more than it would make by leaving itself. What is larger than the share of the main lists would never get in that
+        // way: it is weighed against all that would have to go.
         let charge = table.charge(candidate);
-        let over = table.charged() - self.max_bytes;
-        let needed = charge.saturating_sub(self.main_room(table)).max(over.min(charge));
+        let missing = charge.min(table.charged() - self.max_bytes);
+        let (needed, from_window) = if charge > self.max_bytes - self.window.max_bytes() {
+            (missing, usize::MAX)
+        } else {
+            (missing.max(charge.saturating_sub(self.main_room(table))), 0)
+        };
         let worth = u32::from(table.count(candidate)).saturating_sub(1);
         let (mut freed, mut loss, mut victims) = (0, 0, 0);
-        let main = table
+        let line = table
             .iter_from_back(ListName::Probation)
-            .chain(table.iter_from_back(ListName::Protected));
-        for victim in main {
+            .chain(table.iter_from_back(ListName::Protected))
+            .chain(table.iter_from_back(ListName::Window).skip(1).take(from_window));
+        for victim in line {
             if freed >= needed || loss >= worth {
                 break;
             }
@@ -182,6 +188,7 @@ impl Admission {
         }
         for _ in 0..victims {
             let last = table.last(ListName::Probation).or_else(|| table.last(ListName::Protected));
+            let last = last.or_else(|| table.iter_from_back(ListName::Window).nth(1));
             self.leave(table, last, gone);
         }
         // Removals move entries in the table, but not in their lists: the candidate is still the last of the window.

@@ -1,6 +1,6 @@
 //! The LRU lists of a shard, linked through the slots of its [`Table`].
 //!
-//! Each list is a true LRU: an entry that is used or that arrives goes to the front, and only the entry at the back ever leaves
+//! Each list is a true LRU: an entry that is used or that arrives goes to the front, and only entries at the back ever leave
 //! to make room. The links are positions in the table, so no node is allocated and no pointer is needed. A list is a ring that
 //! its *head* closes, a slot without an entry: so every entry has two neighbours, and no link is a special case.
 

@@ -1,7 +1,7 @@
 //! What the adaptive policy must reach on traffic of known shapes, next to exact LRU. Real traces are measured with the `hits`
 //! command of the package in `benches/`.
 
-use super::{cache, insert};
+use super::{cache, get, insert};
 use crate::cache::{Accounting, Cache, Eviction};
 use crate::testing::Random;
 
@@ -133,4 +133,23 @@ fn on_zipf_with_values_of_mixed_sizes_frequency_is_better_than_recency() {
     };
     let (lru, adaptive) = (ratio(Eviction::Lru), ratio(Eviction::Adaptive));
     assert!(adaptive >= lru + 8.0, "adaptive {adaptive:.1} %, LRU {lru:.1} %");
+}
+
+#[test]
+fn a_value_nearly_as_large_as_the_cache_gets_in_when_it_alone_is_asked_for() {
+    for small in [300, 2_000] {
+        let cache = cache(10_000, 1, Eviction::Adaptive, Accounting::PayloadOnly);
+        insert(&cache, "small", &"v".repeat(small));
+        let large = "v".repeat(9_900);
+        let mut hits = 0;
+        for _ in 0..1_000 {
+            if get(&cache, "large").is_some() {
+                hits += 1;
+            } else {
+                insert(&cache, "large", &large);
+            }
+        }
+        assert!(hits > 900, "only {hits} hits of 1,000");
+        cache.validate();
+    }
 }
