@@ -19,7 +19,7 @@ pub enum Accounting {
     #[default]
     Real,
     /// The bytes of the key and the value only, as groupcache and GeeCache count. A bound of `n` then holds exactly what it
-    /// holds there, and the process takes more memory than the bound: about 110 bytes more for each entry.
+    /// holds there, and the process takes more memory than the bound: about 95 bytes more for each entry.
     PayloadOnly,
 }
 

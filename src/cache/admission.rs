@@ -231,7 +231,9 @@ impl Admission {
         // A cache that is not full needs no window; it may lack the last entry that did not fit.
         if table.charged() > self.max_bytes - self.max_bytes / 16 {
             let (ages, age_step) = self.recency.ages();
-            let in_probation = table.charged_in(ListName::Probation).max(1);
+            // At least one entry, or a single hit in an empty list would seem to be worth everything.
+            let mean_charge = table.charged() / table.len() as u64;
+            let in_probation = table.charged_in(ListName::Probation).max(mean_charge).max(1);
             let main_worth = f64::from(self.probation_hits) / in_probation as f64;
             let (age_step, held) = (age_step as f64, table.charged() as f64);
             self.window.learn(Sample { ages, age_step, held, main_worth });

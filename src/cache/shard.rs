@@ -35,10 +35,9 @@ pub(super) struct Shard {
     counts: Counts,
 }
 
-/// What happened in a shard. Plain numbers: they are changed under the lock that is held anyway.
+/// What happened in a shard beside hits. Plain numbers: they are changed under the lock that is held anyway.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
-    pub(super) hits: u64,
     pub(super) misses: u64,
     pub(super) inserts: u64,
     pub(super) evictions: u64,
@@ -167,8 +166,12 @@ impl Shard {
         std::mem::replace(self, empty)
     }
 
+    pub(super) fn hits(&self) -> u64 {
+        self.hits
+    }
+
     pub(super) fn counts(&self) -> Counts {
-        Counts { hits: self.hits, ..self.counts }
+        self.counts
     }
 
     pub(super) fn table(&self) -> &Table {
@@ -236,5 +239,21 @@ impl Shard {
             Some(admission) => admission.validate(&self.table),
             None => assert_eq!(self.table.order(ListName::Window).len(), self.table.len()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+    use std::sync::Mutex;
+
+    use super::{Shard, Table};
+    use crate::cache::slots::Slots;
+
+    #[test]
+    fn what_a_hit_needs_is_in_the_cache_line_of_the_lock() {
+        let lock = size_of::<Mutex<u64>>() - size_of::<u64>();
+        let slots = offset_of!(Shard, table) + offset_of!(Table, slots);
+        assert!(lock + slots + size_of::<Slots>() <= 64);
     }
 }

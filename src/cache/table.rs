@@ -9,7 +9,7 @@
 //! tombstones and no free list. **A position is good until the next insertion or removal, never longer.**
 //!
 //! A slot's home is the tag scaled to the table's length, so the length can be any number; the table grows by a quarter, to stay
-//! lean, when three quarters are taken. At a mean load of 0.67 a hit looks at 2.1 slots, most of them in one cache line.
+//! lean, when three quarters are taken. At a mean load of 0.67 a hit looks at 2.1 slots by his formula, most of them in one cache line.
 
 use super::accounting::Accounting;
 use super::entry::Entry;
