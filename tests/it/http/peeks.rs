@@ -1,21 +1,23 @@
 //! A look into a peer's memory, which never makes it load.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use geecache::{HttpGetter, Loaded, PeerErrorKind, PeerGetter};
 
-use crate::support::{CountingGetter, FaultyPeer, Peer, SERVERS, value_of};
+use crate::support::{CountingGetter, FaultyPeer, Peer, SERVERS, SOON, value_of};
 
 const GROUP: &str = "scores";
 
 /// Peeks until the answer does not come too late, which it may on a busy machine.
 fn peek(getter: &HttpGetter, key: &str) -> Option<Loaded> {
+    let deadline = Instant::now() + SOON;
     loop {
         match getter.peek(GROUP, key) {
             Ok(answer) => return answer,
             Err(error) => {
                 let late = [PeerErrorKind::TimedOut, PeerErrorKind::NotSupported];
                 assert!(late.contains(&error.kind()), "{error}");
+                assert!(Instant::now() < deadline, "no peek was answered: {error}");
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
