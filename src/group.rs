@@ -152,7 +152,10 @@ impl Group {
                 self.parts.counters.get_misses.add_one();
                 // From here on there is something to wait for.
                 let call = Call::one(timeout.and_then(Deadline::after));
-                self.load(&[key], call).remove(0)?.into_value()
+                let mut answer = [None];
+                self.load(&[key], &mut answer, call);
+                let [answer] = answer;
+                answer.expect("a load answers every key")?.into_value()
             }
         };
         value.ok_or_else(|| not_found(self.name(), key))
@@ -166,9 +169,9 @@ impl Group {
     ) -> Vec<Result<ByteView, Error>> {
         let call = Call::many(timeout.and_then(Deadline::after));
         let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
-        let load = |missing: &[&str]| {
+        let load = |missing: &[&str], answers: &mut [Option<Answer>]| {
             self.parts.counters.get_misses.add(missing.len());
-            self.load(missing, call)
+            self.load(missing, answers, call);
         };
         let (answers, _) = answer_many(keys, self.parts.memory.key_hash(), find, load);
         let value = |(answer, key): (Answer, &&str)| {
@@ -178,10 +181,13 @@ impl Group {
     }
 
     /// Loads keys that are not in memory, which must differ: the owners are asked for what they own, and
-    /// what is ours, or what they can't answer, is loaded here.
-    fn load(&self, keys: &[&str], call: Call) -> Vec<Answer> {
-        let load_here = |keys: &[&str]| self.parts.load_here(keys, call);
-        self.parts.owners.ask(keys, call, &self.parts, load_here)
+    /// what is ours, or what they can't answer, is loaded here. Element *i* of `answers` becomes the
+    /// answer to `keys[i]`.
+    fn load(&self, keys: &[&str], answers: &mut [Option<Answer>], call: Call) {
+        let load_here = |keys: &[&str], answers: &mut [Option<Answer>]| {
+            self.parts.load_here(keys, answers, call);
+        };
+        self.parts.owners.ask(keys, answers, call, &self.parts, load_here);
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::getter::Loaded;
 use crate::peers::PeerGetter;
-use crate::singleflight::Leader;
 
 /// What a load of one key comes back with.
 pub(super) type Answer = Result<Loaded, Error>;
@@ -18,7 +17,7 @@ pub(super) fn answer_many(
     keys: &[&str],
     hasher: impl BuildHasher,
     find: impl Fn(&str) -> Option<Loaded>,
-    load: impl FnOnce(&[&str]) -> Vec<Answer>,
+    load: impl FnOnce(&[&str], &mut [Option<Answer>]),
 ) -> (Vec<Answer>, usize) {
     let mut hits = 0;
     let mut missing = Vec::new();
@@ -46,7 +45,11 @@ pub(super) fn answer_many(
             Err(missing.len() - 1)
         })
         .collect();
-    let loaded = if missing.is_empty() { Vec::new() } else { load(&missing) };
+    let mut loaded = vec![None; missing.len()];
+    if !missing.is_empty() {
+        load(&missing, &mut loaded);
+    }
+    let loaded: Vec<Answer> = all(loaded);
     if loaded.len() == keys.len() {
         return (loaded, hits); // Each key was missing, and was there once.
     }
@@ -54,33 +57,10 @@ pub(super) fn answer_many(
     (found.map(|found| found.unwrap_or_else(|place| loaded[place].clone())).collect(), hits)
 }
 
-/// The flight of a key that is led here.
-pub(super) struct Led<T> {
-    /// The key's place among those that were asked for.
-    pub(super) at: usize,
-    pub(super) leader: Leader<T>,
-}
-
-impl<T: Clone> Led<T> {
-    pub(super) fn key(&self) -> &str {
-        self.leader.key()
-    }
-
-    /// Ends the flight with `value`.
-    pub(super) fn land(self, value: T) -> (usize, T) {
-        self.leader.land(&value);
-        (self.at, value)
-    }
-}
-
-/// The keys whose flights these are.
-pub(super) fn keys_of<T: Clone>(led: &[Led<T>]) -> Vec<&str> {
-    led.iter().map(Led::key).collect()
-}
-
-/// The keys at the places `at`.
-pub(super) fn keys_at<'k>(keys: &[&'k str], at: &[usize]) -> Vec<&'k str> {
-    at.iter().map(|&at| keys[at]).collect()
+/// The answers to keys, when all of them are there.
+pub(super) fn all(answers: Vec<Option<Answer>>) -> Vec<Answer> {
+    let answers = answers.into_iter();
+    answers.map(|answer| answer.expect("a load answers every key")).collect()
 }
 
 /// Items by peers.

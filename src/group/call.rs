@@ -54,12 +54,11 @@ impl Call {
         getter: &dyn Getter,
         group: &str,
         keys: &[&str],
-    ) -> Vec<Result<Loaded, BoxError>> {
+    ) -> Replies<Result<Loaded, BoxError>> {
         match (self.form, keys) {
-            (Form::One, keys) => keys.iter().map(|key| getter.get(key)).collect(),
-            (Form::Many, []) => Vec::new(),
-            (Form::Many, keys) => {
-                match catch_unwind(AssertUnwindSafe(|| getter.get_many(keys))) {
+            (Form::One, [key]) => Replies::One(Some(getter.get(key))),
+            (_, keys) => {
+                let replies = match catch_unwind(AssertUnwindSafe(|| getter.get_many(keys))) {
                     Ok(outcomes) if outcomes.len() == keys.len() => outcomes,
                     Ok(outcomes) => {
                         let (got, asked) = (outcomes.len(), keys.len());
@@ -75,7 +74,8 @@ impl Call {
                         );
                         keys.iter().map(|_| Err(GetterPanicked.into())).collect()
                     }
-                }
+                };
+                Replies::Many(replies.into_iter())
             }
         }
     }
@@ -89,13 +89,11 @@ impl Call {
         keys: &[&str],
     ) -> Vec<Result<Loaded, PeerError>> {
         let left = self.deadline.map(|deadline| deadline.left());
-        let ask = || match (self.form, left) {
-            (Form::One, None) => keys.iter().map(|key| peer.get(group, key)).collect(),
-            (Form::One, Some(left)) => {
-                keys.iter().map(|key| peer.get_timeout(group, key, left)).collect()
-            }
-            (Form::Many, None) => peer.get_many(group, keys),
-            (Form::Many, Some(left)) => peer.get_many_timeout(group, keys, left),
+        let ask = || match (self.form, keys, left) {
+            (Form::One, [key], None) => vec![peer.get(group, key)],
+            (Form::One, [key], Some(left)) => vec![peer.get_timeout(group, key, left)],
+            (_, keys, None) => peer.get_many(group, keys),
+            (_, keys, Some(left)) => peer.get_many_timeout(group, keys, left),
         };
         catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|panic| {
             // Its drop may panic as well.
@@ -104,5 +102,22 @@ impl Call {
                 || PeerError::new(PeerErrorKind::Protocol, peer.name(), "the transport panicked");
             keys.iter().map(|_| Err(error())).collect()
         })
+    }
+}
+
+/// What was said of each key, in their order. Of one key it takes no allocation.
+pub(super) enum Replies<T> {
+    One(Option<T>),
+    Many(std::vec::IntoIter<T>),
+}
+
+impl<T> Iterator for Replies<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        match self {
+            Self::One(reply) => reply.take(),
+            Self::Many(replies) => replies.next(),
+        }
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{BoxError, NotFound};
 use crate::getter::{Getter, Loaded};
-use crate::group::batch::{Answer, Led, keys_of};
+use crate::group::batch::Answer;
 use crate::group::call::Call;
 use crate::group::error::{GetterPanicked, load_failed, overloaded, reentrant, timed_out};
 use crate::group::nesting::{Inside, LoadId, is_in_circle, is_inside_getter};
@@ -50,6 +50,9 @@ pub(super) trait LoadHost: Send + Sync + 'static {
     /// A fresh value that is in memory by now.
     fn find(&self, key: &str) -> Option<Loaded>;
 
+    /// Whether previous owners may have what this process lacks.
+    fn is_warming_up(&self) -> bool;
+
     /// What the previous owners of keys have, element *i* for `keys[i]`. An empty answer is nothing.
     fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>>;
 
@@ -78,127 +81,140 @@ impl Loads {
     }
 
     /// Loads keys, which must differ, with one call of the getter for those that nobody is loading.
+    /// Element *i* of `answers` becomes the answer to `keys[i]`.
     pub(super) fn load(
         self: &Arc<Self>,
         keys: &[&str],
-        call: Call,
-        host: &Arc<impl LoadHost>,
-    ) -> Vec<Answer> {
-        let mut answers: Vec<Option<Answer>> = vec![None; keys.len()];
-        let mut open: Vec<usize> = (0..keys.len()).collect();
-        // Who waited for a flight that ended without a value starts over.
-        while !open.is_empty() {
-            open = self.load_once(keys, &open, call, host, &mut answers);
-        }
-        let answers = answers.into_iter();
-        answers.map(|answer| answer.expect("no key is open any more")).collect()
-    }
-
-    /// Loads the keys at the places `open`; those that have to start over come back.
-    fn load_once(
-        self: &Arc<Self>,
-        keys: &[&str],
-        open: &[usize],
-        call: Call,
-        host: &Arc<impl LoadHost>,
         answers: &mut [Option<Answer>],
-    ) -> Vec<usize> {
-        let Boarded { led, followed, refused } = self.board(keys, open);
-        for at in refused {
-            answers[at] = Some(Err(reentrant(&self.group, keys[at])));
+        call: Call,
+        host: &Arc<impl LoadHost>,
+    ) {
+        // A load of one key needs no list.
+        let (mut one, mut many) = ([None], Vec::new());
+        let led: &mut [Option<Leader<Answer>>] = if keys.len() == 1 {
+            &mut one
+        } else {
+            many.resize_with(keys.len(), || None);
+            &mut many
+        };
+        // Who waited for a flight that ended without a value starts over.
+        while answers.iter().any(Option::is_none) {
+            let followed = self.board(keys, led, answers);
+            // What is led here comes first: see the rule of the module.
+            let started = self.lead(keys, led, answers, call, host);
+            for (at, follower) in started {
+                let answer = match follower.wait(call.until()) {
+                    Waited::Value(answer) => answer,
+                    Waited::TimedOut => Err(timed_out(&self.group, keys[at], call.deadline)),
+                    Waited::Abandoned => {
+                        Err(load_failed(&self.group, keys[at], GetterPanicked.into()))
+                    }
+                };
+                answers[at] = Some(answer);
+            }
+            for (at, follower) in followed {
+                answers[at] = match follower.wait(call.until()) {
+                    Waited::Value(answer) => {
+                        self.counters.deduplicated.add_one();
+                        Some(answer)
+                    }
+                    Waited::TimedOut => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
+                    Waited::Abandoned => None,
+                };
+            }
         }
-        // What is led here comes first: see the rule of the module.
-        let started = self.lead(led, call, host, answers);
-        let joined = followed.into_iter().map(|(at, follower)| (at, follower, Joined::Another));
-        let mut again = Vec::new();
-        for (at, follower, whose) in joined.chain(started) {
-            answers[at] = match (follower.wait(call.until()), whose) {
-                (Waited::Value(answer), Joined::Own) => Some(answer),
-                (Waited::Value(answer), Joined::Another) => {
-                    self.counters.deduplicated.add_one();
-                    Some(answer)
-                }
-                (Waited::TimedOut, _) => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
-                (Waited::Abandoned, Joined::Own) => {
-                    Some(Err(load_failed(&self.group, keys[at], GetterPanicked.into())))
-                }
-                (Waited::Abandoned, Joined::Another) => {
-                    again.push(at);
-                    None
-                }
-            };
-        }
-        again
     }
 
-    /// Takes a place in the flight of each key.
-    fn board(&self, keys: &[&str], open: &[usize]) -> Boarded {
-        let mut boarded = Boarded { led: Vec::with_capacity(open.len()), ..Boarded::default() };
+    /// Takes a place in the flight of each key that has no answer. Those led here go to `led`, and the
+    /// others come back.
+    fn board(
+        &self,
+        keys: &[&str],
+        led: &mut [Option<Leader<Answer>>],
+        answers: &mut [Option<Answer>],
+    ) -> Vec<(usize, Follower<Answer>)> {
         let may_wait = !is_inside_getter();
-        for &at in open {
-            match self.flights.join(keys[at]) {
-                Ok(Ticket::Leader(leader)) => boarded.led.push(Led { at, leader }),
-                Ok(Ticket::Follower(follower)) if may_wait => boarded.followed.push((at, follower)),
-                Err(_) if may_wait => boarded.refused.push(at),
+        let mut followed = Vec::new();
+        for (at, key) in keys.iter().enumerate() {
+            if answers[at].is_some() {
+                continue;
+            }
+            match self.flights.join(key) {
+                Ok(Ticket::Leader(leader)) => led[at] = Some(leader),
+                Ok(Ticket::Follower(follower)) if may_wait => followed.push((at, follower)),
+                Err(_) if may_wait => answers[at] = Some(Err(reentrant(&self.group, key))),
                 _ => {
-                    let leader = self.flights.lead_alone(keys[at]);
+                    let leader = self.flights.lead_alone(key);
                     if is_in_circle(self.id(&leader)) {
-                        boarded.refused.push(at);
+                        answers[at] = Some(Err(reentrant(&self.group, key)));
                     } else {
-                        boarded.led.push(Led { at, leader });
+                        led[at] = Some(leader);
                     }
                 }
             }
         }
-        boarded
+        followed
     }
 
     /// Sees to it that the flights that are led here fly: on the calling thread, whose answers are there
-    /// at once, or on another one, if the caller may have to leave before.
+    /// at once, or on another one, if the caller may have to leave before. It can wait for those.
     fn lead(
         self: &Arc<Self>,
-        led: Vec<Led<Answer>>,
+        keys: &[&str],
+        led: &mut [Option<Leader<Answer>>],
+        answers: &mut [Option<Answer>],
         call: Call,
         host: &Arc<impl LoadHost>,
-        answers: &mut [Option<Answer>],
-    ) -> Vec<(usize, Follower<Answer>, Joined)> {
-        if led.is_empty() {
-            return Vec::new();
-        }
+    ) -> Vec<(usize, Follower<Answer>)> {
         let Some(deadline) = call.deadline.filter(|_| !is_inside_getter()) else {
-            for (at, answer) in self.fly(led, call, &**host) {
-                answers[at] = Some(answer);
-            }
+            self.fly(keys, led, answers, call, &**host);
             return Vec::new();
         };
-        let started: Vec<_> =
-            led.iter().map(|led| (led.at, led.leader.follower(), Joined::Own)).collect();
-        let keys: Vec<Box<str>> = led.iter().map(|led| led.key().into()).collect();
+        let (mut started, mut leaders, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, leader) in led.iter_mut().enumerate() {
+            if let Some(leader) = leader.take() {
+                started.push((at, leader.follower()));
+                theirs.push(keys[at].to_owned());
+                leaders.push(Some(leader));
+            }
+        }
+        if leaders.is_empty() {
+            return started;
+        }
         let (loads, host) = (Arc::clone(self), Arc::clone(host));
         let fly = move || {
-            let first = led[0].key().to_owned();
-            loads.apart(&first, || drop(loads.fly(led, call, &*host)));
+            let keys: Vec<&str> = theirs.iter().map(String::as_str).collect();
+            let mut answers = vec![None; keys.len()];
+            let fly = || loads.fly(&keys, &mut leaders, &mut answers, call, &*host);
+            loads.apart(keys[0], fly);
         };
         if self.loaders.run_by(deadline.at, fly) {
             return started;
         }
         // The flights ended as the job was dropped.
-        for ((at, ..), key) in started.into_iter().zip(keys) {
-            answers[at] = Some(Err(overloaded(&self.group, &key)));
+        for (at, _) in started {
+            answers[at] = Some(Err(overloaded(&self.group, keys[at])));
         }
         Vec::new()
     }
 
     /// Leads flights to their ends, on the calling thread.
-    fn fly(&self, led: Vec<Led<Answer>>, call: Call, host: &impl LoadHost) -> Vec<(usize, Answer)> {
-        let mut answers = Vec::with_capacity(led.len());
-        let open = Self::find(led, host, &mut answers);
-        let open = self.take_over(open, host, &mut answers);
-        self.run_getter(open, call, host, &mut answers);
-        answers
+    fn fly(
+        &self,
+        keys: &[&str],
+        led: &mut [Option<Leader<Answer>>],
+        answers: &mut [Option<Answer>],
+        call: Call,
+        host: &impl LoadHost,
+    ) {
+        self.find(keys, led, answers, host);
+        if host.is_warming_up() {
+            self.take_over(keys, led, answers, host);
+        }
+        self.run_getter(keys, led, answers, call, host);
     }
 
-    /// Begins flights, and ends those whose value has come meanwhile. The others come back.
+    /// Begins flights, and ends those whose value has come meanwhile.
     ///
     /// The caches are asked again, because between this caller's look-up and the start of its flight
     /// another flight of the key may have begun and ended:
@@ -212,69 +228,72 @@ impl Loads {
     /// A flight fills the cache before it is removed. So a caller that finds no flight finds its value
     /// here.
     fn find(
-        led: Vec<Led<Answer>>,
+        &self,
+        keys: &[&str],
+        led: &mut [Option<Leader<Answer>>],
+        answers: &mut [Option<Answer>],
         host: &impl LoadHost,
-        answers: &mut Vec<(usize, Answer)>,
-    ) -> Vec<Led<Answer>> {
-        let mut open = Vec::with_capacity(led.len());
-        for led in led {
-            led.leader.begin();
-            match host.find(led.key()) {
-                Some(found) => answers.push(led.land(Ok(found))),
-                None => open.push(led),
+    ) {
+        for ((key, led), answer) in keys.iter().zip(led).zip(answers) {
+            let Some(leader) = led else { continue };
+            leader.begin();
+            if let Some(found) = host.find(key) {
+                land(led, answer, Ok(found));
             }
         }
-        open
     }
 
-    /// Ends the flights of keys that their previous owners still have. The others come back.
+    /// Ends the flights of keys that their previous owners still have.
     fn take_over(
         &self,
-        led: Vec<Led<Answer>>,
+        keys: &[&str],
+        led: &mut [Option<Leader<Answer>>],
+        answers: &mut [Option<Answer>],
         host: &impl LoadHost,
-        answers: &mut Vec<(usize, Answer)>,
-    ) -> Vec<Led<Answer>> {
-        let taken = host.take_over(&keys_of(&led));
-        if taken.is_empty() {
-            return led;
-        }
-        let mut open = Vec::with_capacity(led.len());
-        for (led, taken) in led.into_iter().zip(taken) {
-            match taken {
-                None => open.push(led),
-                Some(taken) => {
-                    let is_wanted = || !led.leader.is_doomed();
-                    host.keep(led.key(), &taken, Duration::ZERO, &is_wanted);
-                    answers.push(led.land(Ok(taken)));
-                }
+    ) {
+        let open: Vec<usize> = (0..keys.len()).filter(|&at| led[at].is_some()).collect();
+        let open_keys: Vec<&str> = open.iter().map(|&at| keys[at]).collect();
+        for (at, taken) in open.into_iter().zip(host.take_over(&open_keys)) {
+            if let (Some(leader), Some(taken)) = (&led[at], taken) {
+                host.keep(keys[at], &taken, Duration::ZERO, &|| !leader.is_doomed());
+                land(&mut led[at], &mut answers[at], Ok(taken));
             }
         }
-        open
     }
 
-    /// Runs the getter, keeps what it loads, and ends the flights.
+    /// Runs the getter for the keys whose flights have not ended, keeps what it loads, and ends them.
     fn run_getter(
         &self,
-        led: Vec<Led<Answer>>,
+        keys: &[&str],
+        led: &mut [Option<Leader<Answer>>],
+        answers: &mut [Option<Answer>],
         call: Call,
         host: &impl LoadHost,
-        answers: &mut Vec<(usize, Answer)>,
     ) {
-        if led.is_empty() {
+        let count = led.iter().flatten().count();
+        if count == 0 {
             return;
         }
         let start = Instant::now();
-        let outcomes = {
-            let _inside = Inside::begin(led.iter().map(|led| self.id(&led.leader)));
+        let replies = {
+            let _inside = Inside::begin(led.iter().flatten().map(|leader| self.id(leader)));
             let panicked = self.counters.errors.add_one_on_drop();
-            let outcomes = call.ask_getter(&*self.getter, &self.group, &keys_of(&led));
+            let replies = if count == keys.len() {
+                call.ask_getter(&*self.getter, &self.group, keys)
+            } else {
+                let open = keys.iter().zip(&*led).filter(|(_, led)| led.is_some());
+                let open: Vec<&str> = open.map(|(&key, _)| key).collect();
+                call.ask_getter(&*self.getter, &self.group, &open)
+            };
             panicked.disarm();
-            outcomes
+            replies
         };
-        let cost = start.elapsed() / u32::try_from(led.len()).unwrap_or(u32::MAX);
-        for (led, outcome) in led.into_iter().zip(outcomes) {
-            let answer = self.settle(led.key(), outcome, cost, host, &led.leader);
-            answers.push(led.land(answer));
+        let cost = start.elapsed() / u32::try_from(count).unwrap_or(u32::MAX);
+        let open = keys.iter().zip(led).zip(answers).filter(|((_, led), _)| led.is_some());
+        for (((key, led), answer), reply) in open.zip(replies) {
+            let Some(leader) = led else { continue };
+            let settled = self.settle(key, reply, cost, host, leader);
+            land(led, answer, settled);
         }
     }
 
@@ -282,12 +301,12 @@ impl Loads {
     fn settle(
         &self,
         key: &str,
-        outcome: Result<Loaded, BoxError>,
+        reply: Result<Loaded, BoxError>,
         cost: Duration,
         host: &impl LoadHost,
         flight: &Leader<Answer>,
     ) -> Answer {
-        let loaded = match outcome {
+        let loaded = match reply {
             Ok(loaded) => loaded,
             Err(error) if error.is::<NotFound>() => Loaded::absent(),
             Err(error) => {
@@ -313,15 +332,15 @@ impl Loads {
         let Ok(Ticket::Leader(leader)) = self.flights.join(key) else { return };
         let (loads, host) = (Arc::clone(self), Arc::clone(host));
         let refresh = move || {
-            let led = Led { at: 0, leader };
-            let key = led.key().to_owned();
+            let key = leader.key().to_owned();
+            let (mut led, mut answer) = ([Some(leader)], [None]);
             loads.apart(&key, || {
-                led.leader.begin();
-                if let Some(found) = find(&host, led.key()) {
-                    let _ = led.land(Ok(found));
+                led.iter().flatten().for_each(Leader::begin);
+                if let Some(found) = find(&host, &key) {
+                    land(&mut led[0], &mut answer[0], Ok(found));
                 } else {
                     loads.counters.refreshes.add_one();
-                    loads.run_getter(vec![led], Call::one(None), &*host, &mut Vec::new());
+                    loads.run_getter(&[&key], &mut led, &mut answer, Call::one(None), &*host);
                 }
             });
         };
@@ -355,21 +374,12 @@ impl Loads {
     }
 }
 
-/// The places that a caller took in the flights of its keys.
-#[derive(Default)]
-struct Boarded {
-    led: Vec<Led<Answer>>,
-    followed: Vec<(usize, Follower<Answer>)>,
-    /// Keys that need themselves.
-    refused: Vec<usize>,
-}
-
-/// Whose flight a caller waits for.
-#[derive(Clone, Copy)]
-enum Joined {
-    /// One that it has put on another thread.
-    Own,
-    Another,
+/// Ends the flight of a key with its answer.
+fn land(led: &mut Option<Leader<Answer>>, slot: &mut Option<Answer>, answer: Answer) {
+    if let Some(leader) = led.take() {
+        leader.land(&answer);
+    }
+    *slot = Some(answer);
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
-use crate::group::batch::{Answer, ByPeer, Led, by_peer, is_same_peer, keys_at, keys_of};
+use crate::group::batch::{Answer, ByPeer, by_peer, is_same_peer};
 use crate::group::call::Call;
 use crate::group::error::{load_failed, reentrant, timed_out};
 use crate::group::nesting::is_inside_getter;
@@ -129,28 +129,33 @@ impl Owners {
     pub(super) fn ask(
         self: &Arc<Self>,
         keys: &[&str],
+        answers: &mut [Option<Answer>],
         call: Call,
         host: &Arc<impl OwnerHost>,
-        load_here: impl Fn(&[&str]) -> Vec<Answer>,
-    ) -> Vec<Answer> {
+        load_here: impl Fn(&[&str], &mut [Option<Answer>]),
+    ) {
         let mut picks = if self.picker.get().is_some() { self.pick(keys) } else { Vec::new() };
         if picks.iter().all(Option::is_none) {
-            return load_here(keys);
+            return load_here(keys, answers);
         }
-        let mut answers: Vec<Option<Answer>> = vec![None; keys.len()];
+        let load_at = |places: &[usize], answers: &mut [Option<Answer>]| {
+            let mut loaded = vec![None; places.len()];
+            load_here(&keys_at(keys, places), &mut loaded);
+            for (&at, answer) in places.iter().zip(loaded) {
+                answers[at] = answer;
+            }
+        };
         let mut open: Vec<usize> = (0..keys.len()).collect();
         // The second round is for those who followed a flight whose leader had less time than they
         // have. A third one would be somebody else's bad luck again: the getter is a better answer.
         for _ in 0..2 {
             let (by_owner, ours) = by_peer(picks.into_iter().zip(open));
-            let (requests, followed) = self.board(keys, by_owner, call, &mut answers);
-            let meanwhile = (!ours.is_empty()).then_some(|| {
-                put(&mut answers, &ours, load_here(&keys_at(keys, &ours)));
-            });
+            let (requests, followed) = self.board(keys, by_owner, call, answers);
+            let meanwhile = (!ours.is_empty()).then_some(|| load_at(&ours, answers));
             for (at, forwarded) in self.send(requests, call, host, meanwhile) {
                 answers[at] = self.answer(keys[at], forwarded, call);
             }
-            open = self.follow(keys, followed, call, &mut answers);
+            open = self.follow(keys, followed, call, answers);
             if open.is_empty() {
                 break;
             }
@@ -158,10 +163,8 @@ impl Owners {
         }
         let rest: Vec<usize> = (0..keys.len()).filter(|&at| answers[at].is_none()).collect();
         if !rest.is_empty() {
-            put(&mut answers, &rest, load_here(&keys_at(keys, &rest)));
+            load_at(&rest, answers);
         }
-        let answers = answers.into_iter();
-        answers.map(|answer| answer.expect("who was not answered was loaded")).collect()
     }
 
     /// Takes a place in the forward flight of each key. The keys that are led here become requests.
@@ -263,16 +266,17 @@ impl Owners {
     fn ask_once(
         &self,
         peer: &Arc<dyn PeerGetter>,
-        led: Vec<Led<Forwarded>>,
+        led: Vec<Led>,
         call: Call,
         host: &impl OwnerHost,
-        landed: &mut Vec<(usize, Forwarded)>,
-    ) -> Vec<Led<Forwarded>> {
+        tell: Tell<'_>,
+    ) -> Vec<Led> {
         if led.is_empty() {
             return led;
         }
         let asked = host.now();
-        let answers = call.ask_peer(&**peer, &self.group, &keys_of(&led));
+        let keys: Vec<&str> = led.iter().map(Led::key).collect();
+        let answers = call.ask_peer(&**peer, &self.group, &keys);
         self.count(&answers[..led.len().min(answers.len())]);
         let mut answers = answers.into_iter();
         let (mut failed, mut last_error) = (Vec::new(), None);
@@ -280,7 +284,7 @@ impl Owners {
             let missing = || Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer"));
             let answer = answers.next().unwrap_or_else(missing);
             match self.settle(led.key(), answer, asked, host, &led.leader) {
-                Ok(forwarded) => landed.push(led.land(forwarded)),
+                Ok(forwarded) => led.land(forwarded, tell),
                 Err(error) => {
                     last_error = Some(error);
                     failed.push(led);
@@ -367,7 +371,7 @@ impl Owners {
 struct Request {
     peer: Arc<dyn PeerGetter>,
     /// Taken when the request is sent.
-    led: Mutex<Vec<Led<Forwarded>>>,
+    led: Mutex<Vec<Led>>,
 }
 
 impl Request {
@@ -375,17 +379,18 @@ impl Request {
     fn run(&self, owners: &Owners, call: Call, host: &impl OwnerHost) -> Vec<(usize, Forwarded)> {
         let led = std::mem::take(&mut *lock(&self.led));
         let mut landed = Vec::with_capacity(led.len());
+        let tell = &mut |at, forwarded| landed.push((at, forwarded));
         let mut open = Vec::with_capacity(led.len());
         for led in led {
             led.leader.begin();
             // Another flight of the key may have filled the cache since this caller looked there.
             match host.find(led.key()) {
-                Some(found) => landed.push(led.land(Forwarded::Answered(found))),
+                Some(found) => led.land(Forwarded::Answered(found), tell),
                 None => open.push(led),
             }
         }
-        let failed = owners.ask_once(&self.peer, open, call, host, &mut landed);
-        let next = |led: &Led<Forwarded>| {
+        let failed = owners.ask_once(&self.peer, open, call, host, tell);
+        let next = |led: &Led| {
             let next = owners.picker().pick_peer(led.key());
             next.filter(|next| !call.is_over() && !is_same_peer(next, &self.peer))
         };
@@ -396,21 +401,41 @@ impl Request {
         stand_ins.sort_by_key(|(_, theirs)| Reverse(theirs.len()));
         for (n, (stand_in, theirs)) in stand_ins.into_iter().enumerate() {
             unanswered.extend(match n {
-                0 => owners.ask_once(&stand_in, theirs, call, host, &mut landed),
+                0 => owners.ask_once(&stand_in, theirs, call, host, tell),
                 _ => theirs,
             });
         }
         let end = if call.is_over() { Forwarded::CutShort } else { Forwarded::Failed };
-        landed.extend(unanswered.into_iter().map(|led| led.land(end.clone())));
+        unanswered.into_iter().for_each(|led| led.land(end.clone(), tell));
         landed
     }
 }
 
-/// Fills in the answers at the places `at`.
-fn put(answers: &mut [Option<Answer>], at: &[usize], found: Vec<Answer>) {
-    for (&at, answer) in at.iter().zip(found) {
-        answers[at] = Some(answer);
+/// A key whose forward flight is led here.
+struct Led {
+    /// The key's place among those that were asked for.
+    at: usize,
+    leader: Leader<Forwarded>,
+}
+
+impl Led {
+    fn key(&self) -> &str {
+        self.leader.key()
     }
+
+    /// Ends the flight, and tells how.
+    fn land(self, forwarded: Forwarded, tell: Tell<'_>) {
+        self.leader.land(&forwarded);
+        tell(self.at, forwarded);
+    }
+}
+
+/// Is told how the flight of each key ended, by the place of the key.
+type Tell<'a> = &'a mut dyn FnMut(usize, Forwarded);
+
+/// The keys at these places.
+fn keys_at<'k>(keys: &[&'k str], places: &[usize]) -> Vec<&'k str> {
+    places.iter().map(|&at| keys[at]).collect()
 }
 
 #[cfg(test)]

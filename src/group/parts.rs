@@ -38,21 +38,25 @@ pub(super) struct GroupCounters {
 
 impl Parts {
     /// Loads keys, which must differ, without asking a peer to load them.
-    pub(super) fn load_here(self: &Arc<Self>, keys: &[&str], call: Call) -> Vec<Answer> {
-        let mut answers = self.loads.load(keys, call, self);
-        for (key, answer) in keys.iter().zip(&mut answers) {
+    pub(super) fn load_here(
+        self: &Arc<Self>,
+        keys: &[&str],
+        answers: &mut [Option<Answer>],
+        call: Call,
+    ) {
+        self.loads.load(keys, answers, call, self);
+        for (key, answer) in keys.iter().zip(answers) {
             self.serve_stale(key, answer);
         }
-        answers
     }
 
     /// Answers with an expired value where a load failed, if there is one for that. Every caller who
     /// waited for the load decides and counts this for itself.
-    fn serve_stale(&self, key: &str, answer: &mut Answer) {
-        let Err(Error::Load { source, .. }) = answer else { return };
+    fn serve_stale(&self, key: &str, answer: &mut Option<Answer>) {
+        let Some(Err(Error::Load { source, .. })) = answer else { return };
         if let Some(stale) = self.memory.stale(key) {
             log::warn!("serving {key:?} of group {:?} past its ttl: {source}", self.name);
-            *answer = Ok(stale);
+            *answer = Some(Ok(stale));
         }
     }
 }
@@ -100,6 +104,10 @@ impl Parts {
 impl LoadHost for Parts {
     fn find(&self, key: &str) -> Option<Loaded> {
         self.memory.peek(key)
+    }
+
+    fn is_warming_up(&self) -> bool {
+        self.owners.picker().is_warming_up()
     }
 
     fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>> {

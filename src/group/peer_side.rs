@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::getter::Loaded;
-use crate::group::batch::answer_many;
+use crate::group::batch::{Answer, answer_many};
 use crate::group::call::Call;
 use crate::group::parts::Parts;
 
@@ -111,15 +111,18 @@ impl<'a> PeerSide<'a> {
         }
         counters.served_misses.add_one();
         let call = Call::one(timeout.and_then(Deadline::after));
-        self.parts.load_here(&[key], call).remove(0)
+        let mut answer = [None];
+        self.parts.load_here(&[key], &mut answer, call);
+        let [answer] = answer;
+        answer.expect("a load answers every key")
     }
 
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
         let call = Call::many(timeout.and_then(Deadline::after));
         let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
-        let load = |missing: &[&str]| {
+        let load = |missing: &[&str], answers: &mut [Option<Answer>]| {
             self.parts.counters.served_misses.add(missing.len());
-            self.parts.load_here(missing, call)
+            self.parts.load_here(missing, answers, call);
         };
         let (answers, hits) = answer_many(keys, self.parts.memory.key_hash(), find, load);
         self.parts.counters.served_hits.add(hits);

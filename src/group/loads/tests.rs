@@ -5,6 +5,7 @@ use std::thread;
 use super::*;
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::group::batch::all;
 use crate::sync::lock;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -19,6 +20,10 @@ struct Host {
 impl LoadHost for Host {
     fn find(&self, key: &str) -> Option<Loaded> {
         lock(&self.kept).get(key).cloned()
+    }
+
+    fn is_warming_up(&self) -> bool {
+        !self.previous.is_empty()
     }
 
     fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>> {
@@ -38,6 +43,13 @@ impl LoadHost for Host {
 
 fn loads(getter: impl Getter) -> Arc<Loads> {
     Arc::new(Loads::new("g".into(), Box::new(getter), 1, 2))
+}
+
+/// Loads keys; their answers.
+fn load(loads: &Arc<Loads>, keys: &[&str], call: Call, host: &Arc<Host>) -> Vec<Answer> {
+    let mut answers = vec![None; keys.len()];
+    loads.load(keys, &mut answers, call, host);
+    all(answers)
 }
 
 fn upper(key: &str) -> Result<String, std::fmt::Error> {
@@ -66,19 +78,19 @@ fn what_is_loaded_is_kept_and_what_is_there_is_not_loaded() {
     let (loads, host) = (loads(upper), Arc::new(Host::default()));
     lock(&host.kept).insert("b".to_owned(), Loaded::from("there"));
     for call in [Call::many(None), Call::many(soon())] {
-        let answers = loads.load(&["a", "b"], call, &host);
+        let answers = load(&loads, &["a", "b"], call, &host);
         let values: Vec<_> = answers.into_iter().map(|answer| answer.unwrap()).collect();
         assert_eq!(values, [Loaded::from("A"), Loaded::from("there")]);
     }
     assert_eq!(loads.counters.loads.value(), 1);
-    assert_eq!(loads.load(&["c"], Call::one(None), &host)[0].as_ref().unwrap(), &"C".into());
+    assert_eq!(load(&loads, &["c"], Call::one(None), &host)[0].as_ref().unwrap(), &"C".into());
 }
 
 #[test]
 fn what_previous_owners_have_is_taken_and_kept_and_not_loaded() {
     let host = Host { previous: BTreeMap::from([("a", "theirs")]), ..Host::default() };
     let (loads, host) = (loads(upper), Arc::new(host));
-    let answers = loads.load(&["a", "b"], Call::many(None), &host);
+    let answers = load(&loads, &["a", "b"], Call::many(None), &host);
     assert_eq!(answers[0].as_ref().unwrap(), &Loaded::from("theirs"));
     assert_eq!(lock(&host.kept).len(), 2);
     assert_eq!(loads.counters.loads.value(), 1);
@@ -93,7 +105,7 @@ fn a_doomed_load_is_answered_and_not_kept() {
     });
     let host = Arc::new(Host::default());
     thread::scope(|scope| {
-        let caller = scope.spawn(|| loads.load(&["a"], Call::one(None), &host).remove(0));
+        let caller = scope.spawn(|| load(&loads, &["a"], Call::one(None), &host).remove(0));
         begins.recv_timeout(SOON).unwrap();
         loads.doom("a");
         open.send(()).unwrap();
@@ -111,13 +123,13 @@ fn a_caller_who_leaves_in_time_leaves_the_load_behind() {
     });
     let host = Arc::new(Host::default());
     let brief = || Call::one(Deadline::after(Duration::from_millis(20)));
-    let answer = loads.load(&["a"], brief(), &host).remove(0);
+    let answer = load(&loads, &["a"], brief(), &host).remove(0);
     assert!(matches!(answer, Err(Error::TimedOut { .. })), "{answer:?}");
     begins.recv_timeout(SOON).unwrap();
-    let answer = loads.load(&["b"], brief(), &host).remove(0);
+    let answer = load(&loads, &["b"], brief(), &host).remove(0);
     assert!(matches!(answer, Err(Error::Overloaded { .. })), "its only loader is busy: {answer:?}");
     open.send(()).unwrap();
-    let answer = loads.load(&["a"], Call::one(soon()), &host).remove(0);
+    let answer = load(&loads, &["a"], Call::one(soon()), &host).remove(0);
     assert_eq!(answer.unwrap(), Loaded::from("A"));
     assert_eq!(loads.counters.loads.value(), 1);
 }
@@ -126,10 +138,10 @@ fn a_caller_who_leaves_in_time_leaves_the_load_behind() {
 fn a_panic_is_the_caller_s_of_one_key_and_an_error_of_many() {
     let loads = loads(|_: &str| -> Result<String, std::fmt::Error> { panic!("the getter panics") });
     let host = Arc::new(Host::default());
-    let one = || drop(loads.load(&["a"], Call::one(None), &host));
+    let one = || drop(load(&loads, &["a"], Call::one(None), &host));
     assert!(catch_unwind(AssertUnwindSafe(one)).is_err());
     for call in [Call::many(None), Call::many(soon()), Call::one(soon())] {
-        let answer = loads.load(&["a"], call, &host).remove(0);
+        let answer = load(&loads, &["a"], call, &host).remove(0);
         assert!(matches!(answer, Err(Error::Load { .. })), "{answer:?}");
     }
     assert!(loads.counters.errors.value() >= 4);

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::group::batch::all;
 
 /// A group that keeps nothing, and whose clock stands.
 struct Host;
@@ -90,16 +91,17 @@ fn owners(peers: &[&Arc<Peer>], rule: OwnerErrors) -> Arc<Owners> {
 /// Asks, and loads as "here"; the values, and the keys that were loaded, in the order of the calls.
 fn ask(owners: &Arc<Owners>, keys: &[&str], call: Call) -> (Vec<String>, Vec<Vec<String>>) {
     let loaded = Mutex::new(Vec::new());
-    let load_here = |keys: &[&str]| {
+    let load_here = |keys: &[&str], answers: &mut [Option<Answer>]| {
         lock(&loaded).push(keys.iter().map(|&key| key.to_owned()).collect());
-        keys.iter().map(|_| Ok(Loaded::from("here"))).collect()
+        answers.fill(Some(Ok(Loaded::from("here"))));
     };
-    let answers = owners.ask(keys, call, &Arc::new(Host), load_here);
+    let mut answers = vec![None; keys.len()];
+    owners.ask(keys, &mut answers, call, &Arc::new(Host), load_here);
     let text = |answer: Answer| match answer {
         Ok(loaded) => loaded.value().unwrap().as_str().unwrap().to_owned(),
         Err(error) => error.to_string(),
     };
-    (answers.into_iter().map(text).collect(), loaded.into_inner().unwrap())
+    (all(answers).into_iter().map(text).collect(), loaded.into_inner().unwrap())
 }
 
 #[test]
@@ -182,8 +184,9 @@ fn a_caller_without_time_left_sends_nothing_and_holds_nothing_against_the_peer()
     for form in [Call::one, Call::many] {
         let owners = owners(&[&a], OwnerErrors::default());
         let call = form(Deadline::after(Duration::ZERO));
-        let answer = owners.ask(&["a1"], call, &Arc::new(Host), |_| Vec::new()).remove(0);
-        assert!(matches!(answer, Err(Error::TimedOut { .. })), "{answer:?}");
+        let mut answers = [None];
+        owners.ask(&["a1"], &mut answers, call, &Arc::new(Host), |_, _| {});
+        assert!(matches!(answers, [Some(Err(Error::TimedOut { .. }))]), "{answers:?}");
         assert_eq!(owners.counters.errors.value(), 0);
     }
     assert!(a.asked().is_empty());
