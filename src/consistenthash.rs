@@ -193,28 +193,25 @@ impl Ring {
         new.dedup();
         new.retain(|node| self.nodes.binary_search(node).is_err());
         let added = new.len();
-        let hash = |node: Box<str>| {
-            let hashes = (0..replicas.get()).map(|i| (self.hash)(format!("{i}{node}").as_bytes()));
-            let hashes: Vec<u32> = hashes.collect();
-            (node, Some(hashes))
-        };
-        let new: Vec<_> = new.into_iter().map(hash).collect();
-
-        let known = std::mem::take(&mut self.nodes).into_iter().map(|node| (node, None));
-        let mut all: Vec<_> = known.chain(new).collect();
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
-        // Where each node that was there is now, and the points of the others.
-        let (mut moved_to, mut new_points) = (Vec::new(), Vec::new());
-        for (at, (node, hashes)) in all.into_iter().enumerate() {
-            let at = node_index(at);
-            self.nodes.push(node);
-            match hashes {
-                None => moved_to.push(at),
-                Some(hashes) => {
-                    new_points.extend(hashes.into_iter().map(|hash| Point { hash, node: at }));
-                }
-            }
+        if added == 0 {
+            return 0;
         }
+        // Where the known nodes will be in the list: after all that have lesser names.
+        let moved_to: Vec<u32> = (0..)
+            .zip(&self.nodes)
+            .map(|(at, node)| node_index(at + new.partition_point(|new| new < node)))
+            .collect();
+        let mut new_points = Vec::with_capacity(added * replicas.get());
+        for (at, node) in (0..).zip(&new) {
+            let at = node_index(at + self.nodes.partition_point(|known| known < node));
+            new_points.extend((0..replicas.get()).map(|i| {
+                let hash = (self.hash)(format!("{i}{node}").as_bytes());
+                Point { hash, node: at }
+            }));
+        }
+
+        self.nodes.append(&mut new);
+        self.nodes.sort_unstable();
         self.points.update(|points| {
             for point in points.iter_mut() {
                 point.node = moved_to[point.node as usize];

@@ -1,4 +1,4 @@
-//! Random numbers for decisions that need no secrecy: jitter, dice, early refreshes.
+//! Random numbers for decisions that need no secrecy: jitter, copies by chance, early refreshes.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};

@@ -2,10 +2,11 @@
 //!
 //! A look-up hashes its key once: the top bits choose the shard, the low 32 are the tag in the
 //! shard's table. The function folds 16 bytes at a time by a 64 x 64 -> 128 bit multiplication (the
-//! idea of wyhash, Wang Yi 2019). For a key of 20 bytes it takes about 2 ns, where SipHash takes
-//! 11. The seed comes from the standard library's `RandomState`: without the seed, nobody can
-//! prepare keys that meet in one place. It is not a cryptographic function. An attacker who can
-//! measure collisions could work the seed out.
+//! idea of wyhash, Wang Yi 2019). A key of 20 bytes takes about 2 ns, and 11 ns with SipHash.
+//!
+//! The seed comes from the standard library's `RandomState`: without the seed, nobody can prepare
+//! keys that meet in one place. It is not a cryptographic function. An attacker who can measure
+//! collisions could work the seed out.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -19,7 +20,7 @@ impl KeyHash {
     /// A function with seeds of its own.
     pub(super) fn random() -> Self {
         let state = RandomState::new();
-        // Odd, so never zero: a factor of zero would swallow the other one.
+        // Odd, so never zero: a factor of zero would make the product zero.
         Self { seeds: [state.hash_one(1_u64) | 1, state.hash_one(2_u64) | 1] }
     }
 
