@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 /// An immutable view of bytes that may be shared by many holders.
 ///
-/// A `ByteView` is a range of an `Arc<[u8]>`. Cloning it and taking a [`slice`](Self::slice) of it copy no bytes: both count a
-/// reference. The whole allocation stays alive for as long as any view of it does, so a small slice kept for long keeps all of
-/// it; [`to_vec`](slice::to_vec) makes an independent copy.
+/// A `ByteView` is a range of an `Arc<[u8]>`. Cloning it and taking a [`slice`](Self::slice) of it
+/// copy no bytes: both count a reference. The whole allocation stays alive for as long as any view
+/// of it does, so a small slice kept for long keeps all of it; [`to_vec`](slice::to_vec) makes an
+/// independent copy.
 ///
 /// It dereferences to `[u8]`, and compares, orders and hashes like the bytes that it shows.
 ///

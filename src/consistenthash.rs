@@ -5,22 +5,36 @@ use std::num::NonZeroUsize;
 
 mod points;
 
-use self::points::{Point, Points};
+use points::{Point, Points};
+
+/// The most points that one node of a [`Ring`] can have: its replicas times its weight.
+///
+/// The bound keeps a mistyped number from taking all memory. A ring of 100 nodes with so many
+/// points takes 16 MiB. More points are of no use: 160 with [`RingHash::Mixed`] share keys out
+/// evenly, and with [`RingHash::Crc32`] more than 50 do not help.
+pub const MAX_REPLICAS: usize = 10_000;
 
 /// How many hashes there are.
 const HASHES: u64 = 1 << 32;
 
+/// [`MAX_REPLICAS`] in the type of the counts that it bounds.
+const MOST: NonZeroUsize = NonZeroUsize::new(MAX_REPLICAS).expect("it is not zero");
+
 /// A consistent-hash ring over names of nodes.
 ///
-/// Each node has a number of points (`replicas`) on a ring of 32-bit hashes: point *i* of node *n* lies at the hash of the text
-/// `{i}{n}`. A key belongs to the node of the first point at or after the key's hash, or of the ring's first point if there is
-/// none. So when a node joins, the only keys that move are those that move to it, and when it leaves, those that it had.
+/// Each node has a number of points (`replicas`) on a ring of 32-bit hashes: point *i* of node *n*
+/// lies at the hash of the text `{i}{n}`. A key belongs to the node of the first point at or after
+/// the key's hash. If there is none, it belongs to the node of the ring's first point. So when a
+/// node joins, the only keys that move are those that move to it, and when it leaves, those that it
+/// had.
 ///
-/// Peers that hold the same set of nodes agree on every key: the order of adding never matters. Where points of two nodes fall
-/// on the same hash, the node whose name is greater (byte by byte) has it.
+/// Peers that hold the same set of nodes agree on every key: the order of adding never matters.
+/// Where points of two nodes fall on the same hash, the node whose name is greater (byte by byte)
+/// has it.
 ///
-/// Looking a key up takes the same short time for few points and for many. A change of the nodes takes time in proportion to
-/// the points of all nodes; [`extend`](Self::extend) does many changes for the price of one.
+/// Looking a key up takes the same short time for few points and for many. A change of the nodes
+/// takes time in proportion to the points of all nodes; [`extend`](Self::extend) does many changes
+/// for the price of one.
 ///
 /// ```
 /// use geecache::consistenthash::Ring;
@@ -47,32 +61,48 @@ pub struct Ring {
 impl Ring {
     /// An empty ring that hashes by CRC-32 (IEEE), as GeeCache and groupcache do.
     ///
-    /// `replicas` is the number of points of each node. Both of those use 50, and all members of a cluster must use the same.
+    /// `replicas` is the number of points of each node. Both of those use 50, and all members of a
+    /// cluster must use the same. More than [`MAX_REPLICAS`] count as that many: all nodes still
+    /// have equal shares, and [`replicas`](Self::replicas) tells the number in use.
     #[must_use]
     pub fn new(replicas: NonZeroUsize) -> Self {
         Self::with_hash(replicas, RingHash::Crc32.function())
     }
 
-    /// An empty ring that hashes points and keys by `hash`.
+    /// An empty ring that hashes points and keys by `hash`; `replicas` as for [`new`](Self::new).
     #[must_use]
     pub fn with_hash(replicas: NonZeroUsize, hash: fn(&[u8]) -> u32) -> Self {
+        let replicas = replicas.min(MOST);
         Self { hash, replicas, nodes: Vec::new(), points: Points::default() }
     }
 
     /// Adds a node; `false` if the ring had it already.
     pub fn add(&mut self, node: impl AsRef<str>) -> bool {
-        self.add_weighted(node, NonZeroUsize::MIN)
+        self.add_all(std::iter::once(node), self.replicas) > 0
     }
 
-    /// Adds a node that is to have about `weight` times the share of a node of weight 1, by so many times the points; `false`
-    /// if the ring had it already, which changes nothing.
+    /// Adds a node that is to have about `weight` times the share of a node of weight 1, by so many
+    /// times the points; `false` if the ring had it already, which changes nothing.
     ///
-    /// All members of a cluster must give a node the same weight. For fractions choose fewer replicas and greater weights: with
-    /// 16 replicas, weights 10 and 15 are one and one and a half times 160 points.
-    pub fn add_weighted(&mut self, node: impl AsRef<str>, weight: NonZeroUsize) -> bool {
-        let before = self.len();
-        self.add_all(std::iter::once((node, weight)));
-        self.len() > before
+    /// All members of a cluster must give a node the same weight. For fractions choose fewer
+    /// replicas and greater weights: with 16 replicas, weights 10 and 15 are one and one and a half
+    /// times 160 points.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPoints`] if replicas times weight are more than [`MAX_REPLICAS`]. Nothing changes.
+    /// A lesser weight in place of that one would give the node another share than it was to have.
+    pub fn add_weighted(
+        &mut self,
+        node: impl AsRef<str>,
+        weight: NonZeroUsize,
+    ) -> Result<bool, TooManyPoints> {
+        let points = self.replicas.saturating_mul(weight);
+        if points > MOST {
+            let (node, replicas) = (node.as_ref().to_owned(), self.replicas);
+            return Err(TooManyPoints { node, weight, replicas });
+        }
+        Ok(self.add_all(std::iter::once(node), points) > 0)
     }
 
     /// Takes a node out; `false` if the ring did not have it.
@@ -96,9 +126,11 @@ impl Ring {
         Some(&self.nodes[owner])
     }
 
-    /// All nodes, each once, in the order in which they would own `key` if those before them were gone.
+    /// All nodes, each once, in the order in which they would own `key` if those before them were
+    /// gone.
     ///
-    /// The first is the owner. The iterator does its work as it goes: taking the first few is cheap.
+    /// The first is the owner. The iterator does its work as it goes: taking the first few is
+    /// cheap.
     pub fn owners<'ring>(&'ring self, key: &str) -> impl Iterator<Item = &'ring str> + use<'ring> {
         let mut seen = vec![false; self.nodes.len()];
         self.points
@@ -109,14 +141,16 @@ impl Ring {
             .take(self.nodes.len())
     }
 
-    /// Each node with the share of all hashes that it owns, in the order of the names. The shares add up to 1.
+    /// Each node with the share of all hashes that it owns, in the order of the names. The shares
+    /// add up to 1.
     ///
     /// That is the share of the keys that it will own, as far as the hash spreads them evenly.
     #[must_use]
     pub fn shares(&self) -> Vec<(&str, f64)> {
         let points = self.points.as_slice();
         let mut owned = vec![0; self.nodes.len()];
-        // A point has the hashes after the one before it. The first point has those after the last one, too.
+        // A point has the hashes after the one before it. The first point has those after the last
+        // one, too.
         let mut end = 0;
         for point in points {
             owned[point.node as usize] += (u64::from(point.hash) + 1) - end;
@@ -127,6 +161,12 @@ impl Ring {
         }
         let shares = owned.into_iter().map(|hashes| hashes as f64 / HASHES as f64);
         self.nodes.iter().map(|node| &**node).zip(shares).collect()
+    }
+
+    /// How many points a node of weight 1 has.
+    #[must_use]
+    pub fn replicas(&self) -> NonZeroUsize {
+        self.replicas
     }
 
     /// Whether the ring has no nodes.
@@ -141,35 +181,51 @@ impl Ring {
         self.nodes.len()
     }
 
-    /// Takes in those of `nodes` that are new.
-    fn add_all<S: AsRef<str>>(&mut self, nodes: impl Iterator<Item = (S, NonZeroUsize)>) {
-        // Everything that is not ours runs before anything changes: the iterator, the names, the hash.
-        let hashed: Vec<(Box<str>, Vec<u32>)> = nodes
-            .map(|(node, weight)| {
-                let node = node.as_ref();
-                let replicas = 0..self.replicas.saturating_mul(weight).get();
-                let hashes = replicas.map(|i| (self.hash)(format!("{i}{node}").as_bytes()));
-                (node.into(), hashes.collect())
-            })
+    /// Takes in those of `nodes` that are new, with `replicas` points each, and tells how many.
+    fn add_all<S: AsRef<str>>(
+        &mut self,
+        nodes: impl Iterator<Item = S>,
+        replicas: NonZeroUsize,
+    ) -> usize {
+        // What is not ours runs before anything changes: the iterator, the names, the hash.
+        let mut new: Vec<Box<str>> = nodes.map(|node| Box::from(node.as_ref())).collect();
+        new.sort_unstable();
+        new.dedup();
+        new.retain(|node| self.nodes.binary_search(node).is_err());
+        let added = new.len();
+        if added == 0 {
+            return 0;
+        }
+        // Where the known nodes will be in the list: after all that have lesser names.
+        let moved_to: Vec<u32> = (0..)
+            .zip(&self.nodes)
+            .map(|(at, node)| node_index(at + new.partition_point(|new| new < node)))
             .collect();
+        let mut new_points = Vec::with_capacity(added * replicas.get());
+        for (at, node) in (0..).zip(&new) {
+            let at = node_index(at + self.nodes.partition_point(|known| known < node));
+            new_points.extend((0..replicas.get()).map(|i| {
+                let hash = (self.hash)(format!("{i}{node}").as_bytes());
+                Point { hash, node: at }
+            }));
+        }
+
+        self.nodes.append(&mut new);
+        self.nodes.sort_unstable();
         self.points.update(|points| {
-            for (node, hashes) in hashed {
-                let Err(at) = self.nodes.binary_search(&node) else { continue };
-                self.nodes.insert(at, node);
-                let new = node_index(at);
-                for point in points.iter_mut() {
-                    point.node += u32::from(point.node >= new);
-                }
-                points.extend(hashes.into_iter().map(|hash| Point { hash, node: new }));
+            for point in points.iter_mut() {
+                point.node = moved_to[point.node as usize];
             }
+            points.append(&mut new_points);
         });
+        added
     }
 }
 
 impl<S: AsRef<str>> Extend<S> for Ring {
     /// Adds many nodes; those that the ring has already change nothing.
     fn extend<I: IntoIterator<Item = S>>(&mut self, nodes: I) {
-        self.add_all(nodes.into_iter().map(|node| (node, NonZeroUsize::MIN)));
+        self.add_all(nodes.into_iter(), self.replicas);
     }
 }
 
@@ -182,20 +238,44 @@ impl fmt::Debug for Ring {
     }
 }
 
+/// A weight would give a node more than [`MAX_REPLICAS`] points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooManyPoints {
+    node: String,
+    weight: NonZeroUsize,
+    replicas: NonZeroUsize,
+}
+
+impl fmt::Display for TooManyPoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, weight, replicas } = self;
+        write!(
+            f,
+            "weight {weight} of node {node:?} times {replicas} replicas is more than \
+             {MAX_REPLICAS} points"
+        )
+    }
+}
+
+impl std::error::Error for TooManyPoints {}
+
 /// The hashes that a cluster can agree on. All members must use the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RingHash {
-    /// CRC-32 (IEEE) and 50 points for each node: the ring of GeeCache and groupcache, needed in a cluster with them.
+    /// CRC-32 (IEEE) and 50 points for each node: the ring of GeeCache and groupcache, needed in a
+    /// cluster with them.
     ///
-    /// CRC-32 is linear, so the points of nodes with similar names keep the same distances, and more points do not help. Over
-    /// 1,000 clusters of 10 nodes in one subnet the greatest share was 1.56 times the mean on average, and 4.9 times at worst
-    /// (`ring` in the benchmarks).
+    /// CRC-32 is linear, so the points of nodes with similar names keep the same distances, and
+    /// more points do not help. Over 1,000 clusters of 10 nodes in one subnet the greatest share
+    /// was 1.56 times the mean on average, and 4.9 times at worst (`ring` in the benchmarks).
     #[default]
     Crc32,
-    /// CRC-32 with its bits mixed by MurmurHash3's finalizer, and 160 points for each node: for clusters of this crate alone.
+    /// CRC-32 with its bits mixed by MurmurHash3's finalizer, and 160 points for each node: for
+    /// clusters of this crate alone.
     ///
-    /// Over the same 1,000 clusters the greatest share was 1.13 times the mean on average, and 1.28 times at worst.
+    /// Over the same 1,000 clusters the greatest share was 1.13 times the mean on average, and 1.28
+    /// times at worst.
     Mixed,
 }
 
@@ -235,7 +315,7 @@ fn mix(mut hash: u32) -> u32 {
     hash ^ (hash >> 16)
 }
 
-/// Positions of nodes as points keep them.
+/// A position in the list of nodes, as points keep it.
 fn node_index(at: usize) -> u32 {
     u32::try_from(at).expect("points of 2^32 nodes do not fit into memory")
 }

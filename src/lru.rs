@@ -1,13 +1,72 @@
-//! [`Lru`]: the least-recently-used cache of one thread, built by hand and without `unsafe`.
+//! [`Lru`]: a least-recently-used cache for one owner, built by hand and without `unsafe`.
 //!
-//! The entries live in a slab, a `Vec` of nodes, and are linked into a ring by their indices: `u32` numbers where a textbook
-//! has pointers. Node 0 is the sentinel of the ring: its `next` is the most recently used entry and its `prev` the least
-//! recently used one, so linking and unlinking have no special cases. A node that was freed is kept in a list of free nodes,
-//! threaded through the same links, and used again. A `HashMap` finds the node of a key.
+//! # What it is for
 //!
-//! The cache is bounded by weight, not by a count: an entry weighs the bytes of its key plus the [`Weight`] of its value.
-//! No callback tells what leaves the cache. It is *returned*, so that a caller who holds a lock around the `Lru` can drop it, or
-//! run any other code on it, after the lock is gone.
+//! A small map that must not grow without end, and that belongs to one thread, one connection, or
+//! one struct with a lock of its own: what was parsed, compiled or looked up, and may be needed
+//! again. It is the `lru.Cache` of GeeCache and groupcache in Rust, and useful without the rest of
+//! this crate. A [`Group`](crate::Group) doesn't use it: many threads share the memory of a group,
+//! which has a store of its own for that.
+//!
+//! | in Go | here |
+//! |---|---|
+//! | `Add` | [`insert`](Lru::insert) |
+//! | `Get` | [`get`](Lru::get), and [`peek`](Lru::peek), which doesn't count as a use |
+//! | `Remove`, `RemoveOldest` | [`remove`](Lru::remove), [`pop_oldest`](Lru::pop_oldest) |
+//! | `Len` | [`len`](Lru::len) |
+//! | `OnEvicted` | [`Inserted::evicted`]: what leaves is returned |
+//!
+//! No callback tells what leaves the cache. It is *returned*, so a caller who holds a lock around
+//! the `Lru` can drop it, or run any other code on it, after the lock is released.
+//!
+//! ```
+//! use geecache::lru::{Lru, Weight};
+//!
+//! /// A path, cut into its parts.
+//! struct Route {
+//!     parts: Vec<String>,
+//! }
+//!
+//! impl Weight for Route {
+//!     fn weight(&self) -> u64 {
+//!         self.parts.iter().map(|part| part.len() as u64).sum()
+//!     }
+//! }
+//!
+//! /// Belongs to one connection.
+//! struct Router {
+//!     routes: Lru<Route>,
+//! }
+//!
+//! impl Router {
+//!     /// How many parts a path has. Cuts it only when it was not seen lately.
+//!     fn depth(&mut self, path: &str) -> usize {
+//!         if let Some(route) = self.routes.get(path) {
+//!             return route.parts.len();
+//!         }
+//!         let parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+//!         let depth = parts.len();
+//!         self.routes.insert(path, Route { parts });
+//!         depth
+//!     }
+//! }
+//!
+//! let mut router = Router { routes: Lru::new(64 << 10) };
+//! assert_eq!(router.depth("a/b/c"), 3);
+//! assert_eq!(router.depth("a/b/c"), 3);
+//! assert_eq!(router.routes.len(), 1);
+//! ```
+//!
+//! # How it works
+//!
+//! The entries live in a slab, a `Vec` of nodes, and are linked into a ring by their indices: `u32`
+//! numbers where a textbook has pointers. Node 0 is the sentinel of the ring: its `next` is the
+//! most recently used entry and its `prev` the least recently used one, so linking and unlinking
+//! have no special cases. A list of free nodes uses the same links; a node that was freed is used
+//! again. A `HashMap` finds the node of a key.
+//!
+//! The cache is bounded by weight, not by a count. An entry weighs the bytes of its key plus the
+//! [`Weight`] of its value. That is asked once, when the entry is inserted, and kept beside it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +76,8 @@ use crate::byteview::ByteView;
 
 /// What a value adds to the weight of its entry, usually its length in bytes.
 ///
-/// The weight of a value must not change while it is in a cache.
+/// A cache asks once, when the value is inserted. A value that changes its weight later still
+/// counts as it was then.
 pub trait Weight {
     /// The weight, without that of the key.
     fn weight(&self) -> u64;
@@ -43,6 +103,7 @@ pub struct Lru<V> {
     nodes: Vec<Node<V>>,
     /// The first free node, 0 when there is none.
     free: u32,
+    /// The sum of the weights of all nodes in use.
     weight: u64,
     max_weight: u64,
 }
@@ -50,6 +111,8 @@ pub struct Lru<V> {
 struct Node<V> {
     /// `None` in the sentinel and in free nodes.
     entry: Option<(Arc<str>, V)>,
+    /// What the entry weighed when it was inserted.
+    weight: u64,
     prev: u32,
     next: u32,
 }
@@ -66,29 +129,36 @@ pub struct Inserted<V> {
     pub evicted: Vec<(Arc<str>, V)>,
 }
 
+/// The node that closes the ring.
 const SENTINEL: u32 = 0;
 
 impl<V: Weight> Lru<V> {
     /// An empty cache whose entries together weigh at most `max_weight`.
     #[must_use]
     pub fn new(max_weight: u64) -> Self {
-        let sentinel = Node { entry: None, prev: SENTINEL, next: SENTINEL };
+        let sentinel = Node { entry: None, weight: 0, prev: SENTINEL, next: SENTINEL };
         Self { index: HashMap::new(), nodes: vec![sentinel], free: SENTINEL, weight: 0, max_weight }
     }
 
-    /// An empty cache without a bound: nothing is ever evicted. [`pop_oldest`](Self::pop_oldest) still works.
+    /// An empty cache without a bound: nothing is evicted until all weights together pass
+    /// `u64::MAX`. [`pop_oldest`](Self::pop_oldest) still works.
     #[must_use]
     pub fn unbounded() -> Self {
         Self::new(u64::MAX)
     }
 
-    /// Makes `value` the value of `key` and the most recently used entry, and evicts from the least recently used end until
-    /// the bound holds.
+    /// Makes `value` the value of `key` and the most recently used entry, and evicts from the least
+    /// recently used end until the bound holds.
     ///
-    /// An entry that alone is heavier than the bound is refused and evicts nothing, but the older value of its key, now
-    /// out of date, leaves the cache.
+    /// An entry that alone is heavier than the bound is refused and evicts nothing. The older value
+    /// of its key is out of date by then and leaves the cache.
+    ///
+    /// # Panics
+    ///
+    /// If [`Weight::weight`] does. The cache is then as it was.
     pub fn insert(&mut self, key: impl Into<Arc<str>>, value: V) -> Inserted<V> {
         let key = key.into();
+        // The only call of foreign code, before anything has changed.
         let weight = entry_weight(&key, &value);
         let replaced = self.remove(&key);
         if weight > self.max_weight {
@@ -99,13 +169,14 @@ impl<V: Weight> Lru<V> {
         while self.weight > self.max_weight - weight {
             evicted.extend(self.pop_oldest());
         }
-        let node = self.allocate((Arc::clone(&key), value));
+        let node = self.allocate((Arc::clone(&key), value), weight);
         self.link_first(node);
         self.index.insert(key, node);
-        self.weight += weight;
         Inserted { replaced, refused: None, evicted }
     }
+}
 
+impl<V> Lru<V> {
     /// The value of `key`, which becomes the most recently used entry.
     pub fn get(&mut self, key: &str) -> Option<&V> {
         let node = *self.index.get(key)?;
@@ -123,9 +194,7 @@ impl<V: Weight> Lru<V> {
     /// Removes `key` and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<V> {
         let node = self.index.remove(key)?;
-        let (key, value) = self.release(node)?;
-        self.weight -= entry_weight(&key, &value);
-        Some(value)
+        self.release(node).map(|(_, value)| value)
     }
 
     /// Removes the least recently used entry and returns it.
@@ -133,12 +202,9 @@ impl<V: Weight> Lru<V> {
         let oldest = self.nodes[SENTINEL as usize].prev;
         let (key, value) = self.release(oldest)?;
         self.index.remove(&key);
-        self.weight -= entry_weight(&key, &value);
         Some((key, value))
     }
-}
 
-impl<V> Lru<V> {
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -181,22 +247,24 @@ impl<V> Lru<V> {
         self.nodes[node as usize].entry.as_ref().map(|(_, value)| value)
     }
 
-    /// Puts `entry` into a node that is linked nowhere yet.
-    fn allocate(&mut self, entry: (Arc<str>, V)) -> u32 {
+    /// Puts an entry into a node that is linked nowhere yet, and counts its weight.
+    fn allocate(&mut self, entry: (Arc<str>, V), weight: u64) -> u32 {
+        self.weight += weight;
+        let new = Node { entry: Some(entry), weight, prev: SENTINEL, next: SENTINEL };
         if self.free == SENTINEL {
-            let node = u32::try_from(self.nodes.len()).expect("fewer than 2^32 entries");
-            self.nodes.push(Node { entry: Some(entry), prev: SENTINEL, next: SENTINEL });
+            let node = u32::try_from(self.nodes.len()).expect("2^32 nodes do not fit into memory");
+            self.nodes.push(new);
             return node;
         }
         let node = self.free;
-        self.free = self.nodes[node as usize].next;
-        self.nodes[node as usize].entry = Some(entry);
+        self.free = std::mem::replace(&mut self.nodes[node as usize], new).next;
         node
     }
 
     /// Takes the entry out of `node` and frees the node; `None` for the sentinel.
     fn release(&mut self, node: u32) -> Option<(Arc<str>, V)> {
         let entry = self.nodes[node as usize].entry.take()?;
+        self.weight -= self.nodes[node as usize].weight;
         self.unlink(node);
         self.nodes[node as usize].next = self.free;
         self.free = node;

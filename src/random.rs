@@ -1,4 +1,4 @@
-//! Random numbers for decisions that need no secrecy: jitter, dice, early refreshes.
+//! Random numbers for decisions that need no secrecy: jitter, copies by chance, early refreshes.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
@@ -7,7 +7,8 @@ thread_local! {
     static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0));
 }
 
-/// A random number in `0.0..1.0`, from a generator of the calling thread (SplitMix64, Steele, Lea and Flood 2014).
+/// A random number in `0.0..1.0`, from a generator of the calling thread (SplitMix64, Steele, Lea
+/// and Flood 2014).
 pub(crate) fn unit() -> f64 {
     let mixed = STATE.with(|state| {
         state.set(state.get().wrapping_add(0x9e37_79b9_7f4a_7c15));

@@ -1,6 +1,7 @@
 //! What the unit tests share: seeded randomness.
 
-/// A small seeded generator (SplitMix64, Steele, Lea and Flood 2014); good enough to choose test operations.
+/// A small seeded generator (SplitMix64, Steele, Lea and Flood 2014); good enough to choose test
+/// operations.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
@@ -25,13 +26,14 @@ impl Random {
 
 /// Runs `test` with `runs` different seeds and names the seed when it panics.
 ///
-/// Seeds differ from run to run of the test binary, so that the space is searched over time; `GEECACHE_TEST_SEED=N` repeats one.
+/// Seeds differ from run to run of the test binary, so that the space is searched over time;
+/// `GEECACHE_TEST_SEED=N` repeats one.
 pub(crate) fn with_seeds(runs: u64, test: impl Fn(&mut Random)) {
     struct Tell(u64);
     impl Drop for Tell {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                #[allow(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
+                #[allow(clippy::print_stderr, reason = "the reader of the failure needs the seed")]
                 {
                     eprintln!("to repeat: GEECACHE_TEST_SEED={}", self.0);
                 }

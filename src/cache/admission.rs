@@ -1,7 +1,7 @@
-//! [`Admission`]: who may stay, under [`Eviction::Adaptive`](super::Eviction::Adaptive).
+//! [`Admission`]: who may stay, under [`Eviction::Adaptive`](crate::Eviction::Adaptive).
 //!
-//! The policy is W-TinyLFU (Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM
-//! Transactions on Storage 2017) over three true LRU lists:
+//! The policy is W-TinyLFU (Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache
+//! Admission Policy", ACM Transactions on Storage 2017) over three true LRU lists:
 //!
 //! ```text
 //!            new entry                     hit                       hit
@@ -15,50 +15,59 @@
 //!             the sketch remembers how often those that left were asked for
 //! ```
 //!
-//! Every new entry enters the window. What falls out of the back of a full window is a *candidate*: it duels with the
-//! entries at the back of probation that would have to go for it, and stays only if it was asked for more often than all of these
-//! together. So a scan passes through the window and harms nothing else, a burst lives in the window, and what
-//! is asked for again and again gathers in the protected list. How large the window is depends on the traffic:
-//! see [`Window`](super::window::Window).
+//! Every new entry enters the window. The last entry of a full window is a *candidate*. It is
+//! compared with its *victims*, the entries at the back of probation that would have to go for it,
+//! and stays only if it was asked for more often than all of these together. So a scan passes
+//! through the window and harms nothing else, a burst lives in the window, and what is asked for
+//! again and again gathers in the protected list. How large the window is depends on the traffic:
+//! see [`Window`].
 //!
 //! Four details matter as much as the idea; each was found by measuring on real traces:
 //!
-//! - The request that brought the candidate in does not count in its duel. Otherwise every key that is asked for twice beats one
-//!   that was hit once, and a loop larger than the cache throws out what the next round needs.
-//! - In a tie the candidate loses. Admitting it costs several points on loops, and wins nothing elsewhere.
-//! - Counts are halved within five requests per entry, and in small caches within 1,000: counts that live longer keep
-//!   yesterday's favourites when the traffic changes. The halving goes over the table in 64 steps, so that no request waits
-//!   for a walk over all of it.
-//! - The window and the main lists each keep to their share of the *bytes*, and victims are gathered until all of the candidate
-//!   fits into the share of the main lists. To look only at what the shard lacks at that moment is the same while all entries are
-//!   of one size. With sizes it lets a large candidate in for a small victim; the window, short of what it took along, then
-//!   fills up again at the cost of entries that nothing was compared with. On Zipf's law with log-normal sizes that was four of
-//!   five evictions, and cost 2 points of the object hit ratio and nearly as many of the bytes'; on a web trace with sizes, 0.9
-//!   points of the objects'.
+//! - The request that brought the candidate in does not count. Otherwise every key that is asked
+//!   for twice beats one that was hit once, and a loop larger than the cache throws out what the
+//!   next round needs.
+//! - In a tie the candidate is refused. Admitting it costs several points on loops, and wins
+//!   nothing elsewhere.
+//! - Counts are halved within five requests per entry, and in small caches within 1,000: counts
+//!   that live longer keep yesterday's favourites when the traffic changes. The halving goes over
+//!   the table in 64 steps, so that no request waits for a walk over all of it.
+//! - The window and the main lists each keep to their share of the *bytes*. Victims are gathered
+//!   until all of the candidate fits into the share of the main lists. To look only at what the
+//!   shard lacks at that moment is the same while all entries are of one size. With sizes it lets a
+//!   large candidate in for a small victim. The window is then short of what the candidate took
+//!   along, and fills up again at the cost of entries that nothing was compared with. On Zipf's law
+//!   with log-normal sizes that was four of five evictions, and cost 2 points of the object hit
+//!   ratio and nearly as many of the bytes'; on a web trace with sizes, 0.9 points of the objects'.
 //!
-//! Sizes count in the duel in this way only: the victims' counts are summed up until there is room (the "aggregated victims" of
-//! Einziger, Eytan, Friedman and Manes, "Lightweight Robust Size Aware Cache Management", ACM Transactions on Storage 2022). To
-//! compare hits per byte, or to send whatever is larger than an eighth of the window straight to its duel, was tried on top of
-//! it: on the web trace the first lost 0.2 points of objects, and the second won none and lost two of the bytes.
+//! Sizes count in this way only: the victims' counts are summed up until there is room (the
+//! "aggregated victims" of Einziger, Eytan, Friedman and Manes, "Lightweight Robust Size Aware
+//! Cache Management", ACM Transactions on Storage 2022). Two other rules were tried on top of it,
+//! on the web trace. To compare hits per byte lost 0.2 points of objects. To compare whatever is
+//! larger than an eighth of the window at once, before it reaches the back, won no objects and lost
+//! two points of the bytes.
 
-use super::departures::{Departures, Why};
-use super::entry::Entry;
-use super::lists::ListName;
-use super::recency::Recency;
-use super::sketch::{MAX_COUNT, Sketch};
-use super::table::Table;
-use super::window::{Sample, Window};
+use crate::cache::departures::{Departure, Departures};
+use crate::cache::entry::Entry;
+use crate::cache::recency::Recency;
+use crate::cache::sketch::Sketch;
+use crate::cache::slots::{ListName, MAX_COUNT};
+use crate::cache::table::Table;
+use crate::cache::window::{Sample, Window};
 
-/// A sample, in which the counts are halved once and the window learns once, is this many requests for each entry held…
+/// A sample is this many requests for each entry held. In a sample the counts are halved once, and
+/// the window learns once.
 const SAMPLE_PER_ENTRY: usize = 5;
-/// … and at least this many: a smaller one tells too little.
+/// A sample is at least this many requests: a smaller one tells too little.
 const MIN_SAMPLE: usize = 1_000;
 /// The halving of the counts is spread over this many steps of a sample.
 const STEPS: usize = 64;
-/// Of what the window leaves, the protected list may take this share. With more, yesterday's favourites stay too long, and too
-/// few entries are left in probation to tell what the main lists are worth.
+/// The protected list may take this share of what the window leaves. With more, yesterday's
+/// favourites stay too long, and too few entries are left in probation to tell what the main lists
+/// are worth.
 const PROTECTED_SHARE: f64 = 0.6;
-/// When the window has shrunk, an insertion moves at most so many entries out of it, so as not to hold the lock for long.
+/// When the window has shrunk, an insertion moves at most so many entries out of it, so as not to
+/// hold the lock for long.
 const MOVES: usize = 16;
 
 /// The admission policy of one shard.
@@ -97,9 +106,9 @@ impl Admission {
             ListName::Window => {
                 let stamp = table.stamp(at);
                 *stamp = self.recency.hit(*stamp);
-                table.touch(at);
+                table.move_to_front(at);
             }
-            ListName::Protected => table.touch(at),
+            ListName::Protected => table.move_to_front(at),
             ListName::Probation => {
                 self.probation_hits = self.probation_hits.saturating_add(1);
                 table.move_to(at, ListName::Protected);
@@ -115,27 +124,27 @@ impl Admission {
         let charge = table.charge(at);
         *table.stamp(at) = self.recency.arrival(tag, charge);
         if charge > self.window.max_bytes() {
-            // It is larger than the window: it goes to the duel alone, rather than to push all others out before it.
-            table.move_last(at);
+            // It is larger than the window. At the front it would push out all others first.
+            table.move_to_back(at);
         }
-        self.sketch.resize(table.slots.places());
-        self.recency.resize(table.slots.places());
+        self.sketch.resize(table.places());
+        self.recency.resize(table.places());
     }
 
     /// Evicts at least one entry of a table that is over the bound.
     pub(super) fn evict(&mut self, table: &mut Table, gone: &mut Departures) {
         if table.charged_in(ListName::Window) > self.window.max_bytes() {
-            self.duel(table, gone);
+            self.admit_or_refuse(table, gone);
         } else {
             let main = [ListName::Probation, ListName::Protected];
             let victim = main.into_iter().find_map(|list| table.last(list));
-            self.leave(table, victim.or_else(|| table.last(ListName::Window)), gone);
+            self.evict_at(table, victim.or_else(|| table.last(ListName::Window)), gone);
         }
     }
 
-    /// Brings the window down to its size while there is room behind it: room of the main lists' own, unless the entry is larger
-    /// than the window and can't stay there.
-    pub(super) fn settle(&self, table: &mut Table) {
+    /// Brings the window down to its size while the main lists have room of their own. An entry
+    /// that is larger than the window can't stay there, and moves in any case.
+    pub(super) fn shrink_window(&self, table: &mut Table) {
         for _ in 0..MOVES {
             if table.charged_in(ListName::Window) <= self.window.max_bytes() {
                 return;
@@ -155,12 +164,14 @@ impl Admission {
         (self.max_bytes - self.window.max_bytes()).saturating_sub(main)
     }
 
-    /// The last entry of the window against the last ones of the main lists: somebody leaves.
-    fn duel(&mut self, table: &mut Table, gone: &mut Departures) {
+    /// Compares the last entry of the window with the last ones of the main lists: it leaves, or
+    /// they do.
+    fn admit_or_refuse(&mut self, table: &mut Table, gone: &mut Departures) {
         let Some(candidate) = table.last(ListName::Window) else { return };
-        // The victims make the room that the candidate takes in the main lists, however little is missing in the shard; and no
-        // more than it would make by leaving itself. What is larger than the share of the main lists would never get in that
-        // way: it is weighed against all that would have to go.
+        // The victims make the room that the candidate takes in the main lists, however little is
+        // missing in the shard, and no more than it would make by leaving itself. A candidate
+        // larger than the share of the main lists would never get in that way. It is compared with
+        // all that would have to go.
         let charge = table.charge(candidate);
         let missing = charge.min(table.charged() - self.max_bytes);
         let (needed, from_window) = if charge > self.max_bytes - self.window.max_bytes() {
@@ -170,11 +181,11 @@ impl Admission {
         };
         let worth = u32::from(table.count(candidate)).saturating_sub(1);
         let (mut freed, mut loss, mut victims) = (0, 0, 0);
-        let line = table
+        let victims_in_order = table
             .iter_from_back(ListName::Probation)
             .chain(table.iter_from_back(ListName::Protected))
             .chain(table.iter_from_back(ListName::Window).skip(1).take(from_window));
-        for victim in line {
+        for victim in victims_in_order {
             if freed >= needed || loss >= worth {
                 break;
             }
@@ -184,24 +195,25 @@ impl Admission {
         }
         if freed < needed || loss >= worth {
             self.recency.refused(table.tag(candidate), *table.stamp(candidate));
-            return self.leave(table, Some(candidate), gone);
+            return self.evict_at(table, Some(candidate), gone);
         }
         for _ in 0..victims {
             let last = table.last(ListName::Probation).or_else(|| table.last(ListName::Protected));
             let last = last.or_else(|| table.iter_from_back(ListName::Window).nth(1));
-            self.leave(table, last, gone);
+            self.evict_at(table, last, gone);
         }
-        // Removals move entries in the table, but not in their lists: the candidate is still the last of the window.
+        // Removals move entries in the table, but not in their lists: the candidate is still the
+        // last of the window.
         if let Some(candidate) = table.last(ListName::Window) {
             table.move_to(candidate, ListName::Probation);
         }
     }
 
     /// Evicts the entry at `at`; the sketch remembers its count.
-    fn leave(&mut self, table: &mut Table, at: Option<u32>, gone: &mut Departures) {
+    fn evict_at(&mut self, table: &mut Table, at: Option<u32>, gone: &mut Departures) {
         let Some(at) = at else { return };
         self.sketch.raise(table.tag(at), table.count(at));
-        gone.push(table.remove(at), Why::Evicted);
+        gone.push(table.remove(at), Departure::Evicted);
     }
 
     /// Moves what the protected list holds above its share back to probation.
@@ -231,7 +243,8 @@ impl Admission {
         // A cache that is not full needs no window; it may lack the last entry that did not fit.
         if table.charged() > self.max_bytes - self.max_bytes / 16 {
             let (ages, age_step) = self.recency.ages();
-            // At least one entry, or a single hit in an empty list would seem to be worth everything.
+            // At least one entry, or a single hit in an empty list would seem to be worth
+            // everything.
             let mean_charge = table.charged() / table.len() as u64;
             let in_probation = table.charged_in(ListName::Probation).max(mean_charge).max(1);
             let main_worth = f64::from(self.probation_hits) / in_probation as f64;
@@ -246,8 +259,7 @@ impl Admission {
 
 #[cfg(any(test, feature = "unstable-bench"))]
 impl Admission {
-    pub(super) fn validate(&self, table: &Table) {
+    pub(super) fn validate(&self) {
         assert!(self.window.max_bytes() <= self.max_bytes);
-        assert!(table.slots.iter().all(|slot| slot.count <= MAX_COUNT));
     }
 }

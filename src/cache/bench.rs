@@ -2,8 +2,11 @@
 
 use std::num::NonZeroUsize;
 
-use super::{Accounting, Cache, CacheOptions, Eviction, Meta};
 use crate::byteview::ByteView;
+use crate::cache::Cache;
+use crate::cache::accounting::Accounting;
+use crate::cache::entry::Meta;
+use crate::cache::options::{CacheOptions, Eviction};
 use crate::stats::CacheStats;
 
 /// The store.
@@ -11,7 +14,8 @@ use crate::stats::CacheStats;
 pub struct BenchStore(Cache);
 
 impl BenchStore {
-    /// A store of `max_bytes`, with as many shards as a group's main cache would have if `shards` is `None`.
+    /// A store of `max_bytes`, with as many shards as a group's main cache would have if `shards`
+    /// is `None`.
     #[must_use]
     pub fn new(
         max_bytes: u64,

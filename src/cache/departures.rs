@@ -1,9 +1,9 @@
 //! [`Departures`]: the entries that leave under a lock, on their way to be dropped without it.
 
-use super::entry::Entry;
+use crate::cache::entry::Entry;
 
-/// Entries that left a shard. Its owner drops it when the lock is released: to free a huge value takes long, and the others
-/// who wait for the shard need not wait for that.
+/// Entries that left a shard. Its owner drops it when the lock is released: to free a huge value
+/// takes long, and the others who wait for the shard need not wait for that.
 #[derive(Debug, Default)]
 pub(super) struct Departures {
     /// Held in place, as an insertion into a full cache evicts one entry as a rule.
@@ -17,20 +17,20 @@ pub(super) struct Departures {
 
 /// Why an entry left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum Departure {
     Evicted,
     Expired,
-    /// It was removed, replaced or refused.
-    Asked,
+    /// A caller removed it or replaced it, or it was too large to be kept.
+    Removed,
 }
 
 impl Departures {
-    pub(super) fn push(&mut self, entry: Option<Entry>, why: Why) {
+    pub(super) fn push(&mut self, entry: Option<Entry>, departure: Departure) {
         let Some(entry) = entry else { return };
-        match why {
-            Why::Evicted => self.evicted += 1,
-            Why::Expired => self.expired += 1,
-            Why::Asked => {}
+        match departure {
+            Departure::Evicted => self.evicted += 1,
+            Departure::Expired => self.expired += 1,
+            Departure::Removed => {}
         }
         match self.first {
             None => self.first = Some(entry),

@@ -1,14 +1,19 @@
-//! Sequences of operations, told by bytes, against a model: for the unit tests and for the fuzz target.
+//! Sequences of operations, told by bytes, against a model: for the unit tests and for the fuzz
+//! target.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
-use super::hash::KeyHash;
-use super::{Accounting, Cache, CacheOptions, Eviction, Found, Meta, Padded};
 use crate::byteview::ByteView;
+use crate::cache::accounting::Accounting;
+use crate::cache::entry::{Found, Meta};
+use crate::cache::hash::KeyHash;
+use crate::cache::options::{CacheOptions, Eviction};
+use crate::cache::{Cache, Padded};
 use crate::sync::lock;
 
-/// The first three bytes choose the cache, the others what is done to it. The same bytes do the same at every run.
+/// The first three bytes choose the cache, the others what is done to it. The same bytes do the
+/// same at every run.
 pub(crate) fn store(bytes: &[u8]) {
     let Some((&[kind, high, low], operations)) = bytes.split_first_chunk() else { return };
     let options = CacheOptions {
@@ -20,8 +25,9 @@ pub(crate) fn store(bytes: &[u8]) {
     drive(&Cache { hash: KeyHash::fixed(), ..Cache::new(options) }, operations);
 }
 
-/// Runs the operations that `bytes` spell, four bytes to each, against a cache and a map of what was inserted last. The cache may
-/// have forgotten a key at any time, but what it has must be the last value, alive, and within the bound.
+/// Runs the operations that `bytes` spell, four bytes to each, against a cache and a map of what
+/// was inserted last. The cache may have forgotten a key at any time, but what it has must be the
+/// last value, alive, and within the bound.
 pub(super) fn drive(cache: &Cache, bytes: &[u8]) {
     let mut newest: HashMap<String, Found> = HashMap::new();
     let mut now = 1;
@@ -34,7 +40,7 @@ pub(super) fn drive(cache: &Cache, bytes: &[u8]) {
                 let value =
                     (size > 3).then(|| ByteView::from(vec![what; usize::from(size).pow(2) / 16]));
                 let dead_at = if life % 4 == 0 { now + u64::from(life) / 4 } else { 0 };
-                let meta = Meta { dead_at, note: step as u32 };
+                let meta = Meta { dead_at, load_ms: step as u32 };
                 let kept = cache.insert(&key, value.as_ref(), meta, now, || true);
                 let found = cache.peek(&key, || now);
                 if dead_at != now {

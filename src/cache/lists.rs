@@ -1,115 +1,71 @@
-//! The LRU lists of a shard, linked through the slots of its [`Table`].
+//! The LRU lists of a shard: operations over [`Slots`], which hold the links.
 //!
-//! Each list is a true LRU: an entry that is used or that arrives goes to the front, and only entries at the back ever leave
-//! to make room. The links are positions in the table, so no node is allocated and no pointer is needed. A list is a ring that
-//! its *head* closes, a slot without an entry: so every entry has two neighbours, and no link is a special case.
+//! Each list is a true LRU: an entry that is used or that arrives goes to the front, and only
+//! entries at the back ever leave to make room. The links are positions in the slots, so no node is
+//! allocated and no pointer is needed. A list is a ring that its *head* closes, a slot without an
+//! entry. So every entry has two neighbours, and no link is a special case.
+//!
+//! The lists know nothing of what entries are charged. The [`table`](crate::cache::table) counts.
 
-use super::slots::Slot;
-use super::table::Table;
+use crate::cache::slots::{ListName, Slot, Slots};
 
-/// Which list an entry is in. Its number is the position of the list's head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum ListName {
-    /// New entries. Under [`Eviction::Lru`](super::Eviction::Lru), all entries.
-    Window,
-    /// Entries that were admitted and have not been used since.
-    Probation,
-    /// Entries that were used in probation.
-    Protected,
+/// The least recently used entry of a list.
+pub(super) fn last(slots: &Slots, list: ListName) -> Option<u32> {
+    towards_front(slots, list.head(), list)
 }
 
-impl ListName {
-    pub(super) const ALL: [Self; 3] = [Self::Window, Self::Probation, Self::Protected];
+/// The entries of a list, least recently used first.
+pub(super) fn iter_from_back(slots: &Slots, list: ListName) -> impl Iterator<Item = u32> {
+    std::iter::successors(last(slots, list), move |&at| towards_front(slots, at, list))
+}
 
-    #[inline]
-    pub(super) fn head(self) -> u32 {
-        self as u32
+fn towards_front(slots: &Slots, at: u32, list: ListName) -> Option<u32> {
+    Some(slots[at].prev).filter(|&prev| prev != list.head())
+}
+
+/// Puts the slot at `at`, which is in no list, at the front of `list`.
+#[inline]
+pub(super) fn push_front(slots: &mut Slots, at: u32, list: ListName) {
+    slots[at].list = list;
+    link_after(slots, list.head(), at);
+}
+
+/// Takes the slot at `at` out of its list.
+#[inline]
+pub(super) fn unlink(slots: &mut Slots, at: u32) {
+    let Slot { prev, next, .. } = slots[at];
+    slots[prev].next = next;
+    slots[next].prev = prev;
+}
+
+/// Moves the slot at `at` to the front of its list.
+#[inline]
+pub(super) fn move_to_front(slots: &mut Slots, at: u32) {
+    let Slot { prev, list, .. } = slots[at];
+    if prev != list.head() {
+        unlink(slots, at);
+        link_after(slots, list.head(), at);
     }
 }
 
-impl Table {
-    /// The least recently used entry of a list.
-    pub(super) fn last(&self, list: ListName) -> Option<u32> {
-        self.before(list.head(), list)
-    }
+/// Moves the slot at `at` to the back of its list.
+pub(super) fn move_to_back(slots: &mut Slots, at: u32) {
+    unlink(slots, at);
+    let last = slots[slots[at].list.head()].prev;
+    link_after(slots, last, at);
+}
 
-    /// The entries of a list, least recently used first.
-    pub(super) fn iter_from_back(&self, list: ListName) -> impl Iterator<Item = u32> {
-        std::iter::successors(self.last(list), move |&at| self.before(at, list))
-    }
+/// Tells the neighbours of a slot that it is now at `at`.
+pub(super) fn moved(slots: &mut Slots, at: u32) {
+    let Slot { prev, next, .. } = slots[at];
+    slots[prev].next = at;
+    slots[next].prev = at;
+}
 
-    fn before(&self, at: u32, list: ListName) -> Option<u32> {
-        Some(self.slots[at].prev).filter(|&prev| prev != list.head())
-    }
-
-    /// Which list the entry at `at` is in.
-    #[inline]
-    pub(super) fn list_of(&self, at: u32) -> ListName {
-        self.slots[at].list
-    }
-
-    /// What the entries of a list are charged together.
-    pub(super) fn charged_in(&self, list: ListName) -> u64 {
-        self.charged[list as usize]
-    }
-
-    /// Moves the entry at `at` to the front of its list.
-    #[inline]
-    pub(super) fn touch(&mut self, at: u32) {
-        let Slot { prev, list, .. } = self.slots[at];
-        if prev != list.head() {
-            self.take_link(at);
-            self.link_after(list.head(), at);
-        }
-    }
-
-    /// Moves the entry at `at` to the front of another list.
-    #[inline]
-    pub(super) fn move_to(&mut self, at: u32, list: ListName) {
-        self.unlink(at);
-        self.link_first(at, list);
-    }
-
-    /// Moves the entry at `at` to the back of its list: it is the next to leave.
-    pub(super) fn move_last(&mut self, at: u32) {
-        self.take_link(at);
-        self.link_after(self.slots[self.slots[at].list.head()].prev, at);
-    }
-
-    #[inline]
-    pub(super) fn link_first(&mut self, at: u32, list: ListName) {
-        self.charged[list as usize] += self.charge(at);
-        self.slots[at].list = list;
-        self.link_after(list.head(), at);
-    }
-
-    #[inline]
-    pub(super) fn unlink(&mut self, at: u32) {
-        let list = self.slots[at].list;
-        self.charged[list as usize] -= self.charge(at);
-        self.take_link(at);
-    }
-
-    /// Tells the neighbours of an entry that it is now at `at`.
-    pub(super) fn moved(&mut self, at: u32) {
-        let Slot { prev, next, .. } = self.slots[at];
-        self.slots[prev].next = at;
-        self.slots[next].prev = at;
-    }
-
-    #[inline]
-    fn link_after(&mut self, before: u32, at: u32) {
-        let after = std::mem::replace(&mut self.slots[before].next, at);
-        self.slots[after].prev = at;
-        let slot = &mut self.slots[at];
-        (slot.prev, slot.next) = (before, after);
-    }
-
-    #[inline]
-    fn take_link(&mut self, at: u32) {
-        let Slot { prev, next, .. } = self.slots[at];
-        self.slots[prev].next = next;
-        self.slots[next].prev = prev;
-    }
+#[inline]
+fn link_after(slots: &mut Slots, before: u32, at: u32) {
+    let after = std::mem::replace(&mut slots[before].next, at);
+    slots[after].prev = at;
+    let slot = &mut slots[at];
+    (slot.prev, slot.next) = (before, after);
 }

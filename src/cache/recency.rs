@@ -1,22 +1,27 @@
 //! [`Recency`]: after how long new keys are asked for again.
 //!
-//! A window of `n` bytes catches those requests before which at most `n` bytes arrived since the last one for the same key. To know
-//! what another size would catch, one needs to know after how many bytes they come. That is counted here, in a histogram: for
-//! entries in the window when they are hit, and for keys that the window let go and admission refused when they come
-//! back. Those are remembered as *ghosts* (the idea of the ghost lists of ARC; Megiddo and Modha, FAST 2003).
+//! A window of `n` bytes catches those requests before which at most `n` bytes arrived since the
+//! last one for the same key. To know what another size would catch, one needs to know after how
+//! many bytes they come. That is counted here, in a histogram: for entries in the window when they
+//! are hit, and for keys that the window let go and admission refused when they come back. Those
+//! are remembered as *ghosts* (the idea of the ghost lists of ARC; Megiddo and Modha, FAST 2003).
 //!
-//! Time is what all arrivals were charged together, in steps of 1/32 to 1/64 of the bytes held, of which the low 8 bits are a
-//! *stamp*. (Counted in entries, it would misjudge a window through which large ones pass: 2 points of the hits where recency
-//! is all.) A ghost is 24 bits of the key's tag and the stamp of its last request, in a table in which the tag chooses the one
-//! place: a newer ghost overwrites an older one. Some are lost that way, which costs nothing that could be measured.
+//! Time is what all arrivals were charged together, in steps of 1/32 to 1/64 of the bytes held, of
+//! which the low 8 bits are a *stamp*. (Counted in entries, it would misjudge a window through
+//! which large ones pass: that cost 2 points of the hits on traffic where only recency helps.) A
+//! ghost is 24 bits of the key's tag and the stamp of its last request, in a table in which the tag
+//! chooses the one place: a newer ghost overwrites an older one. Some are lost that way, which
+//! costs nothing that could be measured.
 
-/// The bars of the histogram; the last one is the age of all that was held longer.
+/// How many ages the histogram has. The last one is the age of all that was held longer.
 pub(super) const AGES: usize = 64;
 /// Small caches have room for this many ghosts.
 const MIN_GHOSTS: usize = 1024;
 
+/// The histogram, and the ghosts.
 #[derive(Debug)]
 pub(super) struct Recency {
+    /// 24 bits of a tag and a stamp each.
     ghosts: Vec<u32>,
     /// What all arrivals were charged together.
     arrived: u64,
@@ -31,7 +36,8 @@ impl Recency {
         Self { ghosts: Vec::new(), arrived: 0, shift: shift(max_bytes), ages: [0; AGES] }
     }
 
-    /// Sizes the table of ghosts for one of `slots` slots. When it gets another size the ghosts are forgotten.
+    /// Sizes the table of ghosts for a shard of `slots` slots. With another size, all ghosts are
+    /// forgotten.
     pub(super) fn resize(&mut self, slots: usize) {
         let len = (slots / 4).max(MIN_GHOSTS);
         if self.ghosts.len() != len {
@@ -39,7 +45,8 @@ impl Recency {
         }
     }
 
-    /// A key comes in that is not here, charged `charge`: it is counted if it is a ghost. Returns its stamp.
+    /// A key comes in that is not here, charged `charge`: it is counted if it is a ghost. Returns
+    /// its stamp.
     pub(super) fn arrival(&mut self, tag: u32, charge: u64) -> u8 {
         self.arrived = self.arrived.wrapping_add(charge);
         let now = self.now();

@@ -1,32 +1,33 @@
-//! [`Shard`]: everything that happens under one lock.
+//! [`CacheShard`]: everything that happens under one lock.
 
-use super::accounting::Accounting;
-use super::admission::Admission;
-use super::departures::{Departures, Why};
-use super::entry::Entry;
-use super::lists::ListName;
-use super::slots::FIRST;
-use super::table::Table;
-use super::{Eviction, Found};
+use crate::cache::accounting::Accounting;
+use crate::cache::admission::Admission;
+use crate::cache::departures::{Departure, Departures};
+use crate::cache::entry::{Entry, Found};
+use crate::cache::options::Eviction;
+use crate::cache::slots::{FIRST, ListName};
+use crate::cache::table::Table;
 
-/// How many slots an insertion looks at for dead entries, on its way round the table. So a dead entry that nobody asks for is gone
-/// after at most a quarter as many insertions as the shard has slots, without a thread or a timer.
+/// How many slots an insertion looks at for dead entries, on its way round the table. So a dead
+/// entry that nobody asks for is gone after at most a quarter as many insertions as the shard has
+/// slots, without a thread or a timer.
 const SWEEP_SLOTS: usize = 4;
-/// How many more it looks at when something must go, before it takes a live one.
+/// How many more slots an insertion looks at when something must go, before it takes a live entry.
 const SWEEP_SLOTS_FOR_ROOM: usize = 12;
 
 /// One shard of the cache: a table, the policy, the bound.
 ///
-/// What a hit needs comes first, to be in the cache line of the lock: threads on different processors hand that line over at each
-/// look-up, and every other line that they both write costs as much again.
+/// What a hit needs comes first, to be in the cache line of the lock: threads on different
+/// processors hand that line over at each look-up, and every other line that they both write costs
+/// as much again.
 #[derive(Debug)]
 #[repr(C)]
-pub(super) struct Shard {
+pub(super) struct CacheShard {
     hits: u64,
     /// Requests until the policy's next step.
     step_left: u32,
     /// Where the sweep goes on.
-    hand: u32,
+    sweep_at: u32,
     /// `None` = one exact LRU, all of it in the list of the window.
     admission: Option<Box<Admission>>,
     table: Table,
@@ -35,7 +36,8 @@ pub(super) struct Shard {
     counts: Counts,
 }
 
-/// What happened in a shard beside hits. Plain numbers: they are changed under the lock that is held anyway.
+/// What happened in a shard beside hits. Plain numbers: they are changed under the lock that is
+/// held anyway.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) misses: u64,
@@ -45,19 +47,19 @@ pub(super) struct Counts {
     pub(super) rejected: u64,
 }
 
-impl Shard {
+impl CacheShard {
     pub(super) fn new(max_bytes: u64, eviction: Eviction, accounting: Accounting) -> Self {
         let admission = match eviction {
             Eviction::Lru => None,
             Eviction::Adaptive => Some(Box::new(Admission::new(max_bytes))),
         };
         let (table, counts) = (Table::new(accounting), Counts::default());
-        let (hits, step_left, hand) = (0, Admission::FIRST_STEP, FIRST);
-        Self { hits, step_left, hand, admission, table, accounting, max_bytes, counts }
+        let (hits, step_left, sweep_at) = (0, Admission::FIRST_STEP, FIRST);
+        Self { hits, step_left, sweep_at, admission, table, accounting, max_bytes, counts }
     }
 
-    /// The entry of `key`, which counts as used. When there is none it may be because it was dead: then it has left, and
-    /// the caller drops it.
+    /// The entry of `key`, which counts as used. An entry that is dead leaves, and the caller drops
+    /// it.
     #[inline]
     pub(super) fn get(
         &mut self,
@@ -73,15 +75,15 @@ impl Shard {
         self.hits += 1;
         match &mut self.admission {
             Some(admission) => admission.hit(&mut self.table, at),
-            None => self.table.touch(at),
+            None => self.table.move_to_front(at),
         }
-        self.requested();
+        self.count_request();
         Ok(found)
     }
 
     /// Counts a request to the policy's next step.
     #[inline]
-    fn requested(&mut self) {
+    fn count_request(&mut self) {
         self.step_left -= 1;
         if self.step_left == 0 {
             self.end_step();
@@ -101,17 +103,18 @@ impl Shard {
         self.counts.misses += 1;
         let entry = dead.and_then(|at| self.table.remove(at));
         self.counts.expired += u64::from(entry.is_some());
-        self.requested();
+        self.count_request();
         entry
     }
 
-    /// The entry of `key`, without a trace.
+    /// The entry of `key`. Counts nothing, and changes nothing.
     pub(super) fn peek(&self, tag: u32, key: &[u8], now: impl FnOnce() -> u64) -> Option<Found> {
         let (at, entry) = self.table.find(tag, key)?;
         if self.table.is_dead(at, now) { None } else { Some(entry.found(key)) }
     }
 
-    /// Makes `entry` the entry of `key` and evicts until the bound holds; whether the entry is there now.
+    /// Makes `entry` the entry of `key` and evicts until the bound holds; whether the entry is
+    /// there now.
     pub(super) fn insert(
         &mut self,
         tag: u32,
@@ -123,17 +126,17 @@ impl Shard {
         let found = self.table.find(tag, key).map(|(at, _)| at);
         if self.accounting.charge(entry.payload()) > self.max_bytes {
             self.counts.rejected += 1;
-            gone.push(Some(entry), Why::Asked);
+            gone.push(Some(entry), Departure::Removed);
             // What the key had is out of date, so it must not stay either.
-            gone.push(found.and_then(|at| self.table.remove(at)), Why::Asked);
+            gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
             return false;
         }
         self.counts.inserts += 1;
         match (found, &mut self.admission) {
             (Some(at), _) => {
-                gone.push(self.table.replace(at, entry), Why::Asked);
+                gone.push(self.table.replace(at, entry), Departure::Removed);
                 self.table.count_use(at);
-                self.table.touch(at);
+                self.table.move_to_front(at);
             }
             (None, Some(admission)) => admission.insert(&mut self.table, tag, entry),
             (None, None) => {
@@ -144,14 +147,14 @@ impl Shard {
         self.make_room(now, gone);
         self.counts.evictions += gone.evicted;
         self.counts.expired += gone.expired;
-        // Under the adaptive policy the entry itself may have lost its duel; and it may have been dead on arrival.
+        // Admission may have refused the entry itself. It may also have been dead when it came.
         (gone.evicted == 0 && gone.expired == 0) || self.table.find(tag, key).is_some()
     }
 
     /// Removes the entry of `key`; whether there was one.
     pub(super) fn remove(&mut self, tag: u32, key: &[u8], gone: &mut Departures) -> bool {
         let Some((at, _)) = self.table.find(tag, key) else { return false };
-        gone.push(self.table.remove(at), Why::Asked);
+        gone.push(self.table.remove(at), Departure::Removed);
         true
     }
 
@@ -184,59 +187,58 @@ impl Shard {
         }
         while self.table.charged() > self.max_bytes {
             if let Some(dead) = self.dead_at_the_back(now) {
-                gone.push(self.table.remove(dead), Why::Expired);
+                gone.push(self.table.remove(dead), Departure::Expired);
                 continue;
             }
             match &mut self.admission {
                 Some(admission) => admission.evict(&mut self.table, gone),
                 None => {
                     let Some(last) = self.table.last(ListName::Window) else { return };
-                    gone.push(self.table.remove(last), Why::Evicted);
+                    gone.push(self.table.remove(last), Departure::Evicted);
                 }
             }
         }
         if let Some(admission) = &mut self.admission {
-            admission.settle(&mut self.table);
+            admission.shrink_window(&mut self.table);
         }
     }
 
     /// A dead entry that is the next to leave its list.
     fn dead_at_the_back(&self, now: u64) -> Option<u32> {
-        if self.table.mortals() == 0 {
+        if !self.table.any_can_die() {
             return None;
         }
-        let lists = [ListName::Window, ListName::Probation, ListName::Protected];
-        let mut backs = lists.into_iter().filter_map(|list| self.table.last(list));
-        backs.find(|&at| self.table.is_dead(at, || now))
+        let mut last = ListName::ALL.into_iter().filter_map(|list| self.table.last(list));
+        last.find(|&at| self.table.is_dead(at, || now))
     }
 
     /// Drops the dead entries among the next few slots.
     fn sweep(&mut self, slots: usize, now: u64, gone: &mut Departures) {
-        if self.table.mortals() == 0 {
+        if !self.table.any_can_die() {
             return;
         }
-        for _ in 0..slots.min(self.table.slots.places()) {
-            if self.table.slots.get(self.hand).is_none() {
-                self.hand = FIRST;
+        for _ in 0..slots.min(self.table.places()) {
+            if !self.table.has_place(self.sweep_at) {
+                self.sweep_at = FIRST;
             }
-            if self.table.is_dead(self.hand, || now) {
-                gone.push(self.table.remove(self.hand), Why::Expired);
-                // Another entry may have moved into this place, so the hand stays for the next look.
+            if self.table.is_dead(self.sweep_at, || now) {
+                // Another entry may move into this place, so the next look is at the same one.
+                gone.push(self.table.remove(self.sweep_at), Departure::Expired);
             } else {
-                self.hand += 1;
+                self.sweep_at += 1;
             }
         }
     }
 }
 
 #[cfg(any(test, feature = "unstable-bench"))]
-impl Shard {
+impl CacheShard {
     /// Checks everything that must hold between two operations.
     pub(super) fn validate(&self) {
         self.table.validate();
         assert!(self.table.charged() <= self.max_bytes, "over the bound");
         match &self.admission {
-            Some(admission) => admission.validate(&self.table),
+            Some(admission) => admission.validate(),
             None => assert_eq!(self.table.order(ListName::Window).len(), self.table.len()),
         }
     }
@@ -247,13 +249,11 @@ mod tests {
     use std::mem::offset_of;
     use std::sync::Mutex;
 
-    use super::{Shard, Table};
-    use crate::cache::slots::Slots;
+    use super::{CacheShard, Table};
 
     #[test]
     fn what_a_hit_needs_is_in_the_cache_line_of_the_lock() {
         let lock = size_of::<Mutex<u64>>() - size_of::<u64>();
-        let slots = offset_of!(Shard, table) + offset_of!(Table, slots);
-        assert!(lock + slots + size_of::<Slots>() <= 64);
+        assert!(lock + offset_of!(CacheShard, table) + Table::SLOTS_END <= 64);
     }
 }

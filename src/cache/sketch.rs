@@ -1,21 +1,25 @@
 //! [`Sketch`]: about how often keys were asked for that are no longer here.
 //!
-//! TinyLFU (Einziger, Friedman and Manes, ACM Transactions on Storage 2017) estimates the frequency of *every* key in a
-//! count-min sketch (Cormode and Muthukrishnan 2005), which costs a look-up one more cache line. Here the keys that are in the
-//! cache carry their exact count in their slot. The sketch is told a key's count when the key leaves, and asked when it comes
-//! back, so a hit never touches it, and half as many counters do.
+//! TinyLFU (Einziger, Friedman and Manes, ACM Transactions on Storage 2017) estimates the frequency
+//! of *every* key in a count-min sketch (Cormode and Muthukrishnan 2005), which costs a look-up one
+//! more cache line. Here the keys that are in the cache carry their exact count in their slot. The
+//! sketch is told a key's count when the key leaves, and asked when it comes back. So a hit never
+//! touches it, and half as many counters are enough.
 //!
-//! A counter has 4 bits; a word of 64 bits holds 16. The tag of a key chooses one word, and four counters within it: the smallest
-//! of the four is the estimate, so a key is overrated only if others collide with it in all four. One word is one memory access.
+//! A counter has 4 bits; a word of 64 bits holds 16. The tag of a key chooses one word, and four
+//! counters within it. The smallest of the four is the estimate, so a key is overrated only if
+//! others collide with it in all four. One word is one memory access.
 
-/// The most that a counter holds.
-pub(super) const MAX_COUNT: u8 = 15;
-/// A cache that is smaller than this all the same remembers this many words: in caches of a few hundred entries, the keys that
-/// left lately outnumber those that are here, and forgetting them costs up to 3 % of the hits.
+use crate::cache::slots::MAX_COUNT;
+
+/// The sketch of a small cache has this many words, too. In caches of a few hundred entries the
+/// keys that left lately outnumber those that are here, and to forget them costs up to 3 % of the
+/// hits.
 const MIN_WORDS: usize = 1024;
 /// Keeps the low three bits of each 4-bit counter once the word is shifted right by one.
 const HALVED: u64 = 0x7777_7777_7777_7777;
 
+/// Counters of keys that left.
 #[derive(Debug)]
 pub(super) struct Sketch {
     words: Vec<u64>,
@@ -26,14 +30,16 @@ impl Sketch {
         Self { words: Vec::new() }
     }
 
-    /// Sizes the sketch for a table of `slots` slots. What it knew stays known when it grows; a smaller one forgets a part.
+    /// Sizes the sketch for a table of `slots` slots. A larger one still knows what it knew; a
+    /// smaller one forgets a part.
     pub(super) fn resize(&mut self, slots: usize) {
         let len = (slots / 4).max(MIN_WORDS);
         if len == self.words.len() {
             return;
         }
         let old = std::mem::take(&mut self.words);
-        // A word's place grows with the tag's mixed bits, so the keys of old word `i` are found around `i * new / old`.
+        // A word's place grows with the tag's mixed bits, so the keys of old word `i` are found
+        // around `i * new / old`.
         self.words =
             (0..len).map(|at| old.get(at * old.len() / len).copied().unwrap_or(0)).collect();
     }

@@ -1,9 +1,8 @@
-//! [`Slots`]: the memory of a [`Table`](super::table::Table), whose first slots are the heads of the lists.
+//! [`Slots`]: the memory of a shard's table, and of the LRU lists that are linked through it.
 
 use std::ops::{Index, IndexMut};
 
-use super::entry::Entry;
-use super::lists::ListName;
+use crate::cache::entry::Entry;
 
 /// One place of the table, and a node of a list.
 #[derive(Debug)]
@@ -11,18 +10,24 @@ use super::lists::ListName;
 pub(super) struct Slot {
     /// `None` = the slot is empty, or the head of a list.
     pub(super) entry: Option<Entry>,
+    /// 32 bits of the hash of the entry's key.
     pub(super) tag: u32,
+    /// The neighbour in the list on the side of the front.
     pub(super) prev: u32,
+    /// The neighbour in the list on the side of the back.
     pub(super) next: u32,
-    /// How often the entry was asked for lately, up to [`MAX_COUNT`](super::sketch::MAX_COUNT): 4 bits, to be comparable with the
-    /// sketch.
+    /// How often the entry was asked for lately, up to [`MAX_COUNT`].
     pub(super) count: u8,
-    /// When the entry was last asked for, while it is in the window; see [`Recency`](super::recency::Recency).
+    /// When the entry was last asked for, while it is in the window.
     pub(super) stamp: u8,
+    /// The list that the entry is in.
     pub(super) list: ListName,
-    /// Whether the entry has a time of death, so that the sweep need not look into those that have none.
-    pub(super) mortal: bool,
+    /// Whether the entry dies at some time. The sweep need not look into those that don't.
+    pub(super) can_die: bool,
 }
+
+/// The most that is counted for a key: what 4 bits hold, as the sketch has no more for it.
+pub(super) const MAX_COUNT: u8 = 15;
 
 impl Slot {
     pub(super) const EMPTY: Self = Self {
@@ -33,15 +38,37 @@ impl Slot {
         count: 0,
         stamp: 0,
         list: ListName::Window,
-        mortal: false,
+        can_die: false,
     };
 }
 
-/// Slots by position.
+/// Which LRU list an entry is in. Its number is the position of the list's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum ListName {
+    /// New entries. Under [`Eviction::Lru`](crate::Eviction::Lru), all entries.
+    Window,
+    /// Entries that were admitted and have not been used since.
+    Probation,
+    /// Entries that were used in probation.
+    Protected,
+}
+
+impl ListName {
+    pub(super) const ALL: [Self; 3] = [Self::Window, Self::Probation, Self::Protected];
+
+    #[inline]
+    pub(super) fn head(self) -> u32 {
+        self as u32
+    }
+}
+
+/// Slots by position. The first few are the heads of the lists.
 #[derive(Debug)]
 pub(super) struct Slots(Vec<Slot>);
 
-/// The first position that an entry can have; those before are the heads of the lists. Even, as two slots share a cache line.
+/// The first position that an entry can have; those before are the heads of the lists. Even, as two
+/// slots share a cache line.
 pub(super) const FIRST: u32 = 4;
 
 impl Slots {
@@ -66,10 +93,15 @@ impl Slots {
         FIRST + ((u64::from(tag) * self.places() as u64) >> 32) as u32
     }
 
-    /// The position after `at`, going round the end.
+    /// The position after `at`. After the last one comes the first.
     #[inline]
     pub(super) fn after(&self, at: u32) -> u32 {
         if at as usize + 1 < self.0.len() { at + 1 } else { FIRST }
+    }
+
+    /// How many steps of [`after`](Self::after) lead from `from` to `to`.
+    pub(super) fn distance(&self, from: u32, to: u32) -> u32 {
+        if to >= from { to - from } else { to + self.places() as u32 - from }
     }
 
     #[inline]

@@ -1,50 +1,69 @@
 //! [`Table`]: one shard's hash table, whose slots are the nodes of the LRU lists.
 //!
-//! Open addressing with linear probing. A slot holds the entry's handle, its tag (32 bits of the key's hash) and the links of the
-//! list that it is in, as positions in this same table: 32 bytes, two slots to a cache line. So a look-up waits for memory
-//! twice, for the slot and for the entry; a map of keys to nodes of a slab would wait three times or more.
+//! Open addressing with linear probing. A slot holds the entry's handle, its tag (32 bits of the
+//! key's hash) and the links of the list that it is in, as positions in this same table: 32 bytes,
+//! two slots to a cache line. So a look-up waits for memory twice, for the slot and for the entry.
+//! A map of keys to nodes of a slab would wait three times or more.
 //!
-//! The price is that entries move: a removal closes the gap by shifting later slots back (Knuth, The Art of Computer Programming
-//! volume 3, 6.4, algorithm R), and each shifted slot tells its two neighbours in the list where it went. There are no
-//! tombstones and no free list. **A position is good until the next insertion or removal, never longer.**
+//! The price is that entries move: a removal closes the gap by shifting later slots back (Knuth,
+//! The Art of Computer Programming volume 3, 6.4, algorithm R), and each shifted slot tells its two
+//! neighbours in the list where it went. There are no tombstones and no free list. **A position is
+//! good until the next insertion or removal, never longer.**
 //!
-//! A slot's home is the tag scaled to the table's length, so the length can be any number; the table grows by a quarter, to stay
-//! lean, when three quarters are taken. At a mean load of 0.67 a hit looks at 2.1 slots by his formula, most of them in one cache line.
+//! A slot's home is the tag scaled to the table's length, so the length can be any number; the
+//! table grows by a quarter, to stay lean, when three quarters are taken. At a mean load of 0.67 a
+//! hit looks at 2.1 slots by his formula, most of them in one cache line.
+//!
+//! The table alone counts: entries, bytes, and what each list is charged. All changes go through
+//! it.
 
-use super::accounting::Accounting;
-use super::entry::Entry;
-use super::lists::ListName;
-use super::sketch::MAX_COUNT;
-use super::slots::{Slot, Slots};
+use crate::cache::accounting::Accounting;
+use crate::cache::entry::Entry;
+use crate::cache::lists;
+use crate::cache::slots::{ListName, MAX_COUNT, Slot, Slots};
 
 /// The entries of a shard, by key and in their LRU lists.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Table {
-    pub(super) slots: Slots,
+    slots: Slots,
     /// What the entries of each list are charged together.
-    pub(super) charged: [u64; 3],
+    charged: [u64; 3],
     accounting: Accounting,
     len: usize,
-    mortals: usize,
+    /// How many entries die at some time.
+    can_die: usize,
     payload: u64,
 }
 
+/// The smallest table that holds anything.
 const MIN_PLACES: usize = 16;
+/// A table with so many places or fewer never shrinks: there is little to win.
+const SHRINK_FROM: usize = 1024;
 
 impl Table {
     pub(super) fn new(accounting: Accounting) -> Self {
         let (slots, charged) = (Slots::new(0), [0; 3]);
-        Self { slots, charged, accounting, len: 0, mortals: 0, payload: 0 }
+        Self { slots, charged, accounting, len: 0, can_die: 0, payload: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// How many entries have a time of death.
-    pub(super) fn mortals(&self) -> usize {
-        self.mortals
+    /// How many slots there are, with an entry or without.
+    pub(super) fn places(&self) -> usize {
+        self.slots.places()
+    }
+
+    /// Whether there is a slot at `at`.
+    pub(super) fn has_place(&self, at: u32) -> bool {
+        self.slots.get(at).is_some()
+    }
+
+    /// Whether there are entries that die at some time.
+    pub(super) fn any_can_die(&self) -> bool {
+        self.can_die > 0
     }
 
     /// Bytes of the keys and values.
@@ -57,6 +76,11 @@ impl Table {
         self.charged.iter().sum()
     }
 
+    /// What the entries of a list are charged together.
+    pub(super) fn charged_in(&self, list: ListName) -> u64 {
+        self.charged[list as usize]
+    }
+
     /// What the entry at `at` is charged.
     #[inline]
     pub(super) fn charge(&self, at: u32) -> u64 {
@@ -64,13 +88,9 @@ impl Table {
         self.accounting.charge(payload)
     }
 
+    /// The tag of the entry at `at`.
     pub(super) fn tag(&self, at: u32) -> u32 {
         self.slots[at].tag
-    }
-
-    #[cfg(any(test, feature = "unstable-bench"))]
-    fn entry(&self, at: u32) -> Option<&Entry> {
-        self.slots[at].entry.as_ref()
     }
 
     /// How often the entry at `at` was asked for lately.
@@ -78,11 +98,12 @@ impl Table {
         self.slots[at].count
     }
 
-    /// The stamp of the entry at `at`.
+    /// When the entry at `at` was last asked for, while it is in the window.
     pub(super) fn stamp(&mut self, at: u32) -> &mut u8 {
         &mut self.slots[at].stamp
     }
 
+    /// Counts that the entry at `at` was asked for.
     #[inline]
     pub(super) fn count_use(&mut self, at: u32) {
         let count = &mut self.slots[at].count;
@@ -94,10 +115,11 @@ impl Table {
         self.slots.part_mut(part, parts).iter_mut().for_each(|slot| slot.count /= 2);
     }
 
-    /// Whether the entry at `at` is dead at the time `now` tells, which is asked only about entries that can die.
+    /// Whether the entry at `at` is dead at the time `now` tells, which is asked only about entries
+    /// that can die.
     pub(super) fn is_dead(&self, at: u32, now: impl FnOnce() -> u64) -> bool {
         let slot = &self.slots[at];
-        slot.mortal && slot.entry.as_ref().is_some_and(|entry| entry.dead_at() <= now())
+        slot.can_die && slot.entry.as_ref().is_some_and(|entry| entry.dead_at() <= now())
     }
 
     /// Where `key` is, and its entry.
@@ -118,12 +140,13 @@ impl Table {
     pub(super) fn insert(&mut self, tag: u32, entry: Entry, count: u8, list: ListName) -> u32 {
         self.resize_for_one_more();
         let at = self.free_slot(tag);
-        let mortal = entry.dead_at() != 0;
+        let can_die = entry.dead_at() != 0;
         self.payload += entry.payload();
+        self.charged[list as usize] += self.accounting.charge(entry.payload());
         self.len += 1;
-        self.mortals += usize::from(mortal);
-        self.slots[at] = Slot { entry: Some(entry), tag, count, mortal, ..Slot::EMPTY };
-        self.link_first(at, list);
+        self.can_die += usize::from(can_die);
+        self.slots[at] = Slot { entry: Some(entry), tag, count, can_die, ..Slot::EMPTY };
+        lists::push_front(&mut self.slots, at, list);
         at
     }
 
@@ -133,9 +156,9 @@ impl Table {
         let slot = &mut self.slots[at];
         let list = slot.list;
         self.payload += entry.payload();
-        self.mortals += usize::from(entry.dead_at() != 0);
-        self.mortals -= usize::from(slot.mortal);
-        slot.mortal = entry.dead_at() != 0;
+        self.can_die += usize::from(entry.dead_at() != 0);
+        self.can_die -= usize::from(slot.can_die);
+        slot.can_die = entry.dead_at() != 0;
         let old = slot.entry.replace(entry);
         self.payload -= old.as_ref().map_or(0, Entry::payload);
         let after = self.charge(at);
@@ -146,14 +169,52 @@ impl Table {
 
     /// Takes the entry at `at` out. Other entries may move.
     pub(super) fn remove(&mut self, at: u32) -> Option<Entry> {
-        self.unlink(at);
         let slot = &mut self.slots[at];
         let entry = slot.entry.take()?;
         self.len -= 1;
-        self.mortals -= usize::from(slot.mortal);
+        self.can_die -= usize::from(slot.can_die);
         self.payload -= entry.payload();
+        self.charged[slot.list as usize] -= self.accounting.charge(entry.payload());
+        lists::unlink(&mut self.slots, at);
         self.close_gap(at);
         Some(entry)
+    }
+
+    /// The least recently used entry of a list.
+    pub(super) fn last(&self, list: ListName) -> Option<u32> {
+        lists::last(&self.slots, list)
+    }
+
+    /// The entries of a list, least recently used first.
+    pub(super) fn iter_from_back(&self, list: ListName) -> impl Iterator<Item = u32> {
+        lists::iter_from_back(&self.slots, list)
+    }
+
+    /// Which list the entry at `at` is in.
+    #[inline]
+    pub(super) fn list_of(&self, at: u32) -> ListName {
+        self.slots[at].list
+    }
+
+    /// Moves the entry at `at` to the front of its list.
+    #[inline]
+    pub(super) fn move_to_front(&mut self, at: u32) {
+        lists::move_to_front(&mut self.slots, at);
+    }
+
+    /// Moves the entry at `at` to the back of its list: it is the next to leave.
+    pub(super) fn move_to_back(&mut self, at: u32) {
+        lists::move_to_back(&mut self.slots, at);
+    }
+
+    /// Moves the entry at `at` to the front of another list.
+    #[inline]
+    pub(super) fn move_to(&mut self, at: u32, list: ListName) {
+        let charge = self.charge(at);
+        self.charged[self.slots[at].list as usize] -= charge;
+        self.charged[list as usize] += charge;
+        lists::unlink(&mut self.slots, at);
+        lists::push_front(&mut self.slots, at, list);
     }
 
     /// Shifts back what linear probing had pushed past the gap at `gap`.
@@ -161,30 +222,31 @@ impl Table {
         let mut at = self.slots.after(gap);
         while self.slots[at].entry.is_some() {
             let home = self.slots.home(self.slots[at].tag);
-            // The entry may fill the gap unless its home lies behind the gap, going round the end of the table.
-            if self.distance(home, at) >= self.distance(gap, at) {
+            // The entry may fill the gap unless its home lies behind the gap, counted round the end
+            // of the table.
+            if self.slots.distance(home, at) >= self.slots.distance(gap, at) {
                 self.slots[gap] = std::mem::replace(&mut self.slots[at], Slot::EMPTY);
-                self.moved(gap);
+                lists::moved(&mut self.slots, gap);
                 gap = at;
             }
             at = self.slots.after(at);
         }
     }
 
-    /// Grows a table that is three quarters full; shrinks one whose entries were once many and small and are now few and large,
-    /// as its memory is counted with the entries.
+    /// Grows a table that is three quarters full. Shrinks one whose entries were once many and
+    /// small and are now few and large, as its memory is counted with the entries.
     fn resize_for_one_more(&mut self) {
         let places = self.slots.places();
         let wanted = if (self.len + 1) * 4 > places * 3 {
             (places + places / 4).max(MIN_PLACES)
-        } else if places > 1024 && self.len * 6 < places {
+        } else if places > SHRINK_FROM && self.len * 6 < places {
             (self.len * 2).max(MIN_PLACES)
         } else {
             return;
         };
         let mut old = std::mem::replace(&mut self.slots, Slots::new(wanted));
-        self.charged = [0; 3];
-        // From the back of each list to its front, so that each entry is put before the one before it.
+        // From the back of each list to its front, so that each entry is put before the one before
+        // it.
         for list in ListName::ALL {
             let mut at = old[list.head()].prev;
             while at != list.head() {
@@ -192,7 +254,7 @@ impl Table {
                 at = slot.prev;
                 let to = self.free_slot(slot.tag);
                 self.slots[to] = slot;
-                self.link_first(to, list);
+                lists::push_front(&mut self.slots, to, list);
             }
         }
     }
@@ -205,37 +267,19 @@ impl Table {
         }
         at
     }
+}
 
-    /// How many steps of probing lead from `from` to `to`.
-    fn distance(&self, from: u32, to: u32) -> u32 {
-        if to >= from { to - from } else { to + self.slots.places() as u32 - from }
-    }
+#[cfg(test)]
+impl Table {
+    /// How far into a table a look-up reads before it knows where the slots are.
+    pub(super) const SLOTS_END: usize = std::mem::offset_of!(Self, slots) + size_of::<Slots>();
 }
 
 #[cfg(any(test, feature = "unstable-bench"))]
 impl Table {
     /// Checks every slot, link and sum against each other.
     pub(super) fn validate(&self) {
-        assert_eq!(size_of::<Slot>(), 32);
-        let held = |slot: &&Slot| slot.entry.is_some();
-        assert_eq!(self.slots.iter().filter(held).count(), self.len);
-        assert_eq!(
-            self.slots.iter().filter(|slot| slot.entry.is_some() && slot.mortal).count(),
-            self.mortals
-        );
-        let payload: u64 =
-            self.slots.iter().filter_map(|slot| slot.entry.as_ref()).map(Entry::payload).sum();
-        assert_eq!(payload, self.payload);
-        for (at, slot) in (super::slots::FIRST..).zip(self.slots.iter()) {
-            if let Some(entry) = &slot.entry {
-                assert_eq!(
-                    self.find(slot.tag, entry.key()).map(|(at, _)| at),
-                    Some(at),
-                    "not found from home"
-                );
-                assert_eq!(slot.mortal, entry.dead_at() != 0);
-            }
-        }
+        self.validate_slots();
         let mut linked = 0;
         for list in ListName::ALL {
             let (mut before, mut charged) = (list.head(), 0);
@@ -252,10 +296,27 @@ impl Table {
         assert_eq!(linked, self.len);
     }
 
+    fn validate_slots(&self) {
+        assert_eq!(size_of::<Slot>(), 32);
+        let (mut len, mut can_die, mut payload) = (0, 0, 0);
+        for (at, slot) in (crate::cache::slots::FIRST..).zip(self.slots.iter()) {
+            assert!(slot.count <= MAX_COUNT);
+            let Some(entry) = &slot.entry else { continue };
+            let found = self.find(slot.tag, entry.key()).map(|(at, _)| at);
+            assert_eq!(found, Some(at), "not found from home");
+            assert_eq!(slot.can_die, entry.dead_at() != 0);
+            len += 1;
+            can_die += usize::from(slot.can_die);
+            payload += entry.payload();
+        }
+        assert_eq!((len, can_die, payload), (self.len, self.can_die, self.payload));
+    }
+
     /// The keys of a list, most recently used first.
     pub(super) fn order(&self, name: ListName) -> Vec<&[u8]> {
-        let from_back = self.iter_from_back(name).filter_map(|at| self.entry(at).map(Entry::key));
-        let mut keys: Vec<_> = from_back.collect();
+        let from_back = self.iter_from_back(name);
+        let keys = from_back.filter_map(|at| self.slots[at].entry.as_ref().map(Entry::key));
+        let mut keys: Vec<_> = keys.collect();
         keys.reverse();
         keys
     }

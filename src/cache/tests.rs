@@ -102,7 +102,7 @@ fn a_veto_leaves_everything_as_it_was() {
 #[test]
 fn a_dead_entry_is_a_miss_and_leaves() {
     let cache = exact_lru(100);
-    let meta = Meta { dead_at: 10, note: u32::MAX };
+    let meta = Meta { dead_at: 10, load_ms: u32::MAX };
     assert!(cache.insert("absent", None, meta, 0, || true));
     assert_eq!(cache.get("absent", || 9), Some(Found { value: None, meta }));
     assert_eq!(cache.peek("absent", || 10), None);
@@ -118,7 +118,7 @@ fn dead_entries_go_before_live_ones() {
         let cache = cache(40, 1, eviction, Accounting::PayloadOnly);
         for i in 0..10 {
             let dead_at = if i < 5 { 0 } else { 10 };
-            let meta = Meta { dead_at, note: 0 };
+            let meta = Meta { dead_at, load_ms: 0 };
             assert!(cache.insert(&format!("old{i}"), None, meta, 0, || true));
         }
         for i in 0..5 {
@@ -136,10 +136,10 @@ fn dead_entries_go_before_live_ones() {
 fn dead_entries_that_nobody_asks_for_are_swept() {
     let cache = exact_lru(1 << 20);
     for i in 0..1000 {
-        assert!(cache.insert(&format!("{i}"), None, Meta { dead_at: 1, note: 0 }, 0, || true));
+        assert!(cache.insert(&format!("{i}"), None, Meta { dead_at: 1, load_ms: 0 }, 0, || true));
     }
     for i in 0..1000 {
-        assert!(cache.insert("one key", None, Meta { dead_at: 0, note: i }, 2, || true));
+        assert!(cache.insert("one key", None, Meta { dead_at: 0, load_ms: i }, 2, || true));
     }
     assert_eq!((cache.stats().entries, cache.stats().expired), (1, 1000));
     cache.validate();

@@ -1,30 +1,37 @@
 //! [`Window`]: how much of a shard is given to new entries, adapted to the traffic.
 //!
-//! Some traffic wants recency: what was asked for a moment ago is asked for again, and a large window is best. Some wants
-//! frequency: loops and scans wash through any window, and all of it is lost to the entries that would be hit again. No fixed
-//! size suits both ("Adaptive Software Cache Management", Einziger, Eytan, Friedman and Manes, Middleware 2018). That paper
-//! climbs the hill: it takes a step and looks whether the hit ratio rose. In small caches the hit ratio is mostly noise, and
-//! where the next hill is far away there is no slope to climb. So here the slope is not tried out but *measured*:
+//! Some traffic wants recency: what was asked for a moment ago is asked for again, and a large
+//! window is best. Some wants frequency: loops and scans pass through any window, and every byte of
+//! it is lost to the entries that would be hit again. No fixed size suits both ("Adaptive Software
+//! Cache Management", Einziger, Eytan, Friedman and Manes, Middleware 2018). That paper climbs the
+//! hill: it takes a step and looks whether the hit ratio rose. In small caches the hit ratio is
+//! mostly noise, and where the next hill is far away there is no slope to climb. So here the slope
+//! is not tried out but *measured*:
 //!
-//! - What would a window that is larger by `n` bytes have caught? The keys that came back before `n` more bytes arrived after
-//!   the window had let them go. What would a smaller one have lost? The hits at the corresponding ages. [`Recency`] counts both.
-//! - What are `n` bytes worth to the main lists? The hits in probation, which is where their next victims are, per byte.
+//! - What would a window that is larger by `n` bytes have caught? The keys that came back before
+//!   `n` more bytes arrived after the window had let them go. What would a smaller one have lost?
+//!   The hits at the corresponding ages. [`Recency`] counts both.
+//! - What are `n` bytes worth to the main lists? The hits in probation, which is where their next
+//!   victims are, per byte.
 //!
-//! After each sample the window grows or shrinks by the number of bytes that pays best, if any does by enough.
-//! Compared with the climb on ten real traces, that is 0.7 % more of the optimal hits, and much more where the traffic shifts.
+//! After each sample the window grows or shrinks by the number of bytes that pays best, if any does
+//! by enough. Compared with the climb on ten real traces, that is 0.7 % more of the optimal hits,
+//! and much more where the traffic shifts.
 //!
-//! [`Recency`]: super::recency::Recency
+//! [`Recency`]: crate::cache::recency::Recency
 
-/// The smallest and the first share of the window. Below, there is too little left to learn from, and bursts get lost.
+/// The smallest share of the window, and its first. Below it there is too little left to learn
+/// from, and bursts get lost.
 const MIN_SHARE: f64 = 0.03;
-/// The largest share: the rest is left to prove that frequency serves better again.
+/// The largest share of the window. The main lists need the rest to show when frequency serves
+/// better again.
 const MAX_SHARE: f64 = 0.80;
 /// The most that one sample moves.
 const MAX_MOVE: f64 = 0.125;
-/// The gain must be larger than the loss by this factor. On a loop a bit larger than the cache the two are equal for ever, as
-/// each entry that the window gains is one more that the main lists miss.
+/// The gain must be larger than the loss by this factor. On a loop a bit larger than the cache the
+/// two are always equal, as each entry that the window gains is one more that the main lists miss.
 const MARGIN: f64 = 1.25;
-/// … and by so many standard deviations of a count.
+/// The gain must also be larger than the loss by so many standard deviations of a count.
 const NOISE: f64 = 2.0;
 
 /// The size of the window.
@@ -37,9 +44,9 @@ pub(super) struct Window {
 /// What a sample of the requests to a full cache told.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample<'a> {
-    /// How many hits in the window, and misses of keys that it had let go, there were at each age, …
+    /// At each age, how many hits there were in the window, and misses of keys that it had let go.
     pub(super) ages: &'a [u32],
-    /// … of which a step is the arrival of this many bytes.
+    /// Between one age and the next, this many bytes arrive.
     pub(super) age_step: f64,
     /// The bytes held, in all lists.
     pub(super) held: f64,
@@ -63,7 +70,8 @@ impl Window {
     pub(super) fn learn(&mut self, sample: Sample<'_>) {
         let Sample { ages, age_step, held, main_worth } = sample;
         let step_share = age_step / held;
-        // The age at which the window lets go, and the age beyond which the whole cache could keep nothing.
+        // The age at which the window lets go, and the age beyond which the whole cache could keep
+        // nothing.
         let edge = ((self.share / step_share).round() as usize).min(ages.len());
         let end = ((1.0 / step_share) as usize).clamp(edge, ages.len());
         let step_worth = main_worth * age_step;
@@ -82,8 +90,8 @@ impl Window {
     }
 }
 
-/// How many steps to take over `counts` for the best gain, 0 if none gains. `gain` is told the steps, the sum of their counts,
-/// and what part of that sum may be noise.
+/// How many steps to take over `counts` for the best gain, 0 if none gains. `gain` is told the
+/// steps, the sum of their counts, and what part of that sum may be noise.
 fn best_of<'a>(
     counts: impl Iterator<Item = &'a u32>,
     gain: impl Fn(f64, f64, f64) -> f64,
@@ -103,7 +111,8 @@ fn best_of<'a>(
 mod tests {
     use super::{Sample, Window};
 
-    /// A sample of a cache of 640 bytes in which all hits of new keys come at one age, in steps of 10 bytes.
+    /// A sample of a cache of 640 bytes in which all hits of new keys come at one age, in steps of
+    /// 10 bytes.
     fn learn(window: &mut Window, age: usize, hits: u32, main_worth: f64) {
         let mut ages = [0; 64];
         ages[age] = hits;

@@ -11,14 +11,15 @@ pub(super) struct Point {
 /// Points in the order of their hashes, of equal hashes the greatest node first.
 #[derive(Clone, Default)]
 pub(super) struct Points {
-    /// After the points one more ends every search and closes the ring: the greatest hash, owned by who has the first point.
+    /// After the points there is one more, at the greatest hash, which ends every search and closes
+    /// the ring. It belongs to the node that has the first point.
     sorted: Vec<Point>,
     /// A hash shifted right by this is its bucket.
     shift: u32,
     /// Element *b* is the position of the first point in bucket *b* or later.
     ///
-    /// Buckets are equal parts of the hashes, two to four for each point, so a search that begins here is over after a step or
-    /// none as a rule.
+    /// Buckets are equal parts of the hashes, two to four for each point. So a search that begins
+    /// here mostly ends after one step, or at once.
     starts: Vec<u32>,
 }
 
@@ -30,7 +31,8 @@ impl Points {
         }
     }
 
-    /// The node that has `hash`: that of the first point at or after it, or else of the first point; `None` without points.
+    /// The node that has `hash`: that of the first point at or after it, or else of the first
+    /// point; `None` without points.
     pub(super) fn owner(&self, hash: u32) -> Option<usize> {
         if self.sorted.is_empty() {
             return None;
@@ -49,7 +51,8 @@ impl Points {
     pub(super) fn update(&mut self, change: impl FnOnce(&mut Vec<Point>)) {
         self.sorted.pop();
         change(&mut self.sorted);
-        // The stable sort takes runs that are in order as they are: those that were there before, say.
+        // The stable sort takes runs that are in order as they are, such as the points that were
+        // there before.
         self.sorted.sort_by(|a, b| a.hash.cmp(&b.hash).then(b.node.cmp(&a.node)));
         if let Some(first) = self.sorted.first() {
             self.sorted.push(Point { hash: u32::MAX, node: first.node });
@@ -72,7 +75,8 @@ impl Points {
     /// Only where there are points: their position may be that of the closing one.
     fn first_at_or_after(&self, hash: u32) -> usize {
         let mut at = self.starts[(hash >> self.shift) as usize] as usize;
-        // Two steps without a branch, for a branch that can't be foretold costs more than both.
+        // Two steps without a branch: a branch that the processor can't predict costs more than
+        // both.
         at += usize::from(self.sorted[at].hash < hash);
         at += usize::from(self.sorted[at].hash < hash);
         if self.sorted[at].hash < hash {

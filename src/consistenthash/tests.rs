@@ -1,5 +1,6 @@
-use super::{Ring, RingHash};
 use std::num::NonZeroUsize;
+
+use super::{MAX_REPLICAS, Ring, RingHash};
 
 const FIFTY: NonZeroUsize = NonZeroUsize::new(50).unwrap();
 
@@ -217,8 +218,12 @@ fn a_heavier_node_takes_more_keys_and_only_for_itself() {
     let ring_with = |heavy| {
         let mut ring = RingHash::Mixed.ring();
         ring.extend((0..9).map(|node| format!("http://10.0.0.{node}:80")));
-        assert!(ring.add_weighted("http://heavy:80", weight(heavy)));
-        assert!(!ring.add_weighted("http://heavy:80", weight(1)), "it is there already");
+        assert_eq!(ring.add_weighted("http://heavy:80", weight(heavy)), Ok(true));
+        assert_eq!(
+            ring.add_weighted("http://heavy:80", weight(1)),
+            Ok(false),
+            "it is there already"
+        );
         ring
     };
     let (light, heavy) = (ring_with(1), ring_with(3));
@@ -232,6 +237,38 @@ fn a_heavier_node_takes_more_keys_and_only_for_itself() {
     for key in keys().filter(|key| light.get(key) != heavy.get(key)) {
         assert_eq!(heavy.get(&key), Some("http://heavy:80"), "new owner of {key}");
     }
+}
+
+#[test]
+fn more_replicas_than_the_most_count_as_the_most() {
+    let most = NonZeroUsize::new(MAX_REPLICAS).unwrap();
+    let points = |ring: &Ring| ring.points.as_slice().len();
+    for replicas in [most, NonZeroUsize::new(10_000_000).unwrap(), NonZeroUsize::MAX] {
+        let mut ring = Ring::new(replicas);
+        assert_eq!(ring.replicas(), most);
+        ring.extend(["http://a:1", "http://b:1"]);
+        ring.add("http://c:1");
+        assert_eq!((ring.len(), points(&ring)), (3, 3 * MAX_REPLICAS));
+        assert!(ring.remove("http://b:1"));
+        assert_eq!(points(&ring), 2 * MAX_REPLICAS);
+    }
+    assert_eq!(Ring::new(FIFTY).replicas(), FIFTY);
+}
+
+#[test]
+fn a_weight_that_makes_more_points_than_the_most_is_refused() {
+    let weight = |weight| NonZeroUsize::new(weight).unwrap();
+    let mut ring = ring_of(["http://a:1"]);
+    for too_heavy in [weight(201), weight(usize::MAX / 50), NonZeroUsize::MAX] {
+        let error = ring.add_weighted("http://b:1", too_heavy).unwrap_err();
+        let told = r#"of node "http://b:1" times 50 replicas is more than 10000 points"#;
+        assert_eq!(error.to_string(), format!("weight {too_heavy} {told}"));
+        // Not even for a node that is there already.
+        assert!(ring.add_weighted("http://a:1", too_heavy).is_err());
+        assert_eq!(ring.points.as_slice().len(), 50, "nothing has changed");
+    }
+    assert_eq!(ring.add_weighted("http://b:1", weight(200)), Ok(true));
+    assert_eq!(ring.points.as_slice().len(), 50 + MAX_REPLICAS);
 }
 
 #[test]

@@ -1,3 +1,6 @@
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Inserted, Lru, SENTINEL, Weight, entry_weight};
@@ -15,10 +18,11 @@ impl<V: Weight> Lru<V> {
             if next == SENTINEL {
                 break;
             }
-            let (key, value) = self.nodes[next as usize].entry.as_ref().expect("linked, so in use");
+            let node = &self.nodes[next as usize];
+            let (key, _) = node.entry.as_ref().expect("linked, so in use");
             assert_eq!(self.index.get(key), Some(&next), "the index finds another node");
             linked += 1;
-            weight += entry_weight(key, value);
+            weight += node.weight;
             at = next;
         }
         let mut free = 0;
@@ -112,6 +116,57 @@ fn an_unbounded_cache_keeps_everything_until_it_is_popped() {
     }
     assert_eq!(lru.pop_oldest(), None);
     assert!(lru.is_empty() && lru.weight() == 0);
+    lru.validate();
+}
+
+/// A value with a weight that anyone can change while the cache holds it.
+#[derive(Debug, Clone)]
+struct Changing(Rc<Cell<u64>>);
+
+impl Changing {
+    fn new(weight: u64) -> Self {
+        Self(Rc::new(Cell::new(weight)))
+    }
+}
+
+impl Weight for Changing {
+    /// Panics for a weight of 0.
+    fn weight(&self) -> u64 {
+        assert_ne!(self.0.get(), 0, "no weight");
+        self.0.get()
+    }
+}
+
+#[test]
+fn a_weight_that_changes_counts_as_it_was_at_the_insertion() {
+    let mut lru = Lru::new(20);
+    let values = [Changing::new(4), Changing::new(4)];
+    lru.insert("a", values[0].clone());
+    lru.insert("b", values[1].clone());
+    values.iter().for_each(|value| value.0.set(1));
+    assert_eq!(lru.weight(), 10);
+    assert!(lru.remove("a").is_some());
+    assert_eq!(lru.weight(), 5, "not what it says it weighs now");
+    values[1].0.set(1_000);
+    assert_eq!(keys(&lru.insert("c", Changing::new(19)).evicted), ["b"]);
+    assert_eq!((lru.len(), lru.weight()), (1, 20));
+    lru.validate();
+}
+
+#[test]
+fn a_weight_that_panics_leaves_the_cache_as_it_was() {
+    let mut lru = Lru::new(20);
+    let (held, weightless) = (Changing::new(4), Changing::new(0));
+    lru.insert("a", held.clone());
+    let refused = catch_unwind(AssertUnwindSafe(|| lru.insert("a", weightless)));
+    assert!(refused.is_err(), "the panic is the caller's");
+    assert_eq!((lru.len(), lru.weight()), (1, 5));
+    // What was weighed once is not weighed again.
+    held.0.set(0);
+    assert!(lru.remove("a").is_some());
+    lru.insert("b", Changing::new(4));
+    assert_eq!(lru.pop_oldest().map(|(key, _)| key).as_deref(), Some("b"));
+    assert_eq!((lru.len(), lru.weight()), (0, 0));
     lru.validate();
 }
 

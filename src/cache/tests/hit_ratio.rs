@@ -1,5 +1,5 @@
-//! What the adaptive policy must reach on traffic of known shapes, next to exact LRU. Real traces are measured with the `hits`
-//! command of the package in `benches/`.
+//! What the adaptive policy must reach on traffic of known shapes, next to exact LRU. Real traces
+//! are measured with the `hits` command of the package in `benches/`.
 
 use super::{cache, get, insert};
 use crate::cache::{Accounting, Cache, Eviction};
@@ -37,7 +37,8 @@ fn hit_ratio(trace: &[u64], entries: u64, eviction: Eviction) -> f64 {
     replay(&cache, trace, |_| 0)
 }
 
-/// The hit ratio in percent of `cache`, which is told each key that it misses with a value of `value_bytes`.
+/// The hit ratio in percent of `cache`, which is told each key that it misses with a value of
+/// `value_bytes`.
 fn replay(cache: &Cache, trace: &[u64], value_bytes: impl Fn(u64) -> usize) -> f64 {
     let value = "v".repeat(MAX_VALUE_BYTES);
     let before = cache.stats();
@@ -59,7 +60,8 @@ fn mixed_bytes(key: u64) -> usize {
     8 << (Random::new(key).next() % 11)
 }
 
-/// Asserts that the adaptive policy is `margin` points above exact LRU, and above nine tenths of the ratio once `recorded`.
+/// Asserts that the adaptive policy is `margin` points above exact LRU, and above nine tenths of
+/// the ratio once `recorded`.
 #[track_caller]
 fn assert_hits(trace: &[u64], entries: u64, margin: f64, recorded: f64) {
     let lru = hit_ratio(trace, entries, Eviction::Lru);

@@ -2,9 +2,10 @@
 
 use super::cache;
 use crate::byteview::ByteView;
+use crate::cache::entry::Meta;
 use crate::cache::fuzz::{drive, store};
-use crate::cache::lists::ListName;
-use crate::cache::{Accounting, Eviction, Meta, Padded};
+use crate::cache::slots::ListName;
+use crate::cache::{Accounting, Eviction, Padded};
 use crate::sync::lock;
 use crate::testing::{Random, with_seeds};
 

@@ -1,16 +1,34 @@
 //! Many threads at one cache, and what happens under its locks.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::{Cache, cache, insert};
 use crate::byteview::ByteView;
-use crate::cache::entry::watch;
-use crate::cache::{Accounting, Eviction, Meta, Padded};
+use crate::cache::entry::{Entry, Meta};
+use crate::cache::{Accounting, Eviction, Padded};
 use crate::sync::lock;
 use crate::testing::Random;
+
+thread_local! {
+    /// Runs whenever this thread drops an entry.
+    static ON_DROP: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        ON_DROP.with_borrow_mut(|on_drop| on_drop.iter_mut().for_each(|on_drop| on_drop()));
+    }
+}
+
+/// Runs `work`, and `on_drop` whenever it drops an entry on this thread.
+fn watch_drops(on_drop: impl FnMut() + 'static, work: impl FnOnce()) {
+    ON_DROP.set(Some(Box::new(on_drop)));
+    work();
+    ON_DROP.set(None);
+}
 
 #[test]
 fn no_value_is_dropped_under_a_lock() {
@@ -24,16 +42,16 @@ fn no_value_is_dropped_under_a_lock() {
             count.set(count.get() + 1);
         };
         let huge = ByteView::from(vec![0; 8 << 20]);
-        watch::drops(on_drop, || {
+        watch_drops(on_drop, || {
             let put = |key: &str, dead_at, keep| {
-                cache.insert(key, Some(&huge), Meta { dead_at, note: 0 }, 5, || keep)
+                cache.insert(key, Some(&huge), Meta { dead_at, load_ms: 0 }, 5, || keep)
             };
             put("first", 0, true);
             put("first", 0, true); // replaced
             put("first", 0, false); // vetoed
             put("second", 0, true); // one is evicted, or refused
-            put("mortal", 6, true);
-            cache.get("mortal", || 7);
+            put("short-lived", 6, true);
+            cache.get("short-lived", || 7);
             put("dead", 1, true);
             insert(&cache, "sweeps", "");
             cache.remove("first");
@@ -48,8 +66,8 @@ fn no_value_is_dropped_under_a_lock() {
     }
 }
 
-/// Each key has a writer's lock, under which its version grows. So a reader who has seen a version, or knows that another one
-/// has, must never be given an older one.
+/// Each key has a writer's lock, under which its version grows. So a reader who has seen a version,
+/// or knows that another one has, must never be given an older one.
 #[test]
 fn eight_threads_never_see_a_value_older_than_one_already_seen() {
     const KEYS: u64 = 200;

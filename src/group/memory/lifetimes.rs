@@ -90,13 +90,13 @@ impl Lifetimes {
         now: u64,
     ) -> Option<Meta> {
         let grace = if loaded.value().is_some() { self.grace() } else { 0 };
-        let note = u32::try_from(millis(cost)).unwrap_or(u32::MAX) & !(1 << 31);
+        let load_ms = u32::try_from(millis(cost)).unwrap_or(u32::MAX) & !(1 << 31);
         match loaded.time_to_live() {
-            None => loaded.value().map(|_| Meta { dead_at: 0, note }),
+            None => loaded.value().map(|_| Meta { dead_at: 0, load_ms }),
             Some(ttl) if millis(ttl) == 0 => None,
             Some(ttl) => {
                 let dead_at = now.saturating_add(span(ttl)).saturating_add(grace);
-                Some(Meta { dead_at, note })
+                Some(Meta { dead_at, load_ms })
             }
         }
     }
@@ -113,7 +113,7 @@ impl Lifetimes {
             None if loaded.value().is_none() => return None,
             None => limit,
         };
-        (millis(life) > 0).then(|| Meta { dead_at: now.saturating_add(millis(life)), note: 0 })
+        (millis(life) > 0).then(|| Meta { dead_at: now.saturating_add(millis(life)), load_ms: 0 })
     }
 
     /// The state of an entry of the main cache that is not dead yet.
@@ -123,7 +123,8 @@ impl Lifetimes {
         }
         let (now, expiry) = (now(), self.expiry(found));
         if now < expiry {
-            let ahead = self.refresh_ahead > 0.0 && self.ahead_of(expiry, found.meta.note) <= now;
+            let ahead =
+                self.refresh_ahead > 0.0 && self.ahead_of(expiry, found.meta.load_ms) <= now;
             if ahead { Freshness::Ahead } else { Freshness::Fresh }
         } else if now < expiry.saturating_add(millis(self.stale_while_revalidate)) {
             Freshness::Stale
@@ -234,7 +235,7 @@ mod tests {
     fn without_a_ttl_a_value_stays_and_an_absence_is_not_kept() {
         let times = Lifetimes { ttl: None, ..lifetimes() };
         let loaded = times.with_ttl(Loaded::from("v"));
-        assert_eq!(times.owned(&loaded, 3 * SECOND, 1), Some(Meta { dead_at: 0, note: 3000 }));
+        assert_eq!(times.owned(&loaded, 3 * SECOND, 1), Some(Meta { dead_at: 0, load_ms: 3000 }));
         let absent = times.with_ttl(Loaded::absent());
         assert_eq!(times.owned(&absent, SECOND, 1), None);
         let times = Lifetimes { negative_ttl: Some(SECOND), ..times };
@@ -267,7 +268,7 @@ mod tests {
     #[test]
     fn refreshing_ahead_grows_likely_as_the_expiry_comes_near() {
         let times = Lifetimes { refresh_ahead: 1.0, ..lifetimes() };
-        let entry = found(Meta { dead_at: 15_001, note: 1000 });
+        let entry = found(Meta { dead_at: 15_001, load_ms: 1000 });
         let refreshed = |now: u64| {
             (0..2000).filter(|_| times.judge(&entry, || now) == Freshness::Ahead).count()
         };
