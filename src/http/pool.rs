@@ -17,9 +17,8 @@ use before::Before;
 
 use crate::consistenthash::{Ring, RingHash};
 use crate::error::Error;
-use crate::http::getter::{ClientOptions, HttpGetter};
 use crate::http::handler::PeerHandler;
-use crate::http::peer::{Peer, PeerStats};
+use crate::http::peer::{Peer, PeerOptions, PeerStats};
 use crate::http::server::Running;
 use crate::http::url::PeerUrl;
 use crate::registry::Registry;
@@ -163,10 +162,9 @@ struct Inner {
     /// `None` for a client, which is nobody's peer.
     own: Option<PeerUrl>,
     local_addr: Option<SocketAddr>,
-    client: ClientOptions,
+    client: PeerOptions,
     hash: RingHash,
     replicas: NonZeroUsize,
-    max_requests_per_peer: NonZeroUsize,
     /// Replaced as a whole, so that a look-up only takes the lock to clone the `Arc`.
     members: Mutex<Arc<Members>>,
     /// Held while new members are made, so that of two lists set at once one is in force as a whole.
@@ -387,7 +385,10 @@ impl Inner {
     fn change(&self, members_after: impl FnOnce(&Members) -> Members) {
         let gone = {
             let _changing = lock(&self.changing);
-            let members = Arc::new(members_after(&self.members()));
+            let old = self.members();
+            let members = Arc::new(members_after(&old));
+            old.peers.values().for_each(|peer| peer.mark_left());
+            members.peers.values().for_each(|peer| peer.mark_listed());
             std::mem::replace(&mut *lock(&self.members), members)
         };
         // The connections of peers that left are closed here, outside of the locks.
@@ -411,10 +412,9 @@ impl Inner {
         let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
         let peers: BTreeMap<_, _> = others
             .map(|url| {
-                let peer = old.known(url).unwrap_or_else(|| {
-                    let getter = HttpGetter::with_options(url.clone(), self.client.clone());
-                    Arc::new(Peer::new(getter, self.max_requests_per_peer))
-                });
+                let peer = old
+                    .known(url)
+                    .unwrap_or_else(|| Arc::new(Peer::new(url.clone(), self.client.clone())));
                 (Arc::clone(url.text()), peer)
             })
             .collect();
@@ -437,8 +437,8 @@ impl Members {
     /// The peer at `url`, if it is in this list or was in the one before.
     fn known(&self, url: &PeerUrl) -> Option<Arc<Peer>> {
         let left = || {
-            let left = self.before.iter().flat_map(|before| before.left());
-            left.map(|left| left.peer()).find(|peer| peer.url() == url)
+            let mut left = self.before.iter().flat_map(|before| before.left());
+            left.find(|peer| peer.url() == url)
         };
         self.peers.get(url.text()).or_else(left).cloned()
     }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::PeerErrorKind;
-use crate::http::breaker::Verdict;
+use crate::http::verdict::Verdict;
 
 /// Says what an answer that is not a value means, so that it can be told from a foreign server's.
 pub(crate) const STATUS_HEADER: &str = "Geecache-Status";
@@ -227,7 +227,7 @@ impl Status {
 
 /// An answer that is not a value, as read off the wire.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Refusal<'a> {
+pub(crate) struct ErrorAnswer<'a> {
     /// The HTTP status.
     pub(crate) code: u16,
     /// What [`STATUS_HEADER`] holds.
@@ -237,7 +237,7 @@ pub(crate) struct Refusal<'a> {
     pub(crate) text: &'a str,
 }
 
-impl Refusal<'_> {
+impl ErrorAnswer<'_> {
     /// What the answer means to the caller, and what it tells about the peer's health.
     ///
     /// | answer | means | the peer |
@@ -246,12 +246,12 @@ impl Refusal<'_> {
     /// | 404 `no-such-group`; or plain text `no such group…` | no such group | is well |
     /// | 500 `load-failed`; or plain text (an old peer's getter failed) | could not load | is well |
     /// | 504 `timed-out` | the owner is still loading | is well |
-    /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is not to its taste | is well |
+    /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is one that it does not take | is well |
     /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
     /// | 503 `shutting-down` | nobody is there | is down |
     /// | any other 503 | overloaded | failed |
     /// | anything else: another redirect, a web page of whatever status | not our protocol | failed |
-    pub(crate) fn meaning(&self) -> (PeerErrorKind, Verdict) {
+    pub(crate) fn classify(&self) -> (PeerErrorKind, Verdict) {
         let status = Status::read(self.code, self.status);
         match (status, self.code) {
             (Some(Status::NotFound), _) => (PeerErrorKind::NotFound, Verdict::Answered),

@@ -6,19 +6,16 @@ use std::time::{Duration, Instant};
 
 use super::Members;
 use crate::consistenthash::Ring;
-use crate::error::PeerError;
-use crate::getter::Loaded;
 use crate::http::peer::Peer;
 use crate::http::url::PeerUrl;
-use crate::peers::PeerGetter;
 
 /// The owners of keys before a change.
 pub(super) struct Before {
     ring: Ring,
     /// All of them but this process itself; some have left with the change.
-    peers: BTreeMap<Arc<str>, Arc<dyn PeerGetter>>,
+    peers: BTreeMap<Arc<str>, Arc<Peer>>,
     /// Those of them that have left.
-    left: Vec<Arc<Left>>,
+    left: Vec<Arc<Peer>>,
     changed: Instant,
     window: Duration,
 }
@@ -46,18 +43,9 @@ impl Before {
         if before.is_empty() {
             return None;
         }
-        let (mut all, mut left) = (BTreeMap::new(), Vec::new());
-        for (url, peer) in former {
-            let getter: Arc<dyn PeerGetter> = if peers.contains_key(&url) {
-                peer
-            } else {
-                let gone = Arc::new(Left(peer));
-                left.push(Arc::clone(&gone));
-                gone
-            };
-            all.insert(url, getter);
-        }
-        Some(Self { ring: before, peers: all, left, changed: now, window })
+        let gone = former.iter().filter(|(url, _)| !peers.contains_key(*url));
+        let left = gone.map(|(_, peer)| Arc::clone(peer)).collect();
+        Some(Self { ring: before, peers: former, left, changed: now, window })
     }
 
     /// Whether new owners ask previous ones before they load.
@@ -72,74 +60,14 @@ impl Before {
     }
 
     /// The previous owner of `key`, and how to ask it, unless that is this process.
-    pub(super) fn owner(&self, key: &str) -> Option<(&str, &Arc<dyn PeerGetter>)> {
+    pub(super) fn owner(&self, key: &str) -> Option<(&str, &Arc<Peer>)> {
         let owner = self.ring.get(key)?;
         Some((owner, self.peers.get(owner)?))
     }
 
     /// The peers that left with the change.
-    pub(super) fn left(&self) -> &[Arc<Left>] {
+    pub(super) fn left(&self) -> &[Arc<Peer>] {
         &self.left
-    }
-}
-
-/// A peer that is no longer in the list, but may still be there, with what it had.
-pub(super) struct Left(Arc<Peer>);
-
-impl Left {
-    pub(super) fn peer(&self) -> &Arc<Peer> {
-        &self.0
-    }
-
-    /// Who has left and accepts no connection has ended, and what it had is gone with it.
-    fn unless_ended(&self, change: Result<(), PeerError>) -> Result<(), PeerError> {
-        match change {
-            Err(_) if self.0.has_ended() => Ok(()),
-            other => other,
-        }
-    }
-}
-
-impl PeerGetter for Left {
-    fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
-        self.0.get(group, key)
-    }
-
-    fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
-        self.0.get_timeout(group, key, timeout)
-    }
-
-    fn get_many(
-        &self,
-        group: &str,
-        keys: &[&str],
-        timeout: Option<Duration>,
-    ) -> Vec<Result<Loaded, PeerError>> {
-        self.0.get_many(group, keys, timeout)
-    }
-
-    fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
-        self.0.peek(group, key)
-    }
-
-    fn peek_many(&self, group: &str, keys: &[&str]) -> Result<Vec<Option<Loaded>>, PeerError> {
-        self.0.peek_many(group, keys)
-    }
-
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn remove(&self, group: &str, keys: &[&str]) -> Result<(), PeerError> {
-        self.unless_ended(self.0.remove(group, keys))
-    }
-
-    fn clear(&self, group: &str) -> Result<(), PeerError> {
-        self.unless_ended(self.0.clear(group))
-    }
-
-    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
-        self.0.insert(group, key, value)
     }
 }
 
@@ -168,7 +96,7 @@ mod tests {
             assert_eq!(before.is_asked(now + after), asked, "{after:?}");
             assert_eq!(before.is_emptied(now + after), emptied, "{after:?}");
         }
-        let left: Vec<&str> = before.left().iter().map(|left| left.name()).collect();
+        let left: Vec<&str> = before.left().iter().map(|left| left.url().as_str()).collect();
         assert_eq!(left, ["http://a:1"]);
         let owners: Vec<&str> =
             ["Tom", "Jack", "Sam"].iter().map(|key| before.owner(key).unwrap().0).collect();

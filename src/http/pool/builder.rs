@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::{HttpPool, Inner, Members, Serves};
 use crate::consistenthash::{Ring, RingHash};
 use crate::error::Error;
-use crate::http::getter::ClientOptions;
 use crate::http::handler::{PeerHandler, Serving};
+use crate::http::peer::PeerOptions;
 use crate::http::protocol::Protocol;
 use crate::http::server::{self, Limits, Server};
 use crate::http::url::PeerUrl;
@@ -36,8 +36,7 @@ pub struct HttpPoolBuilder {
     replicas: Option<NonZeroUsize>,
     plus: Plus,
     advertise: Option<String>,
-    client: ClientOptions,
-    max_requests_per_peer: NonZeroUsize,
+    client: PeerOptions,
     server: Server,
     limits: Limits,
     warm_up: Duration,
@@ -53,8 +52,7 @@ impl HttpPoolBuilder {
             replicas: None,
             plus: Plus::Space,
             advertise: None,
-            client: ClientOptions::default(),
-            max_requests_per_peer: NonZeroUsize::new(256).expect("256 is not zero"),
+            client: PeerOptions::default(),
             server: Server::default(),
             limits: Limits::default(),
             warm_up: Duration::from_secs(60),
@@ -110,7 +108,7 @@ impl HttpPoolBuilder {
     /// How long a connection to a peer may take to open. Defaults to 250 ms.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.client.connect_timeout = timeout.min(LONGEST_TIME);
+        self.client.exchange.connect_timeout = timeout.min(LONGEST_TIME);
         self
     }
 
@@ -119,7 +117,7 @@ impl HttpPoolBuilder {
     /// A peer whose getter needs longer says so in time, and goes on loading: the next one to ask finds the value.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.client.timeout = timeout.min(LONGEST_TIME);
+        self.client.exchange.timeout = timeout.min(LONGEST_TIME);
         self
     }
 
@@ -135,7 +133,7 @@ impl HttpPoolBuilder {
     /// not count against the peer. Defaults to 256.
     #[must_use]
     pub fn max_requests_per_peer(mut self, requests: NonZeroUsize) -> Self {
-        self.max_requests_per_peer = requests;
+        self.client.max_requests = requests;
         self
     }
 
@@ -143,7 +141,7 @@ impl HttpPoolBuilder {
     /// servers a thread there. Defaults to 64.
     #[must_use]
     pub fn max_idle_connections(mut self, connections: NonZeroUsize) -> Self {
-        self.client.max_idle_connections = connections.get();
+        self.client.exchange.max_idle_connections = connections.get();
         self
     }
 
@@ -265,11 +263,8 @@ impl HttpPoolBuilder {
     }
 
     fn pool(&self, own: Option<PeerUrl>, local_addr: Option<SocketAddr>) -> HttpPool {
-        let client = ClientOptions {
-            protocol: self.protocol,
-            base_path: self.path(),
-            ..self.client.clone()
-        };
+        let client =
+            PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() };
         let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
         // A pool that was told nothing yet is alone.
         let mut ring = Ring::with_hash(replicas, self.hash.function());
@@ -282,7 +277,6 @@ impl HttpPoolBuilder {
                 client,
                 hash: self.hash,
                 replicas,
-                max_requests_per_peer: self.max_requests_per_peer,
                 members: Mutex::new(Arc::new(alone)),
                 changing: Mutex::new(()),
                 serving: Mutex::new(None),
@@ -317,8 +311,8 @@ impl HttpPoolBuilder {
             }
         }
         for (option, time) in [
-            ("connect_timeout", self.client.connect_timeout),
-            ("timeout", self.client.timeout),
+            ("connect_timeout", self.client.exchange.connect_timeout),
+            ("timeout", self.client.exchange.timeout),
             ("peek_timeout", self.client.peek_timeout),
         ] {
             if time.is_zero() {

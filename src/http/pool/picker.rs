@@ -52,7 +52,7 @@ impl PeerPicker for HttpPool {
         let members = self.inner.members();
         let before = members.before.as_ref().filter(|before| before.is_emptied(Instant::now()))?;
         let (owner, peer) = before.owner(key)?;
-        (members.ring.get(key) != Some(owner)).then(|| Arc::clone(peer))
+        (members.ring.get(key) != Some(owner)).then(|| Arc::clone(peer) as Arc<dyn PeerGetter>)
     }
 
     fn is_warming_up(&self) -> bool {

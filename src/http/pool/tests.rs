@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::error::PeerErrorKind;
 use crate::group::{Group, RemoveOutcome};
+use crate::http::getter::HttpGetter;
 use crate::http::peer::PeerState;
 use crate::http::protocol::Protocol;
 use crate::http::server::Server;

@@ -1,11 +1,16 @@
-//! The getter against peers that misbehave, over real sockets.
+//! Gets from peers that misbehave, over real sockets.
 
 use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
+use std::time::Instant;
 
 use super::*;
+use crate::error::PeerError;
+use crate::http::exchange::{ExchangeOptions, MAX_PATH_BYTES};
 use crate::http::testing::{FaultyPeer, SOON, ok};
+use crate::http::url::PeerUrl;
+use crate::http::verdict::Verdict;
 use crate::sync::lock;
 
 mod bodies;
@@ -15,54 +20,81 @@ mod connections;
 const TIMEOUT: Duration = Duration::from_millis(400);
 /// The time that a getter gives a peer in all others. It never passes.
 const PATIENCE: Duration = Duration::from_secs(20);
-fn options() -> ClientOptions {
-    ClientOptions { timeout: PATIENCE, connect_timeout: PATIENCE, ..ClientOptions::default() }
+
+fn options() -> PeerOptions {
+    let exchange = ExchangeOptions {
+        timeout: PATIENCE,
+        connect_timeout: PATIENCE,
+        ..ExchangeOptions::default()
+    };
+    PeerOptions { exchange, ..PeerOptions::default() }
 }
 
-/// A getter for tests in which the peer, or the system, answers in some way.
-fn getter(url: &str) -> HttpGetter {
-    HttpGetter::with_options(PeerUrl::parse(url).unwrap(), options())
+fn link_with(url: &str, options: PeerOptions) -> Link {
+    Link::without_breaker(PeerUrl::parse(url).unwrap(), options)
 }
 
-/// A getter for tests in which the time passes.
-fn hasty_getter(url: &str) -> HttpGetter {
-    let options = ClientOptions { timeout: TIMEOUT, ..options() };
-    HttpGetter::with_options(PeerUrl::parse(url).unwrap(), options)
+/// A link for tests in which the peer, or the system, answers in some way.
+fn link(url: &str) -> Link {
+    link_with(url, options())
+}
+
+/// A link for tests in which the time passes.
+fn hasty_link(url: &str) -> Link {
+    let mut options = options();
+    options.exchange.timeout = TIMEOUT;
+    link_with(url, options)
+}
+
+/// Gets a key within `left`; the answer, and what it tells about the peer.
+fn get_within(
+    link: &Link,
+    group: &str,
+    key: &str,
+    left: Duration,
+) -> (Result<Loaded, PeerError>, Verdict) {
+    match get(link, group, key, left) {
+        Ok(loaded) => (Ok(loaded), Verdict::Answered),
+        Err(failure) => {
+            let verdict = failure.verdict;
+            (Err(link.error_of(failure)), verdict)
+        }
+    }
 }
 
 /// Asks for a key, and demands that the answer comes in bounded time.
 #[track_caller]
-fn ask(getter: &HttpGetter) -> (Result<Loaded, PeerError>, Verdict) {
+fn ask(link: &Link) -> (Result<Loaded, PeerError>, Verdict) {
     let begun = Instant::now();
-    let answer = getter.ask("scores", "Tom", getter.timeout());
+    let answer = get_within(link, "scores", "Tom", link.timeout());
     let took = begun.elapsed();
     assert!(took < SOON, "it took {took:?} to get {answer:?}");
     answer
 }
 
 #[track_caller]
-fn assert_value(getter: &HttpGetter, value: &[u8]) {
-    let (answer, verdict) = ask(getter);
+fn assert_value(link: &Link, value: &[u8]) {
+    let (answer, verdict) = ask(link);
     let answer = answer.expect("a value");
     assert!(answer.value().is_some_and(|it| it == value), "{} bytes", value.len());
     assert_eq!(verdict, Verdict::Answered);
 }
 
 #[track_caller]
-fn assert_error(getter: &HttpGetter, kind: PeerErrorKind, verdict: Verdict) -> PeerError {
-    let (answer, said) = ask(getter);
+fn assert_error(link: &Link, kind: PeerErrorKind, verdict: Verdict) -> PeerError {
+    let (answer, said) = ask(link);
     let error = answer.expect_err("an error");
     assert_eq!((error.kind(), said), (kind, verdict), "{error}");
-    assert_eq!(error.peer(), getter.url());
+    assert_eq!(error.peer(), link.url().as_str());
     error
 }
 
 #[test]
 fn a_value_comes_as_it_is_over_one_kept_connection() {
     let peer = FaultyPeer::well(b"630");
-    let getter = getter(&peer.url);
+    let link = link(&peer.url);
     for _ in 0..10 {
-        assert_value(&getter, b"630");
+        assert_value(&link, b"630");
     }
     assert_eq!(peer.connections(), 1);
     let requests = lock(&peer.shared.requests);
@@ -78,9 +110,9 @@ fn empty_and_large_values_are_values() {
     let large: &'static [u8] = Box::leak(vec![7_u8; 11 << 20].into_boxed_slice());
     for value in [b"", large] {
         let peer = FaultyPeer::well(value);
-        let getter = getter(&peer.url);
-        assert_value(&getter, value);
-        assert_value(&getter, value);
+        let link = link(&peer.url);
+        assert_value(&link, value);
+        assert_value(&link, value);
         assert_eq!(peer.connections(), 1);
     }
 }
@@ -89,26 +121,26 @@ fn empty_and_large_values_are_values() {
 fn a_value_over_the_limit_is_refused_before_it_is_read() {
     let peer = FaultyPeer::well(b"12345");
     for (limit, fits) in [(5, true), (4, false)] {
-        let options = ClientOptions { max_value_bytes: limit, ..options() };
-        let getter = HttpGetter::with_options(PeerUrl::parse(&peer.url).unwrap(), options);
+        let options = PeerOptions { max_value_bytes: limit, ..options() };
+        let link = link_with(&peer.url, options);
         if fits {
-            assert_value(&getter, b"12345");
+            assert_value(&link, b"12345");
         } else {
-            assert_error(&getter, PeerErrorKind::Protocol, Verdict::Answered);
+            assert_error(&link, PeerErrorKind::Protocol, Verdict::Answered);
         }
     }
     let peer = FaultyPeer::saying("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n");
-    assert_error(&getter(&peer.url), PeerErrorKind::Protocol, Verdict::Answered);
+    assert_error(&link(&peer.url), PeerErrorKind::Protocol, Verdict::Answered);
 }
 
 #[test]
 fn a_value_may_be_longer_than_memory_is_taken_for_at_once() {
     let long: &'static [u8] = Box::leak(vec![7_u8; (64 << 20) + 1].into_boxed_slice());
     let peer = FaultyPeer::well(long);
-    let options = ClientOptions { max_value_bytes: u64::MAX, ..options() };
-    let getter = HttpGetter::with_options(PeerUrl::parse(&peer.url).unwrap(), options);
+    let options = PeerOptions { max_value_bytes: u64::MAX, ..options() };
+    let link = link_with(&peer.url, options);
     for _ in 0..2 {
-        let (answer, _) = getter.ask("scores", "Tom", PATIENCE);
+        let (answer, _) = get_within(&link, "scores", "Tom", PATIENCE);
         assert!(answer.unwrap().value().is_some_and(|value| value == long));
     }
     assert_eq!(peer.connections(), 1);
@@ -116,12 +148,12 @@ fn a_value_may_be_longer_than_memory_is_taken_for_at_once() {
 
 #[test]
 fn a_length_that_no_memory_holds_is_not_believed_where_no_limit_is_set() {
-    let options = ClientOptions { max_value_bytes: u64::MAX, ..options() };
+    let options = PeerOptions { max_value_bytes: u64::MAX, ..options() };
     for length in [1 << 45, i64::MAX as u64, u64::MAX] {
         let said = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n630");
         let peer = FaultyPeer::saying(said);
-        let getter = HttpGetter::with_options(PeerUrl::parse(&peer.url).unwrap(), options.clone());
-        let (answer, verdict) = ask(&getter);
+        let link = link_with(&peer.url, options.clone());
+        let (answer, verdict) = ask(&link);
         assert!(answer.is_err());
         assert_eq!(verdict, Verdict::Failed, "{length}: {answer:?}");
     }
@@ -132,14 +164,14 @@ fn a_peer_that_refuses_the_connection_is_known_to_be_down_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    assert_error(&getter(&url), PeerErrorKind::Unreachable, Verdict::Refused);
+    assert_error(&link(&url), PeerErrorKind::Unreachable, Verdict::Refused);
 }
 
 #[test]
 fn a_name_that_does_not_resolve_is_unreachable() {
     // RFC 6761 reserves the domain; resolvers answer at once, or not at all.
-    let getter = hasty_getter("http://peer.invalid:8001");
-    let (answer, verdict) = ask(&getter);
+    let link = hasty_link("http://peer.invalid:8001");
+    let (answer, verdict) = ask(&link);
     assert_eq!(answer.unwrap_err().kind(), PeerErrorKind::Unreachable);
     assert_eq!(verdict, Verdict::Failed);
 }
@@ -159,7 +191,7 @@ fn a_peer_that_is_silent_at_any_point_is_given_up_after_the_timeout() {
             talk.say(said.as_bytes());
             talk.stay_silent();
         });
-        assert_error(&hasty_getter(&peer.url), PeerErrorKind::TimedOut, Verdict::Failed);
+        assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Failed);
         // A timeout is never tried again.
         assert_eq!(peer.connections(), 1, "{said:?}");
     }
@@ -173,18 +205,18 @@ fn a_peer_that_answers_too_late_is_given_up() {
         talk.stay_silent();
         talk.say(&ok(b"630"));
     });
-    let getter = hasty_getter(&peer.url);
-    assert_error(&getter, PeerErrorKind::TimedOut, Verdict::Failed);
-    assert_error(&getter, PeerErrorKind::TimedOut, Verdict::Failed);
+    let link = hasty_link(&peer.url);
+    assert_error(&link, PeerErrorKind::TimedOut, Verdict::Failed);
+    assert_error(&link, PeerErrorKind::TimedOut, Verdict::Failed);
     assert_eq!(peer.connections(), 2);
 }
 
 #[test]
 fn a_caller_in_a_hurry_does_not_blame_the_peer() {
     let peer = FaultyPeer::start(|talk, _| talk.stay_silent());
-    let getter = getter(&peer.url);
+    let link = link(&peer.url);
     for left in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(30)] {
-        let (answer, verdict) = getter.ask("g", "k", left);
+        let (answer, verdict) = get_within(&link, "g", "k", left);
         assert_eq!(verdict, Verdict::Silent, "{left:?}: {answer:?}");
         assert!(answer.is_err());
     }
@@ -201,7 +233,7 @@ fn a_peer_that_drips_gets_no_more_time() {
             thread::sleep(Duration::from_millis(100));
         }
     });
-    assert_error(&hasty_getter(&peer.url), PeerErrorKind::TimedOut, Verdict::Failed);
+    assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Failed);
 }
 
 #[test]
@@ -209,7 +241,7 @@ fn an_answer_cut_off_is_an_error_wherever_it_ends() {
     let whole = ok(b"630");
     for length in 0..whole.len() {
         let peer = FaultyPeer::saying(&whole[..length]);
-        assert_error(&getter(&peer.url), PeerErrorKind::Unreachable, Verdict::Failed);
+        assert_error(&link(&peer.url), PeerErrorKind::Unreachable, Verdict::Failed);
         // The connection was fresh, so its end is an answer of a kind, and not tried again.
         assert_eq!(peer.connections(), 1);
     }
@@ -222,7 +254,7 @@ fn a_connection_reset_in_the_middle_of_the_value_is_an_error() {
         talk.say(&ok(&[7; 100_000])[..50_000]);
         talk.reset();
     });
-    assert_error(&getter(&peer.url), PeerErrorKind::Unreachable, Verdict::Failed);
+    assert_error(&link(&peer.url), PeerErrorKind::Unreachable, Verdict::Failed);
 }
 
 #[test]
@@ -232,9 +264,9 @@ fn what_follows_a_value_is_not_taken_for_the_next_one() {
             talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n630HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n666");
         }
     });
-    let getter = getter(&peer.url);
+    let link = link(&peer.url);
     for _ in 0..3 {
-        assert_value(&getter, b"630");
+        assert_value(&link, b"630");
     }
     assert_eq!(peer.connections(), 3);
 }
@@ -244,7 +276,7 @@ fn interim_answers_are_skipped() {
     let noise = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
                  HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
     let peer = FaultyPeer::saying([noise.repeat(10).as_bytes(), &ok(b"630")].concat());
-    assert_value(&getter(&peer.url), b"630");
+    assert_value(&link(&peer.url), b"630");
 }
 
 #[test]
@@ -266,21 +298,21 @@ fn answers_without_an_end_are_given_up() {
         (endless("", b"HTTP/1.1 100 Continue\r\n\r\n", trickle), PeerErrorKind::TimedOut),
     ] {
         let timed_out = kind == PeerErrorKind::TimedOut;
-        let getter = if timed_out { hasty_getter(&peer.url) } else { getter(&peer.url) };
-        assert_error(&getter, kind, Verdict::Failed);
+        let link = if timed_out { hasty_link(&peer.url) } else { link(&peer.url) };
+        assert_error(&link, kind, Verdict::Failed);
     }
     // A flood of interim answers ends by its size or by the time, as the machine's speed will have it.
     let peer = endless("", b"HTTP/1.1 103 Early Hints\r\n\r\n", flood);
-    let (answer, verdict) = ask(&hasty_getter(&peer.url));
+    let (answer, verdict) = ask(&hasty_link(&peer.url));
     let kind = answer.unwrap_err().kind();
     assert!(matches!(kind, PeerErrorKind::Protocol | PeerErrorKind::TimedOut), "{kind:?}");
     assert_eq!(verdict, Verdict::Failed);
     // The texts of errors have no end either. They are cut, and the status decides.
     let peer = endless("HTTP/1.1 503 Busy\r\n\r\n", b"busy ", flood);
-    assert_error(&getter(&peer.url), PeerErrorKind::Overloaded, Verdict::Failed);
+    assert_error(&link(&peer.url), PeerErrorKind::Overloaded, Verdict::Failed);
     let peer =
         endless("HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", flood);
-    assert_error(&getter(&peer.url), PeerErrorKind::Protocol, Verdict::Failed);
+    assert_error(&link(&peer.url), PeerErrorKind::Protocol, Verdict::Failed);
 }
 
 #[test]
@@ -295,7 +327,7 @@ fn what_is_not_http_is_a_broken_protocol() {
         b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n630",
     ] {
         let peer = FaultyPeer::saying(bytes);
-        assert_error(&getter(&peer.url), PeerErrorKind::Protocol, Verdict::Failed);
+        assert_error(&link(&peer.url), PeerErrorKind::Protocol, Verdict::Failed);
     }
 }
 
@@ -312,7 +344,7 @@ fn a_redirect_is_not_followed() {
             "HTTP/1.1 {status} Go\r\nLocation: {}/_geecache/scores/Tom\r\nContent-Length: 0\r\n\r\n",
             elsewhere.url
         ));
-        assert_error(&getter(&peer.url), PeerErrorKind::Protocol, verdict);
+        assert_error(&link(&peer.url), PeerErrorKind::Protocol, verdict);
     }
     assert_eq!(elsewhere.connections(), 0);
 }
@@ -348,9 +380,9 @@ fn errors_are_told_apart_by_our_header_and_by_what_old_peers_send() {
                 format!("HTTP/1.1 {line} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
             while talk.request().is_some() && talk.say(answer.as_bytes()) {}
         });
-        let getter = getter(&peer.url);
+        let link = link(&peer.url);
         for _ in 0..2 {
-            let error = assert_error(&getter, kind, verdict);
+            let error = assert_error(&link, kind, verdict);
             assert!(error.message().contains(message), "{error}");
         }
         assert_eq!(peer.connections(), 1, "an error that was read whole keeps its connection");
@@ -366,14 +398,14 @@ fn absence_is_an_answer_and_life_times_are_read() {
         ("Geecache-Ttl-Ms: soon\r\n", Some(Duration::ZERO)),
     ] {
         let peer = FaultyPeer::saying(format!("{not_found}{ttl}\r\nno"));
-        let (answer, verdict) = ask(&getter(&peer.url));
+        let (answer, verdict) = ask(&link(&peer.url));
         let answer = answer.unwrap();
         assert_eq!((answer.value(), answer.time_to_live()), (None, expected));
         assert_eq!(verdict, Verdict::Answered);
 
         let peer =
             FaultyPeer::saying(format!("HTTP/1.1 200 X\r\nContent-Length: 2\r\n{ttl}\r\nok"));
-        let answer = ask(&getter(&peer.url)).0.unwrap();
+        let answer = ask(&link(&peer.url)).0.unwrap();
         assert!(answer.value().is_some_and(|value| value == "ok"));
         assert_eq!(answer.time_to_live(), expected);
     }
@@ -382,12 +414,12 @@ fn absence_is_an_answer_and_life_times_are_read() {
 #[test]
 fn a_key_too_long_for_a_path_is_refused_here_and_the_longest_that_fits_is_sent() {
     let peer = FaultyPeer::well(b"630");
-    let getter = getter(&peer.url);
+    let link = link(&peer.url);
     let prefix = wire::request_path("/_geecache/", "g", "").len();
     let longest = "k".repeat(MAX_PATH_BYTES - prefix);
-    let (answer, _) = getter.ask("g", &longest, PATIENCE);
+    let (answer, _) = get_within(&link, "g", &longest, PATIENCE);
     assert!(answer.unwrap().value().is_some_and(|it| it == "630"));
-    let (answer, verdict) = getter.ask("g", &format!("{longest}k"), PATIENCE);
+    let (answer, verdict) = get_within(&link, "g", &format!("{longest}k"), PATIENCE);
     assert_eq!(answer.unwrap_err().kind(), PeerErrorKind::NotSupported);
     assert_eq!(verdict, Verdict::Unclear);
     assert_eq!(peer.connections(), 1);
@@ -397,13 +429,13 @@ fn a_key_too_long_for_a_path_is_refused_here_and_the_longest_that_fits_is_sent()
 fn proxies_of_the_environment_are_not_used() {
     const CHILD: &str = "GEECACHE_TEST_PROXY_CHILD";
     if let Ok(url) = std::env::var(CHILD) {
-        assert_value(&getter(&url), b"630");
+        assert_value(&link(&url), b"630");
         return;
     }
     let peer = FaultyPeer::well(b"630");
     let proxy = FaultyPeer::well(b"666");
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "http::getter::tests::proxies_of_the_environment_are_not_used"]);
+    child.args(["--exact", "http::peer::gets::tests::proxies_of_the_environment_are_not_used"]);
     for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         child.env(name, &proxy.url);
     }

@@ -33,12 +33,12 @@ pub(crate) struct Addresses {
     host: Box<str>,
     port: u16,
     look_up: Box<LookUp>,
-    state: Mutex<State>,
+    state: Mutex<LookUps>,
     /// Told at the end of each look-up.
     ended: Condvar,
 }
 
-struct State {
+struct LookUps {
     known: Vec<SocketAddr>,
     /// A literal address needs no look-up, ever.
     fixed: bool,
@@ -66,7 +66,7 @@ impl Addresses {
         look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let literal = peer.host().parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, peer.port()));
-        let state = State {
+        let state = LookUps {
             fixed: literal.is_some(),
             known: literal.into_iter().collect(),
             looking_up: false,

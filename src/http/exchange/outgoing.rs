@@ -31,28 +31,28 @@ impl Origin {
 }
 
 /// A request, which may have to be sent twice.
-pub(super) struct Outgoing<'a> {
+pub(crate) struct Outgoing<'a> {
     method: Method,
     path: String,
     /// `None` for methods without one.
     pub(super) body: Option<&'a [u8]>,
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl<'a> Outgoing<'a> {
-    pub(super) fn get(path: String) -> Self {
+    pub(crate) fn get(path: String) -> Self {
         Self { method: Method::GET, path, body: None, headers: Vec::new() }
     }
 
-    pub(super) fn delete(path: String) -> Self {
+    pub(crate) fn delete(path: String) -> Self {
         Self { method: Method::DELETE, ..Self::get(path) }
     }
 
-    pub(super) fn post(path: String, body: &'a [u8]) -> Self {
+    pub(crate) fn post(path: String, body: &'a [u8]) -> Self {
         Self { method: Method::POST, body: Some(body), ..Self::get(path) }
     }
 
-    pub(super) fn put(path: String, body: &'a [u8]) -> Self {
+    pub(crate) fn put(path: String, body: &'a [u8]) -> Self {
         Self { method: Method::PUT, body: Some(body), ..Self::get(path) }
     }
 

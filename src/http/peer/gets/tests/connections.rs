@@ -1,7 +1,7 @@
 //! Connections that are kept, shared, and found dead.
 
 use std::net::Shutdown;
-use std::sync::{Barrier, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 
 use super::*;
 use crate::sync::lock;
@@ -17,9 +17,9 @@ fn a_kept_connection_that_dies_under_the_request_is_replaced_once() {
             talk.reset();
         }
     });
-    let getter = getter(&peer.url);
+    let link = link(&peer.url);
     for expected in 1..=6 {
-        assert_value(&getter, b"630");
+        assert_value(&link, b"630");
         assert_eq!(peer.connections(), expected);
     }
 }
@@ -37,14 +37,14 @@ fn all_kept_connections_may_be_dead_at_once() {
         talk.say(&ok(b"630"));
         talk.request();
     });
-    let getter = getter(&peer.url);
+    let link = link(&peer.url);
     thread::scope(|scope| {
         for _ in 0..2 {
-            scope.spawn(|| assert_value(&getter, b"630"));
+            scope.spawn(|| assert_value(&link, b"630"));
         }
     });
     assert_eq!(peer.connections(), 2);
-    assert_value(&getter, b"630");
+    assert_value(&link, b"630");
     assert_eq!(peer.connections(), 3);
 }
 
@@ -59,12 +59,12 @@ fn a_peer_that_shuts_down_is_asked_once_more_on_a_fresh_connection() {
             talk.request();
             talk.say(leaving.as_bytes());
         });
-        let getter = getter(&peer.url);
-        assert_value(&getter, b"630");
+        let link = link(&peer.url);
+        assert_value(&link, b"630");
         if restarted {
-            assert_value(&getter, b"630");
+            assert_value(&link, b"630");
         } else {
-            assert_error(&getter, PeerErrorKind::Unreachable, Verdict::Refused);
+            assert_error(&link, PeerErrorKind::Unreachable, Verdict::Refused);
         }
         assert_eq!(peer.connections(), 2);
     }
@@ -80,11 +80,11 @@ fn a_fresh_connection_that_dies_too_is_an_error() {
             talk.request();
         }
     });
-    let getter = getter(&peer.url);
-    assert_value(&getter, b"630");
-    assert_error(&getter, PeerErrorKind::Unreachable, Verdict::Failed);
+    let link = link(&peer.url);
+    assert_value(&link, b"630");
+    assert_error(&link, PeerErrorKind::Unreachable, Verdict::Failed);
     assert_eq!(peer.connections(), 2);
-    assert_error(&getter, PeerErrorKind::Unreachable, Verdict::Failed);
+    assert_error(&link, PeerErrorKind::Unreachable, Verdict::Failed);
     assert_eq!(peer.connections(), 3);
 }
 
@@ -98,63 +98,27 @@ fn a_kept_connection_that_was_closed_meanwhile_is_not_used() {
         let _ = talk.stream.shutdown(Shutdown::Both);
         let _ = lock(&closed_tx).send(());
     });
-    let getter = getter(&peer.url);
+    let link = link(&peer.url);
     for expected in 1..=3 {
-        assert_value(&getter, b"630");
+        assert_value(&link, b"630");
         assert_eq!(peer.connections(), expected);
         closed.recv_timeout(SOON).unwrap();
     }
 }
 
 #[test]
-fn many_threads_share_a_getter() {
+fn many_threads_share_a_link() {
     let peer = FaultyPeer::well(b"630");
-    let getter = getter(&peer.url);
+    let link = link(&peer.url);
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    let answer = getter.get("g", "k").unwrap();
+                    let answer = get(&link, "g", "k", PATIENCE).unwrap();
                     assert!(answer.value().is_some_and(|it| it == "630"));
                 }
             });
         }
     });
     assert!(peer.connections() <= 16, "{}", peer.connections());
-}
-
-#[test]
-fn a_name_that_stops_resolving_keeps_its_last_address() {
-    let peer = FaultyPeer::start(|talk, _| {
-        // One request for each connection, so that each call needs an address.
-        talk.request();
-        talk.say(&ok(b"630"));
-    });
-    let address = peer.url.strip_prefix("http://").unwrap().parse().unwrap();
-    let rounds = Arc::new(Mutex::new(0));
-    let look_up = {
-        let rounds = Arc::clone(&rounds);
-        move |_: &str, _| {
-            *lock(&rounds) += 1;
-            if *lock(&rounds) == 1 {
-                Ok(vec![address])
-            } else {
-                Err(io::ErrorKind::NotFound.into())
-            }
-        }
-    };
-    let url = PeerUrl::parse("http://peer.invalid:8001").unwrap();
-    let addresses = Addresses::with_look_up(&url, look_up);
-    let getter = HttpGetter::with_addresses(url, addresses, options());
-    assert_value(&getter, b"630");
-    let begun = Instant::now();
-    while *lock(&rounds) == 1 {
-        getter.addresses.doubt();
-        assert!(begun.elapsed() < SOON, "nobody looks it up again");
-        thread::yield_now();
-    }
-    for _ in 0..3 {
-        assert_value(&getter, b"630");
-    }
-    drop(peer);
 }

@@ -42,15 +42,15 @@ impl Socket {
     /// Sends what was held back.
     fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
         let timeout = timeout.for_write();
-        let mut clock = Clock::start(timeout);
+        let mut countdown = Countdown::start(timeout);
         let mut sent = 0;
         while sent < self.buffers.held && self.refused.is_none() {
-            clock.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
+            countdown.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
             match (&self.stream).write(&self.buffers.output[sent..self.buffers.held]) {
                 Ok(0) => return Err(Error::Io(io::ErrorKind::WriteZero.into())),
                 Ok(n) => sent += n,
                 Err(error) if is_closed(&error) => self.refused = Some(error),
-                Err(error) => clock.go_on_after(error)?,
+                Err(error) => countdown.go_on_after(error)?,
             }
         }
         self.buffers.held = 0;
@@ -77,16 +77,16 @@ impl Transport for Socket {
         self.resting = false;
         self.flush(timeout)?;
         let timeout = timeout.for_read();
-        let mut clock = Clock::start(timeout);
+        let mut countdown = Countdown::start(timeout);
         loop {
-            clock.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
+            countdown.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
             match (&self.stream).read(self.buffers.input_append_buf()) {
                 Ok(n) if n > 0 => {
                     self.buffers.input_appended(n);
                     return Ok(true);
                 }
                 Ok(_) => return self.refused.take().map_or(Ok(false), |why| Err(Error::Io(why))),
-                Err(error) => clock.go_on_after(error)?,
+                Err(error) => countdown.go_on_after(error)?,
             }
         }
     }
@@ -100,13 +100,13 @@ impl Transport for Socket {
 }
 
 /// The time that an operation on a socket may take.
-struct Clock {
+struct Countdown {
     timeout: NextTimeout,
     begun: Instant,
     left: Option<Duration>,
 }
 
-impl Clock {
+impl Countdown {
     fn start(timeout: NextTimeout) -> Self {
         let left = timeout.not_zero().map(|left| *left);
         Self { timeout, begun: Instant::now(), left }

@@ -11,10 +11,10 @@ use ureq::http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING,
 };
 
-use super::{CallError, Failure, broken};
 use crate::byteview::ByteView;
 use crate::error::PeerErrorKind;
-use crate::http::breaker::Verdict;
+use crate::http::exchange::failure::{CallError, Failure};
+use crate::http::verdict::Verdict;
 
 /// As much of an error's text is read, and kept.
 const MAX_TEXT_BYTES: u64 = 8 << 10;
@@ -67,7 +67,7 @@ fn length(headers: &HeaderMap) -> Result<Length, CallError> {
         ((None, _), (None, _)) => Err(broken("the value has neither a length nor chunks")),
         ((None, _), _) => Err(broken("the value has two lengths")),
         (_, (None, _)) => Err(broken("the value has a transfer-encoding")),
-        // Who sends both wants two readers to see two different bodies.
+        // A peer that sends both wants two readers to see two different bodies.
         _ => Err(broken("the value has a length and a transfer-encoding")),
     }
 }
@@ -127,4 +127,9 @@ pub(super) fn read_text(body: &mut Body, headers: &HeaderMap) -> String {
         log::debug!("the text of an error ended early: {error}");
     }
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The answer breaks the protocol.
+fn broken(what: impl fmt::Display) -> CallError {
+    CallError::Answer(Failure::broken(what))
 }

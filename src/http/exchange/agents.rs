@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::config::Config;
 
-use super::connector::NotingConnector;
-use super::resolver::{Addresses, KeptAddresses};
+use crate::http::exchange::connector::NotingConnector;
+use crate::http::exchange::resolver::{Addresses, KeptAddresses};
 use crate::sync::lock;
 
 /// The agents of one peer.

@@ -20,7 +20,7 @@ fn a_value_without_one_clear_length_is_an_error() {
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Encoding: gzip\r\n\r\n\x1f\u{8b}x",
     ] {
         let peer = FaultyPeer::saying(head);
-        let error = assert_error(&getter(&peer.url), PeerErrorKind::Protocol, Verdict::Failed);
+        let error = assert_error(&link(&peer.url), PeerErrorKind::Protocol, Verdict::Failed);
         assert!(error.to_string().contains(" broke the protocol: "), "{error}");
     }
 }
@@ -37,20 +37,20 @@ fn a_value_may_come_in_chunks_as_the_servers_of_go_send_it() {
         }
     });
     let value = [&b"6306"[..], &[b'x'; 0x800]].concat();
-    let getter = getter(&peer.url);
+    let link = link(&peer.url);
     for _ in 0..3 {
-        assert_value(&getter, &value);
+        assert_value(&link, &value);
     }
     assert_eq!(peer.connections(), 1, "the connection is kept");
 
     let length = value.len() as u64;
     for (limit, fits) in [(length, true), (length - 1, false), (0, false)] {
-        let options = ClientOptions { max_value_bytes: limit, ..options() };
-        let getter = HttpGetter::with_options(PeerUrl::parse(&peer.url).unwrap(), options);
+        let options = PeerOptions { max_value_bytes: limit, ..options() };
+        let link = link_with(&peer.url, options);
         if fits {
-            assert_value(&getter, &value);
+            assert_value(&link, &value);
         } else {
-            assert_error(&getter, PeerErrorKind::Protocol, Verdict::Answered);
+            assert_error(&link, PeerErrorKind::Protocol, Verdict::Answered);
         }
     }
 }
@@ -60,7 +60,7 @@ fn a_value_whose_last_chunk_is_missing_is_an_error() {
     for chunks in ["", "3\r\n630\r\n", "3\r\n63", "3", "-3\r\n630\r\n0\r\n\r\n"] {
         let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         let peer = FaultyPeer::saying([head, chunks].concat());
-        let (answer, verdict) = ask(&getter(&peer.url));
+        let (answer, verdict) = ask(&link(&peer.url));
         assert!(answer.is_err(), "{chunks:?} gave {answer:?}");
         assert_eq!(verdict, Verdict::Failed, "{chunks:?}");
     }

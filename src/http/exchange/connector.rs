@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
 
-use super::socket::Socket;
+use crate::http::exchange::socket::Socket;
 
 thread_local! {
     /// Whether this thread's call made a connection. ureq connects on the thread of the call, and does not tell.
@@ -26,7 +26,7 @@ pub(crate) fn connected() -> bool {
 
 /// Opens [`Socket`]s, and notes for the calling thread that it ran.
 ///
-/// Nobody shuts the agent of a getter down, so the sockets are not registered for that.
+/// Nothing shuts the agent of a peer down, so the sockets are not registered for that.
 #[derive(Debug, Default)]
 pub(crate) struct NotingConnector;
 
