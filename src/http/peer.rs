@@ -78,13 +78,17 @@ impl PeerGetter for Peer {
         gets::get(&self.link, group, key, timeout).map_err(|failure| self.link.error_of(failure))
     }
 
-    fn get_many(
+    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
+        Batch::new(&self.link, &self.abilities, group, keys, None).get()
+    }
+
+    fn get_many_timeout(
         &self,
         group: &str,
         keys: &[&str],
-        timeout: Option<Duration>,
+        timeout: Duration,
     ) -> Vec<Result<Loaded, PeerError>> {
-        Batch::new(&self.link, &self.abilities, group, keys, timeout).get()
+        Batch::new(&self.link, &self.abilities, group, keys, Some(timeout)).get()
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
