@@ -7,7 +7,7 @@
 //! * `exchange`: one request to a peer and its answer, over ureq.
 //! * `breaker`: when not to ask a peer; `peer`: how to ask it, and whether; `getter`, the same for one peer that is always asked.
 //! * `server`: two servers that know nothing of keys; `handler`: what they call.
-//! * `pool`: all peers, and which of them owns a key.
+//! * `peers`: all peers, and which of them owns a key; `pool`: the user's handle over peers and server.
 //!
 //! It uses what is public in the core and nothing else, so another transport can be written outside of the crate.
 
@@ -19,6 +19,7 @@ pub(crate) mod fuzz;
 mod getter;
 mod handler;
 mod peer;
+mod peers;
 mod pool;
 mod protobuf;
 mod protocol;

@@ -1,35 +1,66 @@
-//! [`HttpPoolBuilder`]: what is optional about a pool.
+//! [`HttpPoolBuilder`]: how a pool is made, and what is optional about it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{HttpPool, Inner, Members, Serves};
-use crate::consistenthash::{Ring, RingHash};
+use crate::consistenthash::RingHash;
 use crate::error::Error;
 use crate::http::handler::{PeerHandler, Serving};
 use crate::http::peer::PeerOptions;
+use crate::http::peers::{Peers, PeersOptions};
+use crate::http::pool::service::Service;
+use crate::http::pool::{Halves, HttpPool};
 use crate::http::protocol::Protocol;
 use crate::http::server::{self, Limits, Server};
 use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
 use crate::registry::Registry;
-use crate::sync::lock;
 
 /// No request has a longer body, whatever the options say.
 const LONGEST_BODY_BYTES: u64 = 1 << 30;
 /// A hundred years. Longer times are cut to that, so that sums of times and moments do not overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// More points per peer than this make no ring that is fairer, only one that takes longer to build.
+const MAX_REPLICAS: usize = 10_000;
+
+impl HttpPool {
+    /// A pool that serves at `addr`, with default options. Port 0 takes a free port; [`url`](Self::url) tells which.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] if it can't listen there. [`Error::InvalidOption`] if `addr` is the unspecified address (`0.0.0.0`): no
+    /// peer can be reached by that, so the builder has to be told the URL to [`advertise`](HttpPoolBuilder::advertise).
+    pub fn bind(addr: impl ToSocketAddrs + fmt::Debug) -> Result<Self, Error> {
+        Self::builder().bind(addr)
+    }
+
+    /// Starts a pool with options.
+    #[must_use]
+    pub fn builder() -> HttpPoolBuilder {
+        HttpPoolBuilder::new()
+    }
+
+    /// A pool that only asks `peers`: it opens no port and owns no key. For programs that come and go, such as command lines.
+    ///
+    /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so a removal elsewhere does not
+    /// reach the copies that its groups [keep](crate::GroupBuilder::hot_cache).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if one of `peers` is not of the form `http://host:port`.
+    pub fn client(peers: impl IntoIterator<Item: Into<String>>) -> Result<Self, Error> {
+        Self::builder().client(peers)
+    }
+}
 
 /// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
 ///
 /// Options marked *alike* must be the same at all peers of a cluster. A time of more than a hundred years, such as
 /// [`Duration::MAX`], counts as a hundred years.
 pub struct HttpPoolBuilder {
-    registry: Registry,
     protocol: Protocol,
     base_path: Option<String>,
     hash: RingHash,
@@ -43,9 +74,8 @@ pub struct HttpPoolBuilder {
 }
 
 impl HttpPoolBuilder {
-    pub(super) fn new(registry: Registry) -> Self {
+    fn new() -> Self {
         Self {
-            registry,
             protocol: Protocol::default(),
             base_path: None,
             hash: RingHash::default(),
@@ -81,7 +111,8 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// How many points each peer has on the ring; *alike*. Defaults to [`RingHash::replicas`], which is 50 for the default hash.
+    /// How many points each peer has on the ring; *alike*. At most 10,000. Defaults to [`RingHash::replicas`], which is 50 for
+    /// the default hash.
     #[must_use]
     pub fn replicas(mut self, replicas: NonZeroUsize) -> Self {
         self.replicas = Some(replicas);
@@ -208,7 +239,7 @@ impl HttpPoolBuilder {
     ///
     /// [`Error::Bind`] if it can't listen there, [`Error::InvalidOption`] if an option can't work, [`Error::InvalidPeer`] if
     /// the URL to [`advertise`](Self::advertise) is none.
-    pub fn bind(self, addr: impl ToSocketAddrs) -> Result<HttpPool, Error> {
+    pub fn bind(self, addr: impl ToSocketAddrs + fmt::Debug) -> Result<HttpPool, Error> {
         self.validate()?;
         let advertised = self.advertise.as_deref().map(PeerUrl::parse).transpose()?;
         let (listener, local_addr) = listen(addr)?;
@@ -222,29 +253,22 @@ impl HttpPoolBuilder {
             }
             None => PeerUrl::parse(&format!("http://{local_addr}"))?,
         };
-        let handler = Arc::new(PeerHandler::new());
-        let serving = |pool| Serving {
-            registry: self.registry.clone(),
-            base_path: self.path(),
-            protocol: self.protocol,
-            plus: self.plus,
-            pool,
-        };
-        let pool = self.pool(Some(own), Some(local_addr));
-        handler.open(serving(pool.clone()));
-        let as_handler: Arc<dyn server::Handler> = Arc::<PeerHandler>::clone(&handler);
-        let mut limits = self.limits;
-        // What is taken from a peer that answers is taken from one that inserts, but for what would be an attack on the memory.
-        let insert = self.client.max_value_bytes.min(LONGEST_BODY_BYTES);
-        limits.max_body_bytes = limits.max_body_bytes.max(insert as usize);
-        match self.server.start(listener, limits, as_handler) {
-            Ok(server) => {
-                *lock(&pool.inner.serving) = Some(Serves { server, handler });
-                log::info!("{pool:?} serves at {local_addr}");
-                Ok(pool)
-            }
+        let (peers, registry) = (self.peers(Some(own)), Registry::new());
+        let handler = PeerHandler::new(
+            format!("{peers:?}"),
+            Serving {
+                registry: registry.clone(),
+                base_path: self.path(),
+                protocol: self.protocol,
+                plus: self.plus,
+            },
+        );
+        let bound = (listener, local_addr);
+        match Service::start(self.server, bound, self.server_limits(), handler) {
+            Ok(service) => Ok(HttpPool {
+                halves: Arc::new(Halves { peers, registry, service: Some(service) }),
+            }),
             Err(error) => {
-                handler.close();
                 Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
             }
         }
@@ -257,33 +281,25 @@ impl HttpPoolBuilder {
     /// [`Error::InvalidPeer`] if one of `peers` is not a peer's URL, [`Error::InvalidOption`] if an option can't work.
     pub fn client(self, peers: impl IntoIterator<Item: Into<String>>) -> Result<HttpPool, Error> {
         self.validate()?;
-        let pool = self.pool(None, None);
+        let halves = Halves { peers: self.peers(None), registry: Registry::new(), service: None };
+        let pool = HttpPool { halves: Arc::new(halves) };
         pool.set_peers(peers)?;
         Ok(pool)
     }
 
-    fn pool(&self, own: Option<PeerUrl>, local_addr: Option<SocketAddr>) -> HttpPool {
-        let client =
+    fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
+        let peer =
             PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() };
         let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
-        // A pool that was told nothing yet is alone.
-        let mut ring = Ring::with_hash(replicas, self.hash.function());
-        ring.extend(own.iter().map(PeerUrl::as_str));
-        let alone = Members { ring, peers: BTreeMap::new(), before: None, has_left: false };
-        HttpPool {
-            inner: Arc::new(Inner {
-                own,
-                local_addr,
-                client,
-                hash: self.hash,
-                replicas,
-                members: Mutex::new(Arc::new(alone)),
-                changing: Mutex::new(()),
-                serving: Mutex::new(None),
-                stopped: Condvar::new(),
-                warm_up: self.warm_up,
-            }),
-        }
+        let options = PeersOptions { hash: self.hash, replicas, warm_up: self.warm_up, peer };
+        Arc::new(Peers::new(own, options))
+    }
+
+    fn server_limits(&self) -> Limits {
+        // What is taken from a peer that answers is taken from one that inserts, but for what would be an attack on the memory.
+        let insert = self.client.max_value_bytes.min(LONGEST_BODY_BYTES) as usize;
+        let max_body_bytes = self.limits.max_body_bytes.max(insert);
+        Limits { max_body_bytes, ..self.limits.clone() }
     }
 
     fn path(&self) -> String {
@@ -292,23 +308,9 @@ impl HttpPoolBuilder {
     }
 
     fn validate(&self) -> Result<(), Error> {
-        let invalid =
-            |option, reason: &str| Error::InvalidOption { option, reason: reason.to_owned() };
-        let path = self.path();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~./".contains(&byte);
-        if !path.bytes().all(plain) {
-            let reason = "only letters, digits, and -_~. stand in a path as they are";
-            return Err(invalid("base_path", reason));
-        }
-        if path != "/" {
-            let parts = path.strip_prefix('/').and_then(|path| path.strip_suffix('/'));
-            let Some(parts) = parts else {
-                return Err(invalid("base_path", "it must begin and end with a slash"));
-            };
-            if parts.split('/').any(|part| matches!(part, "" | "." | "..")) {
-                let reason = "an empty part, or one of dots, would be lost on the way";
-                return Err(invalid("base_path", reason));
-            }
+        validate_base_path(&self.path())?;
+        if self.replicas.is_some_and(|replicas| replicas.get() > MAX_REPLICAS) {
+            return Err(invalid("replicas", format!("it must be at most {MAX_REPLICAS}")));
         }
         for (option, time) in [
             ("connect_timeout", self.client.exchange.connect_timeout),
@@ -316,7 +318,7 @@ impl HttpPoolBuilder {
             ("peek_timeout", self.client.peek_timeout),
         ] {
             if time.is_zero() {
-                return Err(invalid(option, "nothing is done in no time"));
+                return Err(invalid(option, "it must be more than zero"));
             }
         }
         if self.client.max_value_bytes == 0 {
@@ -327,6 +329,29 @@ impl HttpPoolBuilder {
         }
         Ok(())
     }
+}
+
+fn invalid(option: &'static str, reason: impl Into<String>) -> Error {
+    Error::InvalidOption { option, reason: reason.into() }
+}
+
+fn validate_base_path(path: &str) -> Result<(), Error> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~./".contains(&byte);
+    if !path.bytes().all(plain) {
+        let reason = "only letters, digits, and -_~. stand in a path as they are";
+        return Err(invalid("base_path", reason));
+    }
+    if path == "/" {
+        return Ok(());
+    }
+    let Some(parts) = path.strip_prefix('/').and_then(|path| path.strip_suffix('/')) else {
+        return Err(invalid("base_path", "it must begin and end with a slash"));
+    };
+    if parts.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        let reason = "an empty part, or one of dots, would be lost on the way";
+        return Err(invalid("base_path", reason));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for HttpPoolBuilder {
@@ -340,8 +365,8 @@ impl fmt::Debug for HttpPoolBuilder {
     }
 }
 
-fn listen(addr: impl ToSocketAddrs) -> Result<(TcpListener, SocketAddr), Error> {
-    let mut shown = "an address that does not resolve".to_owned();
+fn listen(addr: impl ToSocketAddrs + fmt::Debug) -> Result<(TcpListener, SocketAddr), Error> {
+    let mut shown = format!("{addr:?}").trim_matches('"').to_owned();
     let bound = addr.to_socket_addrs().and_then(|addrs| {
         let addrs: Vec<SocketAddr> = addrs.collect();
         shown = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -1,13 +1,12 @@
+//! What peers of this crate ask beyond a value.
+
 use std::io;
 use std::time::Duration;
 
 use super::*;
-use crate::http::handler::PeerHandler;
-use crate::http::pool::HttpPool;
-use crate::http::protocol::Protocol;
-use crate::http::server::Handler;
-use crate::http::wire::Plus;
-use crate::registry::Registry;
+use crate::error::{Error, PeerErrorKind};
+use crate::http::frame::Answer;
+use crate::http::wire;
 
 /// A peer's handler that serves the group "scores".
 struct Desk {
@@ -25,14 +24,15 @@ impl Desk {
         });
         let registry = Registry::new();
         registry.insert(&group).unwrap();
-        let handler = PeerHandler::new();
-        handler.open(Serving {
-            registry,
-            base_path: "/_geecache/".to_owned(),
-            protocol: Protocol::GeeCache,
-            plus: Plus::Space,
-            pool: HttpPool::client([] as [&str; 0]).unwrap(),
-        });
+        let handler = PeerHandler::new(
+            "a peer".to_owned(),
+            Serving {
+                registry,
+                base_path: "/_geecache/".to_owned(),
+                protocol: Protocol::GeeCache,
+                plus: Plus::Space,
+            },
+        );
         Self { handler, group }
     }
 
