@@ -112,20 +112,20 @@ pub(crate) fn encode_request(operation: Operation, keys: &[&str]) -> Vec<u8> {
 }
 
 /// Reads what [`encode_request`] wrote.
-pub(crate) fn decode_request(frame: &[u8]) -> Result<(Operation, Vec<&str>), Malformed> {
+pub(crate) fn decode_request(frame: &[u8]) -> Result<(Operation, Vec<&str>), MalformedFrame> {
     if frame.len() > MAX_REQUEST_BYTES {
-        return Err(Malformed("it is too long"));
+        return Err(MalformedFrame("it is too long"));
     }
-    let mut rest = Reader(frame);
+    let mut rest = FrameReader(frame);
     let (operation, count) = rest.head(4)?;
     let mut keys = Vec::with_capacity(count);
     for _ in 0..count {
         let length = u32::from_be_bytes(rest.array()?) as usize;
         if length > MAX_KEY_BYTES {
-            return Err(Malformed("a key is too long"));
+            return Err(MalformedFrame("a key is too long"));
         }
         let key = std::str::from_utf8(rest.take(length)?);
-        keys.push(key.map_err(|_| Malformed("a key is not UTF-8"))?);
+        keys.push(key.map_err(|_| MalformedFrame("a key is not UTF-8"))?);
     }
     rest.end()?;
     Ok((operation, keys))
@@ -196,11 +196,14 @@ impl Room {
 ///
 /// A value that takes up at least half of the frame shares its allocation. A smaller one is copied out of it: a caller who keeps
 /// one short value would else keep all the others in memory.
-pub(crate) fn decode_answers(frame: &ByteView, count: usize) -> Result<Vec<Answer>, Malformed> {
-    let mut rest = Reader(frame);
+pub(crate) fn decode_answers(
+    frame: &ByteView,
+    count: usize,
+) -> Result<Vec<Answer>, MalformedFrame> {
+    let mut rest = FrameReader(frame);
     let (operation, told) = rest.head(ANSWER_HEAD_BYTES)?;
     if operation != Operation::Get || told != count {
-        return Err(Malformed("it answers another request"));
+        return Err(MalformedFrame("it answers another request"));
     }
     let mut answers = Vec::with_capacity(count);
     for _ in 0..count {
@@ -210,7 +213,7 @@ pub(crate) fn decode_answers(frame: &ByteView, count: usize) -> Result<Vec<Answe
             millis => Some(Duration::from_millis(millis)),
         };
         let length = usize::try_from(u64::from_be_bytes(rest.array()?))
-            .map_err(|_| Malformed("a value is longer than the frame"))?;
+            .map_err(|_| MalformedFrame("a value is longer than the frame"))?;
         let start = frame.len() - rest.0.len();
         let bytes = rest.take(length)?;
         let failed = |kind| Answer::Failed(kind, String::from_utf8_lossy(bytes).into_owned());
@@ -225,7 +228,9 @@ pub(crate) fn decode_answers(frame: &ByteView, count: usize) -> Result<Vec<Answe
             status::LOAD_FAILED => failed(PeerErrorKind::Load),
             status::TIMED_OUT => failed(PeerErrorKind::TimedOut),
             status::BAD_KEY => failed(PeerErrorKind::Protocol),
-            _ => return Err(Malformed("a status is unknown, or has bytes that it can't have")),
+            _ => {
+                return Err(MalformedFrame("a status is unknown, or has bytes that it can't have"));
+            }
         });
     }
     rest.end()?;
@@ -256,49 +261,50 @@ fn cut(message: &str) -> &str {
 }
 
 /// The part of a frame that is not read yet.
-struct Reader<'a>(&'a [u8]);
+struct FrameReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed("it ends early"))?;
+impl<'a> FrameReader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], MalformedFrame> {
+        let (taken, rest) =
+            self.0.split_at_checked(length).ok_or(MalformedFrame("it ends early"))?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedFrame> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
     /// The operation, and the number of parts, each of which takes `part_bytes` at least.
-    fn head(&mut self, part_bytes: usize) -> Result<(Operation, usize), Malformed> {
+    fn head(&mut self, part_bytes: usize) -> Result<(Operation, usize), MalformedFrame> {
         let [version, operation] = self.array()?;
         if version != VERSION {
-            return Err(Malformed("its version is unknown"));
+            return Err(MalformedFrame("its version is unknown"));
         }
         let operation =
-            Operation::from_code(operation).ok_or(Malformed("its operation is unknown"))?;
+            Operation::from_code(operation).ok_or(MalformedFrame("its operation is unknown"))?;
         let count = u32::from_be_bytes(self.array()?) as usize;
         if !(1..=MAX_KEYS).contains(&count) {
-            return Err(Malformed("it has too many keys, or none"));
+            return Err(MalformedFrame("it has too many keys, or none"));
         }
         if count * part_bytes > self.0.len() {
-            return Err(Malformed("it ends early"));
+            return Err(MalformedFrame("it ends early"));
         }
         Ok((operation, count))
     }
 
-    fn end(&self) -> Result<(), Malformed> {
-        if self.0.is_empty() { Ok(()) } else { Err(Malformed("it goes on behind its end")) }
+    fn end(&self) -> Result<(), MalformedFrame> {
+        if self.0.is_empty() { Ok(()) } else { Err(MalformedFrame("it goes on behind its end")) }
     }
 }
 
 /// Why bytes are no frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Malformed(&'static str);
+pub(crate) struct MalformedFrame(&'static str);
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a malformed batch: {}", self.0)
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::byteview::ByteView;
 use crate::getter::Loaded;
-use crate::http::protobuf::{self, Malformed};
+use crate::http::protobuf::{self, MalformedMessage};
 
 /// What the peers of a cluster speak. All members must speak the same, for an answer does not tell.
 ///
@@ -50,7 +50,7 @@ pub(super) struct Wire {
     /// How many bytes longer than its value a body may be.
     pub(super) overhead_bytes: u64,
     encode: fn(&ByteView, Option<Duration>, SystemTime) -> ByteView,
-    decode: fn(ByteView, SystemTime) -> Result<Loaded, Malformed>,
+    decode: fn(ByteView, SystemTime) -> Result<Loaded, MalformedMessage>,
 }
 
 impl Wire {
@@ -65,7 +65,11 @@ impl Wire {
     }
 
     /// The value in an answer's body, and how long it holds from `now` on if the body tells. No bytes are copied.
-    pub(super) fn decode(&self, body: ByteView, now: SystemTime) -> Result<Loaded, Malformed> {
+    pub(super) fn decode(
+        &self,
+        body: ByteView,
+        now: SystemTime,
+    ) -> Result<Loaded, MalformedMessage> {
         (self.decode)(body, now)
     }
 }

@@ -1,6 +1,6 @@
 //! Any bytes as a frame: for the unit tests and for the fuzz target.
 
-use super::*;
+use crate::http::frame::*;
 
 /// Reads any bytes as a frame of either kind, and checks what comes of it.
 pub(crate) fn drive(bytes: &[u8]) {

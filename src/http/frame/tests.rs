@@ -126,7 +126,7 @@ fn each_malformed_request_is_told_by_its_fault() {
         (long, "a key is too long"),
         (vec![1; MAX_REQUEST_BYTES + 1], "it is too long"),
     ] {
-        assert_eq!(decode_request(&frame), Err(Malformed(fault)));
+        assert_eq!(decode_request(&frame), Err(MalformedFrame(fault)));
     }
 }
 

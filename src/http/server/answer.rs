@@ -1,12 +1,9 @@
 //! An answer as bytes.
 
-use super::Response;
+use crate::http::server::message::{NO_CONTENT, Response};
 
 /// Bodies up to this many bytes are copied behind their head, so that one system call sends both.
 pub(super) const COPIED_BODY: usize = 32 * 1024;
-
-/// The status that allows neither a body nor its length.
-pub(super) const NO_CONTENT: u16 = 204;
 
 /// What an answer says about its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +34,7 @@ pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, connection: Con
     for (name, value) in &response.headers {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
-        // Whoever could put a line break in here would write the rest of the answer.
+        // A peer that could put a line break in here would write the rest of the answer.
         out.extend(value.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
         out.extend_from_slice(b"\r\n");
     }

@@ -1,26 +1,19 @@
 //! One connection: reading, handling and answering its requests, one after the other.
 
-use std::{
-    io::{self, IoSlice, Read as _, Write as _},
-    net::{Shutdown, TcpStream},
-    ops::ControlFlow,
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::{
-    Shared,
-    connections::Member,
-    head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse},
-};
+use crate::http::server::answer::{COPIED_BODY, Connection, write_head};
+use crate::http::server::guarded::connections::Member;
+use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
+use crate::http::server::guarded::shared::GuardedShared;
 use crate::http::server::in_flight::InFlight;
-use crate::http::server::{
-    Request, Response,
-    answer::{COPIED_BODY, Connection, write_head},
-    answer_of,
-};
+use crate::http::server::message::{Request, Response, answer_of};
 
 /// Bytes of the read buffer while nothing longer has come.
 const BUFFER: usize = 4 * 1024;
@@ -28,7 +21,7 @@ const BUFFER: usize = 4 * 1024;
 /// Bytes by which the buffer grows for a body before any of it has come.
 const LONGEST_STEP: usize = 64 * 1024;
 
-/// Bytes of an answer that a client must take within [`Limits::io`](crate::http::server::Limits).
+/// Bytes of an answer that a client must take within the time of one write.
 const LEAST_PROGRESS: usize = 1024 * 1024;
 
 /// How long, and how much, is read from a client after a refusal, so that its end of the connection
@@ -36,8 +29,8 @@ const LEAST_PROGRESS: usize = 1024 * 1024;
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
 
 /// Serves a connection to its end.
-pub(super) fn serve(shared: &Shared, member: &Member) {
-    let mut line = Line {
+pub(super) fn serve(shared: &GuardedShared, member: &Member) {
+    let mut session = Session {
         shared,
         member,
         stream: member.socket(),
@@ -47,13 +40,13 @@ pub(super) fn serve(shared: &Shared, member: &Member) {
         timeout: None,
         out: Vec::with_capacity(512),
     };
-    if let Err(error) = line.serve() {
+    if let Err(error) = session.serve() {
         log::debug!("a connection at {} ended: {error}", shared.addr);
     }
 }
 
-struct Line<'a> {
-    shared: &'a Shared,
+struct Session<'a> {
+    shared: &'a GuardedShared,
     member: &'a Member,
     stream: &'a TcpStream,
     buffer: Vec<u8>,
@@ -74,7 +67,7 @@ enum Over {
     Refused(Refusal),
 }
 
-impl Line<'_> {
+impl Session<'_> {
     fn serve(&mut self) -> io::Result<()> {
         // Sockets inherit these from the listener on Linux, but not everywhere.
         #[cfg(not(target_os = "linux"))]
@@ -309,7 +302,7 @@ impl Reply {
 }
 
 /// Has a request handled that `bytes` begin with.
-fn handle(shared: &Shared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
+fn handle(shared: &GuardedShared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
     let request_len = head.len + head.body_len;
     let response = match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
         Some(_in_flight) => answer_of(

@@ -4,7 +4,8 @@ use std::mem::MaybeUninit;
 
 use httparse::{Error, Header, Status};
 
-use crate::http::server::{Headers, answer::Connection};
+use crate::http::server::answer::Connection;
+use crate::http::server::message::Headers;
 
 /// Headers that a request may have.
 pub(super) const MAX_HEADERS: usize = 64;

@@ -1,6 +1,6 @@
 //! Any bytes as the head of a request: for the unit tests and for the fuzz target.
 
-use super::*;
+use crate::http::server::guarded::head::{MAX_HEADERS, NO_HEADER, parse};
 
 pub(super) const MAX_HEAD: usize = 512;
 const MAX_BODY: usize = 1000;
