@@ -1,10 +1,12 @@
-//! [`Breaker`]: when to stop asking a peer that fails, and when to try it again. A state machine without a clock of its own.
+//! [`Breaker`]: when to stop asking a peer that fails, and when to try it again. A state machine
+//! without a clock of its own.
 
 use std::time::{Duration, Instant};
 
 use crate::http::verdict::Verdict;
 
-/// Failures in a row that open a breaker. One refused connection does it alone: nothing listens there.
+/// Failures in a row that open a breaker. One refused connection does it alone: nothing listens
+/// there.
 const FAILURES: u32 = 3;
 /// How long a breaker stays open the first time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -21,14 +23,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 ///     └───────────────────────────────────────────────── trial: one call may try
 ///                                                          │ the trial fails
 ///                                                          ▼
-///                                                        open, twice as long, at most 30 s (± 20 %)
+///                                                        open, twice as long, up to 30 s (± 20 %)
 /// ```
 ///
 /// The jitter keeps the peers of a cluster from trying a restarting one all at the same moment.
 ///
-/// One caller in a hurry proves nothing about a peer that is silent to it. But if all callers are in a hurry, a peer that
-/// answers nobody must be noticed too: silence to all of them for as long as the usual time of one call makes each of the
-/// next silences a failure.
+/// One caller in a hurry proves nothing about a peer that is silent to it. But if all callers are
+/// in a hurry, a peer that answers nobody must be noticed too: silence to all of them for as long
+/// as the usual time of one call makes each of the next silences a failure.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: BreakerState,
@@ -43,7 +45,8 @@ pub(crate) struct Breaker {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BreakerState {
-    /// Failures in a row, and when the first call began that was met by silence, since the last answer.
+    /// Failures in a row, and when the first call began that was met by silence, since the last
+    /// answer.
     Closed {
         failures: u32,
         silent_since: Option<Instant>,
@@ -78,7 +81,8 @@ pub(crate) enum Transition {
 }
 
 impl Breaker {
-    /// A closed breaker for a peer that usually gets `patience` for a call. `seed` drives the jitter.
+    /// A closed breaker for a peer that usually gets `patience` for a call. `seed` drives the
+    /// jitter.
     pub(crate) fn new(seed: u64, patience: Duration) -> Self {
         // The generator below never leaves zero.
         let random = seed.max(1);
@@ -99,7 +103,8 @@ impl Breaker {
         matches!(self.state, BreakerState::Closed { .. })
     }
 
-    /// Takes the leave to make one call at `now`. After a pause only the first call gets it, until that one is recorded.
+    /// Takes the leave to make one call at `now`. After a pause only the first call gets it, until
+    /// that one is recorded.
     pub(crate) fn admit(&mut self, now: Instant) -> Option<Permit> {
         if !self.is_ready(now) {
             return None;
@@ -119,7 +124,8 @@ impl Breaker {
         now: Instant,
     ) -> Option<Transition> {
         if permit.opened != self.opened {
-            // It began before the breaker opened last. What it says is out of date, in either direction.
+            // It began before the breaker opened last. What it says is out of date, in either
+            // direction.
             return None;
         }
         if permit.trial {

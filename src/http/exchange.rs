@@ -31,11 +31,12 @@ use crate::http::wire::{self, Status};
 
 /// The longest request path that fits into the output buffer beside the headers.
 pub(crate) const MAX_PATH_BYTES: usize = 15 << 10;
-/// Kept connections that were idle longer are not used again. Peers close idle ones after 15 s at the earliest.
+/// Kept connections that were idle longer are not used again. Peers close idle ones after 15 s at
+/// the earliest.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(10);
 
-/// Sends requests to one peer and reads the answers, over connections that it keeps. What is asked is up to the caller; so is
-/// whether the peer should be asked at all.
+/// Sends requests to one peer and reads the answers, over connections that it keeps. What is asked
+/// is up to the caller; so is whether the peer should be asked at all.
 pub(crate) struct Exchange {
     url: PeerUrl,
     origin: Origin,
@@ -85,9 +86,11 @@ impl Exchange {
         self.options.timeout
     }
 
-    /// Sends `request` and has `read` read the answer, within `left`, or the timeout of the options if that is shorter.
+    /// Sends `request` and has `read` read the answer, within `left`, or the timeout of the options
+    /// if that is shorter.
     ///
-    /// It is sent once more, over a fresh connection, if a kept one was dead: all requests may be made twice.
+    /// It is sent once more, over a fresh connection, if a kept one was dead: all requests may be
+    /// made twice.
     pub(crate) fn send<T>(
         &self,
         request: &Outgoing<'_>,
@@ -115,8 +118,9 @@ impl Exchange {
         let agent = self.agents.take();
         let mut answer = self.call(&agent, request, left, Reuse::Kept);
         if is_of_a_dead_connection(&answer) && !connector::connected() {
-            // A kept connection: the peer closed it just as the request went out, or is no longer the one that it was opened
-            // to. That tells nothing about the process that listens there now.
+            // A kept connection: the peer closed it just as the request went out, or is no longer
+            // the one that it was opened to. That tells nothing about the process that listens
+            // there now.
             log::debug!("the connection to {} was dead, trying a fresh one", self.url);
             let left = left.saturating_sub(begun.elapsed());
             answer = self.call(&agent, request, left, Reuse::Fresh);

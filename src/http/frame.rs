@@ -1,15 +1,17 @@
-//! The frame of a batch, as pure functions: many keys in the body of one request, and an answer for each of them in another.
+//! The frame of a batch, as pure functions: many keys in the body of one request, and an answer for
+//! each of them in another.
 //!
 //! ```text
 //! request   version  operation  count   then for each key:  length  key
 //!           u8 = 1   u8         u32                          u32    UTF-8
 //!
-//! answer    version  operation  count   then for each key:  status  ttl      length  value or message
-//!           u8 = 1   u8         u32                          u8     u64, ms  u64     bytes
+//! answer    version  operation  count   then for each key:  status  ttl      length  bytes
+//!           u8 = 1   u8         u32                          u8     u64, ms  u64     value or message
 //! ```
 //!
-//! Numbers are in network order. A ttl of all ones is none. All answers have the operation 1. They have the order of the keys, and a frame ends where its
-//! last part does. Whatever comes off a socket is checked before anything is allocated for it.
+//! Numbers are in network order. A ttl of all ones is none. All answers have the operation 1. They
+//! have the order of the keys, and a frame ends where its last part does. Whatever comes off a
+//! socket is checked before anything is allocated for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +26,8 @@ pub(crate) const MAX_KEYS: usize = 1024;
 pub(crate) const MAX_KEY_BYTES: usize = 64 << 10;
 /// The longest request, in bytes.
 pub(crate) const MAX_REQUEST_BYTES: usize = 1 << 20;
-/// Past so many bytes of values, an answer leaves the rest for another request. The first value is always in it.
+/// Past so many bytes of values, an answer leaves the rest for another request. The first value is
+/// always in it.
 pub(crate) const MAX_VALUES_BYTES: usize = 8 << 20;
 /// The same for an answer from memory only, for which nobody waits long.
 pub(crate) const MAX_PEEKED_BYTES: usize = 1 << 20;
@@ -89,7 +92,8 @@ mod status {
     pub(super) const NOT_CACHED: u8 = 6;
 }
 
-/// How many of `keys`, from the first on, fit into one request. At least one, if there is one and none is too long.
+/// How many of `keys`, from the first on, fit into one request. At least one, if there is one and
+/// none is too long.
 pub(crate) fn fitting(keys: &[&str]) -> usize {
     let mut bytes = HEAD_BYTES;
     let fits = |key: &&&str| {
@@ -131,8 +135,9 @@ pub(crate) fn decode_request(frame: &[u8]) -> Result<(Operation, Vec<&str>), Mal
     Ok((operation, keys))
 }
 
-/// The answer to a request to get, or peek at, many keys. From the value on with which the values would come to more than `max_bytes`,
-/// they are [left](Answer::Left) out; the first one is always in it.
+/// The answer to a request to get, or peek at, many keys. From the value on with which the values
+/// would come to more than `max_bytes`, they are [left](Answer::Left) out; the first one is always
+/// in it.
 pub(crate) fn encode_answers(answers: &[Answer], max_bytes: usize) -> Vec<u8> {
     let mut frame = Vec::with_capacity(encoded_bytes(answers, max_bytes));
     push_head(&mut frame, Operation::Get, answers.len());
@@ -194,8 +199,8 @@ impl Room {
 
 /// Reads what [`encode_answers`] wrote, in answer to a request for `count` keys.
 ///
-/// A value that takes up at least half of the frame shares its allocation. A smaller one is copied out of it: a caller who keeps
-/// one short value would else keep all the others in memory.
+/// A value that takes up at least half of the frame shares its allocation. A smaller one is copied
+/// out of it: a caller who keeps one short value would else keep all the others in memory.
 pub(crate) fn decode_answers(
     frame: &ByteView,
     count: usize,

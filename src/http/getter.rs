@@ -12,12 +12,14 @@ use crate::peers::PeerGetter;
 
 /// Gets values from one peer over HTTP.
 ///
-/// A call connects within 250 ms and ends within 2 s, and takes values of up to 64 MiB; [`HttpPool`](crate::HttpPool) makes
-/// getters of its own with the options of its builder. Connections are kept and used again, by any number of threads at once.
+/// A call connects within 250 ms and ends within 2 s, and takes values of up to 64 MiB;
+/// [`HttpPool`](crate::HttpPool) makes getters of its own with the options of its builder.
+/// Connections are kept and used again, by any number of threads at once.
 ///
-/// What comes back is checked: a value is as long as its `Content-Length` says or comes in chunks up to the last one, and is not
-/// compressed; everything else is an error, never a wrong value. Redirects are not followed and the environment's proxies are
-/// not used. A kept connection that turns out to be dead is replaced by a fresh one, once, within the same time.
+/// What comes back is checked: a value is as long as its `Content-Length` says or comes in chunks
+/// up to the last one, and is not compressed; everything else is an error, never a wrong value.
+/// Redirects are not followed and the environment's proxies are not used. A kept connection that
+/// turns out to be dead is replaced by a fresh one, once, within the same time.
 ///
 /// # Blocking
 ///
@@ -43,7 +45,7 @@ impl HttpGetter {
     ///
     /// [`Error::InvalidPeer`] if `url` is of another form.
     pub fn new(url: &str) -> Result<Self, Error> {
-        // Whoever holds a getter bounds its calls.
+        // Callers of a getter bound their calls themselves.
         let options = PeerOptions { max_requests: NonZeroUsize::MAX, ..PeerOptions::default() };
         Ok(Self { peer: Peer::without_breaker(PeerUrl::parse(url)?, options) })
     }

@@ -21,7 +21,8 @@ use crate::sync::lock;
 pub(crate) struct PeerHandler {
     /// What logs call this peer.
     name: String,
-    /// `None` after the end. A server may hold its handler for a while longer, to tell late requests that it is over.
+    /// `None` after the end. A server may hold its handler for a while longer, to tell late
+    /// requests that it is over.
     serving: Mutex<Option<Arc<Serving>>>,
 }
 
@@ -78,8 +79,8 @@ fn answer(serving: &Serving, request: &Request<'_>) -> Response {
     answer.unwrap_or_else(|refusal| refusal)
 }
 
-/// Something with many keys. It goes to the path of the group, which is a sure 400 for old peers: at the path of a key they
-/// would load it.
+/// Something with many keys. It goes to the path of the group, which is a sure 400 for old peers:
+/// at the path of a key they would load it.
 fn post(serving: &Serving, request: &Request<'_>) -> Result<Response, Response> {
     let group = serving.group_alone(request)?;
     let (operation, keys) = frame::decode_request(request.body).map_err(|error| {

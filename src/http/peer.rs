@@ -27,8 +27,9 @@ use crate::peers::PeerGetter;
 
 /// One peer: a link to it, and what is remembered of the operations that it knows.
 ///
-/// A get is not sent to a peer that is down. Removals and inserts always are. Once the peer has [left](Self::mark_left) the
-/// list, a removal at it counts as done when nothing listens there any more.
+/// A get is not sent to a peer that is down. Removals and inserts always are. Once the peer has
+/// [left](Self::mark_left) the list, a removal at it counts as done when nothing listens there any
+/// more.
 pub(crate) struct Peer {
     link: Link,
     abilities: Abilities,

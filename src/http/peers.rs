@@ -22,14 +22,16 @@ use crate::sync::lock;
 /// A share of the ring this many times the mean is worth a warning.
 const LARGE_SHARE: f64 = 1.5;
 
-/// The asking half of a pool, and what groups hold of it: who owns a key, and how to ask them. It knows no server.
+/// The asking half of a pool, and what groups hold of it: who owns a key, and how to ask them. It
+/// knows no server.
 pub(crate) struct Peers {
     /// `None` for a client, which is nobody's peer.
     own: Option<PeerUrl>,
     options: PeersOptions,
     /// Replaced as a whole, so that a look-up only takes the lock to clone the `Arc`.
     members: Mutex<Arc<Members>>,
-    /// Held while new members are made, so that of two lists set at once one is in force as a whole.
+    /// Held while new members are made, so that of two lists set at once one is in force as a
+    /// whole.
     changing: Mutex<()>,
 }
 
@@ -77,8 +79,8 @@ impl Peers {
                 return Err(Error::InvalidPeer {
                     url: own.as_str().to_owned(),
                     reason: format!(
-                        "this is the pool's own URL, and the list of peers lacks it: [{list}]; if the \
-                         list has this pool by another URL, `advertise` that one"
+                        "this is the pool's own URL, and the list of peers lacks it: [{list}]; if \
+                         it has this pool by another URL, `advertise` that one"
                     ),
                 });
             }
@@ -165,7 +167,8 @@ impl Peers {
         Members { list, previous, has_left }
     }
 
-    /// Tells the log how many peers there are, and which of them will have more than their share to do.
+    /// Tells the log how many peers there are, and which of them will have more than their share to
+    /// do.
     fn report(&self) {
         let ring = &self.members().list.ring;
         log::info!("{self:?} has a ring of {} peers", ring.len());
@@ -209,7 +212,8 @@ impl PeerPicker for Peers {
         self.members().list.is_ours(key)
     }
 
-    /// All other peers, and for a while those that have left: new owners may still take over what these have.
+    /// All other peers, and for a while those that have left: new owners may still take over what
+    /// these have.
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
         let (members, now) = (self.members(), Instant::now());
         let previous = members.previous.iter().filter(|previous| previous.is_emptied(now));

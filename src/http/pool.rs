@@ -20,11 +20,13 @@ use crate::http::url::PeerUrl;
 use crate::peers::PeerPicker;
 use crate::registry::Registry;
 
-/// The peers of a process, over HTTP: who owns a key, how to ask them, and the server that answers them.
+/// The peers of a process, over HTTP: who owns a key, how to ask them, and the server that answers
+/// them.
 ///
-/// Three calls join a cluster: [`bind`](Self::bind) listens, [`add`](Self::add) shares a group's keys with the peers, and
-/// [`set_peers`](Self::set_peers) says who they are, this process included. The order of the last two does not matter. Until
-/// there is a list, this process owns every key itself.
+/// Three calls join a cluster: [`bind`](Self::bind) listens, [`add`](Self::add) shares a group's
+/// keys with the peers, and [`set_peers`](Self::set_peers) says who they are, this process
+/// included. The order of the last two does not matter. Until there is a list, this process owns
+/// every key itself.
 ///
 /// ```
 /// use geecache::{Group, HttpPool};
@@ -56,23 +58,27 @@ use crate::registry::Registry;
 ///
 /// # Handles, and the end
 ///
-/// A pool is a handle: clones are cheap and share everything. When the last one is dropped, the pool stops serving, as by
-/// [`shutdown`](Self::shutdown). Groups do not hold the pool. They hold the list of peers and the connections to them, and go
-/// on to ask these peers, as a [client](Self::client) does.
+/// A pool is a handle: clones are cheap and share everything. When the last one is dropped, the
+/// pool stops serving, as by [`shutdown`](Self::shutdown). Groups do not hold the pool. They hold
+/// the list of peers and the connections to them, and go on to ask these peers, as a
+/// [client](Self::client) does.
 ///
 /// # When something fails
 ///
-/// **No fault of a peer is an error of a [`get`](crate::Group::get).** The call to the peer ends in bounded time (250 ms to
-/// connect, 2 s in all, unless the builder or the caller says else). Then the group asks the next peer on the ring, or loads for
-/// itself. A peer that fails again and again is down: it is not asked for a while, which [`peer_stats`](Self::peer_stats)
-/// tells. [`guide::failures`](crate::guide::failures) lists all faults of peers and of clients,
-/// [`guide::limits`](crate::guide::limits) what is bounded, and [`guide::logging`](crate::guide::logging) what is logged.
+/// **No fault of a peer is an error of a [`get`](crate::Group::get).** The call to the peer ends in
+/// bounded time (250 ms to connect, 2 s in all, unless the builder or the caller says else). Then
+/// the group asks the next peer on the ring, or loads for itself. A peer that fails again and again
+/// is down: it is not asked for a while, which [`peer_stats`](Self::peer_stats) tells.
+/// [`guide::failures`](crate::guide::failures) lists all faults of peers and of clients,
+/// [`guide::limits`](crate::guide::limits) what is bounded, and
+/// [`guide::logging`](crate::guide::logging) what is logged.
 ///
 /// # Whom to trust
 ///
-/// Peers talk plain HTTP and believe each other: who reaches the port can read all values, put others in their place, remove
-/// them, and make the process load any key. It is for private networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps
-/// its limits whatever a client does. Proxies named in the environment are not used, and redirects are not followed.
+/// Peers talk plain HTTP and believe each other: who reaches the port can read all values, put
+/// others in their place, remove them, and make the process load any key. It is for private
+/// networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps its limits whatever a
+/// client does. Proxies named in the environment are not used, and redirects are not followed.
 #[derive(Clone)]
 pub struct HttpPool {
     halves: Arc<Halves>,
@@ -94,8 +100,10 @@ impl HttpPool {
     ///
     /// # Errors
     ///
-    /// [`Error::DuplicateGroup`] if another group of this pool has the name, [`Error::InvalidGroup`] if the name is empty or holds
-    /// a `/`, [`Error::PeersAlreadyRegistered`] if the group asks peers already. In each case nothing has changed.
+    /// [`Error::DuplicateGroup`] if another group of this pool has the name,
+    /// [`Error::InvalidGroup`] if the name is empty or holds a `/`,
+    /// [`Error::PeersAlreadyRegistered`] if the group asks peers already. In each case nothing has
+    /// changed.
     pub fn add(&self, group: &Group) -> Result<(), Error> {
         let Halves { peers, registry, service } = &*self.halves;
         if service.is_none() {
@@ -107,41 +115,45 @@ impl HttpPool {
         })
     }
 
-    /// Stops serving the group called `name`: peers are told from now on that there is no such group. The group itself goes on to
-    /// ask the peers. `None` if this pool serves no such group.
+    /// Stops serving the group called `name`: peers are told from now on that there is no such
+    /// group. The group itself goes on to ask the peers. `None` if this pool serves no such group.
     pub fn remove(&self, name: &str) -> Option<Group> {
         self.halves.registry.remove(name)
     }
 
-    /// Sets the whole list of peers, this one included, as `http://host:port`. The order does not matter, and neither do
-    /// duplicates or a slash at the end.
+    /// Sets the whole list of peers, this one included, as `http://host:port`. The order does not
+    /// matter, and neither do duplicates or a slash at the end.
     ///
-    /// What is known about peers that stay is kept: their open connections, and whether they are up. All peers should be given
-    /// the same list; while the lists differ, some keys are loaded more than once. For a while after a change, new owners of
-    /// keys [take over](HttpPoolBuilder::warm_up) what the previous ones have.
+    /// What is known about peers that stay is kept: their open connections, and whether they are
+    /// up. All peers should be given the same list; while the lists differ, some keys are loaded
+    /// more than once. For a while after a change, new owners of keys [take
+    /// over](HttpPoolBuilder::warm_up) what the previous ones have.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidPeer`] if one of them is not a peer's URL, or if this pool's own [`url`](Self::url) is not among them.
-    /// Then the old list stays in force.
+    /// [`Error::InvalidPeer`] if one of them is not a peer's URL, or if this pool's own
+    /// [`url`](Self::url) is not among them. Then the old list stays in force.
     pub fn set_peers(&self, peers: impl IntoIterator<Item: Into<String>>) -> Result<(), Error> {
         let urls = peers.into_iter().map(|url| PeerUrl::parse(&url.into()));
         self.halves.peers.set(urls.collect::<Result<_, _>>()?)
     }
 
-    /// Leaves the cluster without taking what is in memory along: owns no key from now on, goes on to answer for as long as
-    /// `stay`, and [shuts down](Self::shutdown). Meanwhile the new owners of its keys take over what they are asked for.
+    /// Leaves the cluster without taking what is in memory along: owns no key from now on, goes on
+    /// to answer for as long as `stay`, and [shuts down](Self::shutdown). Meanwhile the new owners
+    /// of its keys take over what they are asked for.
     ///
-    /// Tell the other peers first, by [`set_peers`](Self::set_peers) with a list that this one is not in: it is that which
-    /// makes them owners, and has them ask here before they load, for as long as their builder's
-    /// [`warm_up`](HttpPoolBuilder::warm_up). A `stay` in which most of the keys in use are asked for once spares the source most
-    /// of the loads; a few seconds are enough under traffic. Groups of this process can go on, as those of a client.
+    /// Tell the other peers first, by [`set_peers`](Self::set_peers) with a list that this one is
+    /// not in: it is that which makes them owners, and has them ask here before they load, for as
+    /// long as their builder's [`warm_up`](HttpPoolBuilder::warm_up). A `stay` in which most of the
+    /// keys in use are asked for once spares the source most of the loads; a few seconds are enough
+    /// under traffic. Groups of this process can go on, as those of a client.
     ///
     /// To a client it does nothing at all.
     ///
     /// # Blocking
     ///
-    /// For as long as `stay`, less if somebody else shuts the pool down meanwhile; then as `shutdown`.
+    /// For as long as `stay`, less if somebody else shuts the pool down meanwhile; then as
+    /// `shutdown`.
     pub fn leave(&self, stay: Duration) {
         let Some(service) = &self.halves.service else { return };
         self.halves.peers.leave();
@@ -161,7 +173,8 @@ impl HttpPool {
         self.halves.service.as_ref().map(Service::local_addr)
     }
 
-    /// The URL of the peer, maybe this one, that owns `key` on the ring, whether or not it is up; `None` if there is no peer.
+    /// The URL of the peer, maybe this one, that owns `key` on the ring, whether or not it is up;
+    /// `None` if there is no peer.
     ///
     /// If two peers name different owners for a key, their lists differ.
     #[must_use]
@@ -175,26 +188,28 @@ impl HttpPool {
         self.halves.peers.stats()
     }
 
-    /// The groups that are served to peers. [`add`](Self::add) puts them in. This is for those who register a picker of their own
-    /// with a group, such as one around [`picker`](Self::picker).
+    /// The groups that are served to peers. [`add`](Self::add) puts them in. This is for those who
+    /// register a picker of their own with a group, such as one around [`picker`](Self::picker).
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.halves.registry
     }
 
-    /// The picker that [`add`](Self::add) registers with groups. It holds the peers and not the server, so it does not keep the
-    /// pool from its end.
+    /// The picker that [`add`](Self::add) registers with groups. It holds the peers and not the
+    /// server, so it does not keep the pool from its end.
     #[must_use]
     pub fn picker(&self) -> Arc<dyn PeerPicker> {
         Arc::clone(&self.halves.peers) as Arc<dyn PeerPicker>
     }
 
-    /// Stops serving: refuses new connections, and answers the requests in flight. Calls after the first do nothing; to a client
-    /// it does nothing at all. The drop of the last handle does the same.
+    /// Stops serving: refuses new connections, and answers the requests in flight. Calls after the
+    /// first do nothing; to a client it does nothing at all. The drop of the last handle does the
+    /// same.
     ///
-    /// Groups that use the pool can go on: the other peers can still be asked. [`Server::TinyHttp`](crate::Server::TinyHttp) keeps
-    /// some threads, and the connections that its clients keep, for an [`idle_timeout`](HttpPoolBuilder::idle_timeout) more, to
-    /// tell these clients that it is over.
+    /// Groups that use the pool can go on: the other peers can still be asked.
+    /// [`Server::TinyHttp`](crate::Server::TinyHttp) keeps some threads, and the connections that
+    /// its clients keep, for an [`idle_timeout`](HttpPoolBuilder::idle_timeout) more, to tell these
+    /// clients that it is over.
     ///
     /// # Blocking
     ///

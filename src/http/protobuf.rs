@@ -8,8 +8,9 @@
 //! }
 //! ```
 //!
-//! GeeCache's `Response` has the first field alone. What is read here came from a socket: every input ends in a message or in
-//! [`MalformedMessage`], nothing is allocated, and no length is believed before that many bytes are there.
+//! GeeCache's `Response` has the first field alone. What is read here came from a socket: every
+//! input ends in a message or in [`MalformedMessage`], nothing is allocated, and no length is
+//! believed before that many bytes are there.
 
 use std::fmt;
 use std::ops::Range;
@@ -26,7 +27,8 @@ const FIXED_32: u64 = 5;
 /// Field numbers have 29 bits.
 const GREATEST_FIELD: u64 = (1 << 29) - 1;
 
-/// What an answer holds. A field that is missing has its default, which is what a field that holds the default may be sent as.
+/// What an answer holds. A field that is missing has its default, which is what a field that holds
+/// the default may be sent as.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct GetResponse {
     /// Where in the message the value lies.
@@ -53,8 +55,9 @@ pub(super) fn encode(value: &[u8], expire: i64) -> Vec<u8> {
 
 /// Reads a message.
 ///
-/// Unknown fields are skipped, and of a field that comes again the last one counts, as every protobuf library does. Two things
-/// are stricter than there: a known field of the wrong type is an error, for the message is then another's, and so is a group.
+/// Unknown fields are skipped, and of a field that comes again the last one counts, as every
+/// protobuf library does. Two things are stricter than there: a known field of the wrong type is an
+/// error, for the message is then another's, and so is a group.
 pub(super) fn decode(message: &[u8]) -> Result<GetResponse, MalformedMessage> {
     let mut response = GetResponse::default();
     let mut reader = MessageReader { message, at: 0 };

@@ -25,7 +25,8 @@ pub enum Protocol {
     GeeCacheProtobuf,
     /// golang/groupcache, and as far as the ring agrees its forks, which know when a value ends.
     ///
-    /// That is told as a point in time: the clocks of such a cluster should agree, and between peers of this crate need not.
+    /// That is told as a point in time: the clocks of such a cluster should agree, and between
+    /// peers of this crate need not.
     Groupcache,
 }
 
@@ -64,7 +65,8 @@ impl Wire {
         (self.encode)(value, ttl, now)
     }
 
-    /// The value in an answer's body, and how long it holds from `now` on if the body tells. No bytes are copied.
+    /// The value in an answer's body, and how long it holds from `now` on if the body tells. No
+    /// bytes are copied.
     pub(super) fn decode(
         &self,
         body: ByteView,
@@ -108,7 +110,8 @@ static GROUPCACHE: Wire = Wire {
     },
 };
 
-/// Tags, lengths and the fields that we know take less than 40 bytes; the rest is for fields that we do not know.
+/// Tags, lengths and the fields that we know take less than 40 bytes; the rest is for fields that
+/// we do not know.
 const PROTOBUF_OVERHEAD_BYTES: u64 = 1024;
 
 /// An `expire` without end.

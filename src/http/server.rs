@@ -62,8 +62,8 @@ pub enum Server {
     /// The server of the `tiny_http` crate, with its known faults mended as far as that is possible
     /// from outside.
     ///
-    /// It is for private networks: whoever can reach its port can exhaust the memory or the threads
-    /// of the process. While there is traffic it connects to itself 50 times a second (about 1 % of
+    /// It is for private networks: a client that reaches its port can exhaust the memory or the
+    /// threads of the process. While there is traffic it connects to itself 50 times a second (about 1 % of
     /// a core), otherwise once a second.
     #[default]
     TinyHttp,

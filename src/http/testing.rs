@@ -12,7 +12,8 @@ use crate::sync::lock;
 /// What "in bounded time" means on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
-/// A peer that does on each connection what a script says. The script gets the connection and its number, from 0.
+/// A peer that does on each connection what a script says. The script gets the connection and its
+/// number, from 0.
 pub(crate) struct FaultyPeer {
     pub(crate) url: String,
     pub(crate) shared: Arc<Heard>,

@@ -1,9 +1,9 @@
 //! [`Agents`]: the kept connections to a peer, the one that was used last before the others.
 //!
-//! ureq's own pool uses the one that rested longest. After a moment with many calls at once it so goes round all of their
-//! connections for good: none of them ever rests long enough to be closed, and none is in the processor's caches here or at the
-//! peer. It also walks along all of them twice in each call, under a lock. So each agent has one connection, and the agents
-//! are a stack.
+//! ureq's own pool uses the one that rested longest. After a moment with many calls at once it so
+//! goes round all of their connections for good: none of them ever rests long enough to be closed,
+//! and none is in the processor's caches here or at the peer. It also walks along all of them twice
+//! in each call, under a lock. So each agent has one connection, and the agents are a stack.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -28,7 +28,8 @@ pub(super) struct Agents {
 }
 
 impl Agents {
-    /// Agents of this configuration, except that `max_idle` of them may keep a connection for up to `max_idle_age`.
+    /// Agents of this configuration, except that `max_idle` of them may keep a connection for up to
+    /// `max_idle_age`.
     pub(super) fn new(
         config: Config,
         addresses: Arc<Addresses>,
@@ -38,8 +39,8 @@ impl Agents {
         Self { config, addresses, max_idle, max_idle_age, idle: Mutex::default() }
     }
 
-    /// The agent that was used last, or a new one. It is nobody else's until the answer was read, as its connection is not kept
-    /// before that.
+    /// The agent that was used last, or a new one. It is nobody else's until the answer was read,
+    /// as its connection is not kept before that.
     pub(super) fn take(&self) -> Taken<'_> {
         let rested = lock(&self.idle).pop_back();
         let agent = rested.map_or_else(|| self.another(), |(agent, _)| agent);

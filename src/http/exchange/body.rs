@@ -18,7 +18,8 @@ use crate::http::verdict::Verdict;
 
 /// As much of an error's text is read, and kept.
 const MAX_TEXT_BYTES: u64 = 8 << 10;
-/// A value that is said to be longer gets its memory while it comes, which costs one more copy of it.
+/// A value that is said to be longer gets its memory while it comes, which costs one more copy of
+/// it.
 const MAX_BYTES_AT_ONCE: u64 = 64 << 20;
 
 /// Reads the whole body that follows `headers`, which may be `limit` bytes long.
@@ -76,7 +77,8 @@ fn all(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("not text"))
 }
 
-/// Reads a body of `length` bytes, into the one allocation that the value is going to live in unless it is very long.
+/// Reads a body of `length` bytes, into the one allocation that the value is going to live in
+/// unless it is very long.
 fn read_exactly(body: &mut Body, length: u64) -> Result<ByteView, CallError> {
     if length > MAX_BYTES_AT_ONCE {
         let mut bytes = Vec::new();
@@ -118,7 +120,8 @@ fn too_long(what: impl fmt::Display, limit: u64) -> CallError {
 pub(super) fn read_text(body: &mut Body, headers: &HeaderMap) -> String {
     let mut text = Vec::new();
     if !headers.contains_key("content-length") && !headers.contains_key("transfer-encoding") {
-        // It would end with the connection, which the peer may keep open: a text is not worth waiting for that.
+        // It would end with the connection, which the peer may keep open: a text is not worth
+        // waiting for that.
         return String::new();
     }
     let mut reader = body.as_reader();

@@ -1,4 +1,5 @@
-//! Connects to a peer for ureq, and tells whether a call used a kept connection or made a fresh one.
+//! Connects to a peer for ureq, and tells whether a call used a kept connection or made a fresh
+//! one.
 
 use std::cell::Cell;
 use std::io;
@@ -10,7 +11,8 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector};
 use crate::http::exchange::socket::Socket;
 
 thread_local! {
-    /// Whether this thread's call made a connection. ureq connects on the thread of the call, and does not tell.
+    /// Whether this thread's call made a connection. ureq connects on the thread of the call, and
+    /// does not tell.
     static CONNECTED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -52,8 +54,8 @@ impl Connector for NotingConnector {
     }
 }
 
-/// Connects to the first of `addresses` that can be connected to. Each of them gets half of the time that is left, the last one
-/// all of it.
+/// Connects to the first of `addresses` that can be connected to. Each of them gets half of the
+/// time that is left, the last one all of it.
 fn connect(addresses: &[SocketAddr], within: Option<Duration>) -> io::Result<TcpStream> {
     let begun = Instant::now();
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);

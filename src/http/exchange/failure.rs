@@ -100,7 +100,8 @@ impl From<io::Error> for CallError {
     }
 }
 
-/// What it tells that a peer needed more than `left`: that it failed, unless it `usual`ly gets more.
+/// What it tells that a peer needed more than `left`: that it failed, unless it `usual`ly gets
+/// more.
 fn blame(left: Duration, usual: Duration) -> Verdict {
     if left < usual { Verdict::Silent } else { Verdict::Failed }
 }

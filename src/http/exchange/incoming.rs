@@ -9,7 +9,8 @@ use crate::http::exchange::body;
 use crate::http::exchange::failure::{CallError, Failure};
 use crate::http::wire::{self, ErrorAnswer, Status};
 
-/// An answer, with its body still to be read. It should be read to its end, or the connection can't be used again.
+/// An answer, with its body still to be read. It should be read to its end, or the connection can't
+/// be used again.
 pub(crate) struct Incoming {
     head: Parts,
     body: Body,

@@ -66,7 +66,8 @@ impl<'a> Outgoing<'a> {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = origin.uri(self.path.clone())?;
         let headers = request.headers_mut();
-        // The owner is told a little less than what is left, so that its answer that it needs longer arrives in time.
+        // The owner is told a little less than what is left, so that its answer that it needs
+        // longer arrives in time.
         let told = (left * 9 / 10).max(Duration::from_millis(1));
         headers.insert(TIMEOUT_HEADER, HeaderValue::try_from(wire::encode_millis(told))?);
         for (name, value) in &self.headers {

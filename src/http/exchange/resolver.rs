@@ -26,9 +26,10 @@ type LookUp = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 /// The addresses of one peer.
 ///
-/// `getaddrinfo` may block for long, so it runs on a thread of its own, one at a time. Only the first call of all waits for it;
-/// later ones use the addresses that are known while newer ones are looked up, and a name that stops resolving keeps its last
-/// addresses. A failed connection asks for a new look-up, so a peer that moved is found.
+/// `getaddrinfo` may block for long, so it runs on a thread of its own, one at a time. Only the
+/// first call of all waits for it; later ones use the addresses that are known while newer ones are
+/// looked up, and a name that stops resolving keeps its last addresses. A failed connection asks
+/// for a new look-up, so a peer that moved is found.
 pub(crate) struct Addresses {
     host: Box<str>,
     port: u16,
@@ -82,7 +83,8 @@ impl Addresses {
         })
     }
 
-    /// Calls `each` with the addresses. Blocks for at most `timeout`, and only while no address was ever found.
+    /// Calls `each` with the addresses. Blocks for at most `timeout`, and only while no address was
+    /// ever found.
     fn resolve(
         self: &Arc<Self>,
         timeout: Duration,
@@ -157,7 +159,8 @@ impl fmt::Debug for Addresses {
     }
 }
 
-/// [`Addresses`] as ureq asks for them, before each call. The URL needs no look: an agent has one peer.
+/// [`Addresses`] as ureq asks for them, before each call. The URL needs no look: an agent has one
+/// peer.
 #[derive(Debug)]
 pub(crate) struct KeptAddresses(pub(crate) Arc<Addresses>);
 
@@ -251,7 +254,8 @@ mod tests {
         tell.send(Ok(vec![address(1)])).expect("it listens");
         assert_eq!(resolve(&addresses, LIMIT), Ok(vec![address(1)]));
 
-        // Within a second a failure asks nobody again; afterwards it does, and no call waits for the answer.
+        // Within a second a failure asks nobody again; afterwards it does, and no call waits for
+        // the answer.
         addresses.doubt();
         assert_eq!(resolve(&addresses, Duration::ZERO), Ok(vec![address(1)]));
         addresses.look_up_if_older_than(LOOK_UP_EVERY, Instant::now() + LOOK_UP_EVERY);

@@ -1,12 +1,16 @@
-//! [`Socket`]: a connection to a peer, as ureq wants it, that makes as few system calls as a request can do with.
+//! [`Socket`]: a connection to a peer, as ureq wants it, that makes as few system calls as a
+//! request can do with.
 //!
-//! ureq's own transport makes ten for a request on a kept connection: two that set timeouts, six that look twice whether the
-//! connection is still there, and those that send and receive. This one makes three, and sends a short body with its head:
+//! ureq's own transport makes ten for a request on a kept connection: two that set timeouts, six
+//! that look twice whether the connection is still there, and those that send and receive. This one
+//! makes three, and sends a short body with its head:
 //!
-//! * A timeout that the socket has is left in force while it is a little shorter than what is wanted. A read or write that
-//!   it ends early goes on with what is then left of the time, so none takes longer than it may.
-//! * ureq looks when it puts a connection back and again when it takes it out. What the second look finds includes what the first
-//!   would have found, so only that one asks the system, and with one call where the system has a way to.
+//! * A timeout that the socket has is left in force while it is a little shorter than what is
+//!   wanted. A read or write that it ends early goes on with what is then left of the time, so none
+//!   takes longer than it may.
+//! * ureq looks when it puts a connection back and again when it takes it out. What the second look
+//!   finds includes what the first would have found, so only that one asks the system, and with one
+//!   call where the system has a way to.
 //! * What is sent is held back until an answer is awaited, or there is much of it.
 
 use std::io::{self, Read as _, Write as _};
@@ -27,8 +31,8 @@ pub(crate) struct Socket {
     write_timeout: Option<Duration>,
     /// Nothing was sent or received since somebody asked whether it is open.
     resting: bool,
-    /// Why the other side takes nothing any more. It may have said why before it closed, so this is an error only when nothing
-    /// comes.
+    /// Why the other side takes nothing any more. It may have said why before it closed, so this is
+    /// an error only when nothing comes.
     refused: Option<io::Error>,
 }
 
@@ -92,7 +96,8 @@ impl Transport for Socket {
     }
 
     fn is_open(&mut self) -> bool {
-        // Whoever asks for the first time puts the connection aside, and asks again before it is used.
+        // A caller that asks for the first time puts the connection aside, and asks again before it
+        // is used.
         let was_resting = std::mem::replace(&mut self.resting, true);
         let is_whole = self.buffers.held == 0 && self.refused.is_none();
         is_whole && (!was_resting || is_silent(&self.stream))
@@ -112,7 +117,8 @@ impl Countdown {
         Self { timeout, begun: Instant::now(), left }
     }
 
-    /// Sees to it that the socket's timeout, which is `current`, ends the next operation in time, maybe early.
+    /// Sees to it that the socket's timeout, which is `current`, ends the next operation in time,
+    /// maybe early.
     fn set(
         &self,
         stream: &TcpStream,
@@ -150,7 +156,8 @@ fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
-/// Whether a timeout is neither too long for `left`, nor so much too short that it would end one operation after the other.
+/// Whether a timeout is neither too long for `left`, nor so much too short that it would end one
+/// operation after the other.
 fn is_good_for(timeout: Option<Duration>, left: Option<Duration>) -> bool {
     match (timeout, left) {
         (None, None) => true,

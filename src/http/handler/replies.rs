@@ -17,7 +17,8 @@ pub(super) fn done() -> Response {
 /// An error, as text with a newline, and with our header beside it.
 pub(super) fn refuse(status: Status, text: impl fmt::Display) -> Response {
     let mut body = Bounded(String::new());
-    // A message that does not fit is cut; the formatting ends there with an error that means nothing else.
+    // A message that does not fit is cut; the formatting ends there with an error that means
+    // nothing else.
     let _ = write!(body, "{text}");
     body.0.push('\n');
     let mut response = Response::text(status.code(), body.0);

@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use crate::error::PeerErrorKind;
 use crate::sync::lock;
 
-/// For how long it is remembered that a peer does not know batches, or peeks. It may be replaced by one that does.
+/// For how long it is remembered that a peer does not know batches, or peeks. It may be replaced by
+/// one that does.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
-/// For how long it is remembered that a peer makes changes. It may be replaced by one that does not.
+/// For how long it is remembered that a peer makes changes. It may be replaced by one that does
+/// not.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 /// So many peeks in a row that were not answered in time bring a [`PEEKS_PAUSE`].
 const LATE_PEEKS: u32 = 3;
-/// For how long a peer is not peeked at when it was late again and again: the loads that wait for it would all be late.
+/// For how long a peer is not peeked at when it was late again and again: the loads that wait for
+/// it would all be late.
 const PEEKS_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is remembered for a while of the operations that a peer knows, or does not.

@@ -10,13 +10,14 @@ use crate::http::frame::{self, Answer, Operation};
 use crate::http::peer::abilities::Abilities;
 use crate::http::peer::frames;
 use crate::http::peer::gets;
-use crate::http::peer::link::{Admission, Link};
+use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
 
 /// Keys to get, and what is known of each of them.
 ///
-/// They are asked for with as few requests as they need. A peer that does not know batches gets one request after the other.
-/// The first failure that is the peer's and not a key's is the answer for all keys that have none yet.
+/// They are asked for with as few requests as they need. A peer that does not know batches gets one
+/// request after the other. The first failure that is the peer's and not a key's is the answer for
+/// all keys that have none yet.
 pub(super) struct Batch<'a> {
     link: &'a Link,
     abilities: &'a Abilities,
@@ -92,8 +93,8 @@ impl<'a> Batch<'a> {
                     let answered = self.take(answers);
                     // One of the values is too long for an answer, and maybe only that one.
                     is_better = answered > 0;
-                    // What the peer left out it may have to load again. Asked for twice as many as it could answer, it
-                    // loads no more than half of them in vain.
+                    // What the peer left out it may have to load again. Asked for twice as many as
+                    // it could answer, it loads no more than half of them in vain.
                     most = if answered == next.len() { frame::MAX_KEYS } else { 2 * answered };
                 }
             }
@@ -103,7 +104,7 @@ impl<'a> Batch<'a> {
     /// Asks for `keys` with one request; `None` when the peer does not know batches.
     fn request(&self, keys: &[&str]) -> Result<Option<Vec<Answer>>, Failure> {
         let left = self.left();
-        self.link.call(Admission::IfUp, |exchange| {
+        self.link.call(Admit::IfUp, |exchange| {
             let options = self.link.options();
             let frame = frame::encode_request(Operation::Get, keys);
             frames::post(exchange, options.group_path(self.group), &frame, left, |answer| {

@@ -10,7 +10,7 @@ use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
 use crate::http::frame::{self, Operation};
 use crate::http::peer::abilities::Abilities;
 use crate::http::peer::frames;
-use crate::http::peer::link::{Admission, Link};
+use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
 use crate::http::wire::{self, Status};
 
@@ -25,8 +25,8 @@ pub(super) fn clear(link: &Link, group: &str) -> Result<(), PeerError> {
     unless_gone(link, change(link, &request)).map_err(|failure| link.error_of(failure))
 }
 
-/// Has the peer keep a value, or that there is none. A peer that is not known to make changes first has to remove the
-/// key: one that ignores the method would load it, and hang up on a long value.
+/// Has the peer keep a value, or that there is none. A peer that is not known to make changes first
+/// has to remove the key: one that ignores the method would load it, and hang up on a long value.
 pub(super) fn insert(
     link: &Link,
     abilities: &Abilities,
@@ -43,7 +43,8 @@ pub(super) fn insert(
     done.map_err(|failure| link.error_of(failure))
 }
 
-/// A peer that has left the list and accepts no connection has ended, and what it had is gone with it.
+/// A peer that has left the list and accepts no connection has ended, and what it had is gone with
+/// it.
 fn unless_gone(link: &Link, removed: Result<(), Failure>) -> Result<(), Failure> {
     match removed {
         Err(failure) if failure.verdict == Verdict::Refused && link.has_left() => Ok(()),
@@ -68,10 +69,10 @@ fn remove_all(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes keys with one request. A single key goes the same way: peers that ignore the method would load what is deleted at
-/// its path.
+/// Removes keys with one request. A single key goes the same way: peers that ignore the method
+/// would load what is deleted at its path.
 fn remove_some(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
-    link.call(Admission::Always, |exchange| {
+    link.call(Admit::Always, |exchange| {
         let frame = frame::encode_request(Operation::Remove, keys);
         let path = link.options().group_path(group);
         let done = frames::post(exchange, path, &frame, link.timeout(), read_change)?;
@@ -104,7 +105,7 @@ fn put<'a>(
 }
 
 fn change(link: &Link, request: &Outgoing<'_>) -> Result<(), Failure> {
-    link.call(Admission::Always, |exchange| exchange.send(request, link.timeout(), read_change))
+    link.call(Admit::Always, |exchange| exchange.send(request, link.timeout(), read_change))
 }
 
 /// Whether the peer made a change.
@@ -112,7 +113,8 @@ fn read_change(answer: Incoming) -> Result<(), CallError> {
     let is_ours = answer.status().is_some();
     match answer.code() {
         204 => Ok(()),
-        // A value; the error of a getter; a path that is none there. Such a peer has taken the request for a get.
+        // A value; the error of a getter; a path that is none there. Such a peer has taken the
+        // request for a get.
         200 | 400 | 404 | 405 | 500 | 501 if !is_ours => {
             answer.drain();
             let message = "it does not know how to change what it has";

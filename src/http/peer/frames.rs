@@ -1,6 +1,7 @@
 //! Frames, sent and read: what batches, peeks and removals have in common.
 //!
-//! They may be sent to peers that do not know them, and do no harm there; see the [wire](crate::http::wire).
+//! They may be sent to peers that do not know them, and do no harm there; see the
+//! [wire](crate::http::wire).
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ pub(super) fn post<T>(
     })
 }
 
-/// Reads the answers about `count` keys. All of them are [left](Answer::Left) where the frame is too long to be taken.
+/// Reads the answers about `count` keys. All of them are [left](Answer::Left) where the frame is
+/// too long to be taken.
 pub(super) fn read_answers(
     answer: Incoming,
     options: &PeerOptions,

@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 use crate::error::PeerErrorKind;
 use crate::getter::Loaded;
 use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
-use crate::http::peer::link::{Admission, Link};
+use crate::http::peer::link::{Admit, Link};
 use crate::http::peer::options::PeerOptions;
 use crate::http::wire;
 
-/// Asks for `key` in `group`, and ends within `left`, or the timeout of the options if that is shorter.
+/// Asks for `key` in `group`, and ends within `left`, or the timeout of the options if that is
+/// shorter.
 pub(super) fn get(link: &Link, group: &str, key: &str, left: Duration) -> Result<Loaded, Failure> {
-    link.call(Admission::IfUp, |exchange| {
+    link.call(Admit::IfUp, |exchange| {
         let options = link.options();
         let request = Outgoing::get(options.key_path(group, key)?);
         match exchange.send(&request, left, |answer| read(answer, options)) {

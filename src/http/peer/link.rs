@@ -17,11 +17,11 @@ use crate::sync::lock;
 
 /// Which calls a breaker stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(super) enum Admit {
     /// The call is made if the peer is up, or if it is time for a trial.
     IfUp,
-    /// The call is made in any case. A removal that is not even tried would leave the old values at a peer that is about to be
-    /// asked again.
+    /// The call is made in any case. A removal that is not even tried would leave the old values at
+    /// a peer that is about to be asked again.
     Always,
 }
 
@@ -75,7 +75,7 @@ impl Link {
         self.exchange.timeout()
     }
 
-    /// Whether [`Admission::IfUp`] would let a call through now.
+    /// Whether [`Admit::IfUp`] would let a call through now.
     pub(super) fn is_ready(&self) -> bool {
         let Some(breaker) = &self.breaker else { return true };
         let breaker = lock(breaker);
@@ -111,7 +111,7 @@ impl Link {
     /// Makes a call, and learns from its end how the peer is.
     pub(super) fn call<T>(
         &self,
-        admission: Admission,
+        admission: Admit,
         send: impl FnOnce(&Exchange) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let call = Call::begin(self, admission)?;
@@ -152,8 +152,8 @@ impl Link {
     }
 }
 
-/// A call in flight. However it ends, its place and its permit are given back: a trial that never ends would keep the peer
-/// down for good.
+/// A call in flight. However it ends, its place and its permit are given back: a trial that never
+/// ends would keep the peer down for good.
 struct Call<'a> {
     link: &'a Link,
     permit: Option<Permit>,
@@ -161,7 +161,7 @@ struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// Takes a place, and the breaker's permit where it gives one.
-    fn begin(link: &'a Link, admission: Admission) -> Result<Self, Failure> {
+    fn begin(link: &'a Link, admission: Admit) -> Result<Self, Failure> {
         // From here on the drop gives the place back.
         let mut call = Self { link, permit: None };
         let others = link.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -171,7 +171,7 @@ impl<'a> Call<'a> {
         }
         let Some(breaker) = &link.breaker else { return Ok(call) };
         call.permit = lock(breaker).admit(Instant::now());
-        if call.permit.is_none() && admission == Admission::IfUp {
+        if call.permit.is_none() && admission == Admit::IfUp {
             let message = "it failed just before, not asked";
             return Err(link.reject(PeerErrorKind::Unreachable, message));
         }

@@ -8,11 +8,12 @@ use crate::http::exchange::Failure;
 use crate::http::frame::{self, Answer, Operation};
 use crate::http::peer::abilities::Abilities;
 use crate::http::peer::frames;
-use crate::http::peer::link::{Admission, Link};
+use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
 
-/// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A peer that does not know this
-/// question, or again and again did not answer it in time, is not asked for a while.
+/// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A
+/// peer that does not know this question, or again and again did not answer it in time, is not
+/// asked for a while.
 pub(super) fn peek_many(
     link: &Link,
     abilities: &Abilities,
@@ -55,7 +56,7 @@ pub(super) fn peek_many(
 }
 
 fn request(link: &Link, group: &str, keys: &[&str]) -> Result<Vec<Answer>, Failure> {
-    link.call(Admission::IfUp, |exchange| {
+    link.call(Admit::IfUp, |exchange| {
         let options = link.options();
         let frame = frame::encode_request(Operation::Peek, keys);
         let left = options.peek_timeout.min(link.timeout());
@@ -66,7 +67,8 @@ fn request(link: &Link, group: &str, keys: &[&str]) -> Result<Vec<Answer>, Failu
         let unknown = || frames::unsupported("it does not know how to answer from memory only");
         let answers = asked.and_then(|answers| answers.ok_or_else(unknown));
         answers.map_err(|failure| match failure.verdict {
-            // So little time proves nothing about a peer that is far away, not even again and again.
+            // So little time proves nothing about a peer that is far away, not even again and
+            // again.
             Verdict::Silent => Failure { verdict: Verdict::Unclear, ..failure },
             _ => failure,
         })

@@ -1,6 +1,7 @@
 //! [`PeerStats`]: what a process knows about a peer.
 
-/// What a pool's process knows about one of its peers: a snapshot, see [`HttpPool::peer_stats`](crate::HttpPool::peer_stats).
+/// What a pool's process knows about one of its peers: a snapshot, see
+/// [`HttpPool::peer_stats`](crate::HttpPool::peer_stats).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerStats {
@@ -12,8 +13,8 @@ pub struct PeerStats {
     pub in_flight: usize,
     /// Requests that were sent to it, or tried to be.
     pub requests: u64,
-    /// Requests that failed because of it: no connection, no answer in time, an answer that was none. The errors of its getter
-    /// are answers.
+    /// Requests that failed because of it: no connection, no answer in time, an answer that was
+    /// none. The errors of its getter are answers.
     pub failures: u64,
     /// Calls that were not sent, because too many were in flight or because it is down.
     pub rejected: u64,

@@ -27,12 +27,14 @@ impl PeerList {
         if is_ready(owner) {
             return Some(owner);
         }
-        // The owner is down: its keys go to the next on the ring, which is what owns them without it. If that is us, we load.
+        // The owner is down: its keys go to the next on the ring, which is what owns them without
+        // it. If that is us, we load.
         let mut next = self.ring.owners(key).skip(1).map(|node| self.peers.get(node));
         next.find(|next| next.is_none_or(|peer| is_ready(peer))).flatten()
     }
 
-    /// Whether this process owns `key`. Where there is nobody at all, keys are as much ours as anybody's.
+    /// Whether this process owns `key`. Where there is nobody at all, keys are as much ours as
+    /// anybody's.
     pub(super) fn is_ours(&self, key: &str) -> bool {
         self.ring.get(key).is_none_or(|owner| !self.peers.contains_key(owner))
     }

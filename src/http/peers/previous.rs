@@ -17,9 +17,11 @@ pub(super) struct PreviousOwners {
 }
 
 impl PreviousOwners {
-    /// The owners before the change from `old` to `new`, made at `now`. `None` where nobody owned anything.
+    /// The owners before the change from `old` to `new`, made at `now`. `None` where nobody owned
+    /// anything.
     ///
-    /// A peer that was alone knows nothing of owners before it came. It takes those for them that own its keys without it.
+    /// A peer that was alone knows nothing of owners before it came. It takes those for them that
+    /// own its keys without it.
     pub(super) fn new(
         own: Option<&PeerUrl>,
         old: &PeerList,
@@ -44,8 +46,8 @@ impl PreviousOwners {
         now.saturating_duration_since(self.changed) < self.window
     }
 
-    /// Whether removals go to previous owners first. That lasts for twice as long: other peers may have learned of the change
-    /// later than this one, and ask longer.
+    /// Whether removals go to previous owners first. That lasts for twice as long: other peers may
+    /// have learned of the change later than this one, and ask longer.
     pub(super) fn is_emptied(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.changed) < 2 * self.window
     }

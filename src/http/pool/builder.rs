@@ -21,18 +21,21 @@ use crate::registry::Registry;
 
 /// No request has a longer body, whatever the options say.
 const LONGEST_BODY_BYTES: u64 = 1 << 30;
-/// A hundred years. Longer times are cut to that, so that sums of times and moments do not overflow.
+/// A hundred years. Longer times are cut to that, so that sums of times and moments do not
+/// overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// More points per peer than this make no ring that is fairer, only one that takes longer to build.
 const MAX_REPLICAS: usize = 10_000;
 
 impl HttpPool {
-    /// A pool that serves at `addr`, with default options. Port 0 takes a free port; [`url`](Self::url) tells which.
+    /// A pool that serves at `addr`, with default options. Port 0 takes a free port;
+    /// [`url`](Self::url) tells which.
     ///
     /// # Errors
     ///
-    /// [`Error::Bind`] if it can't listen there. [`Error::InvalidOption`] if `addr` is the unspecified address (`0.0.0.0`): no
-    /// peer can be reached by that, so the builder has to be told the URL to [`advertise`](HttpPoolBuilder::advertise).
+    /// [`Error::Bind`] if it can't listen there. [`Error::InvalidOption`] if `addr` is the
+    /// unspecified address (`0.0.0.0`): no peer can be reached by that, so the builder has to be
+    /// told the URL to [`advertise`](HttpPoolBuilder::advertise).
     pub fn bind(addr: impl ToSocketAddrs + fmt::Debug) -> Result<Self, Error> {
         Self::builder().bind(addr)
     }
@@ -43,10 +46,12 @@ impl HttpPool {
         HttpPoolBuilder::new()
     }
 
-    /// A pool that only asks `peers`: it opens no port and owns no key. For programs that come and go, such as command lines.
+    /// A pool that only asks `peers`: it opens no port and owns no key. For programs that come and
+    /// go, such as command lines.
     ///
-    /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so a removal elsewhere does not
-    /// reach the copies that its groups [keep](crate::GroupBuilder::hot_cache).
+    /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so a
+    /// removal elsewhere does not reach the copies that its groups
+    /// [keep](crate::GroupBuilder::hot_cache).
     ///
     /// # Errors
     ///
@@ -58,8 +63,8 @@ impl HttpPool {
 
 /// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
 ///
-/// Options marked *alike* must be the same at all peers of a cluster. A time of more than a hundred years, such as
-/// [`Duration::MAX`], counts as a hundred years.
+/// Options marked *alike* must be the same at all peers of a cluster. A time of more than a hundred
+/// years, such as [`Duration::MAX`], counts as a hundred years.
 pub struct HttpPoolBuilder {
     protocol: Protocol,
     base_path: Option<String>,
@@ -96,40 +101,42 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// The path under which peers answer; *alike*. It begins and ends with a slash. Defaults to that of the protocol, which is
-    /// `/_geecache/` unless [`protocol`](Self::protocol) is set.
+    /// The path under which peers answer; *alike*. It begins and ends with a slash. Defaults to
+    /// that of the protocol, which is `/_geecache/` unless [`protocol`](Self::protocol) is set.
     #[must_use]
     pub fn base_path(mut self, path: impl Into<String>) -> Self {
         self.base_path = Some(path.into());
         self
     }
 
-    /// The hash of the ring; *alike*. Defaults to [`RingHash::Crc32`], that of GeeCache and groupcache.
+    /// The hash of the ring; *alike*. Defaults to [`RingHash::Crc32`], that of GeeCache and
+    /// groupcache.
     #[must_use]
     pub fn hash(mut self, hash: RingHash) -> Self {
         self.hash = hash;
         self
     }
 
-    /// How many points each peer has on the ring; *alike*. At most 10,000. Defaults to [`RingHash::replicas`], which is 50 for
-    /// the default hash.
+    /// How many points each peer has on the ring; *alike*. At most 10,000. Defaults to
+    /// [`RingHash::replicas`], which is 50 for the default hash.
     #[must_use]
     pub fn replicas(mut self, replicas: NonZeroUsize) -> Self {
         self.replicas = Some(replicas);
         self
     }
 
-    /// Takes a `+` in the path of a request for itself, as peers need it that escape as paths do (mailgun's groupcache and its
-    /// kin). Defaults to taking it for a space, as the peers of GeeCache and groupcache mean it. Peers of this crate send
-    /// neither.
+    /// Takes a `+` in the path of a request for itself, as peers need it that escape as paths do
+    /// (mailgun's groupcache and its kin). Defaults to taking it for a space, as the peers of
+    /// GeeCache and groupcache mean it. Peers of this crate send neither.
     #[must_use]
     pub fn literal_plus(mut self) -> Self {
         self.plus = Plus::Literal;
         self
     }
 
-    /// The URL by which the other peers know this one. Defaults to `http://` and the address that it listens at, which is no
-    /// use where that is not the address that others reach: behind a proxy or in a container, or for a host name.
+    /// The URL by which the other peers know this one. Defaults to `http://` and the address that
+    /// it listens at, which is no use where that is not the address that others reach: behind a
+    /// proxy or in a container, or for a host name.
     #[must_use]
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertise = Some(url.into());
@@ -145,51 +152,54 @@ impl HttpPoolBuilder {
 
     /// How long a peer may take to answer, connection, waiting and value included. Defaults to 2 s.
     ///
-    /// A peer whose getter needs longer says so in time, and goes on loading: the next one to ask finds the value.
+    /// A peer whose getter needs longer says so in time, and goes on loading: the next one to ask
+    /// finds the value.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.client.exchange.timeout = timeout.min(LONGEST_TIME);
         self
     }
 
-    /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and is loaded here; one that a
-    /// peer inserts is refused, as is one over 1 GiB, and none is inserted at another peer. Defaults to 64 MiB.
+    /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and
+    /// is loaded here; one that a peer inserts is refused, as is one over 1 GiB, and none is
+    /// inserted at another peer. Defaults to 64 MiB.
     #[must_use]
     pub fn max_value_bytes(mut self, bytes: u64) -> Self {
         self.client.max_value_bytes = bytes;
         self
     }
 
-    /// How many requests to one peer may be in flight at once. A call past that goes on as if the peer had failed, which does
-    /// not count against the peer. Defaults to 256.
+    /// How many requests to one peer may be in flight at once. A call past that goes on as if the
+    /// peer had failed, which does not count against the peer. Defaults to 256.
     #[must_use]
     pub fn max_requests_per_peer(mut self, requests: NonZeroUsize) -> Self {
         self.client.max_requests = requests;
         self
     }
 
-    /// How many open connections to one peer are kept while they have nothing to do. Each takes up to 80 KiB here, and at some
-    /// servers a thread there. Defaults to 64.
+    /// How many open connections to one peer are kept while they have nothing to do. Each takes up
+    /// to 80 KiB here, and at some servers a thread there. Defaults to 64.
     #[must_use]
     pub fn max_idle_connections(mut self, connections: NonZeroUsize) -> Self {
         self.client.exchange.max_idle_connections = connections.get();
         self
     }
 
-    /// For how long after a change of the [list of peers](HttpPool::set_peers) a new owner of a key that it does not have asks the
-    /// previous one, before it loads. That is answered from memory, within [`peek_timeout`](Self::peek_timeout). Zero never asks.
-    /// *Alike*, as removals go to previous owners first for twice as long. Defaults to 60 s.
+    /// For how long after a change of the [list of peers](HttpPool::set_peers) a new owner of a key
+    /// that it does not have asks the previous one, before it loads. That is answered from memory,
+    /// within [`peek_timeout`](Self::peek_timeout). Zero never asks. *Alike*, as removals go to
+    /// previous owners first for twice as long. Defaults to 60 s.
     ///
-    /// A pool that comes new to others takes their list without itself for the previous one. Where the list changes again within
-    /// the time, only the last change counts.
+    /// A pool that comes new to others takes their list without itself for the previous one. Where
+    /// the list changes again within the time, only the last change counts.
     #[must_use]
     pub fn warm_up(mut self, time: Duration) -> Self {
         self.warm_up = time.min(LONGEST_TIME);
         self
     }
 
-    /// How long a previous owner may take to say what it has in memory. One that takes longer three times in a row is left
-    /// alone for a second. Defaults to 20 ms.
+    /// How long a previous owner may take to say what it has in memory. One that takes longer three
+    /// times in a row is left alone for a second. Defaults to 20 ms.
     #[must_use]
     pub fn peek_timeout(mut self, timeout: Duration) -> Self {
         self.client.peek_timeout = timeout.min(LONGEST_TIME);
@@ -203,23 +213,24 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// How many requests the server answers at once, each on a thread of its own. Past that it answers 503. Defaults to 256.
+    /// How many requests the server answers at once, each on a thread of its own. Past that it
+    /// answers 503. Defaults to 256.
     #[must_use]
     pub fn max_requests(mut self, requests: NonZeroUsize) -> Self {
         self.limits.max_in_flight = requests.get();
         self
     }
 
-    /// How many connections the server keeps open at once. Past that it closes the one that was idle for longest;
-    /// [`Server::TinyHttp`] can't. Defaults to 4096.
+    /// How many connections the server keeps open at once. Past that it closes the one that was
+    /// idle for longest; [`Server::TinyHttp`] can't. Defaults to 4096.
     #[must_use]
     pub fn max_connections(mut self, connections: NonZeroUsize) -> Self {
         self.limits.max_connections = connections.get();
         self
     }
 
-    /// How long the server keeps a connection open on which nothing is asked. At least 15 s: peers use a kept connection for
-    /// up to 10 s. Defaults to 60 s.
+    /// How long the server keeps a connection open on which nothing is asked. At least 15 s: peers
+    /// use a kept connection for up to 10 s. Defaults to 60 s.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle = timeout.min(LONGEST_TIME);
@@ -237,8 +248,8 @@ impl HttpPoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Bind`] if it can't listen there, [`Error::InvalidOption`] if an option can't work, [`Error::InvalidPeer`] if
-    /// the URL to [`advertise`](Self::advertise) is none.
+    /// [`Error::Bind`] if it can't listen there, [`Error::InvalidOption`] if an option can't work,
+    /// [`Error::InvalidPeer`] if the URL to [`advertise`](Self::advertise) is none.
     pub fn bind(self, addr: impl ToSocketAddrs + fmt::Debug) -> Result<HttpPool, Error> {
         self.validate()?;
         let advertised = self.advertise.as_deref().map(PeerUrl::parse).transpose()?;
@@ -278,7 +289,8 @@ impl HttpPoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidPeer`] if one of `peers` is not a peer's URL, [`Error::InvalidOption`] if an option can't work.
+    /// [`Error::InvalidPeer`] if one of `peers` is not a peer's URL, [`Error::InvalidOption`] if an
+    /// option can't work.
     pub fn client(self, peers: impl IntoIterator<Item: Into<String>>) -> Result<HttpPool, Error> {
         self.validate()?;
         let halves = Halves { peers: self.peers(None), registry: Registry::new(), service: None };
@@ -296,7 +308,8 @@ impl HttpPoolBuilder {
     }
 
     fn server_limits(&self) -> Limits {
-        // What is taken from a peer that answers is taken from one that inserts, but for what would be an attack on the memory.
+        // What is taken from a peer that answers is taken from one that inserts, but for what would
+        // be an attack on the memory.
         let insert = self.client.max_value_bytes.min(LONGEST_BODY_BYTES) as usize;
         let max_body_bytes = self.limits.max_body_bytes.max(insert);
         Limits { max_body_bytes, ..self.limits.clone() }

@@ -104,7 +104,7 @@ fn assert_invalid_peer<T: fmt::Debug>(result: Result<T, Error>, expected: &str) 
 }
 
 #[test]
-fn whoever_is_asked_the_owner_loads_once() {
+fn whichever_peer_is_asked_the_owner_loads_once() {
     for server in [Server::TinyHttp, Server::Guarded] {
         let nodes = cluster(3, |builder| builder.server(server));
         let keys =
@@ -221,7 +221,7 @@ fn keys_of_a_peer_that_is_down_go_to_the_next_on_the_ring() {
 }
 
 #[test]
-fn many_keys_are_picked_for_as_each_of_them_is_whoever_is_down() {
+fn many_keys_are_picked_for_as_each_of_them_is() {
     let nodes = cluster(2, |builder| builder);
     let down = nobodys_url();
     nodes[0].pool.set_peers([nodes[0].url(), nodes[1].url(), &down]).unwrap();
@@ -339,10 +339,8 @@ fn a_value_too_large_to_be_inserted_is_no_fault_of_the_peer() {
         for _ in 0..5 {
             let report = asks.group.insert(&key, vec![7; 8 << 20]).unwrap();
             let outcome = &report.peers[0].outcome;
-            assert!(
-                matches!(outcome, RemoveOutcome::Failed(error) if error.kind() == PeerErrorKind::Protocol),
-                "{limit}: {outcome:?}"
-            );
+            let RemoveOutcome::Failed(error) = outcome else { panic!("{limit}: {outcome:?}") };
+            assert_eq!(error.kind(), PeerErrorKind::Protocol, "{limit}");
         }
         let seen = &asks.pool.peer_stats()[0];
         assert_eq!((seen.state, seen.failures), (PeerState::Up, 0), "{limit}");

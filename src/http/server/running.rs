@@ -3,8 +3,8 @@
 /// A server that was started.
 pub(crate) trait Running: Send + Sync {
     /// Refuses new connections, answers what is in flight, tells peers with open connections to
-    /// close them, and returns; the port can be bound again. Takes about the drain time of its limits at most.
-    /// Calls after the first do nothing.
+    /// close them, and returns; the port can be bound again. Takes about the drain time of its
+    /// limits at most. Calls after the first do nothing.
     fn shutdown(&self);
 
     /// What the server went through so far.

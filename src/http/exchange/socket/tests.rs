@@ -105,7 +105,8 @@ fn connection_with_an_unsent_request_is_not_open() {
 #[test]
 fn silence_ends_with_the_time_and_not_before() {
     let (mut socket, _other) = pair();
-    // The first one leaves a timeout of the socket that is too long for the second, and too short for the third.
+    // The first one leaves a timeout of the socket that is too long for the second, and too short
+    // for the third.
     for millis in [100, 30, 120, 110, 1] {
         let begun = Instant::now();
         let error = socket.await_input(within(Duration::from_millis(millis))).unwrap_err();

@@ -261,7 +261,7 @@ fn a_connection_reset_in_the_middle_of_the_value_is_an_error() {
 fn what_follows_a_value_is_not_taken_for_the_next_one() {
     let peer = FaultyPeer::start(|talk, _| {
         while talk.request().is_some() {
-            talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n630HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n666");
+            talk.say(&[ok(b"630"), ok(b"666")].concat());
         }
     });
     let link = link(&peer.url);
@@ -301,7 +301,8 @@ fn answers_without_an_end_are_given_up() {
         let link = if timed_out { hasty_link(&peer.url) } else { link(&peer.url) };
         assert_error(&link, kind, Verdict::Failed);
     }
-    // A flood of interim answers ends by its size or by the time, as the machine's speed will have it.
+    // A flood of interim answers ends by its size or by the time, as the machine's speed will have
+    // it.
     let peer = endless("", b"HTTP/1.1 103 Early Hints\r\n\r\n", flood);
     let (answer, verdict) = ask(&hasty_link(&peer.url));
     let kind = answer.unwrap_err().kind();
@@ -341,7 +342,8 @@ fn a_redirect_is_not_followed() {
         (308, Verdict::Answered),
     ] {
         let peer = FaultyPeer::saying(format!(
-            "HTTP/1.1 {status} Go\r\nLocation: {}/_geecache/scores/Tom\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 {status} Go\r\nLocation: {}/_geecache/scores/Tom\r\n\
+             Content-Length: 0\r\n\r\n",
             elsewhere.url
         ));
         assert_error(&link(&peer.url), PeerErrorKind::Protocol, verdict);

@@ -110,7 +110,7 @@ fn a_trial_that_is_given_up_is_given_back() {
     let link = link("http://127.0.0.1:1", 8);
     assert_eq!(kind(get(&link)), PeerErrorKind::Unreachable);
     wait_out(&link);
-    drop(Call::begin(&link, Admission::IfUp).unwrap());
+    drop(Call::begin(&link, Admit::IfUp).unwrap());
     assert_eq!(link.stats().in_flight, 0);
     assert!(!link.is_ready());
     wait_out(&link);
@@ -129,7 +129,7 @@ fn what_insists_is_sent_to_a_peer_that_is_down_and_may_find_it_up_again() {
     }
     assert_eq!(kind(get(&link)), PeerErrorKind::Unreachable);
     let mut sent = false;
-    let answer = link.call(Admission::Always, |_| {
+    let answer = link.call(Admit::Always, |_| {
         sent = true;
         Ok(())
     });
@@ -137,12 +137,12 @@ fn what_insists_is_sent_to_a_peer_that_is_down_and_may_find_it_up_again() {
     // It was sent while no trial was due, and so tells the breaker nothing.
     assert_eq!(link.stats().state, PeerState::Down);
     wait_out(&link);
-    assert!(link.call(Admission::Always, |_| Ok(())).is_ok());
+    assert!(link.call(Admit::Always, |_| Ok(())).is_ok());
     assert_eq!(link.stats().state, PeerState::Up);
 }
 
 #[test]
-fn a_link_without_a_breaker_asks_whoever_is_down() {
+fn a_link_without_a_breaker_asks_a_peer_that_is_down() {
     let options = PeerOptions::default();
     let link = Link::without_breaker(PeerUrl::parse("http://127.0.0.1:1").unwrap(), options);
     for _ in 0..5 {

@@ -80,7 +80,8 @@ fn a_list_of_peers_is_taken_as_a_whole_or_not_at_all() {
     assert!(told.contains(other) && told.contains("advertise"), "{told}");
     assert_eq!(owners(&node.pool), before);
 
-    // Order, duplicates and a slash at the end change nothing; an owned list is as good as a borrowed one.
+    // Order, duplicates and a slash at the end change nothing; an owned list is as good as a
+    // borrowed one.
     let slash = format!("{own}/");
     node.pool.set_peers(vec![format!("{other}/"), slash, other.to_owned(), own]).unwrap();
     assert_eq!(owners(&node.pool), before);

@@ -67,6 +67,14 @@ enum Over {
     Refused(Refusal),
 }
 
+/// A request whose head has come.
+enum Begun {
+    /// All of it has, and it was handled.
+    Whole(Reply),
+    /// It has `len` bytes, of which some are missing.
+    Head { len: usize, expects_continue: bool },
+}
+
 impl Session<'_> {
     fn serve(&mut self) -> io::Result<()> {
         // Sockets inherit these from the listener on Linux, but not everywhere.
@@ -95,11 +103,43 @@ impl Session<'_> {
 
     /// Reads until the buffer begins with a whole request, and has it handled.
     fn next_request(&mut self) -> io::Result<Result<Reply, Over>> {
+        let (len, expects_continue) = match self.read_head()? {
+            Ok(Begun::Whole(reply)) => return Ok(Ok(reply)),
+            Ok(Begun::Head { len, expects_continue }) => (len, expects_continue),
+            Err(over) => return Ok(Err(over)),
+        };
+        let Some(_reserved) = self.shared.bodies.reserve(len) else {
+            self.shared.rejected.fetch_add(1, Ordering::Relaxed);
+            return Ok(Err(Over::Refused(Refusal(503, "too many long bodies at once\n"))));
+        };
+        // From here on others may have this connection's place, until the body is there.
+        self.member.await_body();
+        if expects_continue {
+            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        if let Err(over) = self.read_body(len)? {
+            return Ok(Err(over));
+        }
+        if !self.member.begin_request() {
+            return Ok(Err(Over::Ended));
+        }
+        let mut headers = [NO_HEADER; MAX_HEADERS];
+        let (bytes, limits) = (&self.buffer[self.start..self.end], &self.shared.limits);
+        // It was parsed before, but its headers could not be kept while the buffer was filled.
+        match parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes) {
+            Ok(Some(head)) => Ok(Ok(handle(self.shared, &head, bytes))),
+            _ => Ok(Err(Over::Ended)),
+        }
+    }
+
+    /// Reads until the buffer begins with the head of a request, and has the request handled if
+    /// all of it is there.
+    fn read_head(&mut self) -> io::Result<Result<Begun, Over>> {
         let limits = &self.shared.limits;
         // The clock of a head runs from its first byte.
         let mut deadline = (self.start < self.end).then(|| Instant::now() + limits.head);
         let mut needs_parse = deadline.is_some();
-        let (body_end, expects_continue) = loop {
+        loop {
             if needs_parse {
                 let mut headers = [NO_HEADER; MAX_HEADERS];
                 let bytes = &self.buffer[self.start..self.end];
@@ -110,10 +150,11 @@ impl Session<'_> {
                         }
                         self.shared.requests.fetch_add(1, Ordering::Relaxed);
                         let len = head.len + head.body_len;
-                        if bytes.len() >= len {
-                            return Ok(Ok(handle(self.shared, &head, bytes)));
-                        }
-                        break (len, head.expects_continue);
+                        return Ok(Ok(if bytes.len() >= len {
+                            Begun::Whole(handle(self.shared, &head, bytes))
+                        } else {
+                            Begun::Head { len, expects_continue: head.expects_continue }
+                        }));
                     }
                     Ok(None) => {}
                     Err(refusal) => return Ok(Err(Over::Refused(refusal))),
@@ -138,28 +179,6 @@ impl Session<'_> {
                 None if deadline.is_none() => return Ok(Err(Over::Ended)),
                 None => return Ok(Err(TOO_SLOW)),
             }
-        };
-        let Some(_reserved) = self.shared.bodies.reserve(body_end) else {
-            self.shared.rejected.fetch_add(1, Ordering::Relaxed);
-            return Ok(Err(Over::Refused(Refusal(503, "too many long bodies at once\n"))));
-        };
-        // From here on others may have this connection's place, until the body is there.
-        self.member.await_body();
-        if expects_continue {
-            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        }
-        if let Err(over) = self.read_body(body_end)? {
-            return Ok(Err(over));
-        }
-        if !self.member.begin_request() {
-            return Ok(Err(Over::Ended));
-        }
-        let mut headers = [NO_HEADER; MAX_HEADERS];
-        let bytes = &self.buffer[self.start..self.end];
-        // It was parsed before, but its headers could not be kept while the buffer was filled.
-        match parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes) {
-            Ok(Some(head)) => Ok(Ok(handle(self.shared, &head, bytes))),
-            _ => Ok(Err(Over::Ended)),
         }
     }
 
@@ -168,7 +187,8 @@ impl Session<'_> {
         let deadline = Instant::now() + self.shared.limits.io;
         while self.end - self.start < len {
             let Some(left) = left_until(deadline) else { return Ok(Err(TOO_SLOW)) };
-            // A length that was only announced takes no memory: the buffer grows with what has come.
+            // A length that was only announced takes no memory: the buffer grows with what has
+            // come.
             let room = (2 * (self.end - self.start)).max(LONGEST_STEP);
             match self.read(left, len.min(room))? {
                 Some(0) => return Ok(Err(Over::Ended)),

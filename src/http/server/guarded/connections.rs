@@ -14,8 +14,8 @@ const BUSY: u64 = u64::MAX;
 /// State of a connection that was ended to make room.
 const ENDED: u64 = u64::MAX - 1;
 
-/// Added to the state of a connection that waits for the rest of a request. It makes room where no idle
-/// one does, and a shutdown does not end it.
+/// Added to the state of a connection that waits for the rest of a request. It makes room where no
+/// idle one does, and a shutdown does not end it.
 const RECEIVING: u64 = 1 << 62;
 
 /// All open connections.

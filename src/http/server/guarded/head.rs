@@ -160,7 +160,8 @@ fn names_another_version(bytes: &[u8]) -> bool {
 }
 
 fn has_bare_line_feed(head: &[u8]) -> bool {
-    // Counted to the end, and not only searched, so that the compiler makes it many bytes at a time.
+    // Counted to the end, and not only searched, so that the compiler makes it many bytes at a
+    // time.
     let bare = head.windows(2).filter(|pair| pair[1] == b'\n' && pair[0] != b'\r').count();
     bare > 0 || head.first() == Some(&b'\n')
 }

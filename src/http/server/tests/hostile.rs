@@ -76,7 +76,8 @@ const MALFORMED: &[(&str, &str, Outcome, Option<Outcome>)] = &[
     ),
     (
         "length and encoding",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n\
+         0\r\n\r\n",
         400,
         Some(200),
     ),
@@ -190,7 +191,7 @@ mod guarded_only {
         let served = Served::new(Server::Guarded, limits, echo);
         let mut client = Client::connect(served.addr);
         let started = Instant::now();
-        // Each byte comes long before a timeout that begins anew with each byte.
+        // Each byte comes long before a timeout that begins again with each byte.
         for byte in "GET / HTTP/1.1\r\nHost: x\r\nX: ".bytes().chain(std::iter::repeat(b'x')) {
             if client.send([byte]).is_err() || client.has_answer_within(Duration::from_millis(20)) {
                 break;
