@@ -9,9 +9,10 @@
 //!           u8 = 1   u8         u32                          u8     u64, ms  u64     value or message
 //! ```
 //!
-//! Numbers are in network order. A ttl of all ones is none. All answers have the operation 1. They
-//! have the order of the keys, and a frame ends where its last part does. Whatever comes off a
-//! socket is checked before anything is allocated for it.
+//! Numbers are in network order. A ttl of all ones is none, and with the status of what came too
+//! late a ttl of 0 means that the peer is overloaded. All answers have the operation 1. They have
+//! the order of the keys, and a frame ends where its last part does. Whatever comes off a socket is
+//! checked before anything is allocated for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -43,6 +44,9 @@ const HEAD_BYTES: usize = 6;
 /// Status, ttl, length.
 const ANSWER_HEAD_BYTES: usize = 17;
 const NO_TTL: u64 = u64::MAX;
+/// Stands for the ttl of a [`status::TIMED_OUT`] that is an overload. Readers that do not know this
+/// skip the ttl of a failure, and take an overload for a lack of time.
+const OVERLOADED_TTL: u64 = 0;
 
 /// What the keys of a frame are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,27 +147,29 @@ pub(crate) fn encode_answers(answers: &[Answer], max_bytes: usize) -> Vec<u8> {
     push_head(&mut frame, Operation::Get, answers.len());
     let mut room = Room { left: max_bytes, is_empty: true, is_full: false };
     for answer in answers {
+        let ttl_of = |loaded: &Loaded| loaded.time_to_live().map_or(NO_TTL, millis);
         let (status, ttl, bytes) = match answer {
             Answer::Loaded(loaded) => match loaded.value() {
                 Some(value) if room.takes(value.len()) => {
-                    (status::VALUE, loaded.time_to_live(), value.as_slice())
+                    (status::VALUE, ttl_of(loaded), value.as_slice())
                 }
-                Some(_) => (status::LEFT, None, &[][..]),
-                None => (status::ABSENT, loaded.time_to_live(), &[][..]),
+                Some(_) => (status::LEFT, NO_TTL, &[][..]),
+                None => (status::ABSENT, ttl_of(loaded), &[][..]),
             },
             Answer::Failed(kind, message) => {
-                let status = match kind {
-                    PeerErrorKind::TimedOut => status::TIMED_OUT,
-                    PeerErrorKind::Protocol => status::BAD_KEY,
-                    _ => status::LOAD_FAILED,
+                let (status, ttl) = match kind {
+                    PeerErrorKind::TimedOut => (status::TIMED_OUT, NO_TTL),
+                    PeerErrorKind::Overloaded => (status::TIMED_OUT, OVERLOADED_TTL),
+                    PeerErrorKind::Protocol => (status::BAD_KEY, NO_TTL),
+                    _ => (status::LOAD_FAILED, NO_TTL),
                 };
-                (status, None, cut(message).as_bytes())
+                (status, ttl, cut(message).as_bytes())
             }
-            Answer::NotCached => (status::NOT_CACHED, None, &[][..]),
-            Answer::Left => (status::LEFT, None, &[][..]),
+            Answer::NotCached => (status::NOT_CACHED, NO_TTL, &[][..]),
+            Answer::Left => (status::LEFT, NO_TTL, &[][..]),
         };
         frame.push(status);
-        frame.extend_from_slice(&ttl.map_or(NO_TTL, millis).to_be_bytes());
+        frame.extend_from_slice(&ttl.to_be_bytes());
         frame.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
         frame.extend_from_slice(bytes);
     }
@@ -213,10 +219,8 @@ pub(crate) fn decode_answers(
     let mut answers = Vec::with_capacity(count);
     for _ in 0..count {
         let [status] = rest.array()?;
-        let ttl = match u64::from_be_bytes(rest.array()?) {
-            NO_TTL => None,
-            millis => Some(Duration::from_millis(millis)),
-        };
+        let told_ttl = u64::from_be_bytes(rest.array()?);
+        let ttl = (told_ttl != NO_TTL).then(|| Duration::from_millis(told_ttl));
         let length = usize::try_from(u64::from_be_bytes(rest.array()?))
             .map_err(|_| MalformedFrame("a value is longer than the frame"))?;
         let start = frame.len() - rest.0.len();
@@ -231,6 +235,7 @@ pub(crate) fn decode_answers(
             status::LEFT if length == 0 => Answer::Left,
             status::NOT_CACHED if length == 0 => Answer::NotCached,
             status::LOAD_FAILED => failed(PeerErrorKind::Load),
+            status::TIMED_OUT if told_ttl == OVERLOADED_TTL => failed(PeerErrorKind::Overloaded),
             status::TIMED_OUT => failed(PeerErrorKind::TimedOut),
             status::BAD_KEY => failed(PeerErrorKind::Protocol),
             _ => {

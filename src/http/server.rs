@@ -63,8 +63,8 @@ pub enum Server {
     /// from outside.
     ///
     /// It is for private networks: a client that reaches its port can exhaust the memory or the
-    /// threads of the process. While there is traffic it connects to itself 50 times a second (about 1 % of
-    /// a core), otherwise once a second.
+    /// threads of the process. While there is traffic it connects to itself 50 times a second
+    /// (about 1 % of a core), otherwise once a second.
     #[default]
     TinyHttp,
     /// A small server of this crate's own, with a thread per connection and a limit on everything

@@ -30,11 +30,16 @@ impl Chance<'_> {
 
     fn answer(&mut self) -> Answer {
         let ttl = (self.of(0..2) == 0).then(|| Duration::from_millis(self.0.next() >> 1));
-        let kinds = [PeerErrorKind::Load, PeerErrorKind::TimedOut, PeerErrorKind::Protocol];
+        let kinds = [
+            PeerErrorKind::Load,
+            PeerErrorKind::TimedOut,
+            PeerErrorKind::Protocol,
+            PeerErrorKind::Overloaded,
+        ];
         match self.of(0..9) {
             0 => Answer::Left,
             8 => Answer::NotCached,
-            1 => Answer::Failed(kinds[self.of(0..3)], "Ä".repeat(self.of(0..30))),
+            1 => Answer::Failed(kinds[self.of(0..4)], "Ä".repeat(self.of(0..30))),
             2 => with_ttl(Loaded::absent(), ttl),
             3 => with_ttl(Loaded::from(vec![7; 5000]), ttl),
             _ => with_ttl(Loaded::from(vec![b'v'; self.of(0..50)]), ttl),
@@ -186,6 +191,19 @@ fn a_short_value_does_not_keep_the_whole_frame_in_memory() {
         _ => false,
     };
     assert_eq!(decoded.iter().map(shares).collect::<Vec<_>>(), [true, false, false]);
+}
+
+#[test]
+fn an_overloaded_peer_is_told_from_a_late_one_and_old_readers_take_both_for_late() {
+    let answers = [PeerErrorKind::TimedOut, PeerErrorKind::Overloaded]
+        .map(|kind| Answer::Failed(kind, "later".to_owned()));
+    let frame = encode_answers(&answers, 0);
+    let (late, overloaded) = frame[HEAD_BYTES..].split_at(ANSWER_HEAD_BYTES + 5);
+    // Old readers know of a failure its status and its message, and skip its ttl.
+    assert_eq!((late[0], overloaded[0]), (4, 4));
+    assert_eq!(late[9..], overloaded[9..]);
+    assert_ne!(late, overloaded);
+    assert_eq!(decode_answers(&ByteView::from(frame), 2), Ok(answers.to_vec()));
 }
 
 #[test]

@@ -117,7 +117,9 @@ fn answer(served: Result<Loaded, Error>) -> Answer {
         Ok(loaded) => Answer::Loaded(loaded),
         Err(Error::EmptyKey) => failed(PeerErrorKind::Protocol, "bad request".to_owned()),
         Err(error @ Error::TimedOut { .. }) => failed(PeerErrorKind::TimedOut, error.to_string()),
-        Err(error @ Error::Overloaded { .. }) => failed(PeerErrorKind::TimedOut, error.to_string()),
+        Err(error @ Error::Overloaded { .. }) => {
+            failed(PeerErrorKind::Overloaded, error.to_string())
+        }
         Err(Error::Load { source, .. }) => failed(PeerErrorKind::Load, source.to_string()),
         Err(error) => failed(PeerErrorKind::Load, error.to_string()),
     }

@@ -84,6 +84,37 @@ fn a_batch_answers_every_key() {
 }
 
 #[test]
+fn an_overloaded_getter_is_told_alike_of_one_key_and_of_many() {
+    let (arrived_tx, arrived) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gates = Mutex::new((arrived_tx, gone));
+    let busy = Group::builder("busy", 1 << 20, move |_: &str| {
+        let gates = lock(&gates);
+        gates.0.send(()).unwrap();
+        gates.1.recv_timeout(Duration::from_secs(10)).map(|()| "at last")
+    })
+    .max_loaders(1.try_into().unwrap())
+    .build();
+    let desk = Desk::new();
+    lock(&desk.handler.serving).clone().unwrap().registry.insert(&busy).unwrap();
+    let hurry = [("geecache-timeout-ms", "30")];
+    let late = desk.ask("GET", "/_geecache/busy/first", &hurry, b"");
+    assert_eq!(status(&late), (504, Some("timed-out")));
+    arrived.recv_timeout(Duration::from_secs(10)).unwrap();
+
+    // The one loader is busy.
+    let one = desk.ask("GET", "/_geecache/busy/second", &hurry, b"");
+    assert_eq!(status(&one), (503, Some("overloaded")));
+    let keys = ["third", "fourth"];
+    let frame = frame::encode_request(Operation::Get, &keys);
+    let many = desk.ask("POST", "/_geecache/busy", &hurry, &frame);
+    for answer in frame::decode_answers(&many.body, 2).unwrap() {
+        assert!(matches!(answer, Answer::Failed(PeerErrorKind::Overloaded, _)), "{answer:?}");
+    }
+    go.send(()).unwrap();
+}
+
+#[test]
 fn a_panic_fails_the_keys_that_were_being_loaded_and_no_others() {
     let desk = Desk::new();
     desk.group.get("here").unwrap();
