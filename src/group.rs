@@ -1,39 +1,40 @@
 //! [`Group`]: a name, a getter, the caches before it.
+//!
+//! The handle of the user. Each method is a few lines over the four [parts](parts) of a group, of which
+//! none knows another: `memory`, `loads`, `owners` and `changes`.
 
 mod batch;
 mod builder;
-mod handover;
-mod hot;
-mod lifetime;
-mod load;
+mod call;
+mod changes;
+mod error;
+mod loads;
 mod memory;
-mod nested;
+mod nesting;
+mod owners;
+mod parts;
 mod peer_side;
-mod removal;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::GroupBuilder;
-pub use hot::HotCache;
-pub use load::OwnerErrors;
+pub use changes::{PeerReport, RemoveOutcome, RemoveReport};
+pub use memory::HotCache;
+pub use owners::OwnerErrors;
 pub use peer_side::PeerSide;
-pub use removal::{PeerReport, RemoveOutcome, RemoveReport};
 
 use crate::byteview::ByteView;
-use crate::cache::Cache;
 use crate::clock::Deadline;
 use crate::error::Error;
-use crate::getter::{Getter, Loaded};
-use crate::peers::{NoPeers, PeerPicker};
-use crate::singleflight::Singleflight;
-use crate::stats::{CacheStats, Counters, Stats};
-use crate::workers::Workers;
-use handover::RemovedLately;
-use hot::HotPolicy;
-use lifetime::Lifetimes;
-use load::{Forwarded, Local};
+use crate::getter::Loaded;
+use crate::peers::PeerPicker;
+use crate::stats::{CacheStats, Stats};
+use batch::{Answer, answer_many};
+use call::Call;
+use error::not_found;
+use parts::Parts;
 
 /// A named cache in front of a [`Getter`], shared with the peers that have a group of the same name.
 ///
@@ -51,71 +52,17 @@ use load::{Forwarded, Local};
 /// A request that comes from a peer is answered by steps 1 and 3, and is never forwarded.
 #[derive(Clone)]
 pub struct Group {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    name: String,
-    getter: Box<dyn Getter>,
-    /// What this process owns.
-    main: Cache,
-    /// Copies of what it does not own; each of them dies on its own.
-    hot: Cache,
-    peers: OnceLock<Box<dyn PeerPicker>>,
-    /// Flights that wait for a peer. Apart from `locals`, since a peer's request may join only the latter: two
-    /// peers that each believe the other owns a key would else wait for each other's flight for ever.
-    forwards: Singleflight<Forwarded>,
-    /// Flights that run the getter.
-    locals: Singleflight<Local>,
-    /// Threads that run the getter for callers who may not wait for its end.
-    loaders: Workers,
-    /// Threads that run the getter for values that are served meanwhile.
-    refreshers: Workers,
-    /// Threads that talk to several peers at once.
-    fan_out: Workers,
-    lifetimes: Lifetimes,
-    hot_policy: HotPolicy,
-    removed_lately: RemovedLately,
-    owner_errors: OwnerErrors,
-    wait_timeout: Option<Duration>,
-    counters: Counters,
+    parts: Arc<Parts>,
 }
 
 impl Group {
-    /// A group that keeps at most `cache_bytes` bytes of what `getter` loads, with default options.
-    ///
-    /// It knows no peers: until [`register_peers`](Self::register_peers) every key is its own.
-    #[must_use]
-    pub fn new(name: impl Into<String>, cache_bytes: u64, getter: impl Getter) -> Self {
-        Self::builder(name, cache_bytes, getter).build()
+    fn of(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts) }
     }
+}
 
-    /// Starts a group with options. The arguments are those of [`new`](Self::new).
-    #[must_use]
-    pub fn builder(name: impl Into<String>, cache_bytes: u64, getter: impl Getter) -> GroupBuilder {
-        GroupBuilder::new(name.into(), cache_bytes, Box::new(getter))
-    }
-
-    fn from_inner(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
-    }
-
-    /// Tells the group who owns which key. Once only.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::PeersAlreadyRegistered`] the second time.
-    pub fn register_peers(&self, peers: impl PeerPicker) -> Result<(), Error> {
-        let registered = self.inner.peers.set(Box::new(peers));
-        registered.map_err(|_| Error::PeersAlreadyRegistered { group: self.inner.name.clone() })
-    }
-
-    /// The group's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.inner.name
-    }
-
+/// Reading.
+impl Group {
     /// The value of `key`: from memory, from the peer that owns it, or from the getter.
     ///
     /// # Errors
@@ -136,7 +83,7 @@ impl Group {
     ///
     /// If the getter does, and this call was the one that ran it.
     pub fn get(&self, key: &str) -> Result<ByteView, Error> {
-        self.get_by(key, self.inner.wait_timeout)
+        self.get_by(key, self.parts.wait_timeout)
     }
 
     /// As [`get`](Self::get), but waits no longer than `timeout`, for whatever it waits: another caller's load,
@@ -153,76 +100,203 @@ impl Group {
         self.get_by(key, Some(timeout))
     }
 
-    fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
-        if key.is_empty() {
-            return Err(Error::EmptyKey);
-        }
-        let value = match self.cached_value(key) {
-            Some(value) => value,
-            None => {
-                self.inner.counters.get_misses.add_one();
-                // From here on there is something to wait for.
-                self.load(key, timeout.and_then(Deadline::after))?.into_value()
-            }
-        };
-        value.ok_or_else(|| self.not_found(key))
+    /// The values of many keys; element *i* of the answer belongs to `keys[i]`.
+    ///
+    /// What is in memory is taken from there. For the rest each owner is asked once, all owners at the
+    /// same time, and the keys of this process go to the getter in one call of
+    /// [`get_many`](crate::Getter::get_many). Everything else holds for each key as with
+    /// [`get`](Self::get): fail-over, flights, absence, life-times. One failing key fails alone. A key
+    /// that occurs more than once is asked for once.
+    ///
+    /// # Errors
+    ///
+    /// Per key, those of [`get`](Self::get). A getter that panics fails the keys it was called for with
+    /// [`Error::Load`].
+    ///
+    /// # Blocking
+    ///
+    /// As [`get`](Self::get).
+    pub fn get_many(&self, keys: &[&str]) -> Vec<Result<ByteView, Error>> {
+        self.get_many_by(keys, self.parts.wait_timeout)
+    }
+
+    /// As [`get_many`](Self::get_many), but waits no longer than `timeout`, as
+    /// [`get_timeout`](Self::get_timeout) does.
+    ///
+    /// # Errors
+    ///
+    /// Per key, those of [`get_timeout`](Self::get_timeout).
+    pub fn get_many_timeout(
+        &self,
+        keys: &[&str],
+        timeout: Duration,
+    ) -> Vec<Result<ByteView, Error>> {
+        self.get_many_by(keys, Some(timeout))
     }
 
     /// The value of `key` if it is in this process's memory and not past its ttl. Never loads, asks
     /// nobody, counts nothing, and does not count as a use of the value.
     #[must_use]
     pub fn peek(&self, key: &str) -> Option<ByteView> {
-        self.peek_loaded(key)?.into_value()
+        self.parts.memory.peek(key)?.into_value()
+    }
+
+    /// A get: memory; and behind it the path of all loads, for one key.
+    fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
+        if key.is_empty() {
+            return Err(Error::EmptyKey);
+        }
+        let value = match self.parts.memory.value(key, |seen| self.parts.refresh(key, seen)) {
+            Some(value) => value,
+            None => {
+                self.parts.counters.get_misses.add_one();
+                // From here on there is something to wait for.
+                let call = Call::one(timeout.and_then(Deadline::after));
+                self.load(&[key], call).remove(0)?.into_value()
+            }
+        };
+        value.ok_or_else(|| not_found(self.name(), key))
+    }
+
+    /// As [`get_by`](Self::get_by), for many keys.
+    fn get_many_by(
+        &self,
+        keys: &[&str],
+        timeout: Option<Duration>,
+    ) -> Vec<Result<ByteView, Error>> {
+        let call = Call::many(timeout.and_then(Deadline::after));
+        let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
+        let load = |missing: &[&str]| {
+            self.parts.counters.get_misses.add(missing.len());
+            self.load(missing, call)
+        };
+        let (answers, _) = answer_many(keys, self.parts.memory.key_hash(), find, load);
+        let value = |(answer, key): (Answer, &&str)| {
+            answer?.into_value().ok_or_else(|| not_found(self.name(), key))
+        };
+        answers.into_iter().zip(keys).map(value).collect()
+    }
+
+    /// Loads keys that are not in memory, which must differ: the owners are asked for what they own, and
+    /// what is ours, or what they can't answer, is loaded here.
+    fn load(&self, keys: &[&str], call: Call) -> Vec<Answer> {
+        let load_here = |keys: &[&str]| self.parts.load_here(keys, call);
+        self.parts.owners.ask(keys, call, &self.parts, load_here)
+    }
+}
+
+/// Changing.
+impl Group {
+    /// Removes `key` here, then at its owner, then at all other peers. Every later get, anywhere, loads
+    /// it again. Change the source of truth first.
+    ///
+    /// A load that began before the removal still gives its value to those who wait for it, but nobody
+    /// keeps it. See the [report](RemoveReport) for peers that could not be reached. Processes that only
+    /// ask, and serve nobody, are not told: their copies end with their
+    /// [`hot_ttl`](GroupBuilder::hot_ttl) or [`fallback_ttl`](GroupBuilder::fallback_ttl).
+    ///
+    /// # Blocking
+    ///
+    /// Until every peer has answered or its transport's timeout has passed. The peers after the owner are
+    /// asked at the same time. A peer may be asked up to three times: as the previous owner of some keys,
+    /// as the owner of others, and as one of the rest. One that was too late is not asked again.
+    pub fn remove(&self, key: &str) -> RemoveReport {
+        self.remove_many(&[key])
+    }
+
+    /// As [`remove`](Self::remove), for many keys with few requests.
+    pub fn remove_many(&self, keys: &[&str]) -> RemoveReport {
+        let keys: Vec<&str> = keys.iter().copied().filter(|key| !key.is_empty()).collect();
+        if keys.is_empty() {
+            return RemoveReport::default();
+        }
+        let parts = &*self.parts;
+        parts.changes.remove(&keys, parts, parts.owners.picker())
+    }
+
+    /// Empties the group's caches here and, in three rounds of requests, at all peers. The cost here does
+    /// not grow with the number of entries, but for the freeing of their memory.
+    ///
+    /// # Blocking
+    ///
+    /// As [`remove`](Self::remove).
+    pub fn clear(&self) -> RemoveReport {
+        let parts = &*self.parts;
+        parts.changes.clear(parts, parts.owners.picker())
+    }
+
+    /// Puts a value at the owner of `key` and removes the key everywhere else, for programs that write to
+    /// the source of truth themselves: after it returns, a get answers from the owner's memory with what
+    /// was inserted.
+    ///
+    /// The owner keeps the value as if its getter had loaded it, for its own [ttl](Loaded::ttl) or the
+    /// group's. From an owner that does not take it, such as one too large, the key is removed, and the
+    /// next get loads it again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyKey`] when `key` is empty. What goes wrong at peers is in the report.
+    ///
+    /// # Blocking
+    ///
+    /// As [`remove`](Self::remove).
+    pub fn insert(&self, key: &str, value: impl Into<Loaded>) -> Result<RemoveReport, Error> {
+        if key.is_empty() {
+            return Err(Error::EmptyKey);
+        }
+        let parts = &*self.parts;
+        Ok(parts.changes.insert(key, value.into(), parts, parts.owners.picker()))
+    }
+}
+
+/// Peers.
+impl Group {
+    /// Tells the group who owns which key. Once only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PeersAlreadyRegistered`] the second time.
+    pub fn register_peers(&self, peers: impl PeerPicker) -> Result<(), Error> {
+        let registered = self.parts.owners.register(Box::new(peers));
+        registered.map_err(|_| Error::PeersAlreadyRegistered { group: self.name().to_owned() })
     }
 
     /// What the peers of this process may ask of the group. For those who write a transport.
     #[must_use]
     pub fn peer_side(&self) -> PeerSide<'_> {
-        PeerSide { group: self }
+        PeerSide::of(&self.parts)
     }
+}
 
-    fn serve_peer_by(&self, key: &str, timeout: Option<Duration>) -> Result<Loaded, Error> {
-        if key.is_empty() {
-            return Err(Error::EmptyKey);
-        }
-        match self.cached(key) {
-            Some(found) => {
-                self.inner.counters.served_hits.add_one();
-                Ok(found)
-            }
-            None => {
-                self.inner.counters.served_misses.add_one();
-                self.load_locally(key, timeout.and_then(Deadline::after))
-            }
-        }
+/// Looking at it.
+impl Group {
+    /// The group's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.parts.name
     }
 
     /// What the group did since it was made.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let hits = self.inner.main.stats().hits + self.inner.hot.stats().hits;
-        self.inner.counters.snapshot(hits)
+        self.parts.stats()
     }
 
     /// The state of the cache of what this process owns.
     #[must_use]
     pub fn main_cache_stats(&self) -> CacheStats {
-        self.inner.main.stats()
+        self.parts.memory.main_stats()
     }
 
     /// The state of the cache of what other peers own.
     #[must_use]
     pub fn hot_cache_stats(&self) -> CacheStats {
-        self.inner.hot.stats()
-    }
-
-    fn peers(&self) -> &dyn PeerPicker {
-        self.inner.peers.get().map_or(&NoPeers, |peers| &**peers)
+        self.parts.memory.hot_stats()
     }
 }
 
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("name", &self.inner.name).finish_non_exhaustive()
+        f.debug_struct("Group").field("name", &self.name()).finish_non_exhaustive()
     }
 }

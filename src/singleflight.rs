@@ -144,6 +144,15 @@ impl<T: Clone> Singleflight<T> {
         let flights = Arc::clone(&self.flights);
         Ok(Ticket::Leader(Leader { flights, flight, can_be_found: true }))
     }
+
+    /// A place as the leader of a flight that nobody can find, beside those that there may be. It is
+    /// doomed from the start, as no [`doom`](Self::doom) would find it either.
+    pub(crate) fn lead_alone(&self, key: &str) -> Leader<T> {
+        let flight = Flight::new(self.flights.hasher.hash_one(key), key);
+        flight.doomed.store(true, Ordering::Release);
+        let flights = Arc::clone(&self.flights);
+        Leader { flights, flight: Arc::new(flight), can_be_found: false }
+    }
 }
 
 impl<T> Singleflight<T> {
@@ -157,14 +166,6 @@ impl<T> Singleflight<T> {
                 flight.doomed.store(true, Ordering::Release);
             }
         }
-    }
-
-    /// Whether the calling thread leads a flight of `key`.
-    pub(crate) fn is_led_here(&self, key: &str) -> bool {
-        let hash = self.flights.hasher.hash_one(key);
-        let shard = lock(self.flights.shard(hash));
-        let mut flights = shard.iter().filter(|it| it.hash == hash && *it.key == *key);
-        flights.any(|flight| flight.is_led_here())
     }
 
     /// Dooms all flights that began before.
@@ -238,6 +239,11 @@ impl<T: Clone> Leader<T> {
 
     pub(crate) fn key(&self) -> &str {
         &self.flight.key
+    }
+
+    /// A hash of the key, which is the same for all flights of it.
+    pub(crate) fn key_hash(&self) -> u64 {
+        self.flight.hash
     }
 
     /// Whether the key was removed since the flight began, so that its value may already be out of date: the

@@ -1,4 +1,4 @@
-//! What a group counted: [`Stats`], [`CacheStats`]; plain snapshots, private counters.
+//! What a group counted: [`Stats`], [`CacheStats`]; plain snapshots; and [`Counter`], what they are made from.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -89,7 +89,7 @@ impl Counter {
         AddOneOnDrop(Some(self))
     }
 
-    fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -107,62 +107,6 @@ impl Drop for AddOneOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(counter) = self.0 {
             counter.add_one();
-        }
-    }
-}
-
-/// The counters behind [`Stats`].
-///
-/// Hits are counted by the caches, under the locks that they take anyway: a counter that every hit of every thread touches would
-/// cost more than the hit. The rest is counted here, and [`snapshot`](Self::snapshot) puts both together.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    /// Gets that found nothing in memory.
-    pub(crate) get_misses: Counter,
-    /// Peers' requests that were answered from memory, and that were not.
-    pub(crate) served_hits: Counter,
-    pub(crate) served_misses: Counter,
-    /// Entries that a cache counted as hits, but that were too old to be served.
-    pub(crate) hits_refused: Counter,
-    pub(crate) loads_deduplicated: Counter,
-    pub(crate) peer_loads: Counter,
-    pub(crate) peer_errors: Counter,
-    pub(crate) local_loads: Counter,
-    pub(crate) local_load_errors: Counter,
-    pub(crate) hits_stale: Counter,
-    pub(crate) negative_hits: Counter,
-    pub(crate) refreshes: Counter,
-    pub(crate) peeks: Counter,
-    pub(crate) peek_hits: Counter,
-    pub(crate) removes: Counter,
-    pub(crate) inserts: Counter,
-    pub(crate) clears: Counter,
-}
-
-impl Counters {
-    /// `hits` is the sum of the caches' hits.
-    pub(crate) fn snapshot(&self, hits: u64) -> Stats {
-        let (served_hits, get_misses) = (self.served_hits.value(), self.get_misses.value());
-        let served_misses = self.served_misses.value();
-        let cache_hits = hits.saturating_sub(self.hits_refused.value());
-        Stats {
-            gets: cache_hits.saturating_sub(served_hits) + get_misses,
-            cache_hits,
-            loads: get_misses + served_misses,
-            loads_deduplicated: self.loads_deduplicated.value(),
-            peer_loads: self.peer_loads.value(),
-            peer_errors: self.peer_errors.value(),
-            local_loads: self.local_loads.value(),
-            local_load_errors: self.local_load_errors.value(),
-            server_requests: served_hits + served_misses,
-            hits_stale: self.hits_stale.value(),
-            negative_hits: self.negative_hits.value(),
-            refreshes: self.refreshes.value(),
-            peeks: self.peeks.value(),
-            peek_hits: self.peek_hits.value(),
-            removes: self.removes.value(),
-            inserts: self.inserts.value(),
-            clears: self.clears.value(),
         }
     }
 }

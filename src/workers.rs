@@ -98,6 +98,21 @@ impl Workers {
         T: Send + Sync + 'static,
         R: Send + 'static,
     {
+        self.map_beside(items, work, None::<fn()>)
+    }
+
+    /// As [`map`](Self::map), while the calling thread does something else. Work for which there is no
+    /// thread comes first: when the calling thread begins with `meanwhile`, nothing waits for it.
+    pub(crate) fn map_beside<T, R>(
+        &self,
+        items: Vec<T>,
+        work: impl Fn(&T) -> R + Send + Sync + 'static,
+        meanwhile: Option<impl FnOnce()>,
+    ) -> Vec<Option<R>>
+    where
+        T: Send + Sync + 'static,
+        R: Send + 'static,
+    {
         let count = items.len();
         let task = Arc::new(Task {
             items,
@@ -107,13 +122,22 @@ impl Workers {
             left: Mutex::new(count),
             done: Condvar::new(),
         });
-        for _ in 1..count {
+        // Without anything else to do, the caller is one of the threads.
+        let wanted = if meanwhile.is_some() { count } else { count.saturating_sub(1) };
+        let mut helpers = 0;
+        while helpers < wanted {
             let task = Arc::clone(&task);
             if !self.run_by(Instant::now(), move || task.help()) {
                 break;
             }
+            helpers += 1;
         }
-        task.help();
+        if helpers < count {
+            task.help();
+        }
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         let mut left = lock(&task.left);
         while *left > 0 {
             left = task.done.wait(left).unwrap_or_else(PoisonError::into_inner);

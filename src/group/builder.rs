@@ -2,23 +2,36 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::handover::RemovedLately;
-use super::hot::{HotCache, HotPolicy};
-use super::lifetime::Lifetimes;
-use super::load::OwnerErrors;
-use super::{Group, Inner};
-use crate::cache::{Accounting, Cache, CacheOptions, Eviction};
+use crate::cache::{Accounting, CacheOptions, Eviction};
 use crate::clock::Clock;
 use crate::getter::Getter;
-use crate::singleflight::Singleflight;
-use crate::stats::Counters;
-use crate::workers::Workers;
+use crate::group::Group;
+use crate::group::changes::Changes;
+use crate::group::loads::Loads;
+use crate::group::memory::{HotCache, Lifetimes, Memory};
+use crate::group::owners::{OwnerErrors, Owners};
+use crate::group::parts::{GroupCounters, Parts};
 
-/// How many threads of one group talk to peers beside its callers' own.
-const MAX_FAN_OUT: usize = 16;
+/// Making one.
+impl Group {
+    /// A group that keeps at most `cache_bytes` bytes of what `getter` loads, with default options.
+    /// Copies of what other peers own have an eighth of it on top. With 0 nothing is cached.
+    ///
+    /// It knows no peers: until [`register_peers`](Self::register_peers) every key is its own.
+    #[must_use]
+    pub fn new(name: impl Into<String>, cache_bytes: u64, getter: impl Getter) -> Self {
+        Self::builder(name, cache_bytes, getter).build()
+    }
+
+    /// Starts a group with options. The arguments are those of [`new`](Self::new).
+    #[must_use]
+    pub fn builder(name: impl Into<String>, cache_bytes: u64, getter: impl Getter) -> GroupBuilder {
+        GroupBuilder::new(name.into(), cache_bytes, Box::new(getter))
+    }
+}
 
 /// Makes a [`Group`] with other than the default options; from [`Group::builder`].
 pub struct GroupBuilder {
@@ -37,7 +50,7 @@ pub struct GroupBuilder {
 }
 
 impl GroupBuilder {
-    pub(super) fn new(name: String, cache_bytes: u64, getter: Box<dyn Getter>) -> Self {
+    fn new(name: String, cache_bytes: u64, getter: Box<dyn Getter>) -> Self {
         Self {
             name,
             getter,
@@ -192,31 +205,22 @@ impl GroupBuilder {
     /// Makes the group.
     #[must_use]
     pub fn build(self) -> Group {
-        let cache = |max_bytes| {
-            Cache::new(CacheOptions {
-                max_bytes,
-                shards: self.shards,
-                eviction: self.eviction,
-                accounting: self.accounting,
-            })
+        let name: Arc<str> = self.name.into();
+        let cache = CacheOptions {
+            max_bytes: self.cache_bytes,
+            shards: self.shards,
+            eviction: self.eviction,
+            accounting: self.accounting,
         };
-        Group::from_inner(Inner {
-            main: cache(self.cache_bytes),
-            hot: cache(self.cache_bytes / 8),
-            loaders: Workers::new(format!("load {}", self.name), self.max_loaders.get()),
-            refreshers: Workers::new(format!("refresh {}", self.name), self.max_refreshers.get()),
-            fan_out: Workers::new(format!("peers of {}", self.name), MAX_FAN_OUT),
-            name: self.name,
-            getter: self.getter,
-            lifetimes: self.lifetimes,
-            hot_policy: HotPolicy::new(self.hot_cache),
-            removed_lately: RemovedLately::default(),
-            owner_errors: self.owner_errors,
+        let (loaders, refreshers) = (self.max_loaders.get(), self.max_refreshers.get());
+        Group::of(Parts {
+            memory: Memory::new(cache, self.hot_cache, self.lifetimes),
+            loads: Arc::new(Loads::new(Arc::clone(&name), self.getter, loaders, refreshers)),
+            owners: Arc::new(Owners::new(Arc::clone(&name), self.owner_errors)),
+            changes: Changes::new(Arc::clone(&name)),
             wait_timeout: self.wait_timeout,
-            peers: OnceLock::new(),
-            forwards: Singleflight::new(),
-            locals: Singleflight::new(),
-            counters: Counters::default(),
+            counters: GroupCounters::default(),
+            name,
         })
     }
 }

@@ -1,88 +1,128 @@
-//! What is in memory: looking into the caches, filling them, and refreshing what is old.
+//! [`Memory`]: what a group has at hand, and what of it may be served.
+//!
+//! Two caches. The *main* cache holds what this process owns. The *hot* cache holds copies of what
+//! others own: what their owners answered, and what this process loaded because they did not. A copy
+//! ends on its own after a short time, since its owner does not know of it.
+//!
+//! This part knows neither peers nor flights. Those who fill it say whose a value is, and whether it
+//! is still wanted: a removal may have come while it was loaded. That is asked under the lock of the
+//! cache, see [`changes`](crate::group::changes).
+
+mod hot;
+mod lifetimes;
 
 use std::cell::LazyCell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Group;
-use super::lifetime::{Freshness, Lifetimes};
-use super::load::Local;
+pub use hot::HotCache;
+
 use crate::byteview::ByteView;
-use crate::cache::{Found, Meta};
+use crate::cache::{Cache, CacheOptions, Found, KeyHash, Meta};
 use crate::getter::Loaded;
-use crate::singleflight::{Leader, Ticket};
+use crate::stats::{CacheStats, Counter};
+use hot::HotPolicy;
+use lifetimes::Freshness;
+pub(super) use lifetimes::Lifetimes;
 
-impl Group {
-    /// Keeps a result while `keep` holds: ours in the main cache, and what is not ours for a short time.
-    pub(super) fn populate(
-        &self,
-        key: &str,
-        loaded: &Loaded,
-        cost: Duration,
-        keep: impl Fn() -> bool,
-    ) {
-        let (main, hot, times) = (&self.inner.main, &self.inner.hot, &self.inner.lifetimes);
-        let now = times.now();
-        let owned = self.peers().owns(key);
-        let (cache, meta) = if owned {
-            (main, times.owned(loaded, cost, now))
-        } else {
-            (hot, times.copied(loaded, times.fallback_ttl, now))
-        };
-        if let Some(meta) = meta {
-            cache.insert(key, loaded.value(), meta, now, &keep);
-        }
-        if (meta.is_none() || !owned) && keep() {
-            main.remove(key); // An older value, which this result replaces.
+/// The caches of a group, and the rules for what is in them.
+pub(super) struct Memory {
+    main: Cache,
+    hot: Cache,
+    hot_policy: HotPolicy,
+    lifetimes: Lifetimes,
+    pub(super) counters: MemoryCounters,
+}
+
+/// What the caches can't count.
+#[derive(Debug, Default)]
+pub(super) struct MemoryCounters {
+    /// Entries that a cache counted as hits, but that were too old to be served.
+    pub(super) hits_refused: Counter,
+    pub(super) hits_stale: Counter,
+    pub(super) negative_hits: Counter,
+}
+
+/// Whose a value is that is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// This process owns the key. Its load took that long.
+    Here { cost: Duration },
+    /// A peer owns the key, and could not be asked.
+    Elsewhere,
+}
+
+impl Memory {
+    /// Empty caches: the main one as `main` says, and the hot one an eighth of it on top.
+    pub(super) fn new(main: CacheOptions, hot_cache: HotCache, lifetimes: Lifetimes) -> Self {
+        let hot = CacheOptions { max_bytes: main.max_bytes / 8, ..main };
+        Self {
+            main: Cache::new(main),
+            hot: Cache::new(hot),
+            hot_policy: HotPolicy::new(hot_cache),
+            lifetimes,
+            counters: MemoryCounters::default(),
         }
     }
 
-    /// Looks into both caches, and has refreshed what is due for it.
-    pub(super) fn cached(&self, key: &str) -> Option<Loaded> {
-        let now = LazyCell::new(|| self.inner.lifetimes.now());
-        self.in_main(key, || *now)
-            .map(|found| self.inner.lifetimes.owned_as_loaded(found, || *now))
-            .or_else(|| Some(Lifetimes::copied_as_loaded(self.in_hot(key, || *now)?, || *now)))
-    }
-
-    /// As [`cached`](Self::cached), for those who do not ask what is left of the life of what they get.
+    /// The value of a get, or `Some(None)` where it is known that there is none.
+    ///
+    /// Calls `refresh` with the entry that is to be refreshed, if this one is.
     #[inline]
-    pub(super) fn cached_value(&self, key: &str) -> Option<Option<ByteView>> {
-        let now = LazyCell::new(|| self.inner.lifetimes.now());
-        if self.inner.lifetimes.ttl.is_some() {
-            // Most entries can die: better to read the clock now than under the lock, where others would wait for it.
+    pub(super) fn value(&self, key: &str, refresh: impl FnOnce(Meta)) -> Option<Option<ByteView>> {
+        let now = LazyCell::new(|| self.lifetimes.now());
+        if self.lifetimes.ttl.is_some() {
+            // Most entries can die: better to read the clock now than under the lock, where others
+            // would wait for it.
             LazyCell::force(&now);
         }
-        let found = self.in_main(key, || *now).or_else(|| self.in_hot(key, || *now))?;
+        let found = self.in_main(key, || *now, refresh).or_else(|| self.in_hot(key, || *now))?;
         Some(found.value)
     }
 
+    /// As [`value`](Self::value), with what is left of its life.
+    pub(super) fn loaded(&self, key: &str, refresh: impl FnOnce(Meta)) -> Option<Loaded> {
+        let now = LazyCell::new(|| self.lifetimes.now());
+        self.in_main(key, || *now, refresh)
+            .map(|found| self.lifetimes.owned_as_loaded(found, || *now))
+            .or_else(|| Some(Lifetimes::copied_as_loaded(self.in_hot(key, || *now)?, || *now)))
+    }
+
     #[inline]
-    fn in_main(&self, key: &str, now: impl Fn() -> u64) -> Option<Found> {
-        let found = self.inner.main.get(key, &now)?;
+    fn in_main(
+        &self,
+        key: &str,
+        now: impl Fn() -> u64,
+        refresh: impl FnOnce(Meta),
+    ) -> Option<Found> {
+        let found = self.main.get(key, &now)?;
         // Most entries have a value and never die.
         if found.meta.dead_at == 0 && found.value.is_some() {
             Some(found)
         } else {
-            self.judge(key, found, now)
+            self.judge(found, now, refresh)
         }
     }
 
     /// What of an entry of the main cache may be served.
-    fn judge(&self, key: &str, found: Found, now: impl Fn() -> u64) -> Option<Found> {
-        let counters = &self.inner.counters;
+    fn judge(
+        &self,
+        found: Found,
+        now: impl Fn() -> u64,
+        refresh: impl FnOnce(Meta),
+    ) -> Option<Found> {
         if found.value.is_none() {
-            counters.negative_hits.add_one();
+            self.counters.negative_hits.add_one();
             return Some(found);
         }
-        match self.inner.lifetimes.judge(&found, now) {
+        match self.lifetimes.judge(&found, now) {
             Freshness::Fresh => {}
-            Freshness::Ahead => self.refresh(key, found.meta),
+            Freshness::Ahead => refresh(found.meta),
             Freshness::Stale => {
-                counters.hits_stale.add_one();
-                self.refresh(key, found.meta);
+                self.counters.hits_stale.add_one();
+                refresh(found.meta);
             }
             Freshness::StaleIfError => {
-                counters.hits_refused.add_one();
+                self.counters.hits_refused.add_one();
                 return None;
             }
         }
@@ -90,54 +130,136 @@ impl Group {
     }
 
     fn in_hot(&self, key: &str, now: impl Fn() -> u64) -> Option<Found> {
-        let found = self.inner.hot.get(key, now)?;
+        let found = self.hot.get(key, now)?;
         if found.value.is_none() {
-            self.inner.counters.negative_hits.add_one();
+            self.counters.negative_hits.add_one();
         }
         Some(found)
     }
 
-    /// As [`cached`](Self::cached), but takes only what is fresh, counts nothing and leaves the order of use alone.
-    pub(super) fn peek_loaded(&self, key: &str) -> Option<Loaded> {
-        self.peek_main(key).or_else(|| {
-            let now = LazyCell::new(|| self.inner.lifetimes.now());
-            let found = self.inner.hot.peek(key, || *now)?;
+    /// As [`loaded`](Self::loaded), but takes only what is fresh, counts nothing and leaves the order
+    /// of use alone.
+    pub(super) fn peek(&self, key: &str) -> Option<Loaded> {
+        self.peek_owned(key).or_else(|| {
+            let now = LazyCell::new(|| self.lifetimes.now());
+            let found = self.hot.peek(key, || *now)?;
             Some(Lifetimes::copied_as_loaded(found, || *now))
         })
     }
 
-    /// As [`peek_loaded`](Self::peek_loaded), in the main cache alone.
-    pub(super) fn peek_main(&self, key: &str) -> Option<Loaded> {
-        let times = &self.inner.lifetimes;
-        let now = LazyCell::new(|| times.now());
-        let found = self.inner.main.peek(key, || *now)?;
-        times.is_fresh(&found, || *now).then(|| times.owned_as_loaded(found, || *now))
+    /// As [`peek`](Self::peek), in the main cache alone.
+    pub(super) fn peek_owned(&self, key: &str) -> Option<Loaded> {
+        let now = LazyCell::new(|| self.lifetimes.now());
+        let found = self.main.peek(key, || *now)?;
+        let is_fresh = self.lifetimes.is_fresh(&found, || *now);
+        is_fresh.then(|| self.lifetimes.owned_as_loaded(found, || *now))
     }
 
-    /// Has the entry seen with `seen` loaded anew behind the scenes, unless somebody is loading it, has done so since, or
-    /// all threads for that are busy.
-    fn refresh(&self, key: &str, seen: Meta) {
-        let Ok(Ticket::Leader(leader)) = self.inner.locals.join(key) else { return };
-        let (group, owned) = (self.clone(), key.to_owned());
-        let refresh = move || {
-            group.apart(&owned, || {
-                leader.lead(|leader| group.refresh_in_flight(&owned, seen, leader))
-            });
-        };
-        // Where no thread is free, dropping the job ends the flight, and those who joined it meanwhile start over.
-        self.inner.refreshers.run_by(Instant::now(), refresh);
+    /// A fresh value of a key whose entry was `seen` when it was due for a refresh, if it has got
+    /// another one since.
+    pub(super) fn peek_newer(&self, key: &str, seen: Meta) -> Option<Loaded> {
+        let now = LazyCell::new(|| self.lifetimes.now());
+        let found = self.main.peek(key, || *now)?;
+        let is_newer = found.meta != seen && self.lifetimes.is_fresh(&found, || *now);
+        is_newer.then(|| self.lifetimes.owned_as_loaded(found, || *now))
     }
 
-    fn refresh_in_flight(&self, key: &str, seen: Meta, flight: &Leader<Local>) -> Local {
-        let times = &self.inner.lifetimes;
-        match self.inner.main.peek(key, || times.now()) {
-            Some(found) if found.meta != seen && times.is_fresh(&found, || times.now()) => {
-                Ok(times.owned_as_loaded(found, || times.now()))
-            }
-            _ => {
-                self.inner.counters.refreshes.add_one();
-                self.reload(key, flight)
-            }
-        }
+    /// The expired value of a key whose load failed, if it may be served then. Counts it as served.
+    pub(super) fn stale(&self, key: &str) -> Option<Loaded> {
+        let now = LazyCell::new(|| self.lifetimes.now());
+        let found = self.main.peek(key, || *now)?;
+        let may_serve = found.meta.dead_at != 0 && self.lifetimes.serves_on_error(&found, *now);
+        may_serve.then(|| {
+            self.counters.hits_stale.add_one();
+            self.lifetimes.owned_as_loaded(found, || *now)
+        })
     }
 }
+
+/// Filling and emptying it.
+impl Memory {
+    /// Keeps what was loaded while `is_wanted` holds: ours in the main cache, and what is not ours for
+    /// a short time in the hot one.
+    pub(super) fn keep(
+        &self,
+        key: &str,
+        loaded: &Loaded,
+        owner: Owner,
+        is_wanted: impl Fn() -> bool,
+    ) {
+        let now = self.lifetimes.now();
+        let (cache, meta) = match owner {
+            Owner::Here { cost } => (&self.main, self.lifetimes.owned(loaded, cost, now)),
+            Owner::Elsewhere => {
+                (&self.hot, self.lifetimes.copied(loaded, self.lifetimes.fallback_ttl, now))
+            }
+        };
+        if let Some(meta) = meta {
+            cache.insert(key, loaded.value(), meta, now, &is_wanted);
+        }
+        if (meta.is_none() || owner == Owner::Elsewhere) && is_wanted() {
+            self.main.remove(key); // An older value, which this result replaces.
+        }
+    }
+
+    /// Keeps a copy of what the owner of `key` answered, if the policy wants it and `is_wanted` holds.
+    pub(super) fn keep_copy(&self, key: &str, loaded: &Loaded, is_wanted: impl Fn() -> bool) {
+        if self.hot_policy.keeps_nothing() {
+            return;
+        }
+        let now = self.lifetimes.now();
+        let Some(meta) = self.lifetimes.copied(loaded, self.lifetimes.hot_ttl, now) else { return };
+        if self.hot_policy.keeps(key, now) {
+            self.hot.insert(key, loaded.value(), meta, now, is_wanted);
+        }
+    }
+
+    /// Drops what both caches have of `key`.
+    pub(super) fn remove(&self, key: &str) {
+        self.main.remove(key);
+        self.hot.remove(key);
+    }
+
+    /// Drops everything.
+    pub(super) fn clear(&self) {
+        self.main.clear();
+        self.hot.clear();
+    }
+}
+
+/// Times.
+impl Memory {
+    /// The time of the group's clock, in milliseconds; for [`aged`](Self::aged).
+    pub(super) fn now(&self) -> u64 {
+        self.lifetimes.now()
+    }
+
+    /// A result of the getter with the life that it has for everyone: its own, or the group's.
+    pub(super) fn with_ttl(&self, loaded: Loaded) -> Loaded {
+        self.lifetimes.with_ttl(loaded)
+    }
+
+    /// What a peer answered to a question of the time `asked`, with what is certainly left of its life.
+    pub(super) fn aged(&self, loaded: Loaded, asked: u64) -> Loaded {
+        self.lifetimes.aged(loaded, asked)
+    }
+}
+
+/// What others look at.
+impl Memory {
+    pub(super) fn main_stats(&self) -> CacheStats {
+        self.main.stats()
+    }
+
+    pub(super) fn hot_stats(&self) -> CacheStats {
+        self.hot.stats()
+    }
+
+    /// A hash for keys, which is cheap and which nobody outside can predict.
+    pub(super) fn key_hash(&self) -> KeyHash {
+        self.main.key_hash()
+    }
+}
+
+#[cfg(test)]
+mod tests;

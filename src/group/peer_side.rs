@@ -1,27 +1,36 @@
 //! [`PeerSide`]: what the peers of a process may ask of a group.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Group;
+use crate::clock::Deadline;
 use crate::error::Error;
 use crate::getter::Loaded;
+use crate::group::batch::answer_many;
+use crate::group::call::Call;
+use crate::group::parts::Parts;
 
-/// What peers may ask of a [`Group`], for those who write a transport; from [`Group::peer_side`].
+/// What peers may ask of a [`Group`](crate::Group), for those who write a transport; from [`Group::peer_side`](crate::Group::peer_side).
 ///
 /// All of it is answered by this process alone. Nothing is passed on to a third peer: when two lists
 /// of peers differ, requests that are passed on could go in circles.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct PeerSide<'a> {
-    pub(super) group: &'a Group,
+    parts: &'a Arc<Parts>,
 }
 
-impl PeerSide<'_> {
+impl<'a> PeerSide<'a> {
+    pub(super) fn of(parts: &'a Arc<Parts>) -> Self {
+        Self { parts }
+    }
+
     /// Answers a peer that asks for `key`: from memory or by the getter. [`Loaded::absent`] is the
     /// answer that the key does not exist.
     ///
     /// # Errors
     ///
-    /// Those of [`Group::get`], except `NotFound`.
+    /// Those of [`Group::get`](crate::Group::get), except `NotFound`.
     ///
     /// # Blocking
     ///
@@ -31,17 +40,17 @@ impl PeerSide<'_> {
     ///
     /// If the getter does.
     pub fn get(&self, key: &str) -> Result<Loaded, Error> {
-        self.group.serve_peer_by(key, None)
+        self.get_by(key, None)
     }
 
-    /// As [`get`](Self::get), but waits no longer than `timeout`, as [`Group::get_timeout`] does.
+    /// As [`get`](Self::get), but waits no longer than `timeout`, as [`Group::get_timeout`](crate::Group::get_timeout) does.
     /// What the asking peer would not wait for is loaded all the same.
     ///
     /// # Errors
     ///
     /// [`Error::TimedOut`] or [`Error::Overloaded`] after `timeout`, and those of `get`.
     pub fn get_timeout(&self, key: &str, timeout: Duration) -> Result<Loaded, Error> {
-        self.group.serve_peer_by(key, Some(timeout))
+        self.get_by(key, Some(timeout))
     }
 
     /// As [`get`](Self::get), for many keys: from memory, or by one call of the getter for all that
@@ -52,7 +61,7 @@ impl PeerSide<'_> {
     /// Per key, those of `get`. A getter that panics fails the keys it was called for with
     /// [`Error::Load`].
     pub fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, Error>> {
-        self.group.serve_many_by(keys, None)
+        self.get_many_by(keys, None)
     }
 
     /// As [`get_many`](Self::get_many), but waits no longer than `timeout`.
@@ -61,7 +70,7 @@ impl PeerSide<'_> {
     ///
     /// Per key, those of [`get_timeout`](Self::get_timeout).
     pub fn get_many_timeout(&self, keys: &[&str], timeout: Duration) -> Vec<Result<Loaded, Error>> {
-        self.group.serve_many_by(keys, Some(timeout))
+        self.get_many_by(keys, Some(timeout))
     }
 
     /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not.
@@ -71,21 +80,55 @@ impl PeerSide<'_> {
     /// a copy may be older than a removal that is under way.
     #[must_use]
     pub fn peek(&self, key: &str) -> Option<Loaded> {
-        self.group.peek_main(key)
+        self.parts.memory.peek_owned(key)
     }
 
     /// Removes keys here: what a peer's removal comes to.
     pub fn remove(&self, keys: &[&str]) {
-        self.group.serve_remove(keys);
+        self.parts.changes.remove_here(keys, &**self.parts);
     }
 
     /// Empties the caches here: what a peer's clearing comes to.
     pub fn clear(&self) {
-        self.group.serve_clear();
+        self.parts.changes.clear_here(&**self.parts);
     }
 
     /// Keeps a value here: what a peer's insertion comes to. An empty key is ignored.
     pub fn insert(&self, key: &str, value: impl Into<Loaded>) {
-        self.group.serve_insert(key, value.into());
+        if !key.is_empty() {
+            self.parts.changes.insert_here(key, value.into(), &**self.parts);
+        }
+    }
+
+    fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<Loaded, Error> {
+        if key.is_empty() {
+            return Err(Error::EmptyKey);
+        }
+        let counters = &self.parts.counters;
+        if let Some(found) = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen)) {
+            counters.served_hits.add_one();
+            return Ok(found);
+        }
+        counters.served_misses.add_one();
+        let call = Call::one(timeout.and_then(Deadline::after));
+        self.parts.load_here(&[key], call).remove(0)
+    }
+
+    fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
+        let call = Call::many(timeout.and_then(Deadline::after));
+        let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
+        let load = |missing: &[&str]| {
+            self.parts.counters.served_misses.add(missing.len());
+            self.parts.load_here(missing, call)
+        };
+        let (answers, hits) = answer_many(keys, self.parts.memory.key_hash(), find, load);
+        self.parts.counters.served_hits.add(hits);
+        answers
+    }
+}
+
+impl fmt::Debug for PeerSide<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerSide").field("group", &self.parts.name).finish()
     }
 }

@@ -3,7 +3,7 @@
 //! An entry that expires lives through up to three spans:
 //!
 //! ```text
-//! loaded ── ttl ──► expiry ── stale_while_revalidate ──►│            served at once, and refreshed behind the scenes
+//! loaded ── ttl ──► expiry ── stale_while_revalidate ──►│            served at once, and refreshed meanwhile
 //!                          └─ stale_if_error ──────────────────►│    served if the reload fails
 //!                                                               └─ dead_at: the store drops it
 //! ```
@@ -20,19 +20,19 @@ use crate::random;
 
 /// The options of a group about time, and the clock they are measured with.
 #[derive(Debug, Clone)]
-pub(super) struct Lifetimes {
-    pub(super) ttl: Option<Duration>,
+pub(in crate::group) struct Lifetimes {
+    pub(in crate::group) ttl: Option<Duration>,
     /// The fraction of its ttl by which an entry may expire earlier.
-    pub(super) jitter: f64,
-    pub(super) negative_ttl: Option<Duration>,
-    pub(super) stale_while_revalidate: Duration,
-    pub(super) stale_if_error: Duration,
+    pub(in crate::group) jitter: f64,
+    pub(in crate::group) negative_ttl: Option<Duration>,
+    pub(in crate::group) stale_while_revalidate: Duration,
+    pub(in crate::group) stale_if_error: Duration,
     /// XFetch's beta; 0 is off.
-    pub(super) refresh_ahead: f64,
+    pub(in crate::group) refresh_ahead: f64,
     /// How long a copy of what another peer owns may be kept.
-    pub(super) hot_ttl: Duration,
-    pub(super) fallback_ttl: Duration,
-    pub(super) clock: Clock,
+    pub(in crate::group) hot_ttl: Duration,
+    pub(in crate::group) fallback_ttl: Duration,
+    pub(in crate::group) clock: Clock,
 }
 
 impl Default for Lifetimes {
@@ -53,7 +53,7 @@ impl Default for Lifetimes {
 
 /// What may be done with an entry of the main cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Freshness {
+pub(in crate::group) enum Freshness {
     /// Serve it.
     Fresh,
     /// Serve it, and have it refreshed: it was chosen for that ahead of its expiry.
@@ -65,12 +65,12 @@ pub(super) enum Freshness {
 }
 
 impl Lifetimes {
-    pub(super) fn now(&self) -> u64 {
+    pub(in crate::group) fn now(&self) -> u64 {
         self.clock.now_ms()
     }
 
     /// The life of a result of the getter, as it is told to everyone: its own, or the group's, less the jitter.
-    pub(super) fn with_ttl(&self, loaded: Loaded) -> Loaded {
+    pub(in crate::group) fn with_ttl(&self, loaded: Loaded) -> Loaded {
         let default = if loaded.value().is_some() { self.ttl } else { self.negative_ttl };
         match loaded.time_to_live().or(default) {
             Some(ttl) if self.jitter > 0.0 => {
@@ -83,7 +83,12 @@ impl Lifetimes {
 
     /// What to keep beside a result that this process owns and that took `cost` to load, `now`; `None` when it is not to
     /// be kept: its life is over, or it is an absence without a ttl.
-    pub(super) fn owned(&self, loaded: &Loaded, cost: Duration, now: u64) -> Option<Meta> {
+    pub(in crate::group) fn owned(
+        &self,
+        loaded: &Loaded,
+        cost: Duration,
+        now: u64,
+    ) -> Option<Meta> {
         let grace = if loaded.value().is_some() { self.grace() } else { 0 };
         let note = u32::try_from(millis(cost)).unwrap_or(u32::MAX) & !(1 << 31);
         match loaded.time_to_live() {
@@ -97,7 +102,12 @@ impl Lifetimes {
     }
 
     /// What to keep beside a copy that may be kept for `limit`; `None` when it is not to be kept.
-    pub(super) fn copied(&self, loaded: &Loaded, limit: Duration, now: u64) -> Option<Meta> {
+    pub(in crate::group) fn copied(
+        &self,
+        loaded: &Loaded,
+        limit: Duration,
+        now: u64,
+    ) -> Option<Meta> {
         let life = match loaded.time_to_live() {
             Some(ttl) => ttl.min(limit),
             None if loaded.value().is_none() => return None,
@@ -107,7 +117,7 @@ impl Lifetimes {
     }
 
     /// The state of an entry of the main cache that is not dead yet.
-    pub(super) fn judge(&self, found: &Found, now: impl Fn() -> u64) -> Freshness {
+    pub(in crate::group) fn judge(&self, found: &Found, now: impl Fn() -> u64) -> Freshness {
         if found.meta.dead_at == 0 || found.value.is_none() {
             return Freshness::Fresh;
         }
@@ -123,17 +133,17 @@ impl Lifetimes {
     }
 
     /// Whether an entry of the main cache is not past its expiry.
-    pub(super) fn is_fresh(&self, found: &Found, now: impl Fn() -> u64) -> bool {
+    pub(in crate::group) fn is_fresh(&self, found: &Found, now: impl Fn() -> u64) -> bool {
         found.meta.dead_at == 0 || now() < self.expiry(found)
     }
 
     /// Whether the reload of this entry of the main cache may be answered with the entry itself when it fails.
-    pub(super) fn serves_on_error(&self, found: &Found, now: u64) -> bool {
+    pub(in crate::group) fn serves_on_error(&self, found: &Found, now: u64) -> bool {
         now < self.expiry(found).saturating_add(millis(self.stale_if_error))
     }
 
     /// An entry of the main cache as if it had just been loaded: with what is left of its life.
-    pub(super) fn owned_as_loaded(&self, found: Found, now: impl Fn() -> u64) -> Loaded {
+    pub(in crate::group) fn owned_as_loaded(&self, found: Found, now: impl Fn() -> u64) -> Loaded {
         match found.meta.dead_at {
             0 => Loaded::from(found.value),
             _ => {
@@ -144,14 +154,14 @@ impl Lifetimes {
     }
 
     /// A copy as if it had just been loaded: with what is left of its life.
-    pub(super) fn copied_as_loaded(found: Found, now: impl Fn() -> u64) -> Loaded {
+    pub(in crate::group) fn copied_as_loaded(found: Found, now: impl Fn() -> u64) -> Loaded {
         let left = found.meta.dead_at.saturating_sub(now());
         Loaded::from(found.value).ttl(Duration::from_millis(left))
     }
 
     /// What a peer answered to a question of the time `asked`, with what is certainly left of its life: the answer may have been
     /// under way for all the time since.
-    pub(super) fn aged(&self, loaded: Loaded, asked: u64) -> Loaded {
+    pub(in crate::group) fn aged(&self, loaded: Loaded, asked: u64) -> Loaded {
         match loaded.time_to_live() {
             None => loaded,
             Some(ttl) => {

@@ -4,11 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Group;
-use super::load::Forwarded;
-use crate::getter::Loaded;
 use crate::random;
-use crate::singleflight::Leader;
 
 /// Of which values, got from the peer that owns them, a process keeps a copy.
 ///
@@ -54,8 +50,13 @@ impl HotPolicy {
         }
     }
 
+    /// Whether the rule is to keep no copies.
+    pub(super) fn keeps_nothing(&self) -> bool {
+        self.rule == HotCache::Off
+    }
+
     /// Whether the value of `key`, fetched at `now` (in milliseconds), is to be kept.
-    fn keeps(&self, key: &str, now: u64) -> bool {
+    pub(super) fn keeps(&self, key: &str, now: u64) -> bool {
         match self.rule {
             HotCache::Off => false,
             HotCache::Always => true,
@@ -69,21 +70,6 @@ impl HotPolicy {
                 let ago = time.wrapping_sub(before) & u64::from(u32::MAX);
                 before >> 32 << 32 == print && ago <= MEMORY_MS
             }
-        }
-    }
-}
-
-impl Group {
-    /// Keeps a copy of what the owner of `key` answered, if the policy wants it and the key was not removed meanwhile.
-    pub(super) fn keep_hot_copy(&self, key: &str, loaded: &Loaded, flight: &Leader<Forwarded>) {
-        if self.inner.hot_policy.rule == HotCache::Off {
-            return;
-        }
-        let times = &self.inner.lifetimes;
-        let now = times.now();
-        let Some(meta) = times.copied(loaded, times.hot_ttl, now) else { return };
-        if self.inner.hot_policy.keeps(key, now) {
-            self.inner.hot.insert(key, loaded.value(), meta, now, || !flight.is_doomed());
         }
     }
 }

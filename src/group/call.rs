@@ -1,0 +1,108 @@
+//! [`Call`]: how a caller asks, and all that differs between one key and many.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use crate::clock::Deadline;
+use crate::error::{BoxError, PeerError, PeerErrorKind};
+use crate::getter::{Getter, Loaded};
+use crate::group::error::GetterPanicked;
+use crate::peers::PeerGetter;
+
+/// What the caller of a load wants beside the value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    form: Form,
+    /// When the caller goes, with or without a value.
+    pub(super) deadline: Option<Deadline>,
+}
+
+/// A load of one key and a load of many are the same, but for the two questions below.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    One,
+    Many,
+}
+
+impl Call {
+    /// The call of a caller who asks for a single key.
+    pub(super) fn one(deadline: Option<Deadline>) -> Self {
+        Self { form: Form::One, deadline }
+    }
+
+    /// The call of a caller who asks for a batch, maybe of one key.
+    pub(super) fn many(deadline: Option<Deadline>) -> Self {
+        Self { form: Form::Many, deadline }
+    }
+
+    /// When the caller's time is up.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.deadline.map(|deadline| deadline.at)
+    }
+
+    /// Whether it is.
+    pub(super) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline.left().is_zero())
+    }
+
+    /// Asks a getter, once. Something comes back for every key, whatever the getter does.
+    ///
+    /// If it panics for a single key the panic goes on to the caller. For a batch it is an error of
+    /// each key: nobody knows which one it was, and the panic would take those of other keys along.
+    pub(super) fn ask_getter(
+        self,
+        getter: &dyn Getter,
+        group: &str,
+        keys: &[&str],
+    ) -> Vec<Result<Loaded, BoxError>> {
+        match (self.form, keys) {
+            (Form::One, keys) => keys.iter().map(|key| getter.get(key)).collect(),
+            (Form::Many, []) => Vec::new(),
+            (Form::Many, keys) => {
+                match catch_unwind(AssertUnwindSafe(|| getter.get_many(keys))) {
+                    Ok(outcomes) if outcomes.len() == keys.len() => outcomes,
+                    Ok(outcomes) => {
+                        let (got, asked) = (outcomes.len(), keys.len());
+                        let wrong = || format!("the getter answered {got} of {asked} keys");
+                        keys.iter().map(|_| Err(wrong().into())).collect()
+                    }
+                    Err(panic) => {
+                        // Its drop may panic as well.
+                        std::mem::forget(panic);
+                        let (count, first) = (keys.len(), keys[0]);
+                        log::error!(
+                            "the getter of group {group:?} panicked on {count} keys from {first:?} on"
+                        );
+                        keys.iter().map(|_| Err(GetterPanicked.into())).collect()
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks a peer, once. The answer may have another length than `keys`. A transport that panics has
+    /// failed for every key.
+    pub(super) fn ask_peer(
+        self,
+        peer: &dyn PeerGetter,
+        group: &str,
+        keys: &[&str],
+    ) -> Vec<Result<Loaded, PeerError>> {
+        let left = self.deadline.map(|deadline| deadline.left());
+        let ask = || match (self.form, left) {
+            (Form::One, None) => keys.iter().map(|key| peer.get(group, key)).collect(),
+            (Form::One, Some(left)) => {
+                keys.iter().map(|key| peer.get_timeout(group, key, left)).collect()
+            }
+            (Form::Many, None) => peer.get_many(group, keys),
+            (Form::Many, Some(left)) => peer.get_many_timeout(group, keys, left),
+        };
+        catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|panic| {
+            // Its drop may panic as well.
+            std::mem::forget(panic);
+            let error =
+                || PeerError::new(PeerErrorKind::Protocol, peer.name(), "the transport panicked");
+            keys.iter().map(|_| Err(error())).collect()
+        })
+    }
+}

@@ -1,0 +1,253 @@
+//! [`Changes`]: removal that holds, at every peer, and what else is told to all of them.
+//!
+//! What is removed must not come back by a load that began before the removal. These are the ways in which it could,
+//! and what closes each:
+//!
+//! * *A getter that read the old value is still running*, here or at a peer. The removal dooms the flight of the key before it
+//!   empties the caches, and a flight asks under the cache's lock whether it is doomed before it keeps its value. Either the
+//!   value was kept before, and is emptied with the rest, or it sees its doom. A doomed flight can't be joined any more, so
+//!   later callers load anew.
+//! * *An old answer of the owner is still under way* to a peer that would keep a copy. That peer's forward flight is doomed in
+//!   the same way when the removal arrives there.
+//! * *A peer asks the owner after its own copy went, and before the owner's value does.* Therefore the owner is emptied
+//!   first and the others afterwards; and this process, which was emptied before all of them, once more at the end.
+//! * *A new owner asks the previous one for the value*, after its own went and before the previous owner's does. Therefore the
+//!   previous owner, while there is one, is emptied before the owner, and with all others once more. It could meanwhile make a
+//!   copy of what the owner still has, so copies are not handed to new owners.
+//! * *This process is that new owner.* Therefore it empties itself once more as soon as the previous owner is empty, before the
+//!   others are.
+//! * *The remover has not seen the list change*, and does not know the previous owner. Therefore a new owner remembers what was
+//!   removed during the hand-over, and does not ask for that.
+//!
+//! In short, a value can wander from the previous owner to the owner, and from there to copies; a removal walks the same way.
+//!
+//! What no removal can close: a peer that could not be reached keeps what it has, and so does a process that only asks, which
+//! nobody knows. A peer whose list names another owner, or for which the owner is up while it is down for the remover, may fetch
+//! from that one just before it is emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value with its ttl;
+//! the report names the peers that could not be reached.
+//!
+//! This part knows neither caches nor flights. What a change does in its own process it asks of a
+//! [`ChangeHost`], and where it goes of a [`PeerPicker`].
+
+mod report;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+pub use report::{PeerReport, RemoveOutcome, RemoveReport};
+
+use crate::error::{PeerError, PeerErrorKind};
+use crate::getter::Loaded;
+use crate::group::batch::{by_peer, is_same_peer};
+use crate::peers::{PeerGetter, PeerPicker};
+use crate::stats::Counter;
+use crate::workers::Workers;
+
+/// How many threads of one group carry its changes to peers, beside the callers' own.
+const MAX_FAN_OUT: usize = 16;
+
+/// Carries changes to all peers, and counts those that are made here.
+pub(super) struct Changes {
+    group: Arc<str>,
+    /// Threads that tell several peers at once. No get ever takes one of them.
+    fan_out: Workers,
+    pub(super) counters: ChangeCounters,
+}
+
+/// Changes made by this process, and at peers' requests.
+#[derive(Debug, Default)]
+pub(super) struct ChangeCounters {
+    pub(super) removes: Counter,
+    pub(super) inserts: Counter,
+    pub(super) clears: Counter,
+}
+
+/// What a change does in this process.
+pub(super) trait ChangeHost {
+    /// Sees to it that nobody gets the value of `key` that there is.
+    fn forget(&self, key: &str);
+
+    /// As [`forget`](Self::forget), for all keys.
+    fn forget_all(&self);
+
+    /// Keeps a value as if the getter had loaded it.
+    fn keep_inserted(&self, key: &str, loaded: Loaded);
+}
+
+/// Something that a peer is to do.
+enum Change {
+    Remove(Vec<String>),
+    Clear,
+    Insert(String, Loaded),
+}
+
+impl Change {
+    fn make_at(&self, peer: &dyn PeerGetter, group: &str) -> Result<(), PeerError> {
+        match self {
+            Self::Remove(keys) => {
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                peer.remove(group, &keys)
+            }
+            Self::Clear => peer.clear(group),
+            Self::Insert(key, loaded) => peer.insert(group, key, loaded),
+        }
+    }
+}
+
+impl Changes {
+    pub(super) fn new(group: Arc<str>) -> Self {
+        Self {
+            fan_out: Workers::new(format!("changes of {group}"), MAX_FAN_OUT),
+            group,
+            counters: ChangeCounters::default(),
+        }
+    }
+
+    /// Removes keys here, at their owners, and at all other peers, in the order of the module.
+    pub(super) fn remove(
+        &self,
+        keys: &[&str],
+        here: &impl ChangeHost,
+        picker: &dyn PeerPicker,
+    ) -> RemoveReport {
+        self.remove_here(keys, here);
+        let by = |peer_of: &dyn Fn(&str) -> Option<Arc<dyn PeerGetter>>| {
+            by_peer(keys.iter().map(|&key| (peer_of(key), key.to_owned()))).0
+        };
+        let previous = by(&|key| picker.previous_owner(key));
+        let owners = by(&|key| picker.pick_peer(key));
+        // Who owns keys removes these first, and everybody then removes the rest of them.
+        let rest = picker.peers().into_iter().filter_map(|peer| {
+            let owned = owners.iter().find(|(owner, _)| is_same_peer(owner, &peer));
+            let owned: HashSet<&str> =
+                owned.into_iter().flat_map(|(_, owned)| owned).map(String::as_str).collect();
+            let rest = keys.iter().filter(|&&key| !owned.contains(key));
+            let rest: Vec<String> = rest.map(|&key| key.to_owned()).collect();
+            (!rest.is_empty()).then_some((peer, rest))
+        });
+        let rest: Vec<_> = rest.collect();
+        let mut report = RemoveReport::default();
+        for round in [previous, owners, rest].into_iter().filter(|round| !round.is_empty()) {
+            let round = round.into_iter().map(|(peer, keys)| (peer, Change::Remove(keys)));
+            self.make_at(round.collect(), &mut report);
+            keys.iter().for_each(|key| here.forget(key));
+        }
+        report
+    }
+
+    /// Removes everything here and at all peers.
+    pub(super) fn clear(&self, here: &impl ChangeHost, picker: &dyn PeerPicker) -> RemoveReport {
+        self.clear_here(here);
+        let mut report = RemoveReport::default();
+        let peers = picker.peers();
+        if peers.is_empty() {
+            return report;
+        }
+        // Every peer owns some keys and owned others, so that none can be the first. After one round no
+        // previous owner has old values, after two no owner has, and after three nobody has copies.
+        for _ in 0..3 {
+            let changes = peers.iter().map(|peer| (Arc::clone(peer), Change::Clear)).collect();
+            self.make_at(changes, &mut report);
+            here.forget_all();
+        }
+        report
+    }
+
+    /// Puts a value at the owner of `key`, and removes the key everywhere else.
+    pub(super) fn insert(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        here: &impl ChangeHost,
+        picker: &dyn PeerPicker,
+    ) -> RemoveReport {
+        let mut report = RemoveReport::default();
+        let remove = || Change::Remove(vec![key.to_owned()]);
+        let owner = picker.pick_peer(key);
+        match owner {
+            None => here.forget(key),
+            Some(_) => self.remove_here(&[key], here),
+        }
+        if let Some(previous) = picker.previous_owner(key) {
+            self.make_at(vec![(previous, remove())], &mut report);
+        }
+        match &owner {
+            None => self.insert_here(key, loaded, here),
+            Some(owner) => {
+                let insert = Change::Insert(key.to_owned(), loaded);
+                self.make_at(vec![(Arc::clone(owner), insert)], &mut report);
+            }
+        }
+        // What an owner has that did not take the new value is out of date all the same.
+        let inserted = owner.as_ref().filter(|owner| {
+            let mut done = report.peers.iter().filter(|it| it.outcome.is_done());
+            done.any(|it| it.peer == owner.name())
+        });
+        let others = picker.peers().into_iter();
+        let others = others
+            .filter(|peer| !inserted.is_some_and(|owner| is_same_peer(owner, peer)))
+            .map(|peer| (peer, remove()))
+            .collect();
+        self.make_at(others, &mut report);
+        if owner.is_some() {
+            here.forget(key);
+        }
+        report
+    }
+
+    /// Removes keys in this process alone.
+    pub(super) fn remove_here(&self, keys: &[&str], here: &impl ChangeHost) {
+        for key in keys {
+            here.forget(key);
+            self.counters.removes.add_one();
+        }
+    }
+
+    /// Removes everything in this process alone.
+    pub(super) fn clear_here(&self, here: &impl ChangeHost) {
+        here.forget_all();
+        self.counters.clears.add_one();
+    }
+
+    /// Keeps a value in this process alone.
+    pub(super) fn insert_here(&self, key: &str, loaded: Loaded, here: &impl ChangeHost) {
+        self.counters.inserts.add_one();
+        here.forget(key);
+        here.keep_inserted(key, loaded);
+    }
+
+    /// Makes changes at peers, in parallel, and adds what became of them to the report.
+    ///
+    /// A peer that did not answer in time before is not asked again: each round would take as long.
+    fn make_at(&self, mut changes: Vec<(Arc<dyn PeerGetter>, Change)>, report: &mut RemoveReport) {
+        changes.retain(|(peer, _)| {
+            let mut late = report.peers.iter().filter(|report| report.outcome.is_late());
+            !late.any(|report| report.peer == peer.name())
+        });
+        #[expect(
+            clippy::needless_collect,
+            reason = "the peers move away before their names are used"
+        )]
+        let names: Vec<String> = changes.iter().map(|(peer, _)| peer.name().to_owned()).collect();
+        let group = Arc::clone(&self.group);
+        let results =
+            self.fan_out.map(changes, move |(peer, change)| change.make_at(&**peer, &group));
+        for (peer, result) in names.into_iter().zip(results) {
+            let result = result.unwrap_or_else(|| {
+                Err(PeerError::new(PeerErrorKind::Protocol, &*peer, "the transport panicked"))
+            });
+            if let Err(error) = &result {
+                // Beside peers that can't, every removal would warn of it.
+                let level = match error.kind() {
+                    PeerErrorKind::NotSupported => log::Level::Debug,
+                    _ => log::Level::Warn,
+                };
+                log::log!(level, "changing group {:?}: {error}", self.group);
+            }
+            report.add(peer, RemoveOutcome::from(result));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

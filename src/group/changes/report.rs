@@ -1,0 +1,70 @@
+//! [`RemoveReport`]: what became of a change at each peer.
+
+use crate::error::{PeerError, PeerErrorKind};
+
+/// What became of a removal, or of another change, at each peer. This process itself is always done.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RemoveReport {
+    /// One entry for every other peer, in no particular order.
+    pub peers: Vec<PeerReport>,
+}
+
+impl RemoveReport {
+    /// Whether every peer did it.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.peers.iter().all(|report| report.outcome.is_done())
+    }
+
+    /// Adds what became of one more change at `peer`. What went wrong there once stays in the report.
+    pub(super) fn add(&mut self, peer: String, outcome: RemoveOutcome) {
+        match self.peers.iter_mut().find(|report| report.peer == peer) {
+            Some(before) if before.outcome.is_done() => before.outcome = outcome,
+            Some(_) => {}
+            None => self.peers.push(PeerReport { peer, outcome }),
+        }
+    }
+}
+
+/// What became of a change at one peer.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PeerReport {
+    /// The peer's name: for HTTP peers, its URL.
+    pub peer: String,
+    /// What became of it.
+    pub outcome: RemoveOutcome,
+}
+
+/// What became of a change at a peer.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum RemoveOutcome {
+    /// The peer has made the change.
+    Done,
+    /// The peer does not know how to, as the peers of GeeCache and groupcache: what it has stays.
+    NotSupported,
+    /// The peer did not answer, or answered that it could not.
+    Failed(PeerError),
+}
+
+impl RemoveOutcome {
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.kind() == PeerErrorKind::TimedOut)
+    }
+}
+
+impl From<Result<(), PeerError>> for RemoveOutcome {
+    fn from(result: Result<(), PeerError>) -> Self {
+        match result {
+            Ok(()) => Self::Done,
+            Err(error) if error.kind() == PeerErrorKind::NotSupported => Self::NotSupported,
+            Err(error) => Self::Failed(error),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::sync::lock;
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Tells a log what it was told.
+struct Here(Log);
+
+impl ChangeHost for Here {
+    fn forget(&self, key: &str) {
+        lock(&self.0).push(format!("here -{key}"));
+    }
+
+    fn forget_all(&self) {
+        lock(&self.0).push("here clear".to_owned());
+    }
+
+    fn keep_inserted(&self, key: &str, _loaded: Loaded) {
+        lock(&self.0).push(format!("here +{key}"));
+    }
+}
+
+struct Peer {
+    name: &'static str,
+    error: Option<PeerErrorKind>,
+    log: Log,
+}
+
+impl Peer {
+    fn told(&self, what: String) -> Result<(), PeerError> {
+        lock(&self.log).push(format!("{} {what}", self.name));
+        self.error.map_or(Ok(()), |kind| Err(PeerError::new(kind, self.name, "as it was told")))
+    }
+}
+
+impl PeerGetter for Peer {
+    fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+        unreachable!("changes ask for nothing")
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn remove(&self, _group: &str, keys: &[&str]) -> Result<(), PeerError> {
+        self.told(format!("-{}", keys.join(",")))
+    }
+
+    fn clear(&self, _group: &str) -> Result<(), PeerError> {
+        self.told("clear".to_owned())
+    }
+
+    fn insert(&self, _group: &str, key: &str, _value: &Loaded) -> Result<(), PeerError> {
+        self.told(format!("+{key}"))
+    }
+}
+
+/// The first peer owned every key, the second one owns it, and there is a third.
+struct Three([Arc<Peer>; 3]);
+
+impl PeerPicker for Three {
+    fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+        Some(Arc::clone(&self.0[1]) as _)
+    }
+
+    fn previous_owner(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+        Some(Arc::clone(&self.0[0]) as _)
+    }
+
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        self.0.iter().map(|peer| Arc::clone(peer) as _).collect()
+    }
+}
+
+/// Three peers, of which the owner fails with `error`, if any; a process, and the log of all.
+fn three(error: Option<PeerErrorKind>) -> (Changes, Here, Three, Log) {
+    let log = Log::default();
+    let peer = |name, error| Arc::new(Peer { name, error, log: Arc::clone(&log) });
+    let peers = Three([peer("previous", None), peer("owner", error), peer("third", None)]);
+    (Changes::new("g".into()), Here(Arc::clone(&log)), peers, log)
+}
+
+/// What the log says up to each message of `here`: one round of requests, in a fixed order.
+fn rounds(log: &Log) -> Vec<String> {
+    let log = lock(log);
+    let mut rounds = vec![Vec::new()];
+    for line in log.iter() {
+        if line.starts_with("here") {
+            rounds.push(Vec::new());
+        } else {
+            rounds.last_mut().expect("there is one").push(line.clone());
+        }
+    }
+    let sorted = rounds.into_iter().filter(|round| !round.is_empty()).map(|mut round| {
+        round.sort_unstable();
+        round.join("; ")
+    });
+    sorted.collect()
+}
+
+#[test]
+fn a_removal_goes_the_way_of_the_values_and_comes_home_after_each_step() {
+    let (changes, here, peers, log) = three(None);
+    let report = changes.remove(&["k"], &here, &peers);
+    assert!(report.is_complete() && report.peers.len() == 3, "{report:?}");
+    assert_eq!(rounds(&log), ["previous -k", "owner -k", "previous -k; third -k"]);
+    let lines = lock(&log);
+    assert_eq!((lines.first(), lines.last()), (Some(&"here -k".into()), Some(&"here -k".into())));
+    assert_eq!(changes.counters.removes.value(), 1);
+}
+
+#[test]
+fn everything_is_cleared_three_times() {
+    let (changes, here, peers, log) = three(None);
+    assert!(changes.clear(&here, &peers).is_complete());
+    assert_eq!(rounds(&log), ["owner clear; previous clear; third clear"; 3]);
+}
+
+#[test]
+fn an_insertion_ends_at_the_owner_and_removes_elsewhere() {
+    let (changes, here, peers, log) = three(None);
+    assert!(changes.insert("k", Loaded::from("v"), &here, &peers).is_complete());
+    let lines = lock(&log).clone();
+    assert_eq!(lines[..3], ["here -k", "previous -k", "owner +k"]);
+    assert_eq!(lines.last().unwrap(), "here -k");
+    assert!(!lines.contains(&"owner -k".to_owned()));
+}
+
+#[test]
+fn an_owner_that_did_not_take_the_value_loses_the_old_one() {
+    let (changes, here, peers, log) = three(Some(PeerErrorKind::Protocol));
+    let report = changes.insert("k", Loaded::from("v"), &here, &peers);
+    assert!(!report.is_complete());
+    assert!(lock(&log).contains(&"owner -k".to_owned()));
+}
+
+#[test]
+fn a_peer_that_was_late_once_is_not_waited_for_again() {
+    let (changes, here, peers, log) = three(Some(PeerErrorKind::TimedOut));
+    assert!(!changes.clear(&here, &peers).is_complete());
+    let to_owner = lock(&log).iter().filter(|line| line.starts_with("owner")).count();
+    assert_eq!(to_owner, 1);
+}
+
+#[test]
+fn where_there_are_no_peers_only_this_process_changes() {
+    use crate::peers::NoPeers;
+    let (changes, here, _, log) = three(None);
+    changes.remove(&["a", "b"], &here, &NoPeers);
+    changes.clear(&here, &NoPeers);
+    assert!(changes.insert("c", Loaded::from("v"), &here, &NoPeers).peers.is_empty());
+    assert_eq!(*lock(&log), ["here -a", "here -b", "here clear", "here -c", "here -c", "here +c"]);
+}

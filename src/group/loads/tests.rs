@@ -1,0 +1,157 @@
+use std::collections::BTreeMap;
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use super::*;
+use crate::clock::Deadline;
+use crate::error::Error;
+use crate::sync::lock;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A group without caches and peers, but for a map.
+#[derive(Default)]
+struct Host {
+    kept: Mutex<BTreeMap<String, Loaded>>,
+    previous: BTreeMap<&'static str, &'static str>,
+}
+
+impl LoadHost for Host {
+    fn find(&self, key: &str) -> Option<Loaded> {
+        lock(&self.kept).get(key).cloned()
+    }
+
+    fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>> {
+        keys.iter().map(|key| self.previous.get(key).map(|&value| Loaded::from(value))).collect()
+    }
+
+    fn with_ttl(&self, loaded: Loaded) -> Loaded {
+        loaded
+    }
+
+    fn keep(&self, key: &str, loaded: &Loaded, _cost: Duration, is_wanted: &dyn Fn() -> bool) {
+        if is_wanted() {
+            lock(&self.kept).insert(key.to_owned(), loaded.clone());
+        }
+    }
+}
+
+fn loads(getter: impl Getter) -> Arc<Loads> {
+    Arc::new(Loads::new("g".into(), Box::new(getter), 1, 2))
+}
+
+fn upper(key: &str) -> Result<String, std::fmt::Error> {
+    Ok(key.to_uppercase())
+}
+
+fn soon() -> Option<Deadline> {
+    Deadline::after(SOON)
+}
+
+/// Says that a getter has begun, and holds it until it may go on.
+fn gate() -> (impl Fn() + Send + Sync + 'static, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (begun, begins) = mpsc::channel();
+    let (open, opened) = mpsc::channel();
+    let gates = Mutex::new((begun, opened));
+    let pass = move || {
+        let gates = lock(&gates);
+        gates.0.send(()).unwrap();
+        gates.1.recv_timeout(SOON).unwrap();
+    };
+    (pass, begins, open)
+}
+
+#[test]
+fn what_is_loaded_is_kept_and_what_is_there_is_not_loaded() {
+    let (loads, host) = (loads(upper), Arc::new(Host::default()));
+    lock(&host.kept).insert("b".to_owned(), Loaded::from("there"));
+    for call in [Call::many(None), Call::many(soon())] {
+        let answers = loads.load(&["a", "b"], call, &host);
+        let values: Vec<_> = answers.into_iter().map(|answer| answer.unwrap()).collect();
+        assert_eq!(values, [Loaded::from("A"), Loaded::from("there")]);
+    }
+    assert_eq!(loads.counters.loads.value(), 1);
+    assert_eq!(loads.load(&["c"], Call::one(None), &host)[0].as_ref().unwrap(), &"C".into());
+}
+
+#[test]
+fn what_previous_owners_have_is_taken_and_kept_and_not_loaded() {
+    let host = Host { previous: BTreeMap::from([("a", "theirs")]), ..Host::default() };
+    let (loads, host) = (loads(upper), Arc::new(host));
+    let answers = loads.load(&["a", "b"], Call::many(None), &host);
+    assert_eq!(answers[0].as_ref().unwrap(), &Loaded::from("theirs"));
+    assert_eq!(lock(&host.kept).len(), 2);
+    assert_eq!(loads.counters.loads.value(), 1);
+}
+
+#[test]
+fn a_doomed_load_is_answered_and_not_kept() {
+    let (pass, begins, open) = gate();
+    let loads = loads(move |key: &str| {
+        pass();
+        upper(key)
+    });
+    let host = Arc::new(Host::default());
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| loads.load(&["a"], Call::one(None), &host).remove(0));
+        begins.recv_timeout(SOON).unwrap();
+        loads.doom("a");
+        open.send(()).unwrap();
+        assert_eq!(caller.join().unwrap().unwrap(), Loaded::from("A"));
+    });
+    assert!(lock(&host.kept).is_empty());
+}
+
+#[test]
+fn a_caller_who_leaves_in_time_leaves_the_load_behind() {
+    let (pass, begins, open) = gate();
+    let loads = loads(move |key: &str| {
+        pass();
+        upper(key)
+    });
+    let host = Arc::new(Host::default());
+    let brief = || Call::one(Deadline::after(Duration::from_millis(20)));
+    let answer = loads.load(&["a"], brief(), &host).remove(0);
+    assert!(matches!(answer, Err(Error::TimedOut { .. })), "{answer:?}");
+    begins.recv_timeout(SOON).unwrap();
+    let answer = loads.load(&["b"], brief(), &host).remove(0);
+    assert!(matches!(answer, Err(Error::Overloaded { .. })), "its only loader is busy: {answer:?}");
+    open.send(()).unwrap();
+    let answer = loads.load(&["a"], Call::one(soon()), &host).remove(0);
+    assert_eq!(answer.unwrap(), Loaded::from("A"));
+    assert_eq!(loads.counters.loads.value(), 1);
+}
+
+#[test]
+fn a_panic_is_the_caller_s_of_one_key_and_an_error_of_many() {
+    let loads = loads(|_: &str| -> Result<String, std::fmt::Error> { panic!("the getter panics") });
+    let host = Arc::new(Host::default());
+    let one = || drop(loads.load(&["a"], Call::one(None), &host));
+    assert!(catch_unwind(AssertUnwindSafe(one)).is_err());
+    for call in [Call::many(None), Call::many(soon()), Call::one(soon())] {
+        let answer = loads.load(&["a"], call, &host).remove(0);
+        assert!(matches!(answer, Err(Error::Load { .. })), "{answer:?}");
+    }
+    assert!(loads.counters.errors.value() >= 4);
+}
+
+#[test]
+fn a_refresh_runs_elsewhere_and_only_if_it_is_still_due() {
+    let (done, results) = mpsc::channel();
+    let done = Mutex::new(done);
+    let loads = loads(move |key: &str| {
+        lock(&done).send(key.to_owned()).unwrap();
+        upper(key)
+    });
+    let host = Arc::new(Host::default());
+    loads.refresh("a", &host, |_, _| None);
+    assert_eq!(results.recv_timeout(SOON).unwrap(), "a");
+    let (asked, asks) = mpsc::channel();
+    loads.refresh("b", &host, move |_, key| {
+        asked.send(key.to_owned()).unwrap();
+        Some(Loaded::from("found"))
+    });
+    assert_eq!(asks.recv_timeout(SOON).unwrap(), "b");
+    loads.refresh("c", &host, |_, _| None);
+    assert_eq!(results.recv_timeout(SOON).unwrap(), "c", "and b was not loaded");
+}

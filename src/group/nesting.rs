@@ -1,0 +1,103 @@
+//! Gets by a getter: what the calling thread is loading.
+//!
+//! A thread that is inside a getter never waits for a flight, and never for a thread that loads. The
+//! flight may be its own, or wait for one of its own in a circle, though no key needs itself:
+//!
+//! ```text
+//! this thread: leads "total" and "part", and to load "total" asks for "sum"
+//! another:     leads "sum", and to load it asks for "part": waits for this thread
+//! ```
+//!
+//! Here the batch of "total" and "part" makes the circle. A pool that steals work makes it as well:
+//! a getter that waits there runs other tasks meanwhile, which are innocent callers on its thread.
+//!
+//! So what is being loaded already is loaded once more, *alone*: in a flight that nobody can find, and
+//! whose value nobody keeps, since no removal could doom it. A key that needs itself would do so for
+//! ever. It is found out when the same thread is to load a key alone that it is loading twice.
+
+use std::cell::RefCell;
+
+thread_local! {
+    /// What the getters on the thread's stack are loading.
+    static LOADING: RefCell<Vec<LoadId>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A key of a group. Two keys with the same hash are taken for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LoadId {
+    /// An address that no other group has.
+    pub(super) group: usize,
+    pub(super) key_hash: u64,
+}
+
+/// Calls `look` with the thread's list; `None` when the thread is ending and the list is gone.
+fn with_loading<T>(look: impl FnOnce(&mut Vec<LoadId>) -> T) -> Option<T> {
+    LOADING.try_with(|loading| look(&mut loading.borrow_mut())).ok()
+}
+
+/// Whether the calling thread is inside a getter.
+pub(super) fn is_inside_getter() -> bool {
+    with_loading(|loading| !loading.is_empty()).unwrap_or(false)
+}
+
+/// Whether the calling thread is loading this for the second time already.
+pub(super) fn is_in_circle(load: LoadId) -> bool {
+    with_loading(|loading| loading.iter().filter(|&&it| it == load).count() > 1).unwrap_or(false)
+}
+
+/// Says that a getter loads on the calling thread, as long as it lives.
+pub(super) struct Inside {
+    count: usize,
+}
+
+impl Inside {
+    pub(super) fn begin(loads: impl Iterator<Item = LoadId>) -> Self {
+        let count = with_loading(|loading| {
+            let before = loading.len();
+            loading.extend(loads);
+            loading.len() - before
+        });
+        Self { count: count.unwrap_or(0) }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        with_loading(|loading| loading.truncate(loading.len() - self.count));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(key_hash: u64) -> LoadId {
+        LoadId { group: 1, key_hash }
+    }
+
+    #[test]
+    fn a_thread_is_inside_until_its_last_getter_returns() {
+        assert!(!is_inside_getter());
+        let outer = Inside::begin([load(1), load(2)].into_iter());
+        let inner = Inside::begin([load(3)].into_iter());
+        drop(inner);
+        assert!(is_inside_getter());
+        std::thread::scope(|scope| {
+            assert!(!scope.spawn(is_inside_getter).join().unwrap(), "another thread is not");
+        });
+        drop(outer);
+        assert!(!is_inside_getter());
+    }
+
+    #[test]
+    fn the_second_load_of_a_key_on_one_stack_makes_a_circle() {
+        let first = Inside::begin([load(1), load(2)].into_iter());
+        assert!(!is_in_circle(load(1)) && !is_in_circle(load(3)));
+        let second = Inside::begin([load(1)].into_iter());
+        assert!(is_in_circle(load(1)) && !is_in_circle(load(2)));
+        assert!(!is_in_circle(LoadId { group: 2, key_hash: 1 }), "another group's");
+        drop(second);
+        assert!(!is_in_circle(load(1)));
+        drop(first);
+    }
+}

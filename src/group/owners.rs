@@ -1,0 +1,417 @@
+//! [`Owners`]: the peers that own keys, and how they are asked.
+//!
+//! For each key one caller at a time asks its owner, in a *forward flight*. These are apart from the
+//! flights that run the getter. If they were the same, two peers that each believe the other owns a key
+//! would wait for each other for ever: each for the other's answer, in the flight that the other's
+//! request has to join.
+//!
+//! This part knows neither caches nor the getter. What a flight needs of its group, it asks of an
+//! [`OwnerHost`].
+
+mod handover;
+
+use std::cmp::Reverse;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::error::{PeerError, PeerErrorKind};
+use crate::getter::Loaded;
+use crate::group::batch::{Answer, ByPeer, Led, by_peer, is_same_peer, keys_at, keys_of};
+use crate::group::call::Call;
+use crate::group::error::{load_failed, reentrant, timed_out};
+use crate::group::nesting::is_inside_getter;
+use crate::peers::{NoPeers, PeerGetter, PeerPicker};
+use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
+use crate::stats::Counter;
+use crate::sync::lock;
+use crate::workers::Workers;
+use handover::{HandOver, HandOverCounters};
+
+/// How many threads of one group ask peers for its batches, beside the callers' own.
+const MAX_FAN_OUT: usize = 16;
+
+/// What becomes of the owner's word that its getter failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnerErrors {
+    /// The getter of this process is tried, as GeeCache does. The default.
+    #[default]
+    LoadLocally,
+    /// The caller gets the owner's message as an [`Error::Load`](crate::Error::Load), and the source is
+    /// spared a second load.
+    Return,
+}
+
+/// Who owns the keys of a group, and the flights of those who ask them.
+pub(super) struct Owners {
+    group: Arc<str>,
+    picker: OnceLock<Box<dyn PeerPicker>>,
+    flights: Singleflight<Forwarded>,
+    /// Threads that ask several peers at once.
+    fan_out: Workers,
+    owner_errors: OwnerErrors,
+    hand_over: HandOver,
+    pub(super) counters: OwnerCounters,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct OwnerCounters {
+    /// Keys that peers answered, and keys that they did not.
+    pub(super) answers: Counter,
+    pub(super) errors: Counter,
+    /// Callers who got what another caller was answered.
+    pub(super) deduplicated: Counter,
+}
+
+/// What those who ask peers need of their group.
+pub(super) trait OwnerHost: Send + Sync + 'static {
+    /// A fresh value that is in memory by now.
+    fn find(&self, key: &str) -> Option<Loaded>;
+
+    /// The time by the group's clock, for [`keep_copy`](Self::keep_copy).
+    fn now(&self) -> u64;
+
+    /// Keeps a copy of what an owner answered to a question of the time `asked`, if it is worth one and
+    /// `is_wanted` holds. Returns the answer with what is left of its life.
+    fn keep_copy(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        asked: u64,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Loaded;
+}
+
+/// What a forward flight comes back with.
+#[derive(Debug, Clone)]
+pub(super) enum Forwarded {
+    Answered(Loaded),
+    /// The owner's getter failed, and the group is told to leave it at that.
+    Refused(PeerError),
+    /// No peer could answer: the getter has to.
+    Failed,
+    /// The leader's own deadline passed before the peer answered.
+    CutShort,
+}
+
+impl Owners {
+    pub(super) fn new(group: Arc<str>, owner_errors: OwnerErrors) -> Self {
+        Self {
+            fan_out: Workers::new(format!("peers of {group}"), MAX_FAN_OUT),
+            group,
+            picker: OnceLock::new(),
+            flights: Singleflight::new(),
+            owner_errors,
+            hand_over: HandOver::default(),
+            counters: OwnerCounters::default(),
+        }
+    }
+
+    /// Sets who owns which key, once; the picker comes back if there is one already.
+    pub(super) fn register(&self, picker: Box<dyn PeerPicker>) -> Result<(), Box<dyn PeerPicker>> {
+        self.picker.set(picker)
+    }
+
+    pub(super) fn picker(&self) -> &dyn PeerPicker {
+        self.picker.get().map_or(&NoPeers, |picker| &**picker)
+    }
+
+    /// Who owns each of `keys`; `None` for what this process owns.
+    fn pick(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
+        match keys {
+            [key] => vec![self.picker().pick_peer(key)],
+            _ => self.picker().pick_peers(keys),
+        }
+    }
+
+    /// Answers keys, which must differ. Asks peers for what they own, each of them once and all at the
+    /// same time. Calls `load_here` for what this process owns, meanwhile, and for what no peer
+    /// answered, afterwards.
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        keys: &[&str],
+        call: Call,
+        host: &Arc<impl OwnerHost>,
+        load_here: impl Fn(&[&str]) -> Vec<Answer>,
+    ) -> Vec<Answer> {
+        let mut picks = if self.picker.get().is_some() { self.pick(keys) } else { Vec::new() };
+        if picks.iter().all(Option::is_none) {
+            return load_here(keys);
+        }
+        let mut answers: Vec<Option<Answer>> = vec![None; keys.len()];
+        let mut open: Vec<usize> = (0..keys.len()).collect();
+        // The second round is for those who followed a flight whose leader had less time than they
+        // have. A third one would be somebody else's bad luck again: the getter is a better answer.
+        for _ in 0..2 {
+            let (by_owner, ours) = by_peer(picks.into_iter().zip(open));
+            let (requests, followed) = self.board(keys, by_owner, call, &mut answers);
+            let meanwhile = (!ours.is_empty()).then_some(|| {
+                put(&mut answers, &ours, load_here(&keys_at(keys, &ours)));
+            });
+            for (at, forwarded) in self.send(requests, call, host, meanwhile) {
+                answers[at] = self.answer(keys[at], forwarded, call);
+            }
+            open = self.follow(keys, followed, call, &mut answers);
+            if open.is_empty() {
+                break;
+            }
+            picks = self.pick(&keys_at(keys, &open));
+        }
+        let rest: Vec<usize> = (0..keys.len()).filter(|&at| answers[at].is_none()).collect();
+        if !rest.is_empty() {
+            put(&mut answers, &rest, load_here(&keys_at(keys, &rest)));
+        }
+        let answers = answers.into_iter();
+        answers.map(|answer| answer.expect("who was not answered was loaded")).collect()
+    }
+
+    /// Takes a place in the forward flight of each key. The keys that are led here become requests.
+    fn board(
+        &self,
+        keys: &[&str],
+        by_owner: ByPeer<usize>,
+        call: Call,
+        answers: &mut [Option<Answer>],
+    ) -> (Vec<Request>, Vec<(usize, Follower<Forwarded>)>) {
+        let (mut requests, mut followed) = (Vec::with_capacity(by_owner.len()), Vec::new());
+        let (may_wait, is_over) = (!is_inside_getter(), call.is_over());
+        for (peer, places) in by_owner {
+            let mut led = Vec::with_capacity(places.len());
+            for at in places {
+                if is_over {
+                    // Nothing is sent, and nothing is held against the peer.
+                    answers[at] = Some(Err(timed_out(&self.group, keys[at], call.deadline)));
+                    continue;
+                }
+                match self.flights.join(keys[at]) {
+                    Ok(Ticket::Leader(leader)) => led.push(Led { at, leader }),
+                    Ok(Ticket::Follower(follower)) if may_wait => followed.push((at, follower)),
+                    Err(_) if may_wait => {
+                        answers[at] = Some(Err(reentrant(&self.group, keys[at])));
+                    }
+                    _ => led.push(Led { at, leader: self.flights.lead_alone(keys[at]) }),
+                }
+            }
+            if !led.is_empty() {
+                requests.push(Request { peer, led: Mutex::new(led) });
+            }
+        }
+        (requests, followed)
+    }
+
+    /// Sends requests and does, beside them, what is to be done `meanwhile`.
+    fn send(
+        self: &Arc<Self>,
+        requests: Vec<Request>,
+        call: Call,
+        host: &Arc<impl OwnerHost>,
+        meanwhile: Option<impl FnOnce()>,
+    ) -> Vec<(usize, Forwarded)> {
+        let is_one = requests.len() < 2 && meanwhile.is_none();
+        // Other threads would not know that they are inside a getter.
+        let answers = if is_one || is_inside_getter() {
+            let run = |request: &Request| Some(request.run(self, call, &**host));
+            let answers = requests.iter().map(run).collect();
+            if let Some(meanwhile) = meanwhile {
+                meanwhile();
+            }
+            answers
+        } else {
+            let (owners, host) = (Arc::clone(self), Arc::clone(host));
+            let request = move |request: &Request| request.run(&owners, call, &*host);
+            self.fan_out.map_beside(requests, request, meanwhile)
+        };
+        answers.into_iter().flatten().flatten().collect()
+    }
+
+    /// Waits for the flights of others. Those who should try again come back.
+    fn follow(
+        &self,
+        keys: &[&str],
+        followed: Vec<(usize, Follower<Forwarded>)>,
+        call: Call,
+        answers: &mut [Option<Answer>],
+    ) -> Vec<usize> {
+        let mut again = Vec::new();
+        for (at, follower) in followed {
+            match follower.wait(call.until()) {
+                Waited::Value(Forwarded::CutShort) | Waited::Abandoned => again.push(at),
+                Waited::TimedOut => {
+                    answers[at] = Some(Err(timed_out(&self.group, keys[at], call.deadline)));
+                }
+                Waited::Value(forwarded) => {
+                    if matches!(forwarded, Forwarded::Answered(_)) {
+                        self.counters.deduplicated.add_one();
+                    }
+                    answers[at] = self.answer(keys[at], forwarded, call);
+                }
+            }
+        }
+        again
+    }
+
+    /// The answer that the end of a forward flight is; `None` when the getter has to answer.
+    fn answer(&self, key: &str, forwarded: Forwarded, call: Call) -> Option<Answer> {
+        match forwarded {
+            Forwarded::Answered(loaded) => Some(Ok(loaded)),
+            Forwarded::Refused(error) => Some(Err(load_failed(&self.group, key, error.into()))),
+            Forwarded::CutShort => Some(Err(timed_out(&self.group, key, call.deadline))),
+            Forwarded::Failed => None,
+        }
+    }
+
+    /// Asks one peer once. The flights of what it answers end; the others come back.
+    fn ask_once(
+        &self,
+        peer: &Arc<dyn PeerGetter>,
+        led: Vec<Led<Forwarded>>,
+        call: Call,
+        host: &impl OwnerHost,
+        landed: &mut Vec<(usize, Forwarded)>,
+    ) -> Vec<Led<Forwarded>> {
+        if led.is_empty() {
+            return led;
+        }
+        let asked = host.now();
+        let answers = call.ask_peer(&**peer, &self.group, &keys_of(&led));
+        self.count(&answers[..led.len().min(answers.len())]);
+        let mut answers = answers.into_iter();
+        let (mut failed, mut last_error) = (Vec::new(), None);
+        for led in led {
+            let missing = || Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer"));
+            let answer = answers.next().unwrap_or_else(missing);
+            match self.settle(led.key(), answer, asked, host, &led.leader) {
+                Ok(forwarded) => landed.push(led.land(forwarded)),
+                Err(error) => {
+                    last_error = Some(error);
+                    failed.push(led);
+                }
+            }
+        }
+        match (&failed[..], last_error) {
+            ([one], Some(error)) => {
+                log::warn!("getting {:?} of group {:?}: {error}", one.key(), self.group);
+            }
+            (many, Some(error)) => {
+                log::warn!("getting {} keys of group {:?}: {error}", many.len(), self.group);
+            }
+            (_, None) => {}
+        }
+        failed
+    }
+
+    /// Counts what a peer answered other than by an error; those are counted when they are settled. All
+    /// of a batch at once: a counter that many threads write for each key costs each of them a fetch
+    /// from another processor.
+    fn count(&self, answers: &[Result<Loaded, PeerError>]) {
+        let is_answer = |answer: &&Result<Loaded, PeerError>| match answer {
+            Ok(_) => true,
+            Err(error) => error.kind() == PeerErrorKind::NotFound,
+        };
+        self.counters.answers.add(answers.iter().filter(is_answer).count());
+    }
+
+    /// Takes a peer's answer to a question of the time `asked`; the error, which is counted, when
+    /// somebody else has to be asked.
+    fn settle(
+        &self,
+        key: &str,
+        answer: Result<Loaded, PeerError>,
+        asked: u64,
+        host: &impl OwnerHost,
+        flight: &Leader<Forwarded>,
+    ) -> Result<Forwarded, PeerError> {
+        let loaded = match answer {
+            Ok(loaded) => loaded,
+            Err(error) if error.kind() == PeerErrorKind::NotFound => Loaded::absent(),
+            Err(error) => {
+                self.counters.errors.add_one();
+                let is_final = self.owner_errors == OwnerErrors::Return;
+                if error.kind() == PeerErrorKind::Load && is_final {
+                    return Ok(Forwarded::Refused(error));
+                }
+                return Err(error);
+            }
+        };
+        let is_wanted = || !flight.is_doomed();
+        Ok(Forwarded::Answered(host.keep_copy(key, loaded, asked, &is_wanted)))
+    }
+
+    /// What the previous owners have of keys that this process has come to own, element *i* for
+    /// `keys[i]`. An empty answer is nothing.
+    pub(super) fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>> {
+        self.hand_over.take_over(&self.group, keys, self.picker())
+    }
+
+    /// Counts of the hand-over.
+    pub(super) fn hand_over_counters(&self) -> &HandOverCounters {
+        self.hand_over.counters()
+    }
+
+    /// Dooms the flight of `key`: its answer goes to those who wait, and nobody keeps it.
+    pub(super) fn doom(&self, key: &str) {
+        self.flights.doom(key);
+    }
+
+    /// Dooms all flights.
+    pub(super) fn doom_all(&self) {
+        self.flights.doom_all();
+    }
+
+    /// Learns of the removal of `key`, or of all keys. See [`handover`].
+    pub(super) fn remember_removal(&self, key: Option<&str>) {
+        self.hand_over.remember_removal(key, self.picker());
+    }
+}
+
+/// Keys that one peer owns, and whose forward flights are led here.
+struct Request {
+    peer: Arc<dyn PeerGetter>,
+    /// Taken when the request is sent.
+    led: Mutex<Vec<Led<Forwarded>>>,
+}
+
+impl Request {
+    /// Asks the peer, and where it fails the one that the picker names then. Ends all flights.
+    fn run(&self, owners: &Owners, call: Call, host: &impl OwnerHost) -> Vec<(usize, Forwarded)> {
+        let led = std::mem::take(&mut *lock(&self.led));
+        let mut landed = Vec::with_capacity(led.len());
+        let mut open = Vec::with_capacity(led.len());
+        for led in led {
+            led.leader.begin();
+            // Another flight of the key may have filled the cache since this caller looked there.
+            match host.find(led.key()) {
+                Some(found) => landed.push(led.land(Forwarded::Answered(found))),
+                None => open.push(led),
+            }
+        }
+        let failed = owners.ask_once(&self.peer, open, call, host, &mut landed);
+        let next = |led: &Led<Forwarded>| {
+            let next = owners.picker().pick_peer(led.key());
+            next.filter(|next| !call.is_over() && !is_same_peer(next, &self.peer))
+        };
+        let (mut stand_ins, mut unanswered) =
+            by_peer(failed.into_iter().map(|led| (next(&led), led)));
+        // Of several stand-ins one is asked, that of the most keys. More of them, if they are silent as
+        // well, would each take their time.
+        stand_ins.sort_by_key(|(_, theirs)| Reverse(theirs.len()));
+        for (n, (stand_in, theirs)) in stand_ins.into_iter().enumerate() {
+            unanswered.extend(match n {
+                0 => owners.ask_once(&stand_in, theirs, call, host, &mut landed),
+                _ => theirs,
+            });
+        }
+        let end = if call.is_over() { Forwarded::CutShort } else { Forwarded::Failed };
+        landed.extend(unanswered.into_iter().map(|led| led.land(end.clone())));
+        landed
+    }
+}
+
+/// Fills in the answers at the places `at`.
+fn put(answers: &mut [Option<Answer>], at: &[usize], found: Vec<Answer>) {
+    for (&at, answer) in at.iter().zip(found) {
+        answers[at] = Some(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests;

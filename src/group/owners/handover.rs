@@ -1,0 +1,180 @@
+//! [`HandOver`]: what a new owner of keys takes over from the previous ones before it loads.
+//!
+//! When the list of peers changes, keys move to owners that do not have them, while those who do are no
+//! longer asked. For a while ([`PeerPicker::is_warming_up`]) a new owner therefore looks into the memory
+//! of the previous one. It does so in the local flight of the key: once for any number of callers, and a
+//! removal that arrives meanwhile dooms what it comes back with, as it does with a load.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex};
+
+use crate::getter::Loaded;
+use crate::group::batch::by_peer;
+use crate::peers::{PeerGetter, PeerPicker};
+use crate::stats::Counter;
+use crate::sync::lock;
+
+/// So many removed keys are remembered. After more of them, nothing is taken over until the warm-up ends.
+const MOST_REMOVED: usize = 4096;
+
+/// The hand-over, and what was removed while it goes on: the previous owner may be yet to learn of it,
+/// so it is not asked for that.
+#[derive(Default)]
+pub(super) struct HandOver {
+    hasher: RandomState,
+    removed: Mutex<Removed>,
+    counters: HandOverCounters,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::group) struct HandOverCounters {
+    pub(in crate::group) peeks: Counter,
+    pub(in crate::group) peek_hits: Counter,
+}
+
+#[derive(Default)]
+struct Removed {
+    /// Hashes of keys. Another key that shares one is loaded, rather than taken over.
+    keys: HashSet<u64>,
+    all: bool,
+}
+
+impl HandOver {
+    /// Asks the previous owners of those keys of `group` that they may have, each of them once. Element
+    /// *i* of the answer is for `keys[i]`; an empty answer is nothing.
+    pub(super) fn take_over(
+        &self,
+        group: &str,
+        keys: &[&str],
+        picker: &dyn PeerPicker,
+    ) -> Vec<Option<Loaded>> {
+        if keys.is_empty() || !picker.is_warming_up() {
+            return Vec::new();
+        }
+        let previous = |key: &str| {
+            let may_have = picker.owns(key) && !self.was_removed(key);
+            may_have.then(|| picker.previous_owner(key)).flatten()
+        };
+        let (questions, _) = by_peer((0..keys.len()).map(|at| (previous(keys[at]), at)));
+        let mut taken = Vec::new();
+        for (peer, places) in questions {
+            let theirs: Vec<&str> = places.iter().map(|&at| keys[at]).collect();
+            taken.resize(keys.len(), None);
+            for (at, found) in places.into_iter().zip(self.peek(&peer, group, &theirs)) {
+                taken[at] = found;
+            }
+        }
+        taken
+    }
+
+    fn peek(&self, peer: &Arc<dyn PeerGetter>, group: &str, keys: &[&str]) -> Vec<Option<Loaded>> {
+        self.counters.peeks.add(keys.len());
+        let found = match keys {
+            [key] => peer.peek(group, key).map(|found| vec![found]),
+            _ => peer.peek_many(group, keys),
+        };
+        match found {
+            Ok(found) => {
+                let hits = found.iter().take(keys.len()).flatten().count();
+                self.counters.peek_hits.add(hits);
+                found
+            }
+            Err(error) => {
+                log::debug!("peeking at {} keys of group {group:?}: {error}", keys.len());
+                Vec::new()
+            }
+        }
+    }
+
+    /// Remembers the removal of `key`, or of all keys, while keys move.
+    pub(super) fn remember_removal(&self, key: Option<&str>, picker: &dyn PeerPicker) {
+        let hash = key.map(|key| self.hasher.hash_one(key));
+        let is_warming_up = picker.is_warming_up();
+        let mut removed = lock(&self.removed);
+        match hash {
+            _ if !is_warming_up => *removed = Removed::default(),
+            Some(hash) if removed.keys.len() < MOST_REMOVED => {
+                removed.keys.insert(hash);
+            }
+            _ => removed.all = true,
+        }
+    }
+
+    fn was_removed(&self, key: &str) -> bool {
+        let hash = self.hasher.hash_one(key);
+        let removed = lock(&self.removed);
+        removed.all || removed.keys.contains(&hash)
+    }
+
+    pub(super) fn counters(&self) -> &HandOverCounters {
+        &self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::PeerError;
+
+    /// A previous owner that has everything.
+    struct Full;
+
+    impl PeerGetter for Full {
+        fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+            unreachable!("it is only peeked at")
+        }
+
+        fn peek(&self, _group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
+            Ok(Some(Loaded::from(key)))
+        }
+    }
+
+    /// Owns every key, and took the odd ones over from somebody.
+    struct Moved {
+        is_warming_up: bool,
+    }
+
+    impl PeerPicker for Moved {
+        fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+            None
+        }
+
+        fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+            (key.len() % 2 == 1).then(|| Arc::new(Full) as Arc<dyn PeerGetter>)
+        }
+
+        fn is_warming_up(&self) -> bool {
+            self.is_warming_up
+        }
+    }
+
+    const WARMING_UP: Moved = Moved { is_warming_up: true };
+    const SETTLED: Moved = Moved { is_warming_up: false };
+
+    #[test]
+    fn only_what_has_moved_is_taken_over_and_only_for_a_while() {
+        let hand_over = HandOver::default();
+        assert!(hand_over.take_over("g", &["a", "bb"], &SETTLED).is_empty());
+        let taken = hand_over.take_over("g", &["a", "bb", "ccc"], &WARMING_UP);
+        assert_eq!(taken, [Some(Loaded::from("a")), None, Some(Loaded::from("ccc"))]);
+        assert_eq!(
+            (hand_over.counters.peeks.value(), hand_over.counters.peek_hits.value()),
+            (2, 2)
+        );
+    }
+
+    #[test]
+    fn what_was_removed_meanwhile_is_not_taken_over() {
+        let hand_over = HandOver::default();
+        hand_over.remember_removal(Some("a"), &WARMING_UP);
+        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP), []);
+        assert_eq!(hand_over.take_over("g", &["a", "b"], &WARMING_UP)[1], Some(Loaded::from("b")));
+        for n in 0..MOST_REMOVED {
+            hand_over.remember_removal(Some(&n.to_string()), &WARMING_UP);
+        }
+        assert_eq!(hand_over.take_over("g", &["b"], &WARMING_UP), [], "too many to tell apart");
+        hand_over.remember_removal(None, &SETTLED);
+        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP), [Some(Loaded::from("a"))]);
+    }
+}

@@ -1,0 +1,190 @@
+use std::time::Duration;
+
+use super::*;
+use crate::clock::Deadline;
+use crate::error::Error;
+
+/// A group that keeps nothing, and whose clock stands.
+struct Host;
+
+impl OwnerHost for Host {
+    fn find(&self, _key: &str) -> Option<Loaded> {
+        None
+    }
+
+    fn now(&self) -> u64 {
+        1
+    }
+
+    fn keep_copy(
+        &self,
+        _key: &str,
+        loaded: Loaded,
+        _asked: u64,
+        _is_wanted: &dyn Fn() -> bool,
+    ) -> Loaded {
+        loaded
+    }
+}
+
+/// A peer that answers with its name, or not at all, and remembers what it was asked for.
+struct Peer {
+    name: &'static str,
+    error: Option<PeerErrorKind>,
+    asked: Mutex<Vec<Vec<String>>>,
+}
+
+impl Peer {
+    fn new(name: &'static str, error: Option<PeerErrorKind>) -> Arc<Self> {
+        Arc::new(Self { name, error, asked: Mutex::default() })
+    }
+
+    fn asked(&self) -> Vec<Vec<String>> {
+        lock(&self.asked).clone()
+    }
+}
+
+impl PeerGetter for Peer {
+    fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
+        self.get_many(group, &[key]).remove(0)
+    }
+
+    fn get_many(&self, _group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
+        lock(&self.asked).push(keys.iter().map(|&key| key.to_owned()).collect());
+        let answer = |_: &&str| match self.error {
+            None => Ok(Loaded::from(self.name)),
+            Some(kind) => Err(PeerError::new(kind, self.name, "as it was told")),
+        };
+        keys.iter().map(answer).collect()
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+/// Names the peers whose names begin like the key, one after the other; nobody for other keys.
+struct ByLetter {
+    peers: Vec<Arc<Peer>>,
+    picks: Mutex<std::collections::HashMap<String, usize>>,
+}
+
+impl PeerPicker for ByLetter {
+    fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let mut picks = lock(&self.picks);
+        let nth = picks.entry(key.to_owned()).or_default();
+        let mut peers = self.peers.iter().filter(|peer| peer.name.starts_with(&key[..1]));
+        *nth += 1;
+        peers.nth(*nth - 1).map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>)
+    }
+}
+
+fn owners(peers: &[&Arc<Peer>], rule: OwnerErrors) -> Arc<Owners> {
+    let owners = Owners::new("g".into(), rule);
+    let peers = peers.iter().map(|&peer| Arc::clone(peer)).collect();
+    let picker = ByLetter { peers, picks: Mutex::default() };
+    assert!(owners.register(Box::new(picker)).is_ok());
+    Arc::new(owners)
+}
+
+/// Asks, and loads as "here"; the values, and the keys that were loaded, in the order of the calls.
+fn ask(owners: &Arc<Owners>, keys: &[&str], call: Call) -> (Vec<String>, Vec<Vec<String>>) {
+    let loaded = Mutex::new(Vec::new());
+    let load_here = |keys: &[&str]| {
+        lock(&loaded).push(keys.iter().map(|&key| key.to_owned()).collect());
+        keys.iter().map(|_| Ok(Loaded::from("here"))).collect()
+    };
+    let answers = owners.ask(keys, call, &Arc::new(Host), load_here);
+    let text = |answer: Answer| match answer {
+        Ok(loaded) => loaded.value().unwrap().as_str().unwrap().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    (answers.into_iter().map(text).collect(), loaded.into_inner().unwrap())
+}
+
+#[test]
+fn each_owner_is_asked_once_for_all_its_keys_and_ours_are_loaded_here() {
+    let (a, b) = (Peer::new("a", None), Peer::new("b", None));
+    let owners = owners(&[&a, &b], OwnerErrors::default());
+    let (answers, loaded) = ask(&owners, &["a1", "x", "b1", "a2"], Call::many(None));
+    assert_eq!(answers, ["a", "here", "b", "a"]);
+    assert_eq!(
+        (a.asked(), b.asked()),
+        (vec![vec!["a1".into(), "a2".into()]], vec![vec!["b1".into()]])
+    );
+    assert_eq!(loaded, [["x"]]);
+    assert_eq!(owners.counters.answers.value(), 3);
+}
+
+#[test]
+fn nobody_is_asked_where_there_is_nobody() {
+    let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+    let (answers, loaded) = ask(&owners, &["a1", "b1"], Call::many(None));
+    assert_eq!((answers, loaded), (vec!["here".into(); 2], vec![vec!["a1".into(), "b1".into()]]));
+}
+
+#[test]
+fn a_stand_in_answers_for_an_owner_that_fails_and_then_the_getter() {
+    let a = Peer::new("a", Some(PeerErrorKind::Unreachable));
+    let (second, third) = (Peer::new("a second", None), Peer::new("a third", None));
+    for call in [Call::one(None), Call::many(None)] {
+        let owners = owners(&[&a, &second, &third], OwnerErrors::default());
+        assert_eq!(ask(&owners, &["a1"], call).0, ["a second"]);
+    }
+    let silent = Peer::new("a second", Some(PeerErrorKind::TimedOut));
+    for call in [Call::one(None), Call::many(None)] {
+        let owners = owners(&[&a, &silent, &third], OwnerErrors::default());
+        assert_eq!(ask(&owners, &["a1"], call).0, ["here"], "two peers are enough");
+        assert_eq!(owners.counters.errors.value(), 2);
+    }
+    assert!(third.asked().is_empty());
+}
+
+#[test]
+fn one_stand_in_is_asked_for_a_batch_however_many_there_are() {
+    /// Every key has the owner, and then a stand-in of its own.
+    struct Spread(Arc<Peer>, Vec<Arc<Peer>>, Mutex<Vec<String>>);
+    impl PeerPicker for Spread {
+        fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+            let mut seen = lock(&self.2);
+            if seen.iter().any(|it| it == key) {
+                return Some(Arc::clone(&self.1[key.len() % self.1.len()]) as _);
+            }
+            seen.push(key.to_owned());
+            Some(Arc::clone(&self.0) as _)
+        }
+    }
+    let silent = || Peer::new("silent", Some(PeerErrorKind::TimedOut));
+    let stand_ins: Vec<_> = (0..3).map(|_| silent()).collect();
+    let owners = Owners::new("g".into(), OwnerErrors::default());
+    let picker = Spread(silent(), stand_ins.clone(), Mutex::default());
+    assert!(owners.register(Box::new(picker)).is_ok());
+    let (answers, _) = ask(&Arc::new(owners), &["k", "kk", "kkk", "kkkk"], Call::many(None));
+    assert_eq!(answers, ["here"; 4]);
+    let asked: Vec<_> = stand_ins.iter().flat_map(|peer| peer.asked()).collect();
+    assert_eq!(asked, [["k", "kkkk"]], "the one that two keys have in common");
+}
+
+#[test]
+fn the_word_of_an_owner_whose_getter_failed_is_final_where_the_group_says_so() {
+    let a = Peer::new("a", Some(PeerErrorKind::Load));
+    let refusing = owners(&[&a, &a], OwnerErrors::Return);
+    let (answers, loaded) = ask(&refusing, &["a1"], Call::one(None));
+    assert!(answers[0].contains("failed") && loaded.is_empty(), "{answers:?}");
+    let lenient = owners(&[&a, &a], OwnerErrors::LoadLocally);
+    assert_eq!(ask(&lenient, &["a1"], Call::one(None)).0, ["here"]);
+    assert_eq!(a.asked().len(), 2, "no peer is asked twice");
+}
+
+#[test]
+fn a_caller_without_time_left_sends_nothing_and_holds_nothing_against_the_peer() {
+    let a = Peer::new("a", None);
+    for form in [Call::one, Call::many] {
+        let owners = owners(&[&a], OwnerErrors::default());
+        let call = form(Deadline::after(Duration::ZERO));
+        let answer = owners.ask(&["a1"], call, &Arc::new(Host), |_| Vec::new()).remove(0);
+        assert!(matches!(answer, Err(Error::TimedOut { .. })), "{answer:?}");
+        assert_eq!(owners.counters.errors.value(), 0);
+    }
+    assert!(a.asked().is_empty());
+}

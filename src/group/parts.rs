@@ -1,0 +1,172 @@
+//! [`Parts`]: the four parts of a group, and the one place where they meet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::Meta;
+use crate::error::Error;
+use crate::getter::Loaded;
+use crate::group::batch::Answer;
+use crate::group::call::Call;
+use crate::group::changes::{ChangeHost, Changes};
+use crate::group::loads::{LoadHost, Loads};
+use crate::group::memory::{Memory, Owner};
+use crate::group::owners::{OwnerHost, Owners};
+use crate::stats::{Counter, Stats};
+
+/// What the handles of a group share: its four parts.
+pub(super) struct Parts {
+    pub(super) name: Arc<str>,
+    pub(super) memory: Memory,
+    pub(super) loads: Arc<Loads>,
+    pub(super) owners: Arc<Owners>,
+    pub(super) changes: Changes,
+    pub(super) wait_timeout: Option<Duration>,
+    pub(super) counters: GroupCounters,
+}
+
+/// Who asked, and whether memory could answer.
+///
+/// Hits of gets are counted by the caches, under the locks that they take anyway: a counter that every
+/// hit of every thread writes would cost more than the hit.
+#[derive(Debug, Default)]
+pub(super) struct GroupCounters {
+    pub(super) get_misses: Counter,
+    pub(super) served_hits: Counter,
+    pub(super) served_misses: Counter,
+}
+
+impl Parts {
+    /// Loads keys, which must differ, without asking a peer to load them.
+    pub(super) fn load_here(self: &Arc<Self>, keys: &[&str], call: Call) -> Vec<Answer> {
+        let mut answers = self.loads.load(keys, call, self);
+        for (key, answer) in keys.iter().zip(&mut answers) {
+            self.serve_stale(key, answer);
+        }
+        answers
+    }
+
+    /// Answers with an expired value where a load failed, if there is one for that. Every caller who
+    /// waited for the load decides and counts this for itself.
+    fn serve_stale(&self, key: &str, answer: &mut Answer) {
+        let Err(Error::Load { source, .. }) = answer else { return };
+        if let Some(stale) = self.memory.stale(key) {
+            log::warn!("serving {key:?} of group {:?} past its ttl: {source}", self.name);
+            *answer = Ok(stale);
+        }
+    }
+}
+
+/// Others than callers of this process.
+impl Parts {
+    /// Has an entry of the main cache refreshed, unless it has changed since it was `seen`.
+    pub(super) fn refresh(self: &Arc<Self>, key: &str, seen: Meta) {
+        let find = move |parts: &Self, key: &str| parts.memory.peek_newer(key, seen);
+        self.loads.refresh(key, self, find);
+    }
+
+    /// What all parts counted.
+    pub(super) fn stats(&self) -> Stats {
+        let (memory, loads, changes) =
+            (&self.memory.counters, &self.loads.counters, &self.changes.counters);
+        let (owners, hand_over) = (&self.owners.counters, self.owners.hand_over_counters());
+        let get_misses = self.counters.get_misses.value();
+        let served_hits = self.counters.served_hits.value();
+        let served_misses = self.counters.served_misses.value();
+        let hits = self.memory.main_stats().hits + self.memory.hot_stats().hits;
+        let cache_hits = hits.saturating_sub(memory.hits_refused.value());
+        Stats {
+            gets: cache_hits.saturating_sub(served_hits) + get_misses,
+            cache_hits,
+            loads: get_misses + served_misses,
+            loads_deduplicated: loads.deduplicated.value() + owners.deduplicated.value(),
+            peer_loads: owners.answers.value(),
+            peer_errors: owners.errors.value(),
+            local_loads: loads.loads.value(),
+            local_load_errors: loads.errors.value(),
+            server_requests: served_hits + served_misses,
+            hits_stale: memory.hits_stale.value(),
+            negative_hits: memory.negative_hits.value(),
+            refreshes: loads.refreshes.value(),
+            peeks: hand_over.peeks.value(),
+            peek_hits: hand_over.peek_hits.value(),
+            removes: changes.removes.value(),
+            inserts: changes.inserts.value(),
+            clears: changes.clears.value(),
+        }
+    }
+}
+
+impl LoadHost for Parts {
+    fn find(&self, key: &str) -> Option<Loaded> {
+        self.memory.peek(key)
+    }
+
+    fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>> {
+        let asked = self.memory.now();
+        let taken = self.owners.take_over(keys).into_iter();
+        taken.map(|taken| taken.map(|loaded| self.memory.aged(loaded, asked))).collect()
+    }
+
+    fn with_ttl(&self, loaded: Loaded) -> Loaded {
+        self.memory.with_ttl(loaded)
+    }
+
+    fn keep(&self, key: &str, loaded: &Loaded, cost: Duration, is_wanted: &dyn Fn() -> bool) {
+        let is_ours = self.owners.picker().owns(key);
+        let owner = if is_ours { Owner::Here { cost } } else { Owner::Elsewhere };
+        self.memory.keep(key, loaded, owner, is_wanted);
+    }
+}
+
+impl OwnerHost for Parts {
+    fn find(&self, key: &str) -> Option<Loaded> {
+        self.memory.peek(key)
+    }
+
+    fn now(&self) -> u64 {
+        self.memory.now()
+    }
+
+    fn keep_copy(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        asked: u64,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Loaded {
+        let loaded = self.memory.aged(loaded, asked);
+        self.memory.keep_copy(key, &loaded, is_wanted);
+        loaded
+    }
+}
+
+impl ChangeHost for Parts {
+    /// Dooms the flights of `key`, then empties the caches of it. The order matters, see
+    /// [`changes`](crate::group::changes).
+    ///
+    /// Flights are doomed once more afterwards: one that began in between may have found the old value
+    /// in a cache just before it was emptied, and nobody is to join that from now on.
+    fn forget(&self, key: &str) {
+        self.owners.remember_removal(Some(key));
+        self.owners.doom(key);
+        self.loads.doom(key);
+        self.memory.remove(key);
+        self.owners.doom(key);
+        self.loads.doom(key);
+    }
+
+    fn forget_all(&self) {
+        self.owners.remember_removal(None);
+        self.owners.doom_all();
+        self.loads.doom_all();
+        self.memory.clear();
+        self.owners.doom_all();
+        self.loads.doom_all();
+    }
+
+    fn keep_inserted(&self, key: &str, loaded: Loaded) {
+        let loaded = self.memory.with_ttl(loaded);
+        LoadHost::keep(self, key, &loaded, Duration::ZERO, &|| true);
+    }
+}
