@@ -5,14 +5,14 @@
 //! request   version  operation  count   then for each key:  length  key
 //!           u8 = 1   u8         u32                          u32    UTF-8
 //!
-//! answer    version  operation  count   then for each key:  status  ttl      length  bytes
-//!           u8 = 1   u8         u32                          u8     u64, ms  u64     value or message
+//! answer    version  operation  count   then for each key:  status  ttl      length  data
+//!           u8 = 1   u8         u32                          u8     u64, ms  u64     bytes
 //! ```
 //!
-//! Numbers are in network order. A ttl of all ones is none, and with the status of what came too
-//! late a ttl of 0 means that the peer is overloaded. All answers have the operation 1. They have
-//! the order of the keys, and a frame ends where its last part does. Whatever comes off a socket is
-//! checked before anything is allocated for it.
+//! The data is a value or a message. Numbers are in network order. A ttl of all ones is none, and
+//! with the status of what came too late a ttl of 0 means that the peer is overloaded. All answers
+//! have the operation 1. They have the order of the keys, and a frame ends where its last part
+//! does. Whatever comes off a socket is checked before anything is allocated for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Operation {
 
 /// What is answered about one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum KeyAnswer {
     /// A value, or the knowledge that there is none.
     Loaded(Loaded),
     /// Neither; with a message.
@@ -85,7 +85,7 @@ pub(crate) enum Answer {
     Left,
 }
 
-/// The status byte of an [`Answer`].
+/// The status byte of an [`KeyAnswer`].
 mod status {
     pub(super) const VALUE: u8 = 0;
     pub(super) const ABSENT: u8 = 1;
@@ -140,23 +140,23 @@ pub(crate) fn decode_request(frame: &[u8]) -> Result<(Operation, Vec<&str>), Mal
 }
 
 /// The answer to a request to get, or peek at, many keys. From the value on with which the values
-/// would come to more than `max_bytes`, they are [left](Answer::Left) out; the first one is always
-/// in it.
-pub(crate) fn encode_answers(answers: &[Answer], max_bytes: usize) -> Vec<u8> {
+/// would come to more than `max_bytes`, they are [left](KeyAnswer::Left) out; the first one is
+/// always in it.
+pub(crate) fn encode_answers(answers: &[KeyAnswer], max_bytes: usize) -> Vec<u8> {
     let mut frame = Vec::with_capacity(encoded_bytes(answers, max_bytes));
     push_head(&mut frame, Operation::Get, answers.len());
     let mut room = Room { left: max_bytes, is_empty: true, is_full: false };
     for answer in answers {
         let ttl_of = |loaded: &Loaded| loaded.time_to_live().map_or(NO_TTL, millis);
         let (status, ttl, bytes) = match answer {
-            Answer::Loaded(loaded) => match loaded.value() {
+            KeyAnswer::Loaded(loaded) => match loaded.value() {
                 Some(value) if room.takes(value.len()) => {
                     (status::VALUE, ttl_of(loaded), value.as_slice())
                 }
                 Some(_) => (status::LEFT, NO_TTL, &[][..]),
                 None => (status::ABSENT, ttl_of(loaded), &[][..]),
             },
-            Answer::Failed(kind, message) => {
+            KeyAnswer::Failed(kind, message) => {
                 let (status, ttl) = match kind {
                     PeerErrorKind::TimedOut => (status::TIMED_OUT, NO_TTL),
                     PeerErrorKind::Overloaded => (status::TIMED_OUT, OVERLOADED_TTL),
@@ -165,8 +165,8 @@ pub(crate) fn encode_answers(answers: &[Answer], max_bytes: usize) -> Vec<u8> {
                 };
                 (status, ttl, cut(message).as_bytes())
             }
-            Answer::NotCached => (status::NOT_CACHED, NO_TTL, &[][..]),
-            Answer::Left => (status::LEFT, NO_TTL, &[][..]),
+            KeyAnswer::NotCached => (status::NOT_CACHED, NO_TTL, &[][..]),
+            KeyAnswer::Left => (status::LEFT, NO_TTL, &[][..]),
         };
         frame.push(status);
         frame.extend_from_slice(&ttl.to_be_bytes());
@@ -177,9 +177,9 @@ pub(crate) fn encode_answers(answers: &[Answer], max_bytes: usize) -> Vec<u8> {
 }
 
 /// About as much as the answers take.
-fn encoded_bytes(answers: &[Answer], max_bytes: usize) -> usize {
+fn encoded_bytes(answers: &[KeyAnswer], max_bytes: usize) -> usize {
     let values = answers.iter().map(|answer| match answer {
-        Answer::Loaded(loaded) => loaded.value().map_or(0, |value| value.len()),
+        KeyAnswer::Loaded(loaded) => loaded.value().map_or(0, |value| value.len()),
         _ => 0,
     });
     HEAD_BYTES + answers.len() * ANSWER_HEAD_BYTES + values.sum::<usize>().min(max_bytes)
@@ -210,7 +210,7 @@ impl Room {
 pub(crate) fn decode_answers(
     frame: &ByteView,
     count: usize,
-) -> Result<Vec<Answer>, MalformedFrame> {
+) -> Result<Vec<KeyAnswer>, MalformedFrame> {
     let mut rest = FrameReader(frame);
     let (operation, told) = rest.head(ANSWER_HEAD_BYTES)?;
     if operation != Operation::Get || told != count {
@@ -225,15 +225,15 @@ pub(crate) fn decode_answers(
             .map_err(|_| MalformedFrame("a value is longer than the frame"))?;
         let start = frame.len() - rest.0.len();
         let bytes = rest.take(length)?;
-        let failed = |kind| Answer::Failed(kind, String::from_utf8_lossy(bytes).into_owned());
+        let failed = |kind| KeyAnswer::Failed(kind, String::from_utf8_lossy(bytes).into_owned());
         answers.push(match status {
             status::VALUE if length >= frame.len() / 2 => {
                 with_ttl(Loaded::from(frame.slice(start..start + length)), ttl)
             }
             status::VALUE => with_ttl(Loaded::from(bytes), ttl),
             status::ABSENT if length == 0 => with_ttl(Loaded::absent(), ttl),
-            status::LEFT if length == 0 => Answer::Left,
-            status::NOT_CACHED if length == 0 => Answer::NotCached,
+            status::LEFT if length == 0 => KeyAnswer::Left,
+            status::NOT_CACHED if length == 0 => KeyAnswer::NotCached,
             status::LOAD_FAILED => failed(PeerErrorKind::Load),
             status::TIMED_OUT if told_ttl == OVERLOADED_TTL => failed(PeerErrorKind::Overloaded),
             status::TIMED_OUT => failed(PeerErrorKind::TimedOut),
@@ -247,8 +247,8 @@ pub(crate) fn decode_answers(
     Ok(answers)
 }
 
-fn with_ttl(loaded: Loaded, ttl: Option<Duration>) -> Answer {
-    Answer::Loaded(ttl.into_iter().fold(loaded, Loaded::ttl))
+fn with_ttl(loaded: Loaded, ttl: Option<Duration>) -> KeyAnswer {
+    KeyAnswer::Loaded(ttl.into_iter().fold(loaded, Loaded::ttl))
 }
 
 fn push_head(frame: &mut Vec<u8>, operation: Operation, count: usize) {

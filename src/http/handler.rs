@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use replies::{done, refuse};
 
 use crate::http::frame::{self, Operation};
-use crate::http::server::{Handler, Request, Response};
+use crate::http::server::{Handler, HttpRequest, HttpResponse};
 use crate::http::wire::Status;
 use crate::sync::lock;
 
@@ -45,7 +45,7 @@ impl PeerHandler {
 }
 
 impl Handler for PeerHandler {
-    fn handle(&self, request: &Request<'_>) -> Response {
+    fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse {
         let serving = lock(&self.serving).clone();
         let Some(serving) = serving else {
             return refuse(Status::ShuttingDown, "this peer is shutting down");
@@ -63,7 +63,7 @@ impl fmt::Debug for PeerHandler {
     }
 }
 
-fn answer(serving: &Serving, request: &Request<'_>) -> Response {
+fn answer(serving: &Serving, request: &HttpRequest<'_>) -> HttpResponse {
     let answer = match request.method {
         // The server leaves the body of an answer to a HEAD out.
         "GET" | "HEAD" => gets::get(serving, request),
@@ -81,7 +81,7 @@ fn answer(serving: &Serving, request: &Request<'_>) -> Response {
 
 /// Something with many keys. It goes to the path of the group, which is a sure 400 for old peers:
 /// at the path of a key they would load it.
-fn post(serving: &Serving, request: &Request<'_>) -> Result<Response, Response> {
+fn post(serving: &Serving, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
     let group = serving.group_alone(request)?;
     let (operation, keys) = frame::decode_request(request.body).map_err(|error| {
         log::debug!("a peer sent {error}");

@@ -4,11 +4,14 @@ use crate::byteview::ByteView;
 use crate::getter::Loaded;
 use crate::http::handler::replies::{done, refuse};
 use crate::http::handler::serving::Serving;
-use crate::http::server::{Request, Response};
+use crate::http::server::{HttpRequest, HttpResponse};
 use crate::http::wire::{self, Status};
 
 /// A value, or the word that there is none, from a peer that knows.
-pub(super) fn put(serving: &Serving, request: &Request<'_>) -> Result<Response, Response> {
+pub(super) fn put(
+    serving: &Serving,
+    request: &HttpRequest<'_>,
+) -> Result<HttpResponse, HttpResponse> {
     let (group, key) = serving.group_and_key(request)?;
     let ttl = request.header(wire::TTL_HEADER).map(wire::decode_millis);
     if key.is_empty() || ttl == Some(None) {
@@ -24,7 +27,10 @@ pub(super) fn put(serving: &Serving, request: &Request<'_>) -> Result<Response, 
 }
 
 /// The removal of a key, or of all of them.
-pub(super) fn delete(serving: &Serving, request: &Request<'_>) -> Result<Response, Response> {
+pub(super) fn delete(
+    serving: &Serving,
+    request: &HttpRequest<'_>,
+) -> Result<HttpResponse, HttpResponse> {
     if serving.names_group_alone(request) {
         serving.group_alone(request)?.peer_side().clear();
         return Ok(done());

@@ -6,14 +6,17 @@ use std::time::SystemTime;
 use crate::error::{Error, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::Group;
-use crate::http::frame::{self, Answer};
+use crate::http::frame::{self, KeyAnswer};
 use crate::http::handler::replies::refuse;
 use crate::http::handler::serving::{Serving, timeout_of};
-use crate::http::server::{Request, Response};
+use crate::http::server::{HttpRequest, HttpResponse};
 use crate::http::wire::{self, Status};
 
 /// One value.
-pub(super) fn get(serving: &Serving, request: &Request<'_>) -> Result<Response, Response> {
+pub(super) fn get(
+    serving: &Serving,
+    request: &HttpRequest<'_>,
+) -> Result<HttpResponse, HttpResponse> {
     let (group, key) = serving.group_and_key(request)?;
     let timeout = timeout_of(request);
     let serve = || match timeout {
@@ -30,8 +33,8 @@ pub(super) fn get(serving: &Serving, request: &Request<'_>) -> Result<Response, 
 pub(super) fn get_many(
     group: &Group,
     keys: &[&str],
-    request: &Request<'_>,
-) -> Result<Response, Response> {
+    request: &HttpRequest<'_>,
+) -> Result<HttpResponse, HttpResponse> {
     let timeout = timeout_of(request);
     let first = keys.first().copied().unwrap_or_default();
     let serve = || match timeout {
@@ -39,27 +42,27 @@ pub(super) fn get_many(
         None => group.peer_side().get_many(keys),
     };
     let answers = unless_panicked(group, first, serve)?;
-    let answers: Vec<Answer> = answers.into_iter().map(answer).collect();
+    let answers: Vec<KeyAnswer> = answers.into_iter().map(answer).collect();
     Ok(many(&answers, frame::MAX_VALUES_BYTES))
 }
 
 /// What is in memory of many keys, and never a load.
-pub(super) fn peek_many(group: &Group, keys: &[&str]) -> Response {
+pub(super) fn peek_many(group: &Group, keys: &[&str]) -> HttpResponse {
     let peek = |key: &&str| match group.peer_side().peek(key) {
-        Some(loaded) => Answer::Loaded(loaded),
-        None => Answer::NotCached,
+        Some(loaded) => KeyAnswer::Loaded(loaded),
+        None => KeyAnswer::NotCached,
     };
-    let answers: Vec<Answer> = keys.iter().map(peek).collect();
+    let answers: Vec<KeyAnswer> = keys.iter().map(peek).collect();
     many(&answers, frame::MAX_PEEKED_BYTES)
 }
 
 /// The answer about a key that was loaded.
-fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> Response {
+fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> HttpResponse {
     let ttl = loaded.time_to_live();
     let mut response = match loaded.value() {
         Some(value) => {
             let wire = serving.protocol.wire();
-            Response {
+            HttpResponse {
                 status: 200,
                 content_type: wire.content_type,
                 headers: Vec::new(),
@@ -77,8 +80,8 @@ fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> Respon
     response
 }
 
-fn many(answers: &[Answer], max_bytes: usize) -> Response {
-    Response {
+fn many(answers: &[KeyAnswer], max_bytes: usize) -> HttpResponse {
+    HttpResponse {
         status: 200,
         content_type: "application/octet-stream",
         headers: Vec::new(),
@@ -87,7 +90,11 @@ fn many(answers: &[Answer], max_bytes: usize) -> Response {
 }
 
 /// What `serve` returns; a refusal if the getter of `group` panics in it.
-fn unless_panicked<T>(group: &Group, key: &str, serve: impl FnOnce() -> T) -> Result<T, Response> {
+fn unless_panicked<T>(
+    group: &Group,
+    key: &str,
+    serve: impl FnOnce() -> T,
+) -> Result<T, HttpResponse> {
     // A server would catch it as well, but would answer without our header.
     catch_unwind(AssertUnwindSafe(serve)).map_err(|panic| {
         // Its drop may panic as well.
@@ -98,7 +105,7 @@ fn unless_panicked<T>(group: &Group, key: &str, serve: impl FnOnce() -> T) -> Re
 }
 
 /// The answer to a request that got `error` and no value.
-fn refuse_for(error: &Error) -> Response {
+fn refuse_for(error: &Error) -> HttpResponse {
     match error {
         Error::EmptyKey => refuse(Status::BadRequest, "bad request"),
         Error::TimedOut { .. } => refuse(Status::TimedOut, error),
@@ -111,10 +118,10 @@ fn refuse_for(error: &Error) -> Response {
 }
 
 /// What is told of a key of a batch: the same as in the answer to a single get.
-fn answer(served: Result<Loaded, Error>) -> Answer {
-    let failed = |kind, message: String| Answer::Failed(kind, message);
+fn answer(served: Result<Loaded, Error>) -> KeyAnswer {
+    let failed = |kind, message: String| KeyAnswer::Failed(kind, message);
     match served {
-        Ok(loaded) => Answer::Loaded(loaded),
+        Ok(loaded) => KeyAnswer::Loaded(loaded),
         Err(Error::EmptyKey) => failed(PeerErrorKind::Protocol, "bad request".to_owned()),
         Err(error @ Error::TimedOut { .. }) => failed(PeerErrorKind::TimedOut, error.to_string()),
         Err(error @ Error::Overloaded { .. }) => {

@@ -43,21 +43,21 @@ impl Bench {
         Self { handler, group }
     }
 
-    fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
-        self.handler.handle(&Request { method, target, headers: &headers, body: b"" })
+    fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> HttpResponse {
+        self.handler.handle(&HttpRequest { method, target, headers: &headers, body: b"" })
     }
 
-    fn get(&self, target: &str) -> Response {
+    fn get(&self, target: &str) -> HttpResponse {
         self.ask("GET", target, &[])
     }
 }
 
-fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+fn header<'a>(response: &'a HttpResponse, name: &str) -> Option<&'a str> {
     response.headers.iter().find(|(it, _)| *it == name).map(|(_, value)| value.as_str())
 }
 
 #[track_caller]
-fn assert_refused(response: &Response, code: u16, status: &str, text: &str) {
+fn assert_refused(response: &HttpResponse, code: u16, status: &str, text: &str) {
     assert_eq!(response.status, code);
     assert_eq!(header(response, "Geecache-Status"), Some(status));
     assert_eq!(response.content_type, "text/plain; charset=utf-8");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::exchange::Failure;
-use crate::http::frame::{self, Answer, Operation};
+use crate::http::frame::{self, KeyAnswer, Operation};
 use crate::http::peer::abilities::Abilities;
 use crate::http::peer::frames;
 use crate::http::peer::gets;
@@ -102,7 +102,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Asks for `keys` with one request; `None` when the peer does not know batches.
-    fn request(&self, keys: &[&str]) -> Result<Option<Vec<Answer>>, Failure> {
+    fn request(&self, keys: &[&str]) -> Result<Option<Vec<KeyAnswer>>, Failure> {
         let left = self.left();
         self.link.call(Admit::IfUp, |exchange| {
             let options = self.link.options();
@@ -114,7 +114,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Takes what the peer says of the first open keys, and tells of how many it said something.
-    fn take(&mut self, answers: Vec<Answer>) -> usize {
+    fn take(&mut self, answers: Vec<KeyAnswer>) -> usize {
         let mut left_out = Vec::new();
         let asked = answers.len();
         for (at, answer) in self.open.drain(..asked).zip(answers) {
@@ -159,14 +159,14 @@ fn is_of_the_key(failure: &Failure) -> bool {
 }
 
 /// What the answer about one key means to the caller; `None` when there is none yet.
-fn result_of(link: &Link, answer: Answer) -> Option<Result<Loaded, PeerError>> {
+fn result_of(link: &Link, answer: KeyAnswer) -> Option<Result<Loaded, PeerError>> {
     match answer {
-        Answer::Left => None,
-        Answer::NotCached => {
+        KeyAnswer::Left => None,
+        KeyAnswer::NotCached => {
             Some(Err(link.error(PeerErrorKind::Protocol, "it looked into its memory only")))
         }
-        Answer::Failed(kind, message) => Some(Err(link.error(kind, message))),
-        Answer::Loaded(loaded) => {
+        KeyAnswer::Failed(kind, message) => Some(Err(link.error(kind, message))),
+        KeyAnswer::Loaded(loaded) => {
             let limit = link.options().max_value_bytes;
             let length = loaded.value().map_or(0, |value| value.len());
             Some(if length as u64 <= limit {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::PeerErrorKind;
 use crate::http::exchange::{CallError, Exchange, Failure, Incoming, Outgoing};
-use crate::http::frame::{self, Answer};
+use crate::http::frame::{self, KeyAnswer};
 use crate::http::peer::options::PeerOptions;
 use crate::http::verdict::Verdict;
 use crate::http::wire::Status;
@@ -36,13 +36,13 @@ pub(super) fn post<T>(
     })
 }
 
-/// Reads the answers about `count` keys. All of them are [left](Answer::Left) where the frame is
+/// Reads the answers about `count` keys. All of them are [left](KeyAnswer::Left) where the frame is
 /// too long to be taken.
 pub(super) fn read_answers(
     answer: Incoming,
     options: &PeerOptions,
     count: usize,
-) -> Result<Vec<Answer>, CallError> {
+) -> Result<Vec<KeyAnswer>, CallError> {
     if answer.code() != 200 {
         return Err(CallError::Answer(answer.into_failure()));
     }
@@ -51,7 +51,7 @@ pub(super) fn read_answers(
     let body = match answer.into_value(limit) {
         Err(CallError::Answer(failure)) if failure.verdict == Verdict::Answered => {
             log::debug!("the answer to a batch is too long: {}", failure.message);
-            return Ok(vec![Answer::Left; count]);
+            return Ok(vec![KeyAnswer::Left; count]);
         }
         other => other?,
     };

@@ -114,7 +114,7 @@ impl Link {
         admission: Admit,
         send: impl FnOnce(&Exchange) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let call = Call::begin(self, admission)?;
+        let call = CallInFlight::begin(self, admission)?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let ended = send(&self.exchange);
         call.end(ended.as_ref().map_or_else(|failure| failure.verdict, |_| Verdict::Answered));
@@ -154,12 +154,12 @@ impl Link {
 
 /// A call in flight. However it ends, its place and its permit are given back: a trial that never
 /// ends would keep the peer down for good.
-struct Call<'a> {
+struct CallInFlight<'a> {
     link: &'a Link,
     permit: Option<Permit>,
 }
 
-impl<'a> Call<'a> {
+impl<'a> CallInFlight<'a> {
     /// Takes a place, and the breaker's permit where it gives one.
     fn begin(link: &'a Link, admission: Admit) -> Result<Self, Failure> {
         // From here on the drop gives the place back.
@@ -185,7 +185,7 @@ impl<'a> Call<'a> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for CallInFlight<'_> {
     fn drop(&mut self) {
         self.link.in_flight.fetch_sub(1, Ordering::Relaxed);
         if let Some(permit) = self.permit.take() {

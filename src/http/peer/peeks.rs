@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::exchange::Failure;
-use crate::http::frame::{self, Answer, Operation};
+use crate::http::frame::{self, KeyAnswer, Operation};
 use crate::http::peer::abilities::Abilities;
 use crate::http::peer::frames;
 use crate::http::peer::link::{Admit, Link};
@@ -42,9 +42,9 @@ pub(super) fn peek_many(
         let mut left_out = Vec::new();
         for (at, answer) in open.drain(..next.len()).zip(answers) {
             match answer {
-                Answer::Loaded(loaded) => found[at] = Some(loaded),
-                Answer::Left => left_out.push(at),
-                Answer::NotCached | Answer::Failed(..) => {}
+                KeyAnswer::Loaded(loaded) => found[at] = Some(loaded),
+                KeyAnswer::Left => left_out.push(at),
+                KeyAnswer::NotCached | KeyAnswer::Failed(..) => {}
             }
         }
         if left_out.len() == next.len() {
@@ -55,7 +55,7 @@ pub(super) fn peek_many(
     Ok(found)
 }
 
-fn request(link: &Link, group: &str, keys: &[&str]) -> Result<Vec<Answer>, Failure> {
+fn request(link: &Link, group: &str, keys: &[&str]) -> Result<Vec<KeyAnswer>, Failure> {
     link.call(Admit::IfUp, |exchange| {
         let options = link.options();
         let frame = frame::encode_request(Operation::Peek, keys);

@@ -1,4 +1,4 @@
-//! [`Request`] and [`Response`], and the [`Handler`] between them.
+//! [`HttpRequest`] and [`HttpResponse`], and the [`Handler`] between them.
 
 use std::any::Any;
 use std::fmt;
@@ -13,11 +13,11 @@ pub(super) const NO_CONTENT: u16 = 204;
 pub(crate) trait Handler: Send + Sync + 'static {
     /// The answer to `request`. Called from many threads at once. It may block, and it may panic:
     /// the server answers a 500.
-    fn handle(&self, request: &Request<'_>) -> Response;
+    fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse;
 }
 
 /// A request, as a [`Handler`] sees it.
-pub(crate) struct Request<'a> {
+pub(crate) struct HttpRequest<'a> {
     /// The method, such as `GET`.
     pub(crate) method: &'a str,
     /// The target of the request line, undecoded.
@@ -28,16 +28,16 @@ pub(crate) struct Request<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl Request<'_> {
+impl HttpRequest<'_> {
     /// The value of the first header called `name`, in any case of letters, if it is text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.header(name)
     }
 }
 
-impl fmt::Debug for Request<'_> {
+impl fmt::Debug for HttpRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
+        f.debug_struct("HttpRequest")
             .field("method", &self.method)
             .field("target", &self.target)
             .field("body_bytes", &self.body.len())
@@ -61,7 +61,7 @@ impl Headers for &[(&str, &str)] {
 /// An answer. The server adds `Content-Length`, except to a 204, and `Connection` where it is
 /// needed.
 #[derive(Clone, Debug)]
-pub(crate) struct Response {
+pub(crate) struct HttpResponse {
     /// The status code.
     pub(crate) status: u16,
     /// The value of `Content-Type`.
@@ -72,7 +72,7 @@ pub(crate) struct Response {
     pub(crate) body: ByteView,
 }
 
-impl Response {
+impl HttpResponse {
     /// The bytes to send behind the head in answer to `method`.
     pub(super) fn body_for(&self, method: &str) -> &[u8] {
         if method == "HEAD" || self.status == NO_CONTENT { &[] } else { &self.body }
@@ -90,7 +90,7 @@ impl Response {
 }
 
 /// The handler's answer, or a 500 if it panics.
-pub(super) fn answer_of(handler: &dyn Handler, request: &Request<'_>) -> Response {
+pub(super) fn answer_of(handler: &dyn Handler, request: &HttpRequest<'_>) -> HttpResponse {
     match catch_unwind(AssertUnwindSafe(|| handler.handle(request))) {
         Ok(response) => response,
         Err(panic) => {
@@ -98,7 +98,7 @@ pub(super) fn answer_of(handler: &dyn Handler, request: &Request<'_>) -> Respons
             log::error!("the handler of {} {} panicked: {message}", request.method, request.target);
             // A payload may panic in its drop, too.
             std::mem::forget(panic);
-            Response::text(500, "the handler panicked\n")
+            HttpResponse::text(500, "the handler panicked\n")
         }
     }
 }

@@ -9,9 +9,9 @@ mod requests;
 mod shutdown;
 mod support;
 
-use super::{Request, Response};
+use super::{HttpRequest, HttpResponse};
 
 /// Answers with the request's own line.
-fn echo(request: &Request<'_>) -> Response {
-    Response::text(200, format!("{} {}", request.method, request.target))
+fn echo(request: &HttpRequest<'_>) -> HttpResponse {
+    HttpResponse::text(200, format!("{} {}", request.method, request.target))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::error::{Error, PeerErrorKind};
-use crate::http::frame::Answer;
+use crate::http::frame::KeyAnswer;
 use crate::http::wire;
 
 /// A peer's handler that serves the group "scores".
@@ -36,11 +36,17 @@ impl Desk {
         Self { handler, group }
     }
 
-    fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
-        self.handler.handle(&Request { method, target, headers: &headers, body })
+    fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> HttpResponse {
+        self.handler.handle(&HttpRequest { method, target, headers: &headers, body })
     }
 
-    fn post(&self, operation: Operation, keys: &[&str]) -> Response {
+    fn post(&self, operation: Operation, keys: &[&str]) -> HttpResponse {
         self.ask("POST", "/_geecache/scores", &[], &frame::encode_request(operation, keys))
     }
 
@@ -49,13 +55,13 @@ impl Desk {
     }
 }
 
-fn status(response: &Response) -> (u16, Option<&str>) {
+fn status(response: &HttpResponse) -> (u16, Option<&str>) {
     let header = response.headers.iter().find(|(name, _)| *name == wire::STATUS_HEADER);
     (response.status, header.map(|(_, value)| value.as_str()))
 }
 
 #[track_caller]
-fn assert_done(response: &Response) {
+fn assert_done(response: &HttpResponse) {
     assert_eq!((status(response), response.body.len()), ((204, None), 0));
 }
 
@@ -66,13 +72,13 @@ fn a_batch_answers_every_key() {
     let keys = ["here", "nobody", "fails", "", "new", "here"];
     let response = desk.post(Operation::Get, &keys);
     assert_eq!((response.status, response.headers.len()), (200, 0));
-    let value = |key: &str| Answer::Loaded(Loaded::from(format!("value of {key}")));
-    let failed = |kind, message: &str| Answer::Failed(kind, message.to_owned());
+    let value = |key: &str| KeyAnswer::Loaded(Loaded::from(format!("value of {key}")));
+    let failed = |kind, message: &str| KeyAnswer::Failed(kind, message.to_owned());
     assert_eq!(
         frame::decode_answers(&response.body, keys.len()),
         Ok(vec![
             value("here"),
-            Answer::Loaded(Loaded::absent()),
+            KeyAnswer::Loaded(Loaded::absent()),
             failed(PeerErrorKind::Load, "the disk is gone"),
             failed(PeerErrorKind::Protocol, "bad request"),
             value("new"),
@@ -109,7 +115,7 @@ fn an_overloaded_getter_is_told_alike_of_one_key_and_of_many() {
     let frame = frame::encode_request(Operation::Get, &keys);
     let many = desk.ask("POST", "/_geecache/busy", &hurry, &frame);
     for answer in frame::decode_answers(&many.body, 2).unwrap() {
-        assert!(matches!(answer, Answer::Failed(PeerErrorKind::Overloaded, _)), "{answer:?}");
+        assert!(matches!(answer, KeyAnswer::Failed(PeerErrorKind::Overloaded, _)), "{answer:?}");
     }
     go.send(()).unwrap();
 }
@@ -120,8 +126,8 @@ fn a_panic_fails_the_keys_that_were_being_loaded_and_no_others() {
     desk.group.get("here").unwrap();
     let response = desk.post(Operation::Get, &["here", "panics"]);
     let answers = frame::decode_answers(&response.body, 2).unwrap();
-    assert_eq!(answers[0], Answer::Loaded(Loaded::from("value of here")));
-    assert!(matches!(answers[1], Answer::Failed(PeerErrorKind::Load, _)), "{:?}", answers[1]);
+    assert_eq!(answers[0], KeyAnswer::Loaded(Loaded::from("value of here")));
+    assert!(matches!(answers[1], KeyAnswer::Failed(PeerErrorKind::Load, _)), "{:?}", answers[1]);
 }
 
 #[test]
@@ -162,8 +168,8 @@ fn a_look_into_memory_never_loads() {
     let desk = Desk::new();
     desk.group.get("Tom").unwrap();
     let many = desk.post(Operation::Peek, &["Jack", "Tom", ""]);
-    let value = Answer::Loaded(Loaded::from("value of Tom"));
-    let expected = vec![Answer::NotCached, value, Answer::NotCached];
+    let value = KeyAnswer::Loaded(Loaded::from("value of Tom"));
+    let expected = vec![KeyAnswer::NotCached, value, KeyAnswer::NotCached];
     assert_eq!(frame::decode_answers(&many.body, 3), Ok(expected));
     assert_eq!(desk.group.stats().loads, 1);
 }

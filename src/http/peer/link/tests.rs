@@ -110,7 +110,7 @@ fn a_trial_that_is_given_up_is_given_back() {
     let link = link("http://127.0.0.1:1", 8);
     assert_eq!(kind(get(&link)), PeerErrorKind::Unreachable);
     wait_out(&link);
-    drop(Call::begin(&link, Admit::IfUp).unwrap());
+    drop(CallInFlight::begin(&link, Admit::IfUp).unwrap());
     assert_eq!(link.stats().in_flight, 0);
     assert!(!link.is_ready());
     wait_out(&link);

@@ -13,7 +13,7 @@ use crate::http::server::guarded::connections::Member;
 use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
 use crate::http::server::guarded::shared::GuardedShared;
 use crate::http::server::in_flight::InFlight;
-use crate::http::server::message::{Request, Response, answer_of};
+use crate::http::server::message::{HttpRequest, HttpResponse, answer_of};
 
 /// Bytes of the read buffer while nothing longer has come.
 const BUFFER: usize = 4 * 1024;
@@ -217,7 +217,7 @@ impl Session<'_> {
 
     /// Tells the client what is wrong, and ends the connection.
     fn refuse(&mut self, Refusal(status, text): Refusal) -> io::Result<()> {
-        let response = Response::text(status, text);
+        let response = HttpResponse::text(status, text);
         self.answer(&response, &response.body, Connection::Close)?;
         self.start = self.end;
         self.linger();
@@ -227,7 +227,7 @@ impl Session<'_> {
     /// Writes an answer, in one system call where the socket takes it.
     fn answer(
         &mut self,
-        response: &Response,
+        response: &HttpResponse,
         body: &[u8],
         connection: Connection,
     ) -> io::Result<()> {
@@ -306,7 +306,7 @@ const TOO_SLOW: Over = Over::Refused(Refusal(408, "the request took too long\n")
 
 /// The answer to a request.
 struct Reply {
-    response: Response,
+    response: HttpResponse,
     /// Bytes of the request, its body included.
     request_len: usize,
     /// Whether the body is only told of.
@@ -327,7 +327,7 @@ fn handle(shared: &GuardedShared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
     let response = match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
         Some(_in_flight) => answer_of(
             &*shared.handler,
-            &Request {
+            &HttpRequest {
                 method: head.method,
                 target: head.target,
                 headers: &head.headers,
@@ -336,7 +336,7 @@ fn handle(shared: &GuardedShared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
         ),
         None => {
             shared.rejected.fetch_add(1, Ordering::Relaxed);
-            Response::text(503, "too many requests in flight\n")
+            HttpResponse::text(503, "too many requests in flight\n")
         }
     };
     Reply { response, request_len, is_head: head.method == "HEAD", connection: head.connection }

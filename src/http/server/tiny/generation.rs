@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::http::server::answer::{COPIED_BODY, Connection, write_head};
 use crate::http::server::in_flight::InFlight;
-use crate::http::server::message::{Headers, Request, Response, answer_of};
+use crate::http::server::message::{Headers, HttpRequest, HttpResponse, answer_of};
 use crate::http::server::tiny::shared::TinyShared;
 
 /// Idle handler threads that are kept for the next requests; one in a generation that was replaced.
@@ -151,7 +151,11 @@ fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
     let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
         let connection = connection_after(shared, &request);
-        return send(request, &Response::text(503, "too many requests in flight\n"), connection);
+        return send(
+            request,
+            &HttpResponse::text(503, "too many requests in flight\n"),
+            connection,
+        );
     };
     if request.body_length().is_some_and(|length| length > shared.limits.max_body_bytes) {
         return refuse_body(shared, request);
@@ -161,19 +165,19 @@ fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
         let limit = shared.limits.max_body_bytes;
         let mut reader = request.as_reader().take(limit as u64 + 1);
         if reader.read_to_end(&mut body).is_err() {
-            return send(request, &Response::text(400, "broken body\n"), Connection::Close);
+            return send(request, &HttpResponse::text(400, "broken body\n"), Connection::Close);
         }
         if body.len() > limit {
             return send(
                 request,
-                &Response::text(413, "the body is too long\n"),
+                &HttpResponse::text(413, "the body is too long\n"),
                 Connection::Close,
             );
         }
     }
     let response = answer_of(
         &*shared.handler,
-        &Request {
+        &HttpRequest {
             method: request.method().as_str(),
             target: request.url(),
             headers: &request.headers(),
@@ -219,7 +223,7 @@ fn connection_after(shared: &TinyShared, request: &tiny_http::Request) -> Connec
     }
 }
 
-fn send(request: tiny_http::Request, response: &Response, connection: Connection) {
+fn send(request: tiny_http::Request, response: &HttpResponse, connection: Connection) {
     let body = response.body_for(request.method().as_str());
     let mut bytes = Vec::with_capacity(256 + body.len().min(COPIED_BODY));
     write_head(&mut bytes, response, connection);
