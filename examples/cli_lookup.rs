@@ -93,7 +93,7 @@ fn look_up(Flags { keys, peers }: Flags) -> Result<bool, Box<dyn Error>> {
         })
     };
     let pool = HttpPool::client(peers)?;
-    scores.register_peers(Noting(pool.clone()))?;
+    scores.register_peers(Noting(pool.picker()))?;
 
     let mut found_all = true;
     for key in &keys {

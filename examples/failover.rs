@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use geecache::consistenthash::{Ring, RingHash};
-use geecache::{Group, HttpGetter, HttpPool, Loaded, PeerError, PeerGetter, PeerPicker, Registry};
+use geecache::{Group, HttpGetter, HttpPool, Loaded, PeerError, PeerGetter, PeerPicker};
 
 mod common;
 
@@ -148,8 +148,9 @@ fn one_case(fault: &str, breakers: bool, seed: u64) -> Outcome<Seen> {
     for peer in &peers {
         peer.pool.set_peers(&urls)?;
         if breakers {
-            peer.group.register_peers(peer.pool.clone())?;
+            peer.pool.add(&peer.group)?;
         } else {
+            peer.pool.registry().insert(&peer.group)?;
             peer.group.register_peers(NoBreakers::new(peer.pool.url(), &urls)?)?;
         }
     }
@@ -248,9 +249,7 @@ impl Peer {
     fn start(source: &Source) -> Outcome<Self> {
         let source = source.clone();
         let group = Group::new(GROUP, 64 << 20, move |key: &str| source.load(key));
-        let registry = Registry::new();
-        registry.insert(&group)?;
-        let pool = HttpPool::builder(&registry).hash(RING).timeout(TIMEOUT).bind("127.0.0.1:0")?;
+        let pool = HttpPool::builder().hash(RING).timeout(TIMEOUT).bind("127.0.0.1:0")?;
         Ok(Self { group, pool })
     }
 }
@@ -344,10 +343,8 @@ impl Drop for Victim {
 /// Serves until standard input ends, or worse happens.
 fn be_the_victim() -> Outcome<()> {
     let group = Group::new(GROUP, 64 << 20, |key: &str| Ok::<_, io::Error>(value_of(key)));
-    let registry = Registry::new();
-    registry.insert(&group)?;
-    let pool = HttpPool::builder(&registry).hash(RING).bind("127.0.0.1:0")?;
-    group.register_peers(pool.clone())?;
+    let pool = HttpPool::builder().hash(RING).bind("127.0.0.1:0")?;
+    pool.add(&group)?;
     say(pool.url().ok_or("it serves")?);
     for urls in io::stdin().lines() {
         pool.set_peers(urls?.split(' '))?;

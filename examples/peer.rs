@@ -12,7 +12,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 
-use geecache::{Group, HttpPool, Registry};
+use geecache::{Group, HttpPool};
 
 mod common;
 
@@ -106,9 +106,7 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
             Ok::<_, io::Error>(score)
         })
     };
-    let registry = Registry::new();
-    registry.insert(&group)?;
-    let mut builder = HttpPool::builder(&registry);
+    let mut builder = HttpPool::builder();
     if let Some(url) = &flags.url {
         builder = builder.advertise(url);
     }
@@ -116,7 +114,9 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
         .bind(&*flags.listen)
         .map_err(|error| format!("--listen {}: {}", flags.listen, describe(&error)))?;
     let url = pool.url().unwrap_or_default().to_owned();
-    group.register_peers(Noting(pool.clone()))?;
+    // In place of `pool.add(&group)`, as the picks are to be seen.
+    pool.registry().insert(&group)?;
+    group.register_peers(Noting(pool.picker()))?;
     match &flags.peers[..] {
         [] => pool.set_peers([&*url])?,
         peers => pool.set_peers(peers.iter().map(|url| &**url))?,

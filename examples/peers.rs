@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use geecache::{Group, HttpPool, Registry};
+use geecache::{Group, HttpPool};
 
 mod common;
 
@@ -149,9 +149,8 @@ fn start_peers(base_port: u16, source: &Arc<Source>) -> Result<Vec<Peer>, Box<dy
     let mut peers = Vec::new();
     for i in 0..3 {
         // The server comes first, since its port is the peer's name; nobody asks it yet.
-        let registry = Registry::new();
         let port = if base_port == 0 { 0 } else { base_port + i };
-        let pool = HttpPool::bind(("127.0.0.1", port), &registry)
+        let pool = HttpPool::bind(("127.0.0.1", port))
             .map_err(|error| format!("{}; --base-port 0 chooses free ports", describe(&error)))?;
         let name = pool.local_addr().map_or(port, |address| address.port()).to_string();
 
@@ -161,8 +160,9 @@ fn start_peers(base_port: u16, source: &Arc<Source>) -> Result<Vec<Peer>, Box<dy
                 Ok::<_, io::Error>(source.load(&name, key))
             })
         };
-        group.register_peers(Noting(pool.clone()))?;
-        registry.insert(&group)?;
+        // In place of `pool.add(&group)`, as the picks are to be seen.
+        pool.registry().insert(&group)?;
+        group.register_peers(Noting(pool.picker()))?;
         peers.push(Peer { name, group, pool });
     }
     for peer in &peers {

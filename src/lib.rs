@@ -30,27 +30,24 @@
 //!
 //! # Peers
 //!
-//! `HttpPool` (feature `http`, on by default) serves the groups of a [`Registry`] to the other peers,
-//! and picks the owner of a key. All peers get the same list of URLs.
+//! `HttpPool` (feature `http`, on by default) serves groups to the other peers, and picks the owner
+//! of a key. All peers get the same list of URLs.
 //!
 //! ```
 //! # #[cfg(not(feature = "http"))] fn main() {}
 //! # #[cfg(feature = "http")] fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use geecache::{Group, HttpPool, Registry};
+//! use geecache::{Group, HttpPool};
 //!
 //! let scores = Group::new("scores", 64 << 20, |name: &str| {
 //!     Ok::<_, std::io::Error>(format!("the score of {name}"))
 //! });
-//! let registry = Registry::new();
-//! registry.insert(&scores)?;
 //!
-//! let pool = HttpPool::bind("127.0.0.1:0", &registry)?; // 0: any free port
+//! let pool = HttpPool::bind("127.0.0.1:0")?; // 0: any free port
+//! pool.add(&scores)?; // serves it to the peers, and has it ask them
 //! let me = pool.url().ok_or("a bound pool has a URL")?;
 //! pool.set_peers([me])?; // and "http://10.0.0.2:8001", "http://10.0.0.3:8001", ...
-//! scores.register_peers(pool.clone())?;
 //!
 //! assert_eq!(scores.get("Tom")?, "the score of Tom");
-//! pool.shutdown();
 //! # Ok(()) }
 //! ```
 //!

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use geecache::consistenthash::Ring;
-use geecache::{Group, HttpPool, Registry, RemoveOutcome, Server};
+use geecache::{Group, HttpPool, RemoveOutcome, Server};
 
 /// Far longer than anything takes on a busy machine; only a hang is as long.
 const SOON: Duration = Duration::from_secs(30);
@@ -49,18 +49,16 @@ mod child {
             }
         };
         let group = Group::new("scores", 1 << 20, getter);
-        let registry = Registry::new();
-        registry.insert(&group).unwrap();
         let server = match env::var(SERVER).as_deref() {
             Ok("guarded") => Server::Guarded,
             _ => Server::TinyHttp,
         };
         let listen = env::var(LISTEN).unwrap_or_else(|_| "127.0.0.1:0".to_owned());
         let timeout = env::var(TIMEOUT).map_or(10_000, |timeout| timeout.parse().unwrap());
-        let builder = HttpPool::builder(&registry).server(server);
+        let builder = HttpPool::builder().server(server);
         let builder = builder.timeout(Duration::from_millis(timeout));
         let pool = builder.bind(&*listen).unwrap();
-        group.register_peers(pool.clone()).unwrap();
+        pool.add(&group).unwrap();
         answer(pool.url().unwrap());
         for line in io::stdin().lines().map_while(Result::ok) {
             match line.split_once(' ').unwrap_or((&line, "")) {
@@ -489,11 +487,9 @@ impl Here {
         let group = Group::new("scores", 1 << 20, |key: &str| {
             Ok::<_, Infallible>(format!("{key} from here"))
         });
-        let registry = Registry::new();
-        registry.insert(&group).unwrap();
-        let builder = HttpPool::builder(&registry).server(server).timeout(timeout);
+        let builder = HttpPool::builder().server(server).timeout(timeout);
         let pool = builder.bind("127.0.0.1:0").unwrap();
-        group.register_peers(pool.clone()).unwrap();
+        pool.add(&group).unwrap();
         Self { pool, group }
     }
 

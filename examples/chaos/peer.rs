@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use geecache::{Error, Group, HotCache, HttpPool, Registry, Server};
+use geecache::{Error, Group, HotCache, HttpPool, Server};
 
 use crate::histogram::Histogram;
 use crate::source;
@@ -32,13 +32,11 @@ pub(crate) fn run(args: &[String]) {
     let source: SocketAddr = source.parse().expect("the parent knows the address");
     let server = if server == "guarded" { Server::Guarded } else { Server::TinyHttp };
 
-    let registry = Registry::new();
     let group = Group::builder(GROUP, 64 << 20, move |key: &str| source::load(source, key))
         .hot_cache(HotCache::Off) // Every get of another's key crosses the network.
         .build();
-    registry.insert(&group).expect("it is the only group");
-    let pool = bind(&registry, listen, server);
-    group.register_peers(pool.clone()).expect("they are registered once");
+    let pool = bind(listen, server);
+    pool.add(&group).expect("it is the only group, and added once");
     say(&format!("url {}", pool.url().expect("it serves")));
 
     let mut load = Some(Load::new(group.clone()));
@@ -63,9 +61,7 @@ pub(crate) fn run(args: &[String]) {
         }
     }
     drop(load);
-    pool.shutdown();
-    registry.remove(GROUP);
-    drop((group, pool, registry));
+    drop((group, pool));
     // What is left now should be this thread, and no socket. Idle threads end by themselves after some seconds.
     let until = Instant::now() + Duration::from_secs(25);
     while (threads(), sockets()) != (1, 0) && Instant::now() < until {
@@ -75,11 +71,11 @@ pub(crate) fn run(args: &[String]) {
 }
 
 /// After a kill the port may be in use for a moment.
-fn bind(registry: &Registry, listen: SocketAddr, server: Server) -> HttpPool {
+fn bind(listen: SocketAddr, server: Server) -> HttpPool {
     let until = Instant::now() + Duration::from_secs(3);
     loop {
         // Less than the default, as the end of a peer is waited for: a server outlives its shutdown for this long.
-        match HttpPool::builder(registry).server(server).idle_timeout(IDLE).bind(listen) {
+        match HttpPool::builder().server(server).idle_timeout(IDLE).bind(listen) {
             Err(Error::Bind { .. }) if Instant::now() < until => {
                 thread::sleep(Duration::from_millis(20));
             }

@@ -13,10 +13,10 @@ thread_local! {
     static PICKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The picker of a group: the pool, and a note of every pick.
+/// The picker of a group: that of the pool, and a note of every pick.
 ///
 /// A group asks its picker when a key is not in its memory, and on the thread of the caller.
-pub(crate) struct Noting(pub(crate) HttpPool);
+pub(crate) struct Noting(pub(crate) Arc<dyn PeerPicker>);
 
 impl PeerPicker for Noting {
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {

@@ -12,7 +12,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use geecache::{Group, HttpPool, Protocol, Registry};
+use geecache::{Group, HttpPool, Protocol};
 use lexopt::prelude::*;
 
 const HELP: &str = "\
@@ -55,11 +55,9 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         println!("  (loading {key} here)");
         Ok::<_, Infallible>(format!("value of {key}"))
     });
-    let registry = Registry::new();
-    registry.insert(&scores)?;
-    let pool = HttpPool::builder(&registry).protocol(options.protocol).bind(&*options.listen)?;
+    let pool = HttpPool::builder().protocol(options.protocol).bind(&*options.listen)?;
+    pool.add(&scores)?;
     pool.set_peers(options.peers.clone())?;
-    scores.register_peers(pool.clone())?;
 
     println!("{} serves; type a key", pool.url().unwrap_or_default());
     for key in std::io::stdin().lines() {

@@ -1,28 +1,17 @@
-//! [`Breaker`]: when to stop asking a peer that fails, and when to try it again. A state machine without a clock of its own.
+//! [`Breaker`]: when to stop asking a peer that fails, and when to try it again. A state machine
+//! without a clock of its own.
 
 use std::time::{Duration, Instant};
 
-/// Failures in a row that open a breaker. One refused connection does it alone: nothing listens there.
+use crate::http::verdict::Verdict;
+
+/// Failures in a row that open a breaker. One refused connection does it alone: nothing listens
+/// there.
 const FAILURES: u32 = 3;
 /// How long a breaker stays open the first time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause; each failed trial doubles the pause up to here.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// What a call told about the health of its peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The peer answered, if only with its getter's error: it is well.
-    Answered,
-    /// It did not answer in time, or what came was no answer.
-    Failed,
-    /// Nothing listens at its address.
-    Refused,
-    /// It did not answer a caller that had less time for it than is usual.
-    Silent,
-    /// Nothing is known: the call failed for a reason on our side.
-    Unclear,
-}
 
 /// Decides whether one peer is asked.
 ///
@@ -34,17 +23,17 @@ pub(crate) enum Verdict {
 ///     └───────────────────────────────────────────────── trial: one call may try
 ///                                                          │ the trial fails
 ///                                                          ▼
-///                                                        open, twice as long, at most 30 s (± 20 %)
+///                                                        open, twice as long, up to 30 s (± 20 %)
 /// ```
 ///
 /// The jitter keeps the peers of a cluster from trying a restarting one all at the same moment.
 ///
-/// One caller in a hurry proves nothing about a peer that is silent to it. But if all callers are in a hurry, a peer that
-/// answers nobody must be noticed too: silence to all of them for as long as the usual time of one call makes each of the
-/// next silences a failure.
+/// One caller in a hurry proves nothing about a peer that is silent to it. But if all callers are
+/// in a hurry, a peer that answers nobody must be noticed too: silence to all of them for as long
+/// as the usual time of one call makes each of the next silences a failure.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    state: State,
+    state: BreakerState,
     /// The usual time of one call.
     patience: Duration,
     /// The length of the last pause, before jitter.
@@ -55,8 +44,9 @@ pub(crate) struct Breaker {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Failures in a row, and when the first call began that was met by silence, since the last answer.
+enum BreakerState {
+    /// Failures in a row, and when the first call began that was met by silence, since the last
+    /// answer.
     Closed {
         failures: u32,
         silent_since: Option<Instant>,
@@ -67,7 +57,7 @@ enum State {
     Trial,
 }
 
-impl State {
+impl BreakerState {
     /// Nothing is held against the peer.
     const WELL: Self = Self::Closed { failures: 0, silent_since: None };
 }
@@ -83,7 +73,7 @@ pub(crate) struct Permit {
 
 /// What [`Breaker::record`] changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum Transition {
     /// The peer is not asked for so long.
     Opened(Duration),
     /// The peer is asked again.
@@ -91,35 +81,37 @@ pub(crate) enum Change {
 }
 
 impl Breaker {
-    /// A closed breaker for a peer that usually gets `patience` for a call. `seed` drives the jitter.
+    /// A closed breaker for a peer that usually gets `patience` for a call. `seed` drives the
+    /// jitter.
     pub(crate) fn new(seed: u64, patience: Duration) -> Self {
         // The generator below never leaves zero.
         let random = seed.max(1);
-        Self { state: State::WELL, patience, pause: FIRST_PAUSE, opened: 0, random }
+        Self { state: BreakerState::WELL, patience, pause: FIRST_PAUSE, opened: 0, random }
     }
 
     /// Whether a call would get a permit at `now`.
     pub(crate) fn is_ready(&self, now: Instant) -> bool {
         match self.state {
-            State::Closed { .. } => true,
-            State::Open { until } => now >= until,
-            State::Trial => false,
+            BreakerState::Closed { .. } => true,
+            BreakerState::Open { until } => now >= until,
+            BreakerState::Trial => false,
         }
     }
 
     /// Whether every call is let through: no pause, no trial.
     pub(crate) fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed { .. })
+        matches!(self.state, BreakerState::Closed { .. })
     }
 
-    /// Takes the leave to make one call at `now`. After a pause only the first call gets it, until that one is recorded.
+    /// Takes the leave to make one call at `now`. After a pause only the first call gets it, until
+    /// that one is recorded.
     pub(crate) fn admit(&mut self, now: Instant) -> Option<Permit> {
         if !self.is_ready(now) {
             return None;
         }
-        let trial = matches!(self.state, State::Open { .. });
+        let trial = matches!(self.state, BreakerState::Open { .. });
         if trial {
-            self.state = State::Trial;
+            self.state = BreakerState::Trial;
         }
         Some(Permit { trial, begun: now, opened: self.opened })
     }
@@ -130,17 +122,18 @@ impl Breaker {
         permit: Permit,
         verdict: Verdict,
         now: Instant,
-    ) -> Option<Change> {
+    ) -> Option<Transition> {
         if permit.opened != self.opened {
-            // It began before the breaker opened last. What it says is old news, in either direction.
+            // It began before the breaker opened last. What it says is out of date, in either
+            // direction.
             return None;
         }
         if permit.trial {
             return Some(match verdict {
                 Verdict::Answered => {
-                    self.state = State::WELL;
+                    self.state = BreakerState::WELL;
                     self.pause = FIRST_PAUSE;
-                    Change::Closed
+                    Transition::Closed
                 }
                 Verdict::Silent | Verdict::Unclear => self.open(now),
                 Verdict::Failed | Verdict::Refused => {
@@ -149,11 +142,11 @@ impl Breaker {
                 }
             });
         }
-        let State::Closed { failures, silent_since } = &mut self.state else {
+        let BreakerState::Closed { failures, silent_since } = &mut self.state else {
             return None;
         };
         match verdict {
-            Verdict::Answered => self.state = State::WELL,
+            Verdict::Answered => self.state = BreakerState::WELL,
             Verdict::Unclear => {}
             Verdict::Failed => *failures += 1,
             Verdict::Refused => *failures = FAILURES,
@@ -163,15 +156,16 @@ impl Breaker {
                 *failures += u32::from(now.saturating_duration_since(since) >= self.patience);
             }
         }
-        let opens = matches!(self.state, State::Closed { failures, .. } if failures >= FAILURES);
+        let opens =
+            matches!(self.state, BreakerState::Closed { failures, .. } if failures >= FAILURES);
         opens.then(|| self.open(now))
     }
 
-    fn open(&mut self, now: Instant) -> Change {
+    fn open(&mut self, now: Instant) -> Transition {
         let length = self.pause * self.jitter_percent() / 100;
-        self.state = State::Open { until: now + length };
+        self.state = BreakerState::Open { until: now + length };
         self.opened += 1;
-        Change::Opened(length)
+        Transition::Opened(length)
     }
 
     /// A number from 80 to 120 (xorshift64).
@@ -201,7 +195,7 @@ mod tests {
             Self { breaker: Breaker::new(0x5eed, PATIENCE), now: Instant::now() }
         }
 
-        fn call(&mut self, verdict: Verdict) -> Option<Change> {
+        fn call(&mut self, verdict: Verdict) -> Option<Transition> {
             let permit = self.breaker.admit(self.now).expect("the breaker lets a call through");
             self.breaker.record(permit, verdict, self.now)
         }
@@ -212,8 +206,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_opened_for(change: Option<Change>, pause: Duration) -> Duration {
-        let Some(Change::Opened(length)) = change else { panic!("it did not open: {change:?}") };
+    fn assert_opened_for(change: Option<Transition>, pause: Duration) -> Duration {
+        let Some(Transition::Opened(length)) = change else {
+            panic!("it did not open: {change:?}")
+        };
         assert!(length >= pause * 8 / 10 && length <= pause * 12 / 10, "{length:?} for {pause:?}");
         length
     }
@@ -253,7 +249,7 @@ mod tests {
             change = bench.call(Verdict::Failed);
         }
         bench.now += 40 * SECOND;
-        assert_eq!(bench.call(Verdict::Answered), Some(Change::Closed));
+        assert_eq!(bench.call(Verdict::Answered), Some(Transition::Closed));
         assert!(bench.breaker.is_closed());
         assert_opened_for(bench.call(Verdict::Refused), SECOND);
     }
@@ -296,7 +292,10 @@ mod tests {
         let trial = bench.breaker.admit(bench.now).expect("the pause is over");
         assert!(!bench.is_ready());
         assert_eq!(bench.breaker.admit(bench.now + 60 * SECOND), None);
-        assert_eq!(bench.breaker.record(trial, Verdict::Answered, bench.now), Some(Change::Closed));
+        assert_eq!(
+            bench.breaker.record(trial, Verdict::Answered, bench.now),
+            Some(Transition::Closed)
+        );
         assert!(bench.is_ready());
     }
 
@@ -376,12 +375,12 @@ mod tests {
                         assert_eq!(change.is_some(), opens, "{context}");
                     }
                     match change {
-                        Some(Change::Opened(length)) => {
+                        Some(Transition::Opened(length)) => {
                             open_until = Some(now + length);
                             heard.clear();
                             silences.clear();
                         }
-                        Some(Change::Closed) => {
+                        Some(Transition::Closed) => {
                             assert!(trial && verdict == Verdict::Answered, "{context}");
                             open_until = None;
                         }

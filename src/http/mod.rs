@@ -1,22 +1,30 @@
-//! Peers over HTTP: the one transport that comes with the crate. All that knows what a request is lives below this module.
+//! Peers over HTTP: the one transport that comes with the crate. All that knows what a request is
+//! lives below this module.
 //!
-//! Read in this order:
+//! Read in this order, in which each uses only what stands before it:
 //!
-//! * `wire`: paths, headers, and what answers mean, as pure functions; `protocol` and `protobuf`: what is different where
-//!   peers of other programs are to join.
-//! * `url`, `getter`: one peer, asked over ureq. `breaker`: when not to ask it; `peer`: both together.
-//! * `pool`: all peers, and who of them owns a key.
+//! * `wire`: paths, headers, and what answers mean, as pure functions; `frame`, many keys in one
+//!   request; `protocol` and `protobuf`, what is different where peers of other programs are to
+//!   join; `url`; `verdict`, how a peer is.
+//! * `exchange`: one request to a peer and its answer, over ureq.
+//! * `breaker`: when not to ask a peer; `peer`: how to ask it, and whether; `getter`, the same for
+//!   one peer that is always asked.
 //! * `server`: two servers that know nothing of keys; `handler`: what they call.
+//! * `peers`: all peers, and which of them owns a key; `pool`: the user's handle over peers and
+//!   server.
 //!
-//! It uses what is public in the core and nothing else, so another transport can be written outside of the crate.
+//! It uses what is public in the core and nothing else, so another transport can be written outside
+//! of the crate.
 
 mod breaker;
+mod exchange;
 mod frame;
 #[cfg(feature = "unstable-bench")]
 pub(crate) mod fuzz;
 mod getter;
 mod handler;
 mod peer;
+mod peers;
 mod pool;
 mod protobuf;
 mod protocol;
@@ -24,6 +32,7 @@ mod server;
 #[cfg(test)]
 mod testing;
 mod url;
+mod verdict;
 mod wire;
 
 pub use getter::HttpGetter;

@@ -8,8 +8,9 @@
 //! }
 //! ```
 //!
-//! GeeCache's `Response` has the first field alone. What is read here came from a socket: every input ends in a message or in
-//! [`Malformed`], nothing is allocated, and no length is believed before that many bytes are there.
+//! GeeCache's `Response` has the first field alone. What is read here came from a socket: every
+//! input ends in a message or in [`MalformedMessage`], nothing is allocated, and no length is
+//! believed before that many bytes are there.
 
 use std::fmt;
 use std::ops::Range;
@@ -26,7 +27,8 @@ const FIXED_32: u64 = 5;
 /// Field numbers have 29 bits.
 const GREATEST_FIELD: u64 = (1 << 29) - 1;
 
-/// What an answer holds. A field that is missing has its default, which is what a field that holds the default may be sent as.
+/// What an answer holds. A field that is missing has its default, which is what a field that holds
+/// the default may be sent as.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct GetResponse {
     /// Where in the message the value lies.
@@ -53,16 +55,17 @@ pub(super) fn encode(value: &[u8], expire: i64) -> Vec<u8> {
 
 /// Reads a message.
 ///
-/// Unknown fields are skipped, and of a field that comes again the last one counts, as every protobuf library does. Two things
-/// are stricter than there: a known field of the wrong type is an error, for the message is then another's, and so is a group.
-pub(super) fn decode(message: &[u8]) -> Result<GetResponse, Malformed> {
+/// Unknown fields are skipped, and of a field that comes again the last one counts, as every
+/// protobuf library does. Two things are stricter than there: a known field of the wrong type is an
+/// error, for the message is then another's, and so is a group.
+pub(super) fn decode(message: &[u8]) -> Result<GetResponse, MalformedMessage> {
     let mut response = GetResponse::default();
-    let mut reader = Reader { message, at: 0 };
+    let mut reader = MessageReader { message, at: 0 };
     while reader.at < message.len() {
         let tag = reader.varint()?;
         let (field, wire_type) = (tag >> 3, tag & 7);
         if !(1..=GREATEST_FIELD).contains(&field) {
-            return Err(Malformed::FieldNumber);
+            return Err(MalformedMessage::FieldNumber);
         }
         match (field, wire_type) {
             (VALUE, LENGTH_DELIMITED) => response.value = reader.length_delimited()?,
@@ -70,7 +73,7 @@ pub(super) fn decode(message: &[u8]) -> Result<GetResponse, Malformed> {
                 response.minute_qps = f64::from_le_bytes(reader.array()?);
             }
             (EXPIRE, VARINT) => response.expire = reader.varint()? as i64,
-            (VALUE | MINUTE_QPS | EXPIRE, _) => return Err(Malformed::WireType),
+            (VALUE | MINUTE_QPS | EXPIRE, _) => return Err(MalformedMessage::WireType),
             (_, VARINT) => {
                 reader.varint()?;
             }
@@ -83,7 +86,7 @@ pub(super) fn decode(message: &[u8]) -> Result<GetResponse, Malformed> {
             (_, FIXED_32) => {
                 reader.array::<4>()?;
             }
-            _ => return Err(Malformed::WireType),
+            _ => return Err(MalformedMessage::WireType),
         }
     }
     Ok(response)
@@ -91,14 +94,14 @@ pub(super) fn decode(message: &[u8]) -> Result<GetResponse, Malformed> {
 
 /// Why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub(super) enum MalformedMessage {
     Truncated,
     Varint,
     FieldNumber,
     WireType,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Truncated => "a protobuf field reaches past the end of the message",
@@ -121,39 +124,39 @@ fn push_varint(message: &mut Vec<u8>, mut number: u64) {
     message.push(number as u8);
 }
 
-struct Reader<'a> {
+struct MessageReader<'a> {
     message: &'a [u8],
     at: usize,
 }
 
-impl Reader<'_> {
-    fn varint(&mut self) -> Result<u64, Malformed> {
+impl MessageReader<'_> {
+    fn varint(&mut self) -> Result<u64, MalformedMessage> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;
             // The tenth byte has room for one bit.
             if shift == 63 && byte > 1 {
-                return Err(Malformed::Varint);
+                return Err(MalformedMessage::Varint);
             }
             number |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 return Ok(number);
             }
         }
-        Err(Malformed::Varint)
+        Err(MalformedMessage::Varint)
     }
 
-    fn length_delimited(&mut self) -> Result<Range<usize>, Malformed> {
+    fn length_delimited(&mut self) -> Result<Range<usize>, MalformedMessage> {
         let length = self.varint()?;
         let left = self.message.len() - self.at;
         let length = usize::try_from(length).ok().filter(|length| *length <= left);
         let start = self.at;
-        self.at += length.ok_or(Malformed::Truncated)?;
+        self.at += length.ok_or(MalformedMessage::Truncated)?;
         Ok(start..self.at)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let bytes = self.message[self.at..].first_chunk().ok_or(Malformed::Truncated)?;
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedMessage> {
+        let bytes = self.message[self.at..].first_chunk().ok_or(MalformedMessage::Truncated)?;
         self.at += N;
         Ok(*bytes)
     }

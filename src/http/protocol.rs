@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::byteview::ByteView;
 use crate::getter::Loaded;
-use crate::http::protobuf::{self, Malformed};
+use crate::http::protobuf::{self, MalformedMessage};
 
 /// What the peers of a cluster speak. All members must speak the same, for an answer does not tell.
 ///
@@ -25,7 +25,8 @@ pub enum Protocol {
     GeeCacheProtobuf,
     /// golang/groupcache, and as far as the ring agrees its forks, which know when a value ends.
     ///
-    /// That is told as a point in time: the clocks of such a cluster should agree, and between peers of this crate need not.
+    /// That is told as a point in time: the clocks of such a cluster should agree, and between
+    /// peers of this crate need not.
     Groupcache,
 }
 
@@ -50,7 +51,7 @@ pub(super) struct Wire {
     /// How many bytes longer than its value a body may be.
     pub(super) overhead_bytes: u64,
     encode: fn(&ByteView, Option<Duration>, SystemTime) -> ByteView,
-    decode: fn(ByteView, SystemTime) -> Result<Loaded, Malformed>,
+    decode: fn(ByteView, SystemTime) -> Result<Loaded, MalformedMessage>,
 }
 
 impl Wire {
@@ -64,8 +65,13 @@ impl Wire {
         (self.encode)(value, ttl, now)
     }
 
-    /// The value in an answer's body, and how long it holds from `now` on if the body tells. No bytes are copied.
-    pub(super) fn decode(&self, body: ByteView, now: SystemTime) -> Result<Loaded, Malformed> {
+    /// The value in an answer's body, and how long it holds from `now` on if the body tells. No
+    /// bytes are copied.
+    pub(super) fn decode(
+        &self,
+        body: ByteView,
+        now: SystemTime,
+    ) -> Result<Loaded, MalformedMessage> {
         (self.decode)(body, now)
     }
 }
@@ -104,7 +110,8 @@ static GROUPCACHE: Wire = Wire {
     },
 };
 
-/// Tags, lengths and the fields that we know take less than 40 bytes; the rest is for fields that we do not know.
+/// Tags, lengths and the fields that we know take less than 40 bytes; the rest is for fields that
+/// we do not know.
 const PROTOBUF_OVERHEAD_BYTES: u64 = 1024;
 
 /// An `expire` without end.

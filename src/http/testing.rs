@@ -12,14 +12,15 @@ use crate::sync::lock;
 /// What "in bounded time" means on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
-/// A peer that does on each connection what a script says. The script gets the connection and its number, from 0.
+/// A peer that does on each connection what a script says. The script gets the connection and its
+/// number, from 0.
 pub(crate) struct FaultyPeer {
     pub(crate) url: String,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Heard>,
 }
 
 #[derive(Default)]
-pub(crate) struct Shared {
+pub(crate) struct Heard {
     connections: AtomicUsize,
     stopped: AtomicBool,
     pub(crate) requests: Mutex<Vec<String>>,
@@ -28,14 +29,14 @@ pub(crate) struct Shared {
 /// One connection, as a script sees it.
 pub(crate) struct Talk {
     pub(crate) stream: TcpStream,
-    shared: Arc<Shared>,
+    shared: Arc<Heard>,
 }
 
 impl FaultyPeer {
     pub(crate) fn start(script: impl Fn(&mut Talk, usize) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Heard::default());
         let script = Arc::new(script);
         let theirs = Arc::clone(&shared);
         thread::spawn(move || {

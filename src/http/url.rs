@@ -9,7 +9,8 @@ use crate::error::Error;
 
 /// The URL of a peer, as `http://host:port`.
 ///
-/// The text is also the peer's name on the ring, so it is kept as it was given, but for a slash at its end.
+/// The text is also the peer's name on the ring, so it is kept as it was given, but for a slash at
+/// its end.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PeerUrl {
     text: Arc<str>,

@@ -1,7 +1,8 @@
 //! The wire between peers, as pure functions: paths, headers, and what an answer means.
 //!
-//! `GET {peer}{base}{group}/{key}`, answered by `200` with the raw bytes of the value, or by an error whose body is text. The
-//! form is the one of GeeCache and groupcache. The headers named here are ours; peers that do not know them ignore them.
+//! `GET {peer}{base}{group}/{key}`, answered by `200` with the raw bytes of the value, or by an
+//! error whose body is text. The form is the one of GeeCache and groupcache. The headers named here
+//! are ours; peers that do not know them ignore them.
 //!
 //! Between peers of this crate there is more:
 //!
@@ -13,9 +14,10 @@
 //! | `DELETE {base}{group}` | removes all keys | 204 |
 //! | `PUT {base}{group}/{key}` with a value, or with `Geecache-Status: not-found` | inserts it | 204 |
 //!
-//! The peers of GeeCache and groupcache ignore the method. They answer 400 to a path without a key, which is why we remove single
-//! keys by a frame as well, and insert only where a peer is known to remove. To the others they answer with a value that they
-//! load: a 200 where a 204 is due means that the peer does not know the operation.
+//! The peers of GeeCache and groupcache ignore the method. They answer 400 to a path without a key,
+//! which is why we remove single keys by a frame as well, and insert only where a peer is known to
+//! remove. To the others they answer with a value that they load: a 200 where a 204 is due means
+//! that the peer does not know the operation.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,7 +26,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::PeerErrorKind;
-use crate::http::breaker::Verdict;
+use crate::http::verdict::Verdict;
 
 /// Says what an answer that is not a value means, so that it can be told from a foreign server's.
 pub(crate) const STATUS_HEADER: &str = "Geecache-Status";
@@ -33,8 +35,8 @@ pub(crate) const TTL_HEADER: &str = "Geecache-Ttl-Ms";
 /// Milliseconds that the asking peer is going to wait.
 pub(crate) const TIMEOUT_HEADER: &str = "Geecache-Timeout-Ms";
 
-/// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a space and for those that do not,
-/// as we send neither a plus nor a space.
+/// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a
+/// space and for those that do not, as we send neither a plus nor a space.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~').remove(b'.');
 
 /// The path of the request for `key` in `group`. `base` begins and ends with a slash.
@@ -67,7 +69,8 @@ fn push_escaped(path: &mut String, part: &str) {
 /// What a `+` in a request path stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plus {
-    /// A space: the clients of GeeCache and groupcache escape as forms do, and send a real plus as `%2B`.
+    /// A space: the clients of GeeCache and groupcache escape as forms do, and send a real plus as
+    /// `%2B`.
     Space,
     /// Itself: clients that escape as paths do send it bare.
     Literal,
@@ -75,8 +78,8 @@ pub(crate) enum Plus {
 
 /// The group and the key that a request's raw target names.
 ///
-/// The raw path is cut at the first slash behind the base and decoded afterwards, so both parts may hold an escaped slash. A
-/// query is not part of the path, and is ignored.
+/// The raw path is cut at the first slash behind the base and decoded afterwards, so both parts may
+/// hold an escaped slash. A query is not part of the path, and is ignored.
 pub(crate) fn parse_target<'a>(
     base: &str,
     target: &'a str,
@@ -217,7 +220,8 @@ impl Status {
         }
     }
 
-    /// The status that an answer's code and header agree on. A name that does not go with the code is somebody else's header.
+    /// The status that an answer's code and header agree on. A name that does not go with the code
+    /// is somebody else's header.
     pub(crate) fn read(code: u16, name: Option<&str>) -> Option<Self> {
         let name = name?.trim();
         let named = |status: &Self| status.name().eq_ignore_ascii_case(name);
@@ -227,7 +231,7 @@ impl Status {
 
 /// An answer that is not a value, as read off the wire.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Refusal<'a> {
+pub(crate) struct ErrorAnswer<'a> {
     /// The HTTP status.
     pub(crate) code: u16,
     /// What [`STATUS_HEADER`] holds.
@@ -237,7 +241,7 @@ pub(crate) struct Refusal<'a> {
     pub(crate) text: &'a str,
 }
 
-impl Refusal<'_> {
+impl ErrorAnswer<'_> {
     /// What the answer means to the caller, and what it tells about the peer's health.
     ///
     /// | answer | means | the peer |
@@ -246,12 +250,12 @@ impl Refusal<'_> {
     /// | 404 `no-such-group`; or plain text `no such group…` | no such group | is well |
     /// | 500 `load-failed`; or plain text (an old peer's getter failed) | could not load | is well |
     /// | 504 `timed-out` | the owner is still loading | is well |
-    /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is not to its taste | is well |
+    /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is one that it does not take | is well |
     /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
     /// | 503 `shutting-down` | nobody is there | is down |
     /// | any other 503 | overloaded | failed |
     /// | anything else: another redirect, a web page of whatever status | not our protocol | failed |
-    pub(crate) fn meaning(&self) -> (PeerErrorKind, Verdict) {
+    pub(crate) fn classify(&self) -> (PeerErrorKind, Verdict) {
         let status = Status::read(self.code, self.status);
         match (status, self.code) {
             (Some(Status::NotFound), _) => (PeerErrorKind::NotFound, Verdict::Answered),
@@ -295,12 +299,14 @@ impl Refusal<'_> {
     }
 }
 
-/// A span of time as the headers carry it: whole milliseconds, rounded down, so that no copy outlives its original.
+/// A span of time as the headers carry it: whole milliseconds, rounded down, so that no copy
+/// outlives its original.
 pub(crate) fn encode_millis(time: Duration) -> String {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).to_string()
 }
 
-/// Reads what [`encode_millis`] wrote. More digits than fit are the longest span; anything but digits is none.
+/// Reads what [`encode_millis`] wrote. More digits than fit are the longest span; anything but
+/// digits is none.
 pub(crate) fn decode_millis(text: &str) -> Option<Duration> {
     let digits = text.trim();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

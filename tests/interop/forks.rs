@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use geecache::{Group, HttpPool, Loaded, PeerPicker, Protocol, Registry};
+use geecache::{Group, HttpPool, Loaded, Protocol};
 
 const SOON: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -29,10 +29,8 @@ fn a_value_of_a_fork_holds_as_long_as_it_tells() {
             push_varint(&mut body, expire as u64);
         }
         let fork = peer_that_answers(&body);
-        let registry = Registry::new();
-        let pool =
-            HttpPool::builder(&registry).protocol(Protocol::Groupcache).client([fork]).unwrap();
-        let loaded = pool.pick_peer("Tom").unwrap().get("scores", "Tom").unwrap();
+        let pool = HttpPool::builder().protocol(Protocol::Groupcache).client([fork]).unwrap();
+        let loaded = pool.picker().pick_peer("Tom").unwrap().get("scores", "Tom").unwrap();
         assert!(loaded.value().is_some_and(|value| value == "630"));
         match (loaded.time_to_live(), expected) {
             (Some(ttl), Some(expected)) => {
@@ -49,8 +47,8 @@ fn a_fork_is_told_when_our_value_ends_and_others_are_not() {
         (Protocol::Groupcache, "/_groupcache/", true),
         (Protocol::GeeCacheProtobuf, "/_geecache/", false),
     ] {
-        let registry = registry_of_brief_values();
-        let pool = HttpPool::builder(&registry).protocol(protocol).bind("127.0.0.1:0").unwrap();
+        let pool = HttpPool::builder().protocol(protocol).bind("127.0.0.1:0").unwrap();
+        pool.add(&brief_values()).unwrap();
         let body = get(&pool, &format!("{base}scores/Tom"));
         pool.shutdown();
         let rest = body.strip_prefix(b"\x0a\x03Tom").unwrap();
@@ -66,25 +64,20 @@ fn a_fork_is_told_when_our_value_ends_and_others_are_not() {
 
 #[test]
 fn a_plus_in_a_path_is_a_space_unless_the_pool_is_told_otherwise() {
-    let registry = registry_of_brief_values();
-    let usual = HttpPool::builder(&registry);
-    let literal = HttpPool::builder(&registry).literal_plus();
+    let usual = HttpPool::builder();
+    let literal = HttpPool::builder().literal_plus();
     for (builder, expected) in [(usual, "a b c+d"), (literal, "a+b c+d")] {
         let pool = builder.bind("127.0.0.1:0").unwrap();
+        pool.add(&brief_values()).unwrap();
         let body = get(&pool, "/_geecache/scores/a+b%20c%2Bd");
         assert_eq!(String::from_utf8(body).unwrap(), expected);
         pool.shutdown();
     }
 }
 
-/// A registry with a group of values that are their keys and hold for a minute.
-fn registry_of_brief_values() -> Registry {
-    let group = Group::new("scores", 1 << 20, |key: &str| {
-        Ok::<_, Infallible>(Loaded::from(key).ttl(MINUTE))
-    });
-    let registry = Registry::new();
-    registry.insert(&group).unwrap();
-    registry
+/// A group of values that are their keys and hold for a minute.
+fn brief_values() -> Group {
+    Group::new("scores", 1 << 20, |key: &str| Ok::<_, Infallible>(Loaded::from(key).ttl(MINUTE)))
 }
 
 /// Starts a peer that gives one answer, and returns its URL.

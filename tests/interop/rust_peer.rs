@@ -7,10 +7,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use geecache::{
-    BoxError, Error, Group, HttpPool, Loaded, PeerPicker, Protocol, Registry, RemoveOutcome,
-    RemoveReport,
-};
+use geecache::{BoxError, Error, Group, HttpPool, Loaded, Protocol, RemoveOutcome, RemoveReport};
 
 use crate::control::{Message, receive, send};
 
@@ -22,12 +19,10 @@ pub(crate) fn obey(control: &str, protocol: Protocol, address: &str) {
     let loads = Arc::new(Loads::default());
     let counting = Arc::clone(&loads);
     let group = Group::new(GROUP, 64 << 20, move |key: &str| counting.load(key));
-    let registry = Registry::new();
-    registry.insert(&group).unwrap();
     // However slow the machine is, no peer is given up that answers.
-    let pool = HttpPool::builder(&registry).protocol(protocol).timeout(Duration::from_secs(20));
+    let pool = HttpPool::builder().protocol(protocol).timeout(Duration::from_secs(20));
     let pool = pool.bind(address).unwrap();
-    group.register_peers(pool.clone()).unwrap();
+    pool.add(&group).unwrap();
     send(&test, "ok", &[pool.url().expect("the pool serves")]).unwrap();
 
     let peer = RustPeer { group, pool, loads };
@@ -62,7 +57,7 @@ impl RustPeer {
             },
             // Asks the owner, and nobody else if that fails.
             ("ask", [key]) => {
-                let peer = self.pool.pick_peer(key).ok_or("the key is ours")?;
+                let peer = self.pool.picker().pick_peer(key).ok_or("the key is ours")?;
                 match peer.get(GROUP, key) {
                     Ok(loaded) => {
                         Ok(loaded.value().map(|value| value.to_vec()).into_iter().collect())

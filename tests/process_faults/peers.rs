@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use geecache::{Group, HotCache, HttpPool, PeerState, PeerStats, Registry, Server};
+use geecache::{Group, HotCache, HttpPool, PeerState, PeerStats, Server};
 
 /// Far longer than anything takes on a busy machine; only a hang is as long.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -34,12 +34,10 @@ pub(crate) fn be_a_peer() {
     let group = Group::builder("scores", 64 << 20, |key: &str| Ok::<_, io::Error>(value_of(key)))
         .hot_cache(HotCache::Off)
         .build();
-    let registry = Registry::new();
-    registry.insert(&group).unwrap();
     let server = if server == "guarded" { Server::Guarded } else { Server::TinyHttp };
-    let builder = HttpPool::builder(&registry).server(server);
+    let builder = HttpPool::builder().server(server);
     let pool = builder.bind(&*env::var(LISTEN).unwrap()).unwrap();
-    group.register_peers(pool.clone()).unwrap();
+    pool.add(&group).unwrap();
     tell(pool.url().unwrap());
     let mut held = Vec::new();
     for line in io::stdin().lines().map_while(Result::ok) {
@@ -182,10 +180,8 @@ impl Here {
         let group = Group::builder("scores", 0, |key: &str| Ok::<_, io::Error>(value_of(key)))
             .hot_cache(HotCache::Off)
             .build();
-        let registry = Registry::new();
-        registry.insert(&group).unwrap();
-        let pool = HttpPool::builder(&registry).server(server).bind("127.0.0.1:0").unwrap();
-        group.register_peers(pool.clone()).unwrap();
+        let pool = HttpPool::builder().server(server).bind("127.0.0.1:0").unwrap();
+        pool.add(&group).unwrap();
         let here = Self { group, pool };
         let urls = here.urls(others);
         here.pool.set_peers(&urls).unwrap();

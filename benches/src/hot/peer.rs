@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use geecache::consistenthash::RingHash;
-use geecache::{Group, HttpPool, Registry, Server};
+use geecache::{Group, HttpPool, Server};
 
 use super::{CACHE_BYTES, RULES, THREADS, VALUE_BYTES};
 use crate::BoxError;
@@ -78,10 +78,9 @@ impl FromStr for Counts {
 /// counts RULE               what its group counted so far
 /// ```
 pub(super) fn run(number: u64, keys: usize) -> Result<(), BoxError> {
-    let registry = Registry::new();
     // What is to be seen is how uneven the load is, not the ring: the hash that shares out evenly. Values that new owners take
     // over from old ones would be requests, too.
-    let pool = HttpPool::builder(&registry)
+    let pool = HttpPool::builder()
         .server(Server::Guarded)
         .hash(RingHash::Mixed)
         .warm_up(Duration::ZERO)
@@ -99,8 +98,7 @@ pub(super) fn run(number: u64, keys: usize) -> Result<(), BoxError> {
             let getter = |key: &str| Ok::<_, BoxError>(vec![filling(key); VALUE_BYTES]);
             let group = Group::builder(format!("{rule:?}"), CACHE_BYTES, getter);
             let group = group.hot_cache(rule).build();
-            registry.insert(&group)?;
-            group.register_peers(pool.clone())?;
+            pool.add(&group)?;
             let asker = |keys: &Arc<Stream>| Asker { keys: Arc::clone(keys), next: 0 };
             Ok(Case { group, askers: drawn.iter().map(asker).collect() })
         })

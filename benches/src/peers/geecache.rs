@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use geecache::{Group, HotCache, HttpPool, Registry, Server};
+use geecache::{Group, HotCache, HttpPool, Server};
 
 use super::BoxError;
 use super::client::{Ask, Session};
@@ -17,17 +17,15 @@ const CACHE_BYTES: u64 = 1 << 30;
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not zero");
 
 pub(super) fn serve(server: Server) -> Result<(), BoxError> {
-    let registry = Registry::new();
     let group = Group::new(GROUP, CACHE_BYTES, |key: &str| value_of(key));
-    registry.insert(&group)?;
-    let pool = HttpPool::builder(&registry)
+    let pool = HttpPool::builder()
         .server(server)
         .max_requests(CONNECTIONS)
         .max_connections(CONNECTIONS)
         .bind("127.0.0.1:0")?;
     let url = pool.url().ok_or("a bound pool has a URL")?.to_owned();
+    pool.add(&group)?;
     pool.set_peers([&url])?;
-    group.register_peers(pool.clone())?;
     let done = announce(url);
     pool.shutdown();
     done
@@ -39,14 +37,14 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(url: &str) -> Result<Self, BoxError> {
-        let pool = HttpPool::builder(&Registry::new())
+        let pool = HttpPool::builder()
             .max_requests_per_peer(CONNECTIONS)
             .max_idle_connections(CONNECTIONS)
             .client([url])?;
         // A peer that fails has to show, and not to be stood in for.
         let refuse = |key: &str| Err::<Vec<u8>, _>(format!("{key:?} did not come from the peer"));
         let group = Group::builder(GROUP, 64 << 20, refuse).hot_cache(HotCache::Off).build();
-        group.register_peers(pool)?;
+        pool.add(&group)?;
         Ok(Self { group })
     }
 }

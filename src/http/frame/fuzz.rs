@@ -1,6 +1,6 @@
 //! Any bytes as a frame: for the unit tests and for the fuzz target.
 
-use super::*;
+use crate::http::frame::*;
 
 /// Reads any bytes as a frame of either kind, and checks what comes of it.
 pub(crate) fn drive(bytes: &[u8]) {
@@ -25,15 +25,15 @@ pub(crate) fn drive(bytes: &[u8]) {
     }
 }
 
-pub(super) fn bytes_of(answer: &Answer) -> usize {
+pub(super) fn bytes_of(answer: &KeyAnswer) -> usize {
     match answer {
-        Answer::Loaded(loaded) => loaded.value().map_or(0, |value| value.len()),
+        KeyAnswer::Loaded(loaded) => loaded.value().map_or(0, |value| value.len()),
         // What was not UTF-8 is longer in its replacement.
-        Answer::Failed(..) | Answer::NotCached | Answer::Left => 0,
+        KeyAnswer::Failed(..) | KeyAnswer::NotCached | KeyAnswer::Left => 0,
     }
 }
 
 /// Whether a message is longer than what is sent; it grows where it was not UTF-8.
-fn is_cut(answer: &Answer) -> bool {
-    matches!(answer, Answer::Failed(_, message) if message.len() > MAX_MESSAGE_BYTES)
+fn is_cut(answer: &KeyAnswer) -> bool {
+    matches!(answer, KeyAnswer::Failed(_, message) if message.len() > MAX_MESSAGE_BYTES)
 }

@@ -23,18 +23,23 @@ impl Chance<'_> {
         (0..count).map(|_| (0..self.of(0..20)).map(|_| letter(self.of(0..6))).collect()).collect()
     }
 
-    fn answers(&mut self) -> Vec<Answer> {
+    fn answers(&mut self) -> Vec<KeyAnswer> {
         let count = self.of(1..40);
         (0..count).map(|_| self.answer()).collect()
     }
 
-    fn answer(&mut self) -> Answer {
+    fn answer(&mut self) -> KeyAnswer {
         let ttl = (self.of(0..2) == 0).then(|| Duration::from_millis(self.0.next() >> 1));
-        let kinds = [PeerErrorKind::Load, PeerErrorKind::TimedOut, PeerErrorKind::Protocol];
+        let kinds = [
+            PeerErrorKind::Load,
+            PeerErrorKind::TimedOut,
+            PeerErrorKind::Protocol,
+            PeerErrorKind::Overloaded,
+        ];
         match self.of(0..9) {
-            0 => Answer::Left,
-            8 => Answer::NotCached,
-            1 => Answer::Failed(kinds[self.of(0..3)], "Ä".repeat(self.of(0..30))),
+            0 => KeyAnswer::Left,
+            8 => KeyAnswer::NotCached,
+            1 => KeyAnswer::Failed(kinds[self.of(0..4)], "Ä".repeat(self.of(0..30))),
             2 => with_ttl(Loaded::absent(), ttl),
             3 => with_ttl(Loaded::from(vec![7; 5000]), ttl),
             _ => with_ttl(Loaded::from(vec![b'v'; self.of(0..50)]), ttl),
@@ -126,13 +131,13 @@ fn each_malformed_request_is_told_by_its_fault() {
         (long, "a key is too long"),
         (vec![1; MAX_REQUEST_BYTES + 1], "it is too long"),
     ] {
-        assert_eq!(decode_request(&frame), Err(Malformed(fault)));
+        assert_eq!(decode_request(&frame), Err(MalformedFrame(fault)));
     }
 }
 
 #[test]
 fn an_answer_to_another_request_is_none() {
-    let answers = [Answer::Left, Answer::Loaded(Loaded::from("v"))];
+    let answers = [KeyAnswer::Left, KeyAnswer::Loaded(Loaded::from("v"))];
     let frame = ByteView::from(encode_answers(&answers, 100));
     assert!(decode_answers(&frame, 2).is_ok());
     for count in [0, 1, 3] {
@@ -144,12 +149,12 @@ fn an_answer_to_another_request_is_none() {
 
 #[test]
 fn an_answer_that_grows_too_long_leaves_the_rest_and_never_the_first_value() {
-    let value = |bytes: usize| Answer::Loaded(Loaded::from(vec![0; bytes]));
-    let absent = || Answer::Loaded(Loaded::absent());
-    let lens = |answers: &[Answer]| -> Vec<Option<usize>> {
+    let value = |bytes: usize| KeyAnswer::Loaded(Loaded::from(vec![0; bytes]));
+    let absent = || KeyAnswer::Loaded(Loaded::absent());
+    let lens = |answers: &[KeyAnswer]| -> Vec<Option<usize>> {
         let frame = ByteView::from(encode_answers(answers, 100));
         let answers = decode_answers(&frame, answers.len()).unwrap();
-        answers.iter().map(|it| (*it != Answer::Left).then(|| bytes_of(it))).collect()
+        answers.iter().map(|it| (*it != KeyAnswer::Left).then(|| bytes_of(it))).collect()
     };
     assert_eq!(lens(&[value(60), value(40), value(0)]), [Some(60), Some(40), Some(0)]);
     assert_eq!(lens(&[value(60), value(41), value(1)]), [Some(60), None, None]);
@@ -174,26 +179,40 @@ fn keys_are_cut_into_frames_that_fit() {
 #[test]
 fn a_short_value_does_not_keep_the_whole_frame_in_memory() {
     let answers = [
-        Answer::Loaded(Loaded::from(vec![1; 1000])),
-        Answer::Loaded(Loaded::from("short")),
-        Answer::Loaded(Loaded::from("")),
+        KeyAnswer::Loaded(Loaded::from(vec![1; 1000])),
+        KeyAnswer::Loaded(Loaded::from("short")),
+        KeyAnswer::Loaded(Loaded::from("")),
     ];
     let frame = ByteView::from(encode_answers(&answers, usize::MAX));
     let inside = frame.as_ptr_range();
     let decoded = decode_answers(&frame, 3).unwrap();
-    let shares = |answer: &Answer| match answer {
-        Answer::Loaded(loaded) => inside.contains(&loaded.value().unwrap().as_ptr()),
+    let shares = |answer: &KeyAnswer| match answer {
+        KeyAnswer::Loaded(loaded) => inside.contains(&loaded.value().unwrap().as_ptr()),
         _ => false,
     };
     assert_eq!(decoded.iter().map(shares).collect::<Vec<_>>(), [true, false, false]);
 }
 
 #[test]
+fn an_overloaded_peer_is_told_from_a_late_one_and_old_readers_take_both_for_late() {
+    let answers = [PeerErrorKind::TimedOut, PeerErrorKind::Overloaded]
+        .map(|kind| KeyAnswer::Failed(kind, "later".to_owned()));
+    let frame = encode_answers(&answers, 0);
+    let (late, overloaded) = frame[HEAD_BYTES..].split_at(ANSWER_HEAD_BYTES + 5);
+    // Old readers know of a failure its status and its message, and skip its ttl.
+    assert_eq!((late[0], overloaded[0]), (4, 4));
+    assert_eq!(late[9..], overloaded[9..]);
+    assert_ne!(late, overloaded);
+    assert_eq!(decode_answers(&ByteView::from(frame), 2), Ok(answers.to_vec()));
+}
+
+#[test]
 fn messages_are_cut_between_characters() {
-    let long = Answer::Failed(PeerErrorKind::Load, format!("x{}", "ä".repeat(MAX_MESSAGE_BYTES)));
+    let long =
+        KeyAnswer::Failed(PeerErrorKind::Load, format!("x{}", "ä".repeat(MAX_MESSAGE_BYTES)));
     let frame = ByteView::from(encode_answers(&[long], 0));
     assert!(frame.len() <= MAX_ANSWER_OVERHEAD_BYTES);
-    let Answer::Failed(_, message) = &decode_answers(&frame, 1).unwrap()[0] else { panic!() };
+    let KeyAnswer::Failed(_, message) = &decode_answers(&frame, 1).unwrap()[0] else { panic!() };
     assert_eq!(message.len(), MAX_MESSAGE_BYTES - 1);
     let letters: HashSet<char> = message.chars().collect();
     assert_eq!(letters, HashSet::from(['x', 'ä']));

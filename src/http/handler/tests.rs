@@ -3,8 +3,16 @@
 use std::io;
 use std::time::Duration;
 
+use super::replies::MAX_TEXT_BYTES;
 use super::*;
 use crate::byteview::ByteView;
+use crate::getter::Loaded;
+use crate::group::Group;
+use crate::http::protocol::Protocol;
+use crate::http::wire::Plus;
+use crate::registry::Registry;
+
+mod operations;
 
 /// A peer's handler that serves one group with keys for every situation.
 struct Bench {
@@ -29,28 +37,27 @@ impl Bench {
         });
         let registry = Registry::new();
         registry.insert(&group).unwrap();
-        let handler = PeerHandler::new();
-        let pool = HttpPool::client([] as [&str; 0]).unwrap();
         let base_path = protocol.wire().base_path.to_owned();
-        handler.open(Serving { registry, base_path, protocol, plus, pool });
+        let serving = Serving { registry, base_path, protocol, plus };
+        let handler = PeerHandler::new("a peer".to_owned(), serving);
         Self { handler, group }
     }
 
-    fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
-        self.handler.handle(&Request { method, target, headers: &headers, body: b"" })
+    fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> HttpResponse {
+        self.handler.handle(&HttpRequest { method, target, headers: &headers, body: b"" })
     }
 
-    fn get(&self, target: &str) -> Response {
+    fn get(&self, target: &str) -> HttpResponse {
         self.ask("GET", target, &[])
     }
 }
 
-fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+fn header<'a>(response: &'a HttpResponse, name: &str) -> Option<&'a str> {
     response.headers.iter().find(|(it, _)| *it == name).map(|(_, value)| value.as_str())
 }
 
 #[track_caller]
-fn assert_refused(response: &Response, code: u16, status: &str, text: &str) {
+fn assert_refused(response: &HttpResponse, code: u16, status: &str, text: &str) {
     assert_eq!(response.status, code);
     assert_eq!(header(response, "Geecache-Status"), Some(status));
     assert_eq!(response.content_type, "text/plain; charset=utf-8");
@@ -170,7 +177,7 @@ fn a_peer_in_a_hurry_is_told_in_time_and_the_load_goes_on() {
     let patience = [("geecache-timeout-ms", "10000")];
     assert_eq!(bench.ask("GET", "/_geecache/slow/k", &patience).body, "at last");
     assert_eq!(slow.stats().local_loads, 1);
-    // What is in memory is there in no time, and what can't be read is no deadline.
+    // What is in memory is there at once, and what can't be read is no deadline.
     for time in ["0", "soon"] {
         let answer = bench.ask("GET", "/_geecache/slow/k", &[("Geecache-Timeout-Ms", time)]);
         assert_eq!(answer.body, "at last");

@@ -1,60 +1,93 @@
-//! [`HttpPoolBuilder`]: what is optional about a pool.
+//! [`HttpPoolBuilder`]: how a pool is made, and what is optional about it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{HttpPool, Inner, Members, Serves};
-use crate::consistenthash::{Ring, RingHash};
+use crate::consistenthash::RingHash;
 use crate::error::Error;
-use crate::http::getter::ClientOptions;
 use crate::http::handler::{PeerHandler, Serving};
+use crate::http::peer::PeerOptions;
+use crate::http::peers::{Peers, PeersOptions};
+use crate::http::pool::service::Service;
+use crate::http::pool::{Halves, HttpPool};
 use crate::http::protocol::Protocol;
 use crate::http::server::{self, Limits, Server};
 use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
 use crate::registry::Registry;
-use crate::sync::lock;
 
 /// No request has a longer body, whatever the options say.
 const LONGEST_BODY_BYTES: u64 = 1 << 30;
-/// A hundred years. Longer times are cut to that, so that sums of times and moments do not overflow.
+/// A hundred years. Longer times are cut to that, so that sums of times and moments do not
+/// overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// More points per peer than this make no ring that is fairer, only one that takes longer to build.
+const MAX_REPLICAS: usize = 10_000;
+
+impl HttpPool {
+    /// A pool that serves at `addr`, with default options. Port 0 takes a free port;
+    /// [`url`](Self::url) tells which.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] if it can't listen there. [`Error::InvalidOption`] if `addr` is the
+    /// unspecified address (`0.0.0.0`): no peer can be reached by that, so the builder has to be
+    /// told the URL to [`advertise`](HttpPoolBuilder::advertise).
+    pub fn bind(addr: impl ToSocketAddrs + fmt::Debug) -> Result<Self, Error> {
+        Self::builder().bind(addr)
+    }
+
+    /// Starts a pool with options.
+    #[must_use]
+    pub fn builder() -> HttpPoolBuilder {
+        HttpPoolBuilder::new()
+    }
+
+    /// A pool that only asks `peers`: it opens no port and owns no key. For programs that come and
+    /// go, such as command lines.
+    ///
+    /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so a
+    /// removal elsewhere does not reach the copies that its groups
+    /// [keep](crate::GroupBuilder::hot_cache).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if one of `peers` is not of the form `http://host:port`.
+    pub fn client(peers: impl IntoIterator<Item: Into<String>>) -> Result<Self, Error> {
+        Self::builder().client(peers)
+    }
+}
 
 /// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
 ///
-/// Options marked *alike* must be the same at all peers of a cluster. A time of more than a hundred years, such as
-/// [`Duration::MAX`], counts as a hundred years.
+/// Options marked *alike* must be the same at all peers of a cluster. A time of more than a hundred
+/// years, such as [`Duration::MAX`], counts as a hundred years.
 pub struct HttpPoolBuilder {
-    registry: Registry,
     protocol: Protocol,
     base_path: Option<String>,
     hash: RingHash,
     replicas: Option<NonZeroUsize>,
     plus: Plus,
     advertise: Option<String>,
-    client: ClientOptions,
-    max_requests_per_peer: NonZeroUsize,
+    client: PeerOptions,
     server: Server,
     limits: Limits,
     warm_up: Duration,
 }
 
 impl HttpPoolBuilder {
-    pub(super) fn new(registry: Registry) -> Self {
+    fn new() -> Self {
         Self {
-            registry,
             protocol: Protocol::default(),
             base_path: None,
             hash: RingHash::default(),
             replicas: None,
             plus: Plus::Space,
             advertise: None,
-            client: ClientOptions::default(),
-            max_requests_per_peer: NonZeroUsize::new(256).expect("256 is not zero"),
+            client: PeerOptions::default(),
             server: Server::default(),
             limits: Limits::default(),
             warm_up: Duration::from_secs(60),
@@ -68,39 +101,42 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// The path under which peers answer; *alike*. It begins and ends with a slash. Defaults to that of the protocol, which is
-    /// `/_geecache/` unless [`protocol`](Self::protocol) is set.
+    /// The path under which peers answer; *alike*. It begins and ends with a slash. Defaults to
+    /// that of the protocol, which is `/_geecache/` unless [`protocol`](Self::protocol) is set.
     #[must_use]
     pub fn base_path(mut self, path: impl Into<String>) -> Self {
         self.base_path = Some(path.into());
         self
     }
 
-    /// The hash of the ring; *alike*. Defaults to [`RingHash::Crc32`], that of GeeCache and groupcache.
+    /// The hash of the ring; *alike*. Defaults to [`RingHash::Crc32`], that of GeeCache and
+    /// groupcache.
     #[must_use]
     pub fn hash(mut self, hash: RingHash) -> Self {
         self.hash = hash;
         self
     }
 
-    /// How many points each peer has on the ring; *alike*. Defaults to [`RingHash::replicas`], which is 50 for the default hash.
+    /// How many points each peer has on the ring; *alike*. At most 10,000. Defaults to
+    /// [`RingHash::replicas`], which is 50 for the default hash.
     #[must_use]
     pub fn replicas(mut self, replicas: NonZeroUsize) -> Self {
         self.replicas = Some(replicas);
         self
     }
 
-    /// Takes a `+` in the path of a request for itself, as peers need it that escape as paths do (mailgun's groupcache and its
-    /// kin). Defaults to taking it for a space, as the peers of GeeCache and groupcache mean it. Peers of this crate send
-    /// neither.
+    /// Takes a `+` in the path of a request for itself, as peers need it that escape as paths do
+    /// (mailgun's groupcache and its kin). Defaults to taking it for a space, as the peers of
+    /// GeeCache and groupcache mean it. Peers of this crate send neither.
     #[must_use]
     pub fn literal_plus(mut self) -> Self {
         self.plus = Plus::Literal;
         self
     }
 
-    /// The URL by which the other peers know this one. Defaults to `http://` and the address that it listens at, which is no
-    /// use where that is not the address that others reach: behind a proxy or in a container, or for a host name.
+    /// The URL by which the other peers know this one. Defaults to `http://` and the address that
+    /// it listens at, which is no use where that is not the address that others reach: behind a
+    /// proxy or in a container, or for a host name.
     #[must_use]
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertise = Some(url.into());
@@ -110,57 +146,60 @@ impl HttpPoolBuilder {
     /// How long a connection to a peer may take to open. Defaults to 250 ms.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.client.connect_timeout = timeout.min(LONGEST_TIME);
+        self.client.exchange.connect_timeout = timeout.min(LONGEST_TIME);
         self
     }
 
     /// How long a peer may take to answer, connection, waiting and value included. Defaults to 2 s.
     ///
-    /// A peer whose getter needs longer says so in time, and goes on loading: the next one to ask finds the value.
+    /// A peer whose getter needs longer says so in time, and goes on loading: the next one to ask
+    /// finds the value.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.client.timeout = timeout.min(LONGEST_TIME);
+        self.client.exchange.timeout = timeout.min(LONGEST_TIME);
         self
     }
 
-    /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and is loaded here; one that a
-    /// peer inserts is refused, as is one over 1 GiB, and none is inserted at another peer. Defaults to 64 MiB.
+    /// The largest value that is taken from a peer, in bytes. A larger one counts as a failure, and
+    /// is loaded here; one that a peer inserts is refused, as is one over 1 GiB, and none is
+    /// inserted at another peer. Defaults to 64 MiB.
     #[must_use]
     pub fn max_value_bytes(mut self, bytes: u64) -> Self {
         self.client.max_value_bytes = bytes;
         self
     }
 
-    /// How many requests to one peer may be in flight at once. A call past that goes on as if the peer had failed, which does
-    /// not count against the peer. Defaults to 256.
+    /// How many requests to one peer may be in flight at once. A call past that goes on as if the
+    /// peer had failed, which does not count against the peer. Defaults to 256.
     #[must_use]
     pub fn max_requests_per_peer(mut self, requests: NonZeroUsize) -> Self {
-        self.max_requests_per_peer = requests;
+        self.client.max_requests = requests;
         self
     }
 
-    /// How many open connections to one peer are kept while they have nothing to do. Each takes up to 80 KiB here, and at some
-    /// servers a thread there. Defaults to 64.
+    /// How many open connections to one peer are kept while they have nothing to do. Each takes up
+    /// to 80 KiB here, and at some servers a thread there. Defaults to 64.
     #[must_use]
     pub fn max_idle_connections(mut self, connections: NonZeroUsize) -> Self {
-        self.client.max_idle_connections = connections.get();
+        self.client.exchange.max_idle_connections = connections.get();
         self
     }
 
-    /// For how long after a change of the [list of peers](HttpPool::set_peers) a new owner of a key that it does not have asks the
-    /// previous one, before it loads. That is answered from memory, within [`peek_timeout`](Self::peek_timeout). Zero never asks.
-    /// *Alike*, as removals go to previous owners first for twice as long. Defaults to 60 s.
+    /// For how long after a change of the [list of peers](HttpPool::set_peers) a new owner of a key
+    /// that it does not have asks the previous one, before it loads. That is answered from memory,
+    /// within [`peek_timeout`](Self::peek_timeout). Zero never asks. *Alike*, as removals go to
+    /// previous owners first for twice as long. Defaults to 60 s.
     ///
-    /// A pool that comes new to others takes their list without itself for the previous one. Where the list changes again within
-    /// the time, only the last change counts.
+    /// A pool that comes new to others takes their list without itself for the previous one. Where
+    /// the list changes again within the time, only the last change counts.
     #[must_use]
     pub fn warm_up(mut self, time: Duration) -> Self {
         self.warm_up = time.min(LONGEST_TIME);
         self
     }
 
-    /// How long a previous owner may take to say what it has in memory. One that takes longer three times in a row is left
-    /// alone for a second. Defaults to 20 ms.
+    /// How long a previous owner may take to say what it has in memory. One that takes longer three
+    /// times in a row is left alone for a second. Defaults to 20 ms.
     #[must_use]
     pub fn peek_timeout(mut self, timeout: Duration) -> Self {
         self.client.peek_timeout = timeout.min(LONGEST_TIME);
@@ -174,23 +213,24 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// How many requests the server answers at once, each on a thread of its own. Past that it answers 503. Defaults to 256.
+    /// How many requests the server answers at once, each on a thread of its own. Past that it
+    /// answers 503. Defaults to 256.
     #[must_use]
     pub fn max_requests(mut self, requests: NonZeroUsize) -> Self {
         self.limits.max_in_flight = requests.get();
         self
     }
 
-    /// How many connections the server keeps open at once. Past that it closes the one that was idle for longest;
-    /// [`Server::TinyHttp`] can't. Defaults to 4096.
+    /// How many connections the server keeps open at once. Past that it closes the one that was
+    /// idle for longest; [`Server::TinyHttp`] can't. Defaults to 4096.
     #[must_use]
     pub fn max_connections(mut self, connections: NonZeroUsize) -> Self {
         self.limits.max_connections = connections.get();
         self
     }
 
-    /// How long the server keeps a connection open on which nothing is asked. At least 15 s: peers use a kept connection for
-    /// up to 10 s. Defaults to 60 s.
+    /// How long the server keeps a connection open on which nothing is asked. At least 15 s: peers
+    /// use a kept connection for up to 10 s. Defaults to 60 s.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle = timeout.min(LONGEST_TIME);
@@ -208,9 +248,9 @@ impl HttpPoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Bind`] if it can't listen there, [`Error::InvalidOption`] if an option can't work, [`Error::InvalidPeer`] if
-    /// the URL to [`advertise`](Self::advertise) is none.
-    pub fn bind(self, addr: impl ToSocketAddrs) -> Result<HttpPool, Error> {
+    /// [`Error::Bind`] if it can't listen there, [`Error::InvalidOption`] if an option can't work,
+    /// [`Error::InvalidPeer`] if the URL to [`advertise`](Self::advertise) is none.
+    pub fn bind(self, addr: impl ToSocketAddrs + fmt::Debug) -> Result<HttpPool, Error> {
         self.validate()?;
         let advertised = self.advertise.as_deref().map(PeerUrl::parse).transpose()?;
         let (listener, local_addr) = listen(addr)?;
@@ -224,29 +264,22 @@ impl HttpPoolBuilder {
             }
             None => PeerUrl::parse(&format!("http://{local_addr}"))?,
         };
-        let handler = Arc::new(PeerHandler::new());
-        let serving = |pool| Serving {
-            registry: self.registry.clone(),
-            base_path: self.path(),
-            protocol: self.protocol,
-            plus: self.plus,
-            pool,
-        };
-        let pool = self.pool(Some(own), Some(local_addr));
-        handler.open(serving(pool.clone()));
-        let as_handler: Arc<dyn server::Handler> = Arc::<PeerHandler>::clone(&handler);
-        let mut limits = self.limits;
-        // What is taken from a peer that answers is taken from one that inserts, but for what would be an attack on the memory.
-        let insert = self.client.max_value_bytes.min(LONGEST_BODY_BYTES);
-        limits.max_body_bytes = limits.max_body_bytes.max(insert as usize);
-        match self.server.start(listener, limits, as_handler) {
-            Ok(server) => {
-                *lock(&pool.inner.serving) = Some(Serves { server, handler });
-                log::info!("{pool:?} serves at {local_addr}");
-                Ok(pool)
-            }
+        let (peers, registry) = (self.peers(Some(own)), Registry::new());
+        let handler = PeerHandler::new(
+            format!("{peers:?}"),
+            Serving {
+                registry: registry.clone(),
+                base_path: self.path(),
+                protocol: self.protocol,
+                plus: self.plus,
+            },
+        );
+        let bound = (listener, local_addr);
+        match Service::start(self.server, bound, self.server_limits(), handler) {
+            Ok(service) => Ok(HttpPool {
+                halves: Arc::new(Halves { peers, registry, service: Some(service) }),
+            }),
             Err(error) => {
-                handler.close();
                 Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
             }
         }
@@ -256,40 +289,30 @@ impl HttpPoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidPeer`] if one of `peers` is not a peer's URL, [`Error::InvalidOption`] if an option can't work.
+    /// [`Error::InvalidPeer`] if one of `peers` is not a peer's URL, [`Error::InvalidOption`] if an
+    /// option can't work.
     pub fn client(self, peers: impl IntoIterator<Item: Into<String>>) -> Result<HttpPool, Error> {
         self.validate()?;
-        let pool = self.pool(None, None);
+        let halves = Halves { peers: self.peers(None), registry: Registry::new(), service: None };
+        let pool = HttpPool { halves: Arc::new(halves) };
         pool.set_peers(peers)?;
         Ok(pool)
     }
 
-    fn pool(&self, own: Option<PeerUrl>, local_addr: Option<SocketAddr>) -> HttpPool {
-        let client = ClientOptions {
-            protocol: self.protocol,
-            base_path: self.path(),
-            ..self.client.clone()
-        };
+    fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
+        let peer =
+            PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() };
         let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
-        // A pool that was told nothing yet is alone.
-        let mut ring = Ring::with_hash(replicas, self.hash.function());
-        ring.extend(own.iter().map(PeerUrl::as_str));
-        let alone = Members { ring, peers: BTreeMap::new(), before: None, has_left: false };
-        HttpPool {
-            inner: Arc::new(Inner {
-                own,
-                local_addr,
-                client,
-                hash: self.hash,
-                replicas,
-                max_requests_per_peer: self.max_requests_per_peer,
-                members: Mutex::new(Arc::new(alone)),
-                changing: Mutex::new(()),
-                serving: Mutex::new(None),
-                stopped: Condvar::new(),
-                warm_up: self.warm_up,
-            }),
-        }
+        let options = PeersOptions { hash: self.hash, replicas, warm_up: self.warm_up, peer };
+        Arc::new(Peers::new(own, options))
+    }
+
+    fn server_limits(&self) -> Limits {
+        // What is taken from a peer that answers is taken from one that inserts, but for what would
+        // be an attack on the memory.
+        let insert = self.client.max_value_bytes.min(LONGEST_BODY_BYTES) as usize;
+        let max_body_bytes = self.limits.max_body_bytes.max(insert);
+        Limits { max_body_bytes, ..self.limits.clone() }
     }
 
     fn path(&self) -> String {
@@ -298,31 +321,17 @@ impl HttpPoolBuilder {
     }
 
     fn validate(&self) -> Result<(), Error> {
-        let invalid =
-            |option, reason: &str| Error::InvalidOption { option, reason: reason.to_owned() };
-        let path = self.path();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~./".contains(&byte);
-        if !path.bytes().all(plain) {
-            let reason = "only letters, digits, and -_~. stand in a path as they are";
-            return Err(invalid("base_path", reason));
-        }
-        if path != "/" {
-            let parts = path.strip_prefix('/').and_then(|path| path.strip_suffix('/'));
-            let Some(parts) = parts else {
-                return Err(invalid("base_path", "it must begin and end with a slash"));
-            };
-            if parts.split('/').any(|part| matches!(part, "" | "." | "..")) {
-                let reason = "an empty part, or one of dots, would be lost on the way";
-                return Err(invalid("base_path", reason));
-            }
+        validate_base_path(&self.path())?;
+        if self.replicas.is_some_and(|replicas| replicas.get() > MAX_REPLICAS) {
+            return Err(invalid("replicas", format!("it must be at most {MAX_REPLICAS}")));
         }
         for (option, time) in [
-            ("connect_timeout", self.client.connect_timeout),
-            ("timeout", self.client.timeout),
+            ("connect_timeout", self.client.exchange.connect_timeout),
+            ("timeout", self.client.exchange.timeout),
             ("peek_timeout", self.client.peek_timeout),
         ] {
             if time.is_zero() {
-                return Err(invalid(option, "nothing is done in no time"));
+                return Err(invalid(option, "it must be more than zero"));
             }
         }
         if self.client.max_value_bytes == 0 {
@@ -333,6 +342,29 @@ impl HttpPoolBuilder {
         }
         Ok(())
     }
+}
+
+fn invalid(option: &'static str, reason: impl Into<String>) -> Error {
+    Error::InvalidOption { option, reason: reason.into() }
+}
+
+fn validate_base_path(path: &str) -> Result<(), Error> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~./".contains(&byte);
+    if !path.bytes().all(plain) {
+        let reason = "only letters, digits, and -_~. stand in a path as they are";
+        return Err(invalid("base_path", reason));
+    }
+    if path == "/" {
+        return Ok(());
+    }
+    let Some(parts) = path.strip_prefix('/').and_then(|path| path.strip_suffix('/')) else {
+        return Err(invalid("base_path", "it must begin and end with a slash"));
+    };
+    if parts.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        let reason = "an empty part, or one of dots, would be lost on the way";
+        return Err(invalid("base_path", reason));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for HttpPoolBuilder {
@@ -346,8 +378,8 @@ impl fmt::Debug for HttpPoolBuilder {
     }
 }
 
-fn listen(addr: impl ToSocketAddrs) -> Result<(TcpListener, SocketAddr), Error> {
-    let mut shown = "an address that does not resolve".to_owned();
+fn listen(addr: impl ToSocketAddrs + fmt::Debug) -> Result<(TcpListener, SocketAddr), Error> {
+    let mut shown = format!("{addr:?}").trim_matches('"').to_owned();
     let bound = addr.to_socket_addrs().and_then(|addrs| {
         let addrs: Vec<SocketAddr> = addrs.collect();
         shown = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

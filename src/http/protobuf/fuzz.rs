@@ -1,8 +1,9 @@
 //! Any bytes as a message: for the unit tests and for the fuzz target.
 
-use super::{GetResponse, decode, encode};
+use crate::http::protobuf::{GetResponse, decode, encode};
 
-/// Reads a message and looks at all that was found: the value lies within the message, and both come back from a message of ours.
+/// Reads a message and looks at all that was found: the value lies within the message, and both
+/// come back from a message of ours.
 pub(in crate::http) fn drive(message: &[u8]) -> Option<GetResponse> {
     let response = decode(message).ok()?;
     let value = message.get(response.value.clone());

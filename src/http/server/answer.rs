@@ -1,12 +1,9 @@
 //! An answer as bytes.
 
-use super::Response;
+use crate::http::server::message::{HttpResponse, NO_CONTENT};
 
 /// Bodies up to this many bytes are copied behind their head, so that one system call sends both.
 pub(super) const COPIED_BODY: usize = 32 * 1024;
-
-/// The status that allows neither a body nor its length.
-pub(super) const NO_CONTENT: u16 = 204;
 
 /// What an answer says about its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +17,7 @@ pub(super) enum Connection {
 }
 
 /// Appends the head of `response` to `out`, with the empty line that ends it.
-pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, connection: Connection) {
+pub(super) fn write_head(out: &mut Vec<u8>, response: &HttpResponse, connection: Connection) {
     let status = response.status;
     // Piece by piece: formatting takes longer than all the rest of a short answer.
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -37,7 +34,7 @@ pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, connection: Con
     for (name, value) in &response.headers {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
-        // Whoever could put a line break in here would write the rest of the answer.
+        // A peer that could put a line break in here would write the rest of the answer.
         out.extend(value.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
         out.extend_from_slice(b"\r\n");
     }
@@ -88,7 +85,7 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn head_of(response: &Response, connection: Connection) -> String {
+    fn head_of(response: &HttpResponse, connection: Connection) -> String {
         let mut out = Vec::new();
         write_head(&mut out, response, connection);
         String::from_utf8(out).unwrap()
@@ -96,7 +93,7 @@ mod tests {
 
     #[test]
     fn head_carries_length_type_and_headers() {
-        let mut response = Response::text(200, "630");
+        let mut response = HttpResponse::text(200, "630");
         response.headers.push(("Geecache-Ttl-Ms", "12".to_owned()));
         assert_eq!(
             head_of(&response, Connection::Close),
@@ -117,20 +114,20 @@ mod tests {
     #[test]
     fn no_content_has_no_length() {
         assert_eq!(
-            head_of(&Response::text(204, "x"), Connection::Open),
+            head_of(&HttpResponse::text(204, "x"), Connection::Open),
             "HTTP/1.1 204 No Content\r\n\r\n"
         );
     }
 
     #[test]
     fn an_answer_without_content_has_no_length() {
-        let head = head_of(&Response::text(204, ""), Connection::Open);
+        let head = head_of(&HttpResponse::text(204, ""), Connection::Open);
         assert_eq!(head, "HTTP/1.1 204 No Content\r\n\r\n");
     }
 
     #[test]
     fn line_breaks_in_a_header_value_become_spaces() {
-        let mut response = Response::text(200, "");
+        let mut response = HttpResponse::text(200, "");
         response.headers.push(("X", "a\r\nSet-Cookie: b\0\n".to_owned()));
         let head = head_of(&response, Connection::Open);
         assert!(head.contains("X: a  Set-Cookie: b  \r\n\r\n"), "{head}");

@@ -1,6 +1,6 @@
 //! Any text as a request's target or as a header: for the unit tests and for the fuzz target.
 
-use super::*;
+use crate::http::wire::*;
 
 const BASE: &str = "/_geecache/";
 

@@ -157,14 +157,14 @@ fn answers_mean_what_the_table_says() {
         (206, None, None, "part", Kind::Protocol, Verdict::Failed),
         (502, None, page, "", Kind::Protocol, Verdict::Failed),
     ] {
-        let answer = Refusal { code, status, content_type, text: body };
-        assert_eq!(answer.meaning(), (kind, verdict), "{answer:?}");
+        let answer = ErrorAnswer { code, status, content_type, text: body };
+        assert_eq!(answer.classify(), (kind, verdict), "{answer:?}");
     }
 }
 
 #[test]
 fn a_failed_load_is_told_in_the_words_of_the_getter_and_a_web_page_in_brief() {
-    let mut answer = Refusal { code: 500, status: None, content_type: None, text: "no disk\n" };
+    let mut answer = ErrorAnswer { code: 500, status: None, content_type: None, text: "no disk\n" };
     assert_eq!(answer.message(PeerErrorKind::Load), "no disk");
     answer.text = "<html>\n<body>";
     assert_eq!(answer.message(PeerErrorKind::Protocol), "status 500: <html>");

@@ -83,7 +83,7 @@ fn no_get_of_a_burst_of_gets_is_lost() {
         for round in 0..ROUNDS {
             let peer = Peer::start(server, CountingGetter::new(), |pool| pool);
             let group = Group::new("scores", 0, |_: &str| Err::<&str, _>("nobody should ask"));
-            group.register_peers(Peer::client(&[peer.url()])).unwrap();
+            Peer::client(&[peer.url()]).add(&group).unwrap();
             all_at_once(THREADS, move |thread| {
                 for i in 0..REQUESTS {
                     let key = format!("{thread}-{i}");

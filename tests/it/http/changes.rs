@@ -84,7 +84,7 @@ fn a_batch_asks_each_owner_once() {
         // A client asks for nothing else.
         let client = Peer::client(&cluster.urls());
         let group = Group::new("scores", 0, |_: &str| Err::<&str, _>("nobody should ask"));
-        group.register_peers(client.clone()).unwrap();
+        client.add(&group).unwrap();
         let values = group.get_many(&keys);
         assert!(values.iter().all(Result::is_ok));
         let requests: Vec<_> = client.peer_stats().iter().map(|peer| peer.requests).collect();

@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use geecache::{
-    Group, HotCache, HttpPool, HttpPoolBuilder, PeerPicker, PeerState, PeerStats, Registry, Server,
-};
+use geecache::{Group, HotCache, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Server};
 use log::Level;
 
 use crate::support::{
@@ -72,7 +70,7 @@ fn a_dead_owner_costs_one_load_per_key_in_the_whole_cluster() {
         assert_eq!(source.calls(), KEYS, "{server:?}: all are well");
 
         let (dead, living) = peers.split_last().unwrap();
-        let orphans = keys.iter().filter(|key| dead.0.owns(key)).count();
+        let orphans = keys.iter().filter(|key| dead.0.picker().owns(key)).count();
         assert!(orphans > 0, "the ring leaves no peer without keys");
         dead.0.shutdown();
         everybody_gets_all(living);
@@ -92,14 +90,12 @@ fn peer_that_keeps_its_fallbacks(
     source: &CountingGetter,
     options: impl FnOnce(HttpPoolBuilder) -> HttpPoolBuilder,
 ) -> (HttpPool, Group) {
-    let registry = Registry::new();
     let group = Group::builder("scores", 64 << 20, source.clone())
         .hot_cache(HotCache::Off)
         .clock(|| Duration::ZERO)
         .build();
-    registry.insert(&group).unwrap();
-    let pool = options(HttpPool::builder(&registry).server(server)).bind("127.0.0.1:0").unwrap();
-    group.register_peers(pool.clone()).unwrap();
+    let pool = options(HttpPool::builder().server(server)).bind("127.0.0.1:0").unwrap();
+    pool.add(&group).unwrap();
     (pool, group)
 }
 
@@ -206,7 +202,7 @@ fn of_the_calls_to_a_peer_that_may_be_back_one_tries() {
             }
         }
     });
-    until("a trial is allowed", || peer.pool.pick_peer(&keys[0]).is_some());
+    until("a trial is allowed", || peer.pool.picker().pick_peer(&keys[0]).is_some());
 
     let callers: Vec<_> = keys[..8]
         .iter()
@@ -365,7 +361,7 @@ fn what_is_loaded_for_an_owner_that_is_down_is_kept_for_a_while_beside_the_main_
         })
         .build();
     let client = HttpPool::client([nobodys_url()]).unwrap();
-    group.register_peers(client).unwrap();
+    client.add(&group).unwrap();
     for (now, calls) in [(0, 1), (0, 1), (9_999, 1), (10_000, 2), (19_999, 2), (20_000, 3)] {
         millis.store(now, Ordering::SeqCst);
         assert_value(&group, "Tom");

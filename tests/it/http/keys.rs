@@ -1,6 +1,6 @@
 //! Keys and names of groups that are hard on URLs.
 
-use geecache::{Group, HttpPool, Registry};
+use geecache::{Group, HttpPool};
 
 use crate::support::{Cluster, CountingGetter, Peer, SERVERS, value_of};
 
@@ -89,7 +89,7 @@ fn a_client_sends_every_key_over_the_wire() {
     for server in SERVERS {
         let owner = Peer::start(server, CountingGetter::new(), |pool| pool);
         let group = Group::new("scores", 0, |_: &str| Err::<&str, _>("nobody should ask"));
-        group.register_peers(Peer::client(&[owner.url()])).unwrap();
+        Peer::client(&[owner.url()]).add(&group).unwrap();
         for key in hard_texts() {
             let value = group.get(&key);
             assert_eq!(value.unwrap(), value_of(&key).as_str(), "{server:?}: {key:?}");
@@ -101,14 +101,13 @@ fn a_client_sends_every_key_over_the_wire() {
 #[test]
 fn groups_may_be_named_by_anything_without_a_slash() {
     for server in SERVERS {
-        let registry = Registry::new();
-        let pool = HttpPool::builder(&registry).server(server).bind("127.0.0.1:0").unwrap();
+        let pool = HttpPool::builder().server(server).bind("127.0.0.1:0").unwrap();
         let client = Peer::client(&[pool.url().unwrap().to_owned()]);
         for name in hard_texts().into_iter().filter(|name| !name.contains('/')) {
             let getter = CountingGetter::new();
-            registry.insert(&Group::new(&name, 1 << 20, getter.clone())).unwrap();
+            pool.add(&Group::new(&name, 1 << 20, getter.clone())).unwrap();
             let asker = Group::new(&name, 0, |_: &str| Err::<&str, _>("nobody should ask"));
-            asker.register_peers(client.clone()).unwrap();
+            client.add(&asker).unwrap();
             assert_eq!(asker.get("a/b").unwrap(), "value of a/b", "{server:?}: {name:?}");
             assert_eq!(getter.calls_of("a/b"), 1, "{server:?}: {name:?}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use geecache::{Group, HttpPool, Registry, Server};
+use geecache::{Group, HttpPool, Server};
 
 use crate::support::{
     Cluster, CountingGetter, Gate, Peer, SERVERS, SOON, all_at_once, start, until, value_of,
@@ -70,7 +70,7 @@ fn many_pooled_connections_to_a_peer_that_restarted_lose_no_get() {
         let (url, addr) = (owner.url(), owner.addr());
         let getter = CountingGetter::new();
         let group = Group::new("scores", 0, getter.clone());
-        group.register_peers(Peer::client(&[url])).unwrap();
+        Peer::client(&[url]).add(&group).unwrap();
         let load = |round: usize| {
             let group = group.clone();
             all_at_once(8, move |thread| {
@@ -173,7 +173,7 @@ fn the_port_is_free_after_a_shutdown() {
             let peer = Peer::start(server, CountingGetter::new(), |pool| pool);
             let addr = peer.addr();
             peer.pool.shutdown();
-            let next = HttpPool::builder(&Registry::new()).server(server).bind(&*addr).unwrap();
+            let next = HttpPool::builder().server(server).bind(&*addr).unwrap();
             assert_eq!(next.local_addr(), peer.pool.local_addr());
             next.shutdown();
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use geecache::consistenthash::RingHash;
-use geecache::{Error, Group, HttpGetter, HttpPool, PeerPicker, Registry};
+use geecache::{Error, Group, HttpGetter, HttpPool};
 use log::Level;
 
 use crate::support::{
@@ -62,7 +62,7 @@ fn a_list_without_oneself_is_refused_unless_one_is_a_client() {
     let client = HttpPool::client([other.url()]).unwrap();
     client.set_peers(cluster.urls()).unwrap();
     client.set_peers(Vec::<String>::new()).unwrap();
-    assert!(client.pick_peer("Tom").is_none());
+    assert!(client.picker().pick_peer("Tom").is_none());
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn a_client_opens_no_port_and_owns_no_key() {
         let owner = Peer::start(server, CountingGetter::new(), |pool| pool);
         let client = Peer::client(&[owner.url()]);
         assert_eq!((client.url(), client.local_addr()), (None, None));
-        assert!(!client.owns("Tom"));
+        assert!(!client.picker().owns("Tom"));
         let getter = CountingGetter::new();
         let group = Group::new("scores", 1 << 20, getter.clone());
-        group.register_peers(client.clone()).unwrap();
+        client.add(&group).unwrap();
         assert_eq!(group.get("Tom").unwrap(), "value of Tom");
         assert_eq!((owner.getter.calls(), getter.calls()), (1, 0));
 
@@ -104,7 +104,7 @@ fn a_client_opens_no_port_and_owns_no_key() {
 fn a_pool_that_was_told_nothing_owns_all_keys() {
     for server in SERVERS {
         let peer = Peer::start(server, CountingGetter::new(), |pool| pool);
-        assert!(peer.pool.owns("Tom"));
+        assert!(peer.pool.picker().owns("Tom"));
         peer.group.get("Tom").unwrap();
         assert_eq!(peer.group.main_cache_stats().entries, 1);
     }
@@ -122,13 +122,13 @@ fn peers_that_stay_keep_their_getters_and_their_connections() {
         .map(|n| format!("key {n}"))
         .filter(|key| peer.pool.owner(key) == Some(kept.url()))
         .collect();
-    let getter = peer.pool.pick_peer(&keys[0]).unwrap();
+    let getter = peer.pool.picker().pick_peer(&keys[0]).unwrap();
     assert_eq!(peer.group.get(&keys[0]).unwrap(), "from the owner");
 
     peer.join(&[&kept.url(), other]);
     peer.join(&[other, &kept.url()]);
     peer.join(&[&kept.url()]);
-    let again = peer.pool.pick_peer(&keys[0]).unwrap();
+    let again = peer.pool.picker().pick_peer(&keys[0]).unwrap();
     assert!(std::ptr::addr_eq(Arc::as_ptr(&getter), Arc::as_ptr(&again)));
     for key in &keys[1..20] {
         assert_eq!(peer.group.get(key).unwrap(), "from the owner");
@@ -218,10 +218,11 @@ fn lists_that_differ_in_a_cycle_of_three_answer_all() {
 fn a_port_that_is_taken_and_an_address_that_is_none_are_errors_of_binding() {
     let peer = Peer::start(SERVERS[0], CountingGetter::new(), |pool| pool);
     for addr in [peer.addr().as_str(), "192.0.2.1:0", "no port"] {
-        let error = HttpPool::bind(addr, &Registry::new()).unwrap_err();
+        let error = HttpPool::bind(addr).unwrap_err();
         assert!(matches!(&error, Error::Bind { .. }), "{addr}: {error:?}");
+        assert!(error.to_string().contains(addr), "{error}");
         assert!(std::error::Error::source(&error).is_some());
     }
-    let error = HttpPool::bind("0.0.0.0:0", &Registry::new()).unwrap_err();
+    let error = HttpPool::bind("0.0.0.0:0").unwrap_err();
     assert!(matches!(&error, Error::InvalidOption { .. }), "{error:?}");
 }

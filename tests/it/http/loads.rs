@@ -66,9 +66,9 @@ fn two_peers_that_disagree_about_the_list_answer_each_other_at_once() {
         other.pool.set_peers([other.url()]).unwrap();
         let client = Peer::client(&[one.url()]);
         let mistaken = Group::new("scores", 1 << 20, other.getter.clone());
-        mistaken.register_peers(client).unwrap();
-        other.registry.remove("scores");
-        other.registry.insert(&mistaken).unwrap();
+        client.add(&mistaken).unwrap();
+        other.pool.remove("scores").unwrap();
+        other.pool.registry().insert(&mistaken).unwrap();
 
         let callers = [one.group.clone(), mistaken.clone()].map(|group| {
             let key = key.clone();

@@ -8,6 +8,8 @@ mod failover;
 mod faults;
 mod figures;
 mod keys;
+#[cfg(target_os = "linux")]
+mod last_handle;
 mod lifecycle;
 mod lists;
 mod loads;

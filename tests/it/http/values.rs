@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use geecache::{Error, Group, HttpPool, Loaded, Registry};
+use geecache::{Error, Group, HttpPool, Loaded};
 
 use crate::support::{Cluster, CountingGetter, Peer, SERVERS, SOON};
 
@@ -102,10 +102,7 @@ fn a_value_s_life_goes_on_at_the_other_peer() {
 #[test]
 fn a_peer_without_the_group_is_passed_over() {
     for server in SERVERS {
-        let stranger = {
-            let registry = Registry::new();
-            HttpPool::builder(&registry).server(server).bind("127.0.0.1:0").unwrap()
-        };
+        let stranger = HttpPool::builder().server(server).bind("127.0.0.1:0").unwrap();
         let peer = Peer::start(server, CountingGetter::new(), |pool| pool);
         let url = stranger.url().unwrap();
         peer.join(&[url]);
@@ -137,8 +134,7 @@ fn many_groups_share_a_pool() {
         let more = [0, 1].map(|node| {
             let getter = CountingGetter::with(|_| Ok("of another group".into()));
             let group = Group::new("more", 1 << 20, getter.clone());
-            cluster.node(node).registry.insert(&group).unwrap();
-            group.register_peers(cluster.node(node).pool.clone()).unwrap();
+            cluster.node(node).pool.add(&group).unwrap();
             (group, getter)
         });
         let key = cluster.key_owned_by(1);

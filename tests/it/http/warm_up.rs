@@ -95,7 +95,7 @@ fn without_a_warm_up_what_moves_is_loaded_anew() {
     let moved = keys().filter(|key| new.pool.owner(key) == Some(new.url())).count();
     assert!(moved > 0);
     assert_eq!((new.getter.calls(), new.stats().peeks), (moved, 0));
-    assert!(!new.pool.is_warming_up());
+    assert!(!new.pool.picker().is_warming_up());
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_peer_that_leaves_hands_over_what_it_has_and_then_is_gone() {
             let pool = leaver.pool.clone();
             start(move || pool.leave(SOON))
         };
-        until("it owns no key", || !leaver.pool.owns(&theirs[0]));
+        until("it owns no key", || !leaver.pool.picker().owns(&theirs[0]));
         get_all(one);
         get_all(two);
         assert_eq!(calls(&[one, two, leaver]), 300, "{server:?}: nothing is loaded anew");
@@ -137,8 +137,8 @@ fn a_peer_that_leaves_hands_over_what_it_has_and_then_is_gone() {
 fn previous_owners_are_those_of_the_list_before() {
     let peers = [peer(SERVERS[1]), peer(SERVERS[1]), peer(SERVERS[1])];
     let [one, two, three] = &peers;
-    let name = |key: &str| one.pool.previous_owner(key).map(|peer| peer.name().to_owned());
-    assert!(!one.pool.is_warming_up());
+    let name = |key: &str| one.pool.picker().previous_owner(key).map(|peer| peer.name().to_owned());
+    assert!(!one.pool.picker().is_warming_up());
     assert!(keys().all(|key| name(&key).is_none()), "there was nobody before");
 
     set_all(&[one, two]);
@@ -146,21 +146,21 @@ fn previous_owners_are_those_of_the_list_before() {
     // Saying the same again changes nothing, nor does it in another order.
     for urls in [[one.url(), two.url(), three.url()], [three.url(), two.url(), one.url()]] {
         one.pool.set_peers(urls).unwrap();
-        assert!(one.pool.is_warming_up());
+        assert!(one.pool.picker().is_warming_up());
         for (key, before) in keys().zip(&before) {
             let stays = one.pool.owner(&key) == *before;
             let expected = before.clone().filter(|owner| !stays && *owner != one.url());
             assert_eq!(name(&key), expected, "{key}");
         }
     }
-    assert_eq!(one.pool.peers().len(), 2);
+    assert_eq!(one.pool.picker().peers().len(), 2);
     // A peer that leaves the list is still to be emptied, and one that comes back is who it was.
-    let known = one.pool.peers();
+    let known = one.pool.picker().peers();
     one.pool.set_peers([one.url(), two.url()]).unwrap();
-    assert_eq!(one.pool.peers().len(), 2);
+    assert_eq!(one.pool.picker().peers().len(), 2);
     assert_eq!(one.pool.peer_stats().len(), 1);
     one.pool.set_peers([one.url(), two.url(), three.url()]).unwrap();
-    for peer in one.pool.peers() {
+    for peer in one.pool.picker().peers() {
         assert!(known.iter().any(|it| std::ptr::addr_eq(&raw const **it, &raw const *peer)));
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use geecache::consistenthash::Ring;
-use geecache::{Group, HttpPool, HttpPoolBuilder, Registry, Server, Stats};
+use geecache::{Group, HttpPool, HttpPoolBuilder, Server, Stats};
 
 use super::{CountingGetter, SOON};
 
@@ -14,7 +14,7 @@ pub(crate) const SERVERS: [Server; 2] = [Server::TinyHttp, Server::Guarded];
 /// The group that all peers of a cluster have.
 pub(crate) const GROUP: &str = "scores";
 
-/// Peers that listen on ports of their own, each with its own registry, group and source. They end with it.
+/// Peers that listen on ports of their own, each with its own group and source. They end with it.
 pub(crate) struct Cluster {
     peers: Vec<Peer>,
 }
@@ -22,7 +22,6 @@ pub(crate) struct Cluster {
 /// One process, so to say.
 pub(crate) struct Peer {
     pub(crate) pool: HttpPool,
-    pub(crate) registry: Registry,
     pub(crate) group: Group,
     pub(crate) getter: CountingGetter,
 }
@@ -88,7 +87,7 @@ impl Cluster {
 impl Peer {
     /// A patient client of `peers`.
     pub(crate) fn client(peers: &[String]) -> HttpPool {
-        let builder = HttpPool::builder(&Registry::new()).timeout(SOON).connect_timeout(SOON);
+        let builder = HttpPool::builder().timeout(SOON).connect_timeout(SOON);
         builder.client(peers).unwrap()
     }
 
@@ -108,14 +107,12 @@ impl Peer {
         getter: CountingGetter,
         options: impl FnOnce(HttpPoolBuilder) -> HttpPoolBuilder,
     ) -> Self {
-        let registry = Registry::new();
         let group = Group::new(GROUP, 64 << 20, getter.clone());
-        registry.insert(&group).unwrap();
         // No time limit should be what decides a test on a busy machine, unless the test sets one.
-        let builder = HttpPool::builder(&registry).server(server).timeout(SOON);
+        let builder = HttpPool::builder().server(server).timeout(SOON);
         let pool = options(builder.connect_timeout(SOON)).bind(addr).unwrap();
-        group.register_peers(pool.clone()).unwrap();
-        Self { pool, registry, group, getter }
+        pool.add(&group).unwrap();
+        Self { pool, group, getter }
     }
 
     pub(crate) fn url(&self) -> String {

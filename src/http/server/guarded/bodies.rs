@@ -21,7 +21,8 @@ impl Bodies {
         Self { reserved: AtomicU64::new(0), most }
     }
 
-    /// Room for a request of `len` bytes, until the return value is dropped; `None` if there is none.
+    /// Room for a request of `len` bytes, until the return value is dropped; `None` if there is
+    /// none.
     pub(super) fn reserve(&self, len: usize) -> Option<Reserved<'_>> {
         let len = len as u64;
         let counted = if len > SHORT { len } else { 0 };

@@ -1,26 +1,19 @@
 //! One connection: reading, handling and answering its requests, one after the other.
 
-use std::{
-    io::{self, IoSlice, Read as _, Write as _},
-    net::{Shutdown, TcpStream},
-    ops::ControlFlow,
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::{
-    Shared,
-    connections::Member,
-    head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse},
-};
+use crate::http::server::answer::{COPIED_BODY, Connection, write_head};
+use crate::http::server::guarded::connections::Member;
+use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
+use crate::http::server::guarded::shared::GuardedShared;
 use crate::http::server::in_flight::InFlight;
-use crate::http::server::{
-    Request, Response,
-    answer::{COPIED_BODY, Connection, write_head},
-    answer_of,
-};
+use crate::http::server::message::{HttpRequest, HttpResponse, answer_of};
 
 /// Bytes of the read buffer while nothing longer has come.
 const BUFFER: usize = 4 * 1024;
@@ -28,7 +21,7 @@ const BUFFER: usize = 4 * 1024;
 /// Bytes by which the buffer grows for a body before any of it has come.
 const LONGEST_STEP: usize = 64 * 1024;
 
-/// Bytes of an answer that a client must take within [`Limits::io`](crate::http::server::Limits).
+/// Bytes of an answer that a client must take within the time of one write.
 const LEAST_PROGRESS: usize = 1024 * 1024;
 
 /// How long, and how much, is read from a client after a refusal, so that its end of the connection
@@ -36,8 +29,8 @@ const LEAST_PROGRESS: usize = 1024 * 1024;
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
 
 /// Serves a connection to its end.
-pub(super) fn serve(shared: &Shared, member: &Member) {
-    let mut line = Line {
+pub(super) fn serve(shared: &GuardedShared, member: &Member) {
+    let mut session = Session {
         shared,
         member,
         stream: member.socket(),
@@ -47,13 +40,13 @@ pub(super) fn serve(shared: &Shared, member: &Member) {
         timeout: None,
         out: Vec::with_capacity(512),
     };
-    if let Err(error) = line.serve() {
+    if let Err(error) = session.serve() {
         log::debug!("a connection at {} ended: {error}", shared.addr);
     }
 }
 
-struct Line<'a> {
-    shared: &'a Shared,
+struct Session<'a> {
+    shared: &'a GuardedShared,
     member: &'a Member,
     stream: &'a TcpStream,
     buffer: Vec<u8>,
@@ -74,7 +67,15 @@ enum Over {
     Refused(Refusal),
 }
 
-impl Line<'_> {
+/// A request whose head has come.
+enum Begun {
+    /// All of it has, and it was handled.
+    Whole(Reply),
+    /// It has `len` bytes, of which some are missing.
+    Head { len: usize, expects_continue: bool },
+}
+
+impl Session<'_> {
     fn serve(&mut self) -> io::Result<()> {
         // Sockets inherit these from the listener on Linux, but not everywhere.
         #[cfg(not(target_os = "linux"))]
@@ -102,11 +103,43 @@ impl Line<'_> {
 
     /// Reads until the buffer begins with a whole request, and has it handled.
     fn next_request(&mut self) -> io::Result<Result<Reply, Over>> {
+        let (len, expects_continue) = match self.read_head()? {
+            Ok(Begun::Whole(reply)) => return Ok(Ok(reply)),
+            Ok(Begun::Head { len, expects_continue }) => (len, expects_continue),
+            Err(over) => return Ok(Err(over)),
+        };
+        let Some(_reserved) = self.shared.bodies.reserve(len) else {
+            self.shared.rejected.fetch_add(1, Ordering::Relaxed);
+            return Ok(Err(Over::Refused(Refusal(503, "too many long bodies at once\n"))));
+        };
+        // From here on others may have this connection's place, until the body is there.
+        self.member.await_body();
+        if expects_continue {
+            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        if let Err(over) = self.read_body(len)? {
+            return Ok(Err(over));
+        }
+        if !self.member.begin_request() {
+            return Ok(Err(Over::Ended));
+        }
+        let mut headers = [NO_HEADER; MAX_HEADERS];
+        let (bytes, limits) = (&self.buffer[self.start..self.end], &self.shared.limits);
+        // It was parsed before, but its headers could not be kept while the buffer was filled.
+        match parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes) {
+            Ok(Some(head)) => Ok(Ok(handle(self.shared, &head, bytes))),
+            _ => Ok(Err(Over::Ended)),
+        }
+    }
+
+    /// Reads until the buffer begins with the head of a request, and has the request handled if
+    /// all of it is there.
+    fn read_head(&mut self) -> io::Result<Result<Begun, Over>> {
         let limits = &self.shared.limits;
         // The clock of a head runs from its first byte.
         let mut deadline = (self.start < self.end).then(|| Instant::now() + limits.head);
         let mut needs_parse = deadline.is_some();
-        let (body_end, expects_continue) = loop {
+        loop {
             if needs_parse {
                 let mut headers = [NO_HEADER; MAX_HEADERS];
                 let bytes = &self.buffer[self.start..self.end];
@@ -117,10 +150,11 @@ impl Line<'_> {
                         }
                         self.shared.requests.fetch_add(1, Ordering::Relaxed);
                         let len = head.len + head.body_len;
-                        if bytes.len() >= len {
-                            return Ok(Ok(handle(self.shared, &head, bytes)));
-                        }
-                        break (len, head.expects_continue);
+                        return Ok(Ok(if bytes.len() >= len {
+                            Begun::Whole(handle(self.shared, &head, bytes))
+                        } else {
+                            Begun::Head { len, expects_continue: head.expects_continue }
+                        }));
                     }
                     Ok(None) => {}
                     Err(refusal) => return Ok(Err(Over::Refused(refusal))),
@@ -145,28 +179,6 @@ impl Line<'_> {
                 None if deadline.is_none() => return Ok(Err(Over::Ended)),
                 None => return Ok(Err(TOO_SLOW)),
             }
-        };
-        let Some(_reserved) = self.shared.bodies.reserve(body_end) else {
-            self.shared.rejected.fetch_add(1, Ordering::Relaxed);
-            return Ok(Err(Over::Refused(Refusal(503, "too many long bodies at once\n"))));
-        };
-        // From here on others may have this connection's place, until the body is there.
-        self.member.await_body();
-        if expects_continue {
-            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        }
-        if let Err(over) = self.read_body(body_end)? {
-            return Ok(Err(over));
-        }
-        if !self.member.begin_request() {
-            return Ok(Err(Over::Ended));
-        }
-        let mut headers = [NO_HEADER; MAX_HEADERS];
-        let bytes = &self.buffer[self.start..self.end];
-        // It was parsed before, but its headers could not be kept while the buffer was filled.
-        match parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes) {
-            Ok(Some(head)) => Ok(Ok(handle(self.shared, &head, bytes))),
-            _ => Ok(Err(Over::Ended)),
         }
     }
 
@@ -175,7 +187,8 @@ impl Line<'_> {
         let deadline = Instant::now() + self.shared.limits.io;
         while self.end - self.start < len {
             let Some(left) = left_until(deadline) else { return Ok(Err(TOO_SLOW)) };
-            // A length that was only announced takes no memory: the buffer grows with what has come.
+            // A length that was only announced takes no memory: the buffer grows with what has
+            // come.
             let room = (2 * (self.end - self.start)).max(LONGEST_STEP);
             match self.read(left, len.min(room))? {
                 Some(0) => return Ok(Err(Over::Ended)),
@@ -204,7 +217,7 @@ impl Line<'_> {
 
     /// Tells the client what is wrong, and ends the connection.
     fn refuse(&mut self, Refusal(status, text): Refusal) -> io::Result<()> {
-        let response = Response::text(status, text);
+        let response = HttpResponse::text(status, text);
         self.answer(&response, &response.body, Connection::Close)?;
         self.start = self.end;
         self.linger();
@@ -214,7 +227,7 @@ impl Line<'_> {
     /// Writes an answer, in one system call where the socket takes it.
     fn answer(
         &mut self,
-        response: &Response,
+        response: &HttpResponse,
         body: &[u8],
         connection: Connection,
     ) -> io::Result<()> {
@@ -293,7 +306,7 @@ const TOO_SLOW: Over = Over::Refused(Refusal(408, "the request took too long\n")
 
 /// The answer to a request.
 struct Reply {
-    response: Response,
+    response: HttpResponse,
     /// Bytes of the request, its body included.
     request_len: usize,
     /// Whether the body is only told of.
@@ -309,12 +322,12 @@ impl Reply {
 }
 
 /// Has a request handled that `bytes` begin with.
-fn handle(shared: &Shared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
+fn handle(shared: &GuardedShared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
     let request_len = head.len + head.body_len;
     let response = match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
         Some(_in_flight) => answer_of(
             &*shared.handler,
-            &Request {
+            &HttpRequest {
                 method: head.method,
                 target: head.target,
                 headers: &head.headers,
@@ -323,7 +336,7 @@ fn handle(shared: &Shared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
         ),
         None => {
             shared.rejected.fetch_add(1, Ordering::Relaxed);
-            Response::text(503, "too many requests in flight\n")
+            HttpResponse::text(503, "too many requests in flight\n")
         }
     };
     Reply { response, request_len, is_head: head.method == "HEAD", connection: head.connection }

@@ -1,14 +1,10 @@
 //! The connections that are open, and which of them are idle.
 
-use std::{
-    collections::HashMap,
-    net::{Shutdown, TcpStream},
-    sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::collections::HashMap;
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::sync::lock;
 
@@ -18,15 +14,15 @@ const BUSY: u64 = u64::MAX;
 /// State of a connection that was ended to make room.
 const ENDED: u64 = u64::MAX - 1;
 
-/// Added to the state of a connection that waits for the rest of a request. It makes room where no idle
-/// one does, and a shutdown does not end it.
+/// Added to the state of a connection that waits for the rest of a request. It makes room where no
+/// idle one does, and a shutdown does not end it.
 const RECEIVING: u64 = 1 << 62;
 
 /// All open connections.
 #[derive(Default)]
-pub(super) struct Connections(Arc<Inner>);
+pub(super) struct Connections(Arc<Register>);
 
-struct Inner {
+struct Register {
     open: Mutex<Open>,
     emptied: Condvar,
     epoch: Instant,
@@ -34,12 +30,12 @@ struct Inner {
 
 #[derive(Default)]
 struct Open {
-    by_id: HashMap<u64, Arc<Line>>,
+    by_id: HashMap<u64, Arc<OpenConnection>>,
     next_id: u64,
 }
 
 /// One connection, as its thread and the others see it.
-pub(super) struct Line {
+pub(super) struct OpenConnection {
     socket: TcpStream,
     /// [`BUSY`], [`ENDED`], or since when it has been idle or [`RECEIVING`], in microseconds on the
     /// server's clock.
@@ -49,17 +45,17 @@ pub(super) struct Line {
 /// The membership of a connection's thread; dropping it strikes the connection from the list.
 pub(super) struct Member {
     id: u64,
-    line: Arc<Line>,
-    connections: Arc<Inner>,
+    line: Arc<OpenConnection>,
+    connections: Arc<Register>,
 }
 
-impl Line {
+impl OpenConnection {
     pub(super) fn socket(&self) -> &TcpStream {
         &self.socket
     }
 }
 
-impl Default for Inner {
+impl Default for Register {
     fn default() -> Self {
         Self { open: Mutex::default(), emptied: Condvar::new(), epoch: Instant::now() }
     }
@@ -72,7 +68,7 @@ impl Connections {
 
     /// Adds a connection, idle from now on.
     pub(super) fn enter(&self, stream: TcpStream) -> Member {
-        let line = Arc::new(Line { socket: stream, state: AtomicU64::new(self.0.now()) });
+        let line = Arc::new(OpenConnection { socket: stream, state: AtomicU64::new(self.0.now()) });
         let mut open = lock(&self.0.open);
         let id = open.next_id;
         open.next_id += 1;
@@ -139,12 +135,12 @@ impl Connections {
         true
     }
 
-    fn all(&self) -> Vec<Arc<Line>> {
+    fn all(&self) -> Vec<Arc<OpenConnection>> {
         lock(&self.0.open).by_id.values().cloned().collect()
     }
 }
 
-impl Inner {
+impl Register {
     /// Microseconds since the server was started.
     fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(0)
@@ -152,7 +148,7 @@ impl Inner {
 }
 
 impl Member {
-    pub(super) fn line(&self) -> Arc<Line> {
+    pub(super) fn line(&self) -> Arc<OpenConnection> {
         Arc::clone(&self.line)
     }
 
@@ -196,7 +192,9 @@ impl Drop for Member {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read as _, net::TcpListener, time::Duration};
+    use std::io::Read as _;
+    use std::net::TcpListener;
+    use std::time::Duration;
 
     use super::*;
 

@@ -4,7 +4,8 @@ use std::mem::MaybeUninit;
 
 use httparse::{Error, Header, Status};
 
-use crate::http::server::{Headers, answer::Connection};
+use crate::http::server::answer::Connection;
+use crate::http::server::message::Headers;
 
 /// Headers that a request may have.
 pub(super) const MAX_HEADERS: usize = 64;
@@ -159,7 +160,8 @@ fn names_another_version(bytes: &[u8]) -> bool {
 }
 
 fn has_bare_line_feed(head: &[u8]) -> bool {
-    // Counted to the end, and not only searched, so that the compiler makes it many bytes at a time.
+    // Counted to the end, and not only searched, so that the compiler makes it many bytes at a
+    // time.
     let bare = head.windows(2).filter(|pair| pair[1] == b'\n' && pair[0] != b'\r').count();
     bare > 0 || head.first() == Some(&b'\n')
 }

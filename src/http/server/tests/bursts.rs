@@ -10,7 +10,7 @@ use super::{
     echo,
     support::{Client, Gate, Served, limits, on_each_server},
 };
-use crate::http::server::{Limits, Request, Response, Server};
+use crate::http::server::{HttpRequest, HttpResponse, Limits, Server};
 
 on_each_server! {
     no_request_of_a_burst_on_a_fresh_server_is_left_unanswered,
@@ -52,11 +52,11 @@ fn requests_past_the_bound_get_a_503(server: Server) {
     let gate = Gate::new();
     let handler = {
         let gate = Arc::clone(&gate);
-        move |request: &Request<'_>| {
+        move |request: &HttpRequest<'_>| {
             if request.target == "/held" {
                 gate.enter();
             }
-            Response::text(200, "done")
+            HttpResponse::text(200, "done")
         }
     };
     let served = Served::new(server, Limits { max_in_flight: 2, ..limits() }, handler);

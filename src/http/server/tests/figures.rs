@@ -15,14 +15,17 @@ use std::{
 };
 
 use super::support::{Client, Served, limits};
-use crate::http::server::{Request, Response, Server};
+use crate::http::server::{HttpRequest, HttpResponse, Server};
 
 const SERVERS: [Server; 2] = [Server::TinyHttp, Server::Guarded];
-const REQUEST: &[u8] =
-    b"GET /_geecache/scores/Tom HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nGeecache-Timeout-Ms: 250\r\n\r\n";
+const REQUEST: &[u8] = b"GET /_geecache/scores/Tom HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\
+      Geecache-Timeout-Ms: 250\r\n\r\n";
 
-fn value(_: &Request<'_>) -> Response {
-    Response { content_type: "application/octet-stream", ..Response::text(200, vec![7; 64]) }
+fn value(_: &HttpRequest<'_>) -> HttpResponse {
+    HttpResponse {
+        content_type: "application/octet-stream",
+        ..HttpResponse::text(200, vec![7; 64])
+    }
 }
 
 /// Requests per second of both servers, beside a responder that does nothing but answer.
@@ -117,7 +120,8 @@ fn longest_wait_in_a_burst() {
                 longest(&served)
             });
             println!(
-                "{server:?}, {connections} connections: fresh server {:?}, again and again {:?}, after a quiet time {:?}",
+                "{server:?}, {connections} connections: fresh server {:?}, again and again {:?}, \
+                 after a quiet time {:?}",
                 fresh.unwrap(),
                 again.unwrap(),
                 quiet.max().unwrap()
@@ -162,7 +166,8 @@ fn two_thousand_idle_connections() {
         let all = started.elapsed();
         let after = usage();
         println!(
-            "{server:?}: {} threads, {} descriptors without the clients', {} MiB more; asked once each in {all:?}",
+            "{server:?}: {} threads, {} descriptors without the clients', {} MiB more; asked once \
+             each in {all:?}",
             after[0] - before[0],
             after[1] - before[1] - 2000,
             (after[2] - before[2]) / 1024,

@@ -10,7 +10,7 @@ use super::{
     echo,
     support::{Client, PATIENCE, Served, limits, on_each_server},
 };
-use crate::http::server::{Limits, Response, Server};
+use crate::http::server::{HttpResponse, Limits, Server};
 
 on_each_server! {
     malformed_requests_harm_nobody_else,
@@ -76,7 +76,8 @@ const MALFORMED: &[(&str, &str, Outcome, Option<Outcome>)] = &[
     ),
     (
         "length and encoding",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n\
+         0\r\n\r\n",
         400,
         Some(200),
     ),
@@ -143,7 +144,7 @@ fn huge_content_length_gets_a_413(server: Server) {
 }
 
 fn client_that_leaves_in_the_middle_harms_nobody_else(server: Server) {
-    let served = Served::new(server, limits(), |_| Response::text(200, vec![7; 1024 * 1024]));
+    let served = Served::new(server, limits(), |_| HttpResponse::text(200, vec![7; 1024 * 1024]));
     let mut bystander = Client::connect(served.addr);
     for request in [
         "",
@@ -190,7 +191,7 @@ mod guarded_only {
         let served = Served::new(Server::Guarded, limits, echo);
         let mut client = Client::connect(served.addr);
         let started = Instant::now();
-        // Each byte comes long before a timeout that begins anew with each byte.
+        // Each byte comes long before a timeout that begins again with each byte.
         for byte in "GET / HTTP/1.1\r\nHost: x\r\nX: ".bytes().chain(std::iter::repeat(b'x')) {
             if client.send([byte]).is_err() || client.has_answer_within(Duration::from_millis(20)) {
                 break;
@@ -267,9 +268,9 @@ mod guarded_only {
         let gate = super::super::support::Gate::new();
         let handler = {
             let gate = std::sync::Arc::clone(&gate);
-            move |_: &crate::http::server::Request<'_>| {
+            move |_: &crate::http::server::HttpRequest<'_>| {
                 gate.enter();
-                Response::text(200, "")
+                HttpResponse::text(200, "")
             }
         };
         let served =

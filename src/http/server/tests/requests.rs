@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ByteView,
-    http::server::{Limits, Response, Server},
+    http::server::{HttpResponse, Limits, Server},
 };
 
 on_each_server! {
@@ -38,7 +38,7 @@ fn target_and_headers_reach_the_handler_as_they_were_sent(server: Server) {
     let served = Served::new(server, limits(), |request| {
         let header = request.header("GEECACHE-timeout-ms").unwrap_or("none");
         assert_eq!(request.header("absent"), None);
-        Response::text(200, format!("{} {} {header}", request.method, request.target))
+        HttpResponse::text(200, format!("{} {} {header}", request.method, request.target))
     });
     let mut client = Client::connect(served.addr);
     let target = "/_geecache/scores/a%2Fb+c%20?x=%E4%BD%A0&%25";
@@ -94,7 +94,7 @@ fn old_client_that_asks_to_keep_the_connection_keeps_it(server: Server) {
 fn head_request_gets_the_length_and_no_body(server: Server) {
     let served = Served::new(server, limits(), |request| {
         let body = if request.target == "/long" { vec![7; 100_000] } else { vec![7; 5] };
-        Response { body: body.into(), ..Response::text(200, "") }
+        HttpResponse { body: body.into(), ..HttpResponse::text(200, "") }
     });
     let mut client = Client::connect(served.addr);
     for (target, length) in [("/short", "5"), ("/long", "100000")] {
@@ -105,7 +105,7 @@ fn head_request_gets_the_length_and_no_body(server: Server) {
 }
 
 fn answer_without_content_has_neither_body_nor_length(server: Server) {
-    let served = Served::new(server, limits(), |_| Response::text(204, "never sent"));
+    let served = Served::new(server, limits(), |_| HttpResponse::text(204, "never sent"));
     let mut client = Client::connect(served.addr);
     for _ in 0..2 {
         let answer = client.get("/");
@@ -114,7 +114,7 @@ fn answer_without_content_has_neither_body_nor_length(server: Server) {
 }
 
 fn body_reaches_the_handler(server: Server) {
-    let served = Served::new(server, limits(), |request| Response::text(200, request.body));
+    let served = Served::new(server, limits(), |request| HttpResponse::text(200, request.body));
     let mut client = Client::connect(served.addr);
     for length in [0, 1, 1000, 5000, 300_000, 10] {
         let body: Vec<_> = (0..length).map(|n: u32| n.to_le_bytes()[0]).collect();
@@ -127,7 +127,7 @@ fn body_reaches_the_handler(server: Server) {
 }
 
 fn client_that_waits_before_it_sends_the_body_is_told_to_go_on(server: Server) {
-    let served = Served::new(server, limits(), |request| Response::text(200, request.body));
+    let served = Served::new(server, limits(), |request| HttpResponse::text(200, request.body));
     let mut client = Client::connect(served.addr);
     client
         .send("POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
@@ -139,7 +139,7 @@ fn client_that_waits_before_it_sends_the_body_is_told_to_go_on(server: Server) {
 
 fn body_past_the_limit_gets_a_413(server: Server) {
     let served = Served::new(server, Limits { max_body_bytes: 1000, ..limits() }, |request| {
-        Response::text(200, request.body)
+        HttpResponse::text(200, request.body)
     });
     let post = |length: usize| {
         let mut client = Client::connect(served.addr);
@@ -171,10 +171,10 @@ fn answer_of_eleven_mebibytes_arrives_whole(server: Server) {
     let value: ByteView =
         (0..11 * 1024 * 1024 / 4_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>().into();
     let body = value.clone();
-    let served = Served::new(server, limits(), move |_| Response {
+    let served = Served::new(server, limits(), move |_| HttpResponse {
         content_type: "application/octet-stream",
         body: body.clone(),
-        ..Response::text(200, "")
+        ..HttpResponse::text(200, "")
     });
     let mut client = Client::connect(served.addr);
     for _ in 0..2 {
@@ -183,9 +183,9 @@ fn answer_of_eleven_mebibytes_arrives_whole(server: Server) {
 }
 
 fn answer_carries_type_length_and_headers(server: Server) {
-    let served = Served::new(server, limits(), |_| Response {
+    let served = Served::new(server, limits(), |_| HttpResponse {
         headers: vec![("Geecache-Status", "not-found\r\nX: y".to_owned())],
-        ..Response::text(404, "kkk not exist\n")
+        ..HttpResponse::text(404, "kkk not exist\n")
     });
     let answer = Client::connect(served.addr).get("/kkk");
     assert_eq!((answer.status, answer.text().as_str()), (404, "kkk not exist\n"));

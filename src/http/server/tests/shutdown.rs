@@ -11,7 +11,7 @@ use super::{
     echo,
     support::{Client, Gate, PATIENCE, Served, limits, on_each_server},
 };
-use crate::http::server::{Limits, Request, Response, Server};
+use crate::http::server::{HttpRequest, HttpResponse, Limits, Server};
 
 on_each_server! {
     shutdown_answers_what_is_in_flight_and_frees_the_port,
@@ -22,7 +22,7 @@ on_each_server! {
 }
 
 /// A handler that holds requests for `/held` at the gate.
-fn held_at(gate: &Arc<Gate>) -> impl Fn(&Request<'_>) -> Response + Send + Sync + use<> {
+fn held_at(gate: &Arc<Gate>) -> impl Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + use<> {
     let gate = Arc::clone(gate);
     move |request| {
         if request.target == "/held" {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::http::server::{Handler, Limits, Request, Response, Running, Server, bind};
+use crate::http::server::{Handler, HttpRequest, HttpResponse, Limits, Running, Server, bind};
 
 /// How long a client waits for anything.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,8 +30,8 @@ pub(super) struct Served {
 
 struct Closure<F>(F);
 
-impl<F: Fn(&Request<'_>) -> Response + Send + Sync + 'static> Handler for Closure<F> {
-    fn handle(&self, request: &Request<'_>) -> Response {
+impl<F: Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static> Handler for Closure<F> {
+    fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse {
         (self.0)(request)
     }
 }
@@ -40,7 +40,7 @@ impl Served {
     pub(super) fn new(
         server: Server,
         limits: Limits,
-        handler: impl Fn(&Request<'_>) -> Response + Send + Sync + 'static,
+        handler: impl Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static,
     ) -> Self {
         Self::on(bind("127.0.0.1:0").unwrap(), server, limits, handler)
     }
@@ -49,7 +49,7 @@ impl Served {
         listener: TcpListener,
         server: Server,
         limits: Limits,
-        handler: impl Fn(&Request<'_>) -> Response + Send + Sync + 'static,
+        handler: impl Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static,
     ) -> Self {
         let addr = listener.local_addr().unwrap();
         Self { running: server.start(listener, limits, Arc::new(Closure(handler))).unwrap(), addr }

@@ -1,24 +1,17 @@
 //! One `tiny_http::Server` and the threads that handle its requests.
 
-use std::{
-    io::{self, Read as _, Write as _},
-    net::TcpListener,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use super::Shared;
+use crate::http::server::answer::{COPIED_BODY, Connection, write_head};
 use crate::http::server::in_flight::InFlight;
-use crate::http::server::{
-    Headers, Request, Response,
-    answer::{COPIED_BODY, Connection, write_head},
-    answer_of,
-};
+use crate::http::server::message::{Headers, HttpRequest, HttpResponse, answer_of};
+use crate::http::server::tiny::shared::TinyShared;
 
 /// Idle handler threads that are kept for the next requests; one in a generation that was replaced.
 const KEPT_IDLE: usize = 4;
@@ -47,7 +40,7 @@ pub(super) struct Generation {
 
 impl Generation {
     /// Serves what arrives at `listener`.
-    pub(super) fn start(shared: &Arc<Shared>, listener: TcpListener) -> io::Result<Arc<Self>> {
+    pub(super) fn start(shared: &Arc<TinyShared>, listener: TcpListener) -> io::Result<Arc<Self>> {
         // tiny_http spawns its threads in a way that panics where there can be no more.
         let server = catch_unwind(|| tiny_http::Server::from_listener(listener, None))
             .map_err(|_| io::Error::other("tiny_http can't start its threads"))?
@@ -75,7 +68,7 @@ impl Generation {
         self.kept_idle.store(1, Ordering::Relaxed);
     }
 
-    /// When the latest request came, in milliseconds on the clock of [`Shared`].
+    /// When the latest request came, in milliseconds on the clock of [`TinyShared`].
     pub(super) fn last_request_ms(&self) -> u64 {
         self.last_request_ms.load(Ordering::Relaxed)
     }
@@ -92,7 +85,7 @@ impl Generation {
     ///
     /// There is one more than requests may be in flight: the one that tells further clients that
     /// the limit is reached.
-    fn add_thread(self: &Arc<Self>, shared: &Arc<Shared>) -> io::Result<()> {
+    fn add_thread(self: &Arc<Self>, shared: &Arc<TinyShared>) -> io::Result<()> {
         let most = shared.limits.max_in_flight.saturating_add(1);
         let reserve = |threads| (threads < most).then_some(threads + 1);
         if self.threads.fetch_update(Ordering::AcqRel, Ordering::Acquire, reserve).is_err() {
@@ -113,7 +106,7 @@ impl Generation {
 
     /// Handles one request after the other until the generation ends, or until there are idle
     /// threads enough.
-    fn work(self: &Arc<Self>, shared: &Arc<Shared>) {
+    fn work(self: &Arc<Self>, shared: &Arc<TinyShared>) {
         while !self.over.load(Ordering::Acquire) {
             match self.server.recv_timeout(IDLE_THREAD) {
                 Ok(Some(request)) => {
@@ -153,12 +146,16 @@ impl Generation {
     }
 }
 
-fn serve(shared: &Shared, mut request: tiny_http::Request) {
+fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
     shared.saw_request(request.remote_addr());
     let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
         let connection = connection_after(shared, &request);
-        return send(request, &Response::text(503, "too many requests in flight\n"), connection);
+        return send(
+            request,
+            &HttpResponse::text(503, "too many requests in flight\n"),
+            connection,
+        );
     };
     if request.body_length().is_some_and(|length| length > shared.limits.max_body_bytes) {
         return refuse_body(shared, request);
@@ -168,19 +165,19 @@ fn serve(shared: &Shared, mut request: tiny_http::Request) {
         let limit = shared.limits.max_body_bytes;
         let mut reader = request.as_reader().take(limit as u64 + 1);
         if reader.read_to_end(&mut body).is_err() {
-            return send(request, &Response::text(400, "broken body\n"), Connection::Close);
+            return send(request, &HttpResponse::text(400, "broken body\n"), Connection::Close);
         }
         if body.len() > limit {
             return send(
                 request,
-                &Response::text(413, "the body is too long\n"),
+                &HttpResponse::text(413, "the body is too long\n"),
                 Connection::Close,
             );
         }
     }
     let response = answer_of(
         &*shared.handler,
-        &Request {
+        &HttpRequest {
             method: request.method().as_str(),
             target: request.url(),
             headers: &request.headers(),
@@ -192,7 +189,7 @@ fn serve(shared: &Shared, mut request: tiny_http::Request) {
 }
 
 /// Answers a 413 to a request whose announced body is too long to be read.
-fn refuse_body(shared: &Shared, request: tiny_http::Request) {
+fn refuse_body(shared: &TinyShared, request: tiny_http::Request) {
     let length = request.body_length().unwrap_or(usize::MAX);
     let is_abandoned = length > LONGEST_DRAINED_BODY;
     if is_abandoned {
@@ -211,7 +208,7 @@ fn is_chunked(request: &tiny_http::Request) -> bool {
 }
 
 /// What the answer to `request` says about the connection.
-fn connection_after(shared: &Shared, request: &tiny_http::Request) -> Connection {
+fn connection_after(shared: &TinyShared, request: &tiny_http::Request) -> Connection {
     let headers = request.headers();
     let asked = (&headers).header("Connection").map(str::to_ascii_lowercase).unwrap_or_default();
     let is_1_1 = *request.http_version() >= tiny_http::HTTPVersion(1, 1);
@@ -226,7 +223,7 @@ fn connection_after(shared: &Shared, request: &tiny_http::Request) -> Connection
     }
 }
 
-fn send(request: tiny_http::Request, response: &Response, connection: Connection) {
+fn send(request: tiny_http::Request, response: &HttpResponse, connection: Connection) {
     let body = response.body_for(request.method().as_str());
     let mut bytes = Vec::with_capacity(256 + body.len().min(COPIED_BODY));
     write_head(&mut bytes, response, connection);

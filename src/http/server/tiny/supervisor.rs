@@ -1,15 +1,15 @@
 //! The thread that keeps a tiny_http server serving.
 
-use std::{
-    collections::VecDeque,
-    io::{self, Read as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
-};
+use std::collections::VecDeque;
+use std::io::{self, Read as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use super::{Shared, generation::Generation};
-use crate::http::server::connect_to_self;
+use crate::http::server::listener::connect_to_self;
+use crate::http::server::tiny::generation::Generation;
+use crate::http::server::tiny::shared::TinyShared;
 
 /// Time between two kicks while there is traffic, and so about the longest that one starved
 /// connection waits.
@@ -72,7 +72,7 @@ const MOST_SUSPECTS: usize = 16;
 /// accept. Kicks that are not answered for long, or an error from tiny_http, mean a new generation
 /// on the same listening socket; the kernel keeps what waits there.
 pub(super) struct Supervisor {
-    shared: Arc<Shared>,
+    shared: Arc<TinyShared>,
     listener: TcpListener,
     current: Arc<Generation>,
     /// Generations that were replaced; the oldest first.
@@ -98,7 +98,7 @@ struct Former {
 impl Supervisor {
     /// Takes care of `current`, which serves `listener`, from [`Supervisor::run`] on.
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<TinyShared>,
         listener: TcpListener,
         current: Arc<Generation>,
     ) -> Self {

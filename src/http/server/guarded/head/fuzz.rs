@@ -1,11 +1,12 @@
 //! Any bytes as the head of a request: for the unit tests and for the fuzz target.
 
-use super::*;
+use crate::http::server::guarded::head::{MAX_HEADERS, NO_HEADER, parse};
 
 pub(super) const MAX_HEAD: usize = 512;
 const MAX_BODY: usize = 1000;
 
-/// Reads `bytes` as a head, and checks that it is a sound one if it was taken, however the bytes were cut on their way.
+/// Reads `bytes` as a head, and checks that it is a sound one if it was taken, however the bytes
+/// were cut on their way.
 pub(crate) fn drive(bytes: &[u8]) {
     let mut headers = [NO_HEADER; MAX_HEADERS];
     let Ok(Some(head)) = parse(bytes, &mut headers, MAX_HEAD, MAX_BODY) else { return };

@@ -1,0 +1,24 @@
+//! [`ExchangeOptions`]: how long an exchange may take, and what it keeps.
+
+use std::time::Duration;
+
+/// How to reach a peer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExchangeOptions {
+    /// How long a connection may take to open.
+    pub(crate) connect_timeout: Duration,
+    /// How long a request may take in all. A caller may have less time, and never gets more.
+    pub(crate) timeout: Duration,
+    /// How many connections are kept while they have nothing to do.
+    pub(crate) max_idle_connections: usize,
+}
+
+impl Default for ExchangeOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_millis(250),
+            timeout: Duration::from_secs(2),
+            max_idle_connections: 64,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Answers what peers want to have: a value, many of them, or what is in memory.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
+
+use crate::error::{Error, PeerErrorKind};
+use crate::getter::Loaded;
+use crate::group::Group;
+use crate::http::frame::{self, KeyAnswer};
+use crate::http::handler::replies::refuse;
+use crate::http::handler::serving::{Serving, timeout_of};
+use crate::http::server::{HttpRequest, HttpResponse};
+use crate::http::wire::{self, Status};
+
+/// One value.
+pub(super) fn get(
+    serving: &Serving,
+    request: &HttpRequest<'_>,
+) -> Result<HttpResponse, HttpResponse> {
+    let (group, key) = serving.group_and_key(request)?;
+    let timeout = timeout_of(request);
+    let serve = || match timeout {
+        Some(timeout) => group.peer_side().get_timeout(&key, timeout),
+        None => group.peer_side().get(&key),
+    };
+    match unless_panicked(&group, &key, serve)? {
+        Ok(loaded) => Ok(value(serving, &group, &key, &loaded)),
+        Err(error) => Err(refuse_for(&error)),
+    }
+}
+
+/// The values of many keys.
+pub(super) fn get_many(
+    group: &Group,
+    keys: &[&str],
+    request: &HttpRequest<'_>,
+) -> Result<HttpResponse, HttpResponse> {
+    let timeout = timeout_of(request);
+    let first = keys.first().copied().unwrap_or_default();
+    let serve = || match timeout {
+        Some(timeout) => group.peer_side().get_many_timeout(keys, timeout),
+        None => group.peer_side().get_many(keys),
+    };
+    let answers = unless_panicked(group, first, serve)?;
+    let answers: Vec<KeyAnswer> = answers.into_iter().map(answer).collect();
+    Ok(many(&answers, frame::MAX_VALUES_BYTES))
+}
+
+/// What is in memory of many keys, and never a load.
+pub(super) fn peek_many(group: &Group, keys: &[&str]) -> HttpResponse {
+    let peek = |key: &&str| match group.peer_side().peek(key) {
+        Some(loaded) => KeyAnswer::Loaded(loaded),
+        None => KeyAnswer::NotCached,
+    };
+    let answers: Vec<KeyAnswer> = keys.iter().map(peek).collect();
+    many(&answers, frame::MAX_PEEKED_BYTES)
+}
+
+/// The answer about a key that was loaded.
+fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> HttpResponse {
+    let ttl = loaded.time_to_live();
+    let mut response = match loaded.value() {
+        Some(value) => {
+            let wire = serving.protocol.wire();
+            HttpResponse {
+                status: 200,
+                content_type: wire.content_type,
+                headers: Vec::new(),
+                body: wire.encode(value, ttl, SystemTime::now()),
+            }
+        }
+        None => {
+            let text = format!("no {key:?} in group {:?}", group.name());
+            refuse(Status::NotFound, text)
+        }
+    };
+    if let Some(ttl) = ttl {
+        response.headers.push((wire::TTL_HEADER, wire::encode_millis(ttl)));
+    }
+    response
+}
+
+fn many(answers: &[KeyAnswer], max_bytes: usize) -> HttpResponse {
+    HttpResponse {
+        status: 200,
+        content_type: "application/octet-stream",
+        headers: Vec::new(),
+        body: frame::encode_answers(answers, max_bytes).into(),
+    }
+}
+
+/// What `serve` returns; a refusal if the getter of `group` panics in it.
+fn unless_panicked<T>(
+    group: &Group,
+    key: &str,
+    serve: impl FnOnce() -> T,
+) -> Result<T, HttpResponse> {
+    // A server would catch it as well, but would answer without our header.
+    catch_unwind(AssertUnwindSafe(serve)).map_err(|panic| {
+        // Its drop may panic as well.
+        std::mem::forget(panic);
+        log::error!("the getter of group {:?} panicked on {key:?}", group.name());
+        refuse(Status::LoadFailed, "the getter panicked")
+    })
+}
+
+/// The answer to a request that got `error` and no value.
+fn refuse_for(error: &Error) -> HttpResponse {
+    match error {
+        Error::EmptyKey => refuse(Status::BadRequest, "bad request"),
+        Error::TimedOut { .. } => refuse(Status::TimedOut, error),
+        // Unlike a getter that is slow, this counts against the peer: others then answer for it.
+        Error::Overloaded { .. } => refuse(Status::Overloaded, error),
+        // The getter's own words, as GeeCache's peers send them.
+        Error::Load { source, .. } => refuse(Status::LoadFailed, source),
+        _ => refuse(Status::LoadFailed, error),
+    }
+}
+
+/// What is told of a key of a batch: the same as in the answer to a single get.
+fn answer(served: Result<Loaded, Error>) -> KeyAnswer {
+    let failed = |kind, message: String| KeyAnswer::Failed(kind, message);
+    match served {
+        Ok(loaded) => KeyAnswer::Loaded(loaded),
+        Err(Error::EmptyKey) => failed(PeerErrorKind::Protocol, "bad request".to_owned()),
+        Err(error @ Error::TimedOut { .. }) => failed(PeerErrorKind::TimedOut, error.to_string()),
+        Err(error @ Error::Overloaded { .. }) => {
+            failed(PeerErrorKind::Overloaded, error.to_string())
+        }
+        Err(Error::Load { source, .. }) => failed(PeerErrorKind::Load, source.to_string()),
+        Err(error) => failed(PeerErrorKind::Load, error.to_string()),
+    }
+}

@@ -1,0 +1,41 @@
+//! The answers that are no values.
+
+use std::fmt::{self, Write};
+
+use crate::byteview::ByteView;
+use crate::http::server::HttpResponse;
+use crate::http::wire::{self, Status};
+
+/// The longest text of an error that is sent, in bytes.
+pub(super) const MAX_TEXT_BYTES: usize = 8 << 10;
+
+/// A change was made.
+pub(super) fn done() -> HttpResponse {
+    HttpResponse::text(204, ByteView::default())
+}
+
+/// An error, as text with a newline, and with our header beside it.
+pub(super) fn refuse(status: Status, text: impl fmt::Display) -> HttpResponse {
+    let mut body = Bounded(String::new());
+    // A message that does not fit is cut; the formatting ends there with an error that means
+    // nothing else.
+    let _ = write!(body, "{text}");
+    body.0.push('\n');
+    let mut response = HttpResponse::text(status.code(), body.0);
+    response.headers.push((wire::STATUS_HEADER, status.name().to_owned()));
+    response
+}
+
+/// A text of at most [`MAX_TEXT_BYTES`].
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut end = text.len().min(MAX_TEXT_BYTES - self.0.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.0.push_str(&text[..end]);
+        if end == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}

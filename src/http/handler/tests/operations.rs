@@ -1,0 +1,208 @@
+//! What peers of this crate ask beyond a value.
+
+use std::io;
+use std::time::Duration;
+
+use super::*;
+use crate::error::{Error, PeerErrorKind};
+use crate::http::frame::KeyAnswer;
+use crate::http::wire;
+
+/// A peer's handler that serves the group "scores".
+struct Desk {
+    handler: PeerHandler,
+    group: Group,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let group = Group::new("scores", 1 << 20, |key: &str| match key {
+            "nobody" => Ok(Loaded::absent()),
+            "fails" => Err(io::Error::other("the disk is gone")),
+            "panics" => panic!("as asked"),
+            _ => Ok(Loaded::from(format!("value of {key}"))),
+        });
+        let registry = Registry::new();
+        registry.insert(&group).unwrap();
+        let handler = PeerHandler::new(
+            "a peer".to_owned(),
+            Serving {
+                registry,
+                base_path: "/_geecache/".to_owned(),
+                protocol: Protocol::GeeCache,
+                plus: Plus::Space,
+            },
+        );
+        Self { handler, group }
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> HttpResponse {
+        self.handler.handle(&HttpRequest { method, target, headers: &headers, body })
+    }
+
+    fn post(&self, operation: Operation, keys: &[&str]) -> HttpResponse {
+        self.ask("POST", "/_geecache/scores", &[], &frame::encode_request(operation, keys))
+    }
+
+    fn in_memory(&self) -> u64 {
+        self.group.main_cache_stats().entries
+    }
+}
+
+fn status(response: &HttpResponse) -> (u16, Option<&str>) {
+    let header = response.headers.iter().find(|(name, _)| *name == wire::STATUS_HEADER);
+    (response.status, header.map(|(_, value)| value.as_str()))
+}
+
+#[track_caller]
+fn assert_done(response: &HttpResponse) {
+    assert_eq!((status(response), response.body.len()), ((204, None), 0));
+}
+
+#[test]
+fn a_batch_answers_every_key() {
+    let desk = Desk::new();
+    desk.group.get("here").unwrap();
+    let keys = ["here", "nobody", "fails", "", "new", "here"];
+    let response = desk.post(Operation::Get, &keys);
+    assert_eq!((response.status, response.headers.len()), (200, 0));
+    let value = |key: &str| KeyAnswer::Loaded(Loaded::from(format!("value of {key}")));
+    let failed = |kind, message: &str| KeyAnswer::Failed(kind, message.to_owned());
+    assert_eq!(
+        frame::decode_answers(&response.body, keys.len()),
+        Ok(vec![
+            value("here"),
+            KeyAnswer::Loaded(Loaded::absent()),
+            failed(PeerErrorKind::Load, "the disk is gone"),
+            failed(PeerErrorKind::Protocol, "bad request"),
+            value("new"),
+            value("here"),
+        ])
+    );
+    let stats = desk.group.stats();
+    assert_eq!((stats.server_requests, stats.gets), (5, 1), "a peer asked, and one key was no key");
+}
+
+#[test]
+fn an_overloaded_getter_is_told_alike_of_one_key_and_of_many() {
+    let (arrived_tx, arrived) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gates = Mutex::new((arrived_tx, gone));
+    let busy = Group::builder("busy", 1 << 20, move |_: &str| {
+        let gates = lock(&gates);
+        gates.0.send(()).unwrap();
+        gates.1.recv_timeout(Duration::from_secs(10)).map(|()| "at last")
+    })
+    .max_loaders(1.try_into().unwrap())
+    .build();
+    let desk = Desk::new();
+    lock(&desk.handler.serving).clone().unwrap().registry.insert(&busy).unwrap();
+    let hurry = [("geecache-timeout-ms", "30")];
+    let late = desk.ask("GET", "/_geecache/busy/first", &hurry, b"");
+    assert_eq!(status(&late), (504, Some("timed-out")));
+    arrived.recv_timeout(Duration::from_secs(10)).unwrap();
+
+    // The one loader is busy.
+    let one = desk.ask("GET", "/_geecache/busy/second", &hurry, b"");
+    assert_eq!(status(&one), (503, Some("overloaded")));
+    let keys = ["third", "fourth"];
+    let frame = frame::encode_request(Operation::Get, &keys);
+    let many = desk.ask("POST", "/_geecache/busy", &hurry, &frame);
+    for answer in frame::decode_answers(&many.body, 2).unwrap() {
+        assert!(matches!(answer, KeyAnswer::Failed(PeerErrorKind::Overloaded, _)), "{answer:?}");
+    }
+    go.send(()).unwrap();
+}
+
+#[test]
+fn a_panic_fails_the_keys_that_were_being_loaded_and_no_others() {
+    let desk = Desk::new();
+    desk.group.get("here").unwrap();
+    let response = desk.post(Operation::Get, &["here", "panics"]);
+    let answers = frame::decode_answers(&response.body, 2).unwrap();
+    assert_eq!(answers[0], KeyAnswer::Loaded(Loaded::from("value of here")));
+    assert!(matches!(answers[1], KeyAnswer::Failed(PeerErrorKind::Load, _)), "{:?}", answers[1]);
+}
+
+#[test]
+fn keys_are_removed_one_by_one_or_many_at_once_or_all() {
+    let desk = Desk::new();
+    for key in ["a", "b", "c/d", "e"] {
+        desk.group.get(key).unwrap();
+    }
+    assert_done(&desk.ask("DELETE", "/_geecache/scores/c%2Fd", &[], b""));
+    assert_eq!(desk.in_memory(), 3);
+    assert_done(&desk.ask("DELETE", "/_geecache/scores/unknown", &[], b""));
+    assert_done(&desk.post(Operation::Remove, &["a", "unknown", "b"]));
+    assert_eq!(desk.in_memory(), 1);
+    assert_done(&desk.ask("DELETE", "/_geecache/scores", &[], b""));
+    assert_eq!(desk.in_memory(), 0);
+    let stats = desk.group.stats();
+    assert_eq!((stats.removes, stats.clears), (5, 1));
+}
+
+#[test]
+fn what_is_put_is_kept_as_if_it_had_been_loaded() {
+    let desk = Desk::new();
+    let ttl = [(wire::TTL_HEADER, "60000")];
+    assert_done(&desk.ask("PUT", "/_geecache/scores/Tom", &ttl, b"631"));
+    assert_done(&desk.ask("PUT", "/_geecache/scores/empty", &[], b""));
+    let absent = [(wire::STATUS_HEADER, "not-found"), (wire::TTL_HEADER, "60000")];
+    assert_done(&desk.ask("PUT", "/_geecache/scores/Jack", &absent, b""));
+    assert_eq!(desk.group.get("Tom").unwrap(), "631");
+    assert_eq!(desk.group.get("empty").unwrap(), "");
+    assert!(matches!(desk.group.get("Jack"), Err(Error::NotFound { .. })));
+    let left = desk.group.peer_side().peek("Tom").unwrap().time_to_live().unwrap();
+    assert!(left > Duration::from_secs(30) && left <= Duration::from_secs(60), "{left:?}");
+    assert_eq!(desk.group.stats().loads, 0);
+}
+
+#[test]
+fn a_look_into_memory_never_loads() {
+    let desk = Desk::new();
+    desk.group.get("Tom").unwrap();
+    let many = desk.post(Operation::Peek, &["Jack", "Tom", ""]);
+    let value = KeyAnswer::Loaded(Loaded::from("value of Tom"));
+    let expected = vec![KeyAnswer::NotCached, value, KeyAnswer::NotCached];
+    assert_eq!(frame::decode_answers(&many.body, 3), Ok(expected));
+    assert_eq!(desk.group.stats().loads, 1);
+}
+
+#[test]
+fn what_is_no_request_of_ours_changes_nothing() {
+    let desk = Desk::new();
+    desk.group.get("Tom").unwrap();
+    let frame = frame::encode_request(Operation::Remove, &["Tom"]);
+    let newer = [&[2], &frame[1..]].concat();
+    let unknown = [&frame[..1], &[9], &frame[2..]].concat();
+    let bad_ttl = [(wire::TTL_HEADER, "soon")];
+    for (method, target, headers, body) in [
+        ("POST", "/_geecache/scores/Tom", &[][..], &frame[..]),
+        ("POST", "/_geecache/", &[], &frame),
+        ("POST", "/_geecache/scores", &[], b""),
+        ("POST", "/_geecache/scores", &[], &frame[..frame.len() - 1]),
+        ("POST", "/_geecache/scores", &[], &newer),
+        ("POST", "/_geecache/scores", &[], &unknown),
+        ("PUT", "/_geecache/scores", &[], b"v"),
+        ("PUT", "/_geecache/scores/", &[], b"v"),
+        ("PUT", "/_geecache/scores/Tom", &bad_ttl, b"v"),
+        ("DELETE", "/_geecache/scores/", &[], b""),
+        ("DELETE", "/_geecache/", &[], b""),
+        ("DELETE", "/elsewhere", &[], b""),
+    ] {
+        let response = desk.ask(method, target, headers, body);
+        assert_eq!(status(&response), (400, Some("bad-request")), "{method} {target}");
+    }
+    for method in ["POST", "DELETE"] {
+        let response = desk.ask(method, "/_geecache/other", &[], &frame);
+        assert_eq!(status(&response), (404, Some("no-such-group")));
+    }
+    assert_eq!(desk.group.get("Tom").unwrap(), "value of Tom");
+    assert_eq!(desk.group.stats().loads, 1);
+}

@@ -1,0 +1,161 @@
+//! Changes of what a peer has: removals, and values that are put in their place.
+//!
+//! They are sent to a peer that is down, too: it may be asked again before it knows.
+
+use std::time::Instant;
+
+use crate::error::{PeerError, PeerErrorKind};
+use crate::getter::Loaded;
+use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
+use crate::http::frame::{self, Operation};
+use crate::http::peer::abilities::Abilities;
+use crate::http::peer::frames;
+use crate::http::peer::link::{Admit, Link};
+use crate::http::verdict::Verdict;
+use crate::http::wire::{self, Status};
+
+/// Has the peer forget `keys`.
+pub(super) fn remove(link: &Link, group: &str, keys: &[&str]) -> Result<(), PeerError> {
+    unless_gone(link, remove_all(link, group, keys)).map_err(|failure| link.error_of(failure))
+}
+
+/// Has the peer forget everything.
+pub(super) fn clear(link: &Link, group: &str) -> Result<(), PeerError> {
+    let request = Outgoing::delete(link.options().group_path(group));
+    unless_gone(link, change(link, &request)).map_err(|failure| link.error_of(failure))
+}
+
+/// Has the peer keep a value, or that there is none. A peer that is not known to make changes first
+/// has to remove the key: one that ignores the method would load it, and hang up on a long value.
+pub(super) fn insert(
+    link: &Link,
+    abilities: &Abilities,
+    group: &str,
+    key: &str,
+    value: &Loaded,
+) -> Result<(), PeerError> {
+    let request = put(link, group, key, value).map_err(|failure| link.error_of(failure))?;
+    if !abilities.makes_changes(Instant::now()) {
+        remove_all(link, group, &[key]).map_err(|failure| link.error_of(failure))?;
+    }
+    let done = change(link, &request);
+    abilities.changed(&done, Instant::now());
+    done.map_err(|failure| link.error_of(failure))
+}
+
+/// A peer that has left the list and accepts no connection has ended, and what it had is gone with
+/// it.
+fn unless_gone(link: &Link, removed: Result<(), Failure>) -> Result<(), Failure> {
+    match removed {
+        Err(failure) if failure.verdict == Verdict::Refused && link.has_left() => Ok(()),
+        other => other,
+    }
+}
+
+fn remove_all(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
+    let mut rest: Vec<&str> = keys.to_vec();
+    rest.retain(|key| key.len() <= frame::MAX_KEY_BYTES);
+    let too_long = keys.len() - rest.len();
+    let mut rest = &rest[..];
+    while !rest.is_empty() {
+        let (next, later) = rest.split_at(frame::fitting(rest));
+        remove_some(link, group, next)?;
+        rest = later;
+    }
+    if too_long > 0 {
+        let message = format!("{too_long} keys are too long to be sent");
+        return Err(Failure::new(PeerErrorKind::NotSupported, Verdict::Unclear, message));
+    }
+    Ok(())
+}
+
+/// Removes keys with one request. A single key goes the same way: peers that ignore the method
+/// would load what is deleted at its path.
+fn remove_some(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
+    link.call(Admit::Always, |exchange| {
+        let frame = frame::encode_request(Operation::Remove, keys);
+        let path = link.options().group_path(group);
+        let done = frames::post(exchange, path, &frame, link.timeout(), read_change)?;
+        done.ok_or_else(|| frames::unsupported("it does not know how to remove keys"))
+    })
+}
+
+/// The request to keep `value`, which is not sent if it is longer than what is taken from others.
+fn put<'a>(
+    link: &Link,
+    group: &str,
+    key: &str,
+    value: &'a Loaded,
+) -> Result<Outgoing<'a>, Failure> {
+    let path = link.options().key_path(group, key)?;
+    let body = value.value().map_or(&[][..], |value| value.as_slice());
+    let (length, limit) = (body.len(), link.options().max_value_bytes);
+    if length as u64 > limit {
+        let message = format!("a value of {length} bytes is longer than the limit of {limit}");
+        return Err(Failure::new(PeerErrorKind::Protocol, Verdict::Unclear, message));
+    }
+    let mut request = Outgoing::put(path, body);
+    if value.value().is_none() {
+        request.headers.push((wire::STATUS_HEADER, Status::NotFound.name().to_owned()));
+    }
+    if let Some(ttl) = value.time_to_live() {
+        request.headers.push((wire::TTL_HEADER, wire::encode_millis(ttl)));
+    }
+    Ok(request)
+}
+
+fn change(link: &Link, request: &Outgoing<'_>) -> Result<(), Failure> {
+    link.call(Admit::Always, |exchange| exchange.send(request, link.timeout(), read_change))
+}
+
+/// Whether the peer made a change.
+fn read_change(answer: Incoming) -> Result<(), CallError> {
+    let is_ours = answer.status().is_some();
+    match answer.code() {
+        204 => Ok(()),
+        // A value; the error of a getter; a path that is none there. Such a peer has taken the
+        // request for a get.
+        200 | 400 | 404 | 405 | 500 | 501 if !is_ours => {
+            answer.drain();
+            let message = "it does not know how to change what it has";
+            Err(CallError::Answer(frames::unsupported(message)))
+        }
+        _ => Err(CallError::Answer(answer.into_failure())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::peer::options::PeerOptions;
+    use crate::http::testing::FaultyPeer;
+    use crate::http::url::PeerUrl;
+
+    fn link(url: &str) -> Link {
+        Link::new(PeerUrl::parse(url).unwrap(), PeerOptions::default())
+    }
+
+    #[test]
+    fn removal_at_a_peer_that_left_and_has_ended_is_done_until_it_is_listed_again() {
+        // Nothing listens on port 1.
+        let link = link("http://127.0.0.1:1");
+        let removals = || [remove(&link, "g", &["k"]), clear(&link, "g")];
+        assert!(removals().iter().all(Result::is_err));
+        link.mark_left();
+        assert!(removals().iter().all(Result::is_ok));
+        assert!(insert(&link, &Abilities::default(), "g", "k", &Loaded::from("v")).is_err());
+        link.mark_listed();
+        assert!(removals().iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn peer_that_left_and_does_not_answer_may_still_have_what_it_had() {
+        let peer = FaultyPeer::start(|talk, _| {
+            talk.request();
+        });
+        let link = link(&peer.url);
+        link.mark_left();
+        assert!(remove(&link, "g", &["k"]).is_err());
+        assert!(clear(&link, "g").is_err());
+    }
+}

@@ -1,0 +1,43 @@
+//! The get of one key, as every peer of GeeCache knows it.
+
+use std::time::{Duration, SystemTime};
+
+use crate::error::PeerErrorKind;
+use crate::getter::Loaded;
+use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
+use crate::http::peer::link::{Admit, Link};
+use crate::http::peer::options::PeerOptions;
+use crate::http::wire;
+
+/// Asks for `key` in `group`, and ends within `left`, or the timeout of the options if that is
+/// shorter.
+pub(super) fn get(link: &Link, group: &str, key: &str, left: Duration) -> Result<Loaded, Failure> {
+    link.call(Admit::IfUp, |exchange| {
+        let options = link.options();
+        let request = Outgoing::get(options.key_path(group, key)?);
+        match exchange.send(&request, left, |answer| read(answer, options)) {
+            Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
+                Ok(ttl.into_iter().fold(Loaded::absent(), Loaded::ttl))
+            }
+            other => other,
+        }
+    })
+}
+
+fn read(answer: Incoming, options: &PeerOptions) -> Result<Loaded, CallError> {
+    // A life that can't be read is none: the value may be used now, but not be kept.
+    let ttl =
+        answer.header(wire::TTL_HEADER).map(|text| wire::decode_millis(text).unwrap_or_default());
+    if answer.code() == 200 {
+        let protocol = options.protocol.wire();
+        let limit = options.max_value_bytes.saturating_add(protocol.overhead_bytes);
+        let body = answer.into_value(limit)?;
+        let value = protocol.decode(body, SystemTime::now()).map_err(Failure::broken)?;
+        // Where the body tells it too, the header counts, as it needs no clocks that agree.
+        return Ok(ttl.into_iter().fold(value, Loaded::ttl));
+    }
+    Err(CallError::Answer(Failure { ttl, ..answer.into_failure() }))
+}
+
+#[cfg(test)]
+mod tests;

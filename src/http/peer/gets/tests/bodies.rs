@@ -1,0 +1,68 @@
+//! How the end of a body is told.
+
+use super::*;
+
+#[test]
+fn a_value_without_one_clear_length_is_an_error() {
+    for head in [
+        "HTTP/1.1 200 OK\r\n\r\n630",
+        "HTTP/1.0 200 OK\r\n\r\n630",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n630",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 2\r\n\r\n630",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\n630",
+        "HTTP/1.1 200 OK\r\nContent-Length: three\r\n\r\n630",
+        "HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n630",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n630",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\n630\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3\r\n630\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Encoding: gzip\r\n\r\n\x1f\u{8b}x",
+    ] {
+        let peer = FaultyPeer::saying(head);
+        let error = assert_error(&link(&peer.url), PeerErrorKind::Protocol, Verdict::Failed);
+        assert!(error.to_string().contains(" broke the protocol: "), "{error}");
+    }
+}
+
+#[test]
+fn a_value_may_come_in_chunks_as_the_servers_of_go_send_it() {
+    let peer = FaultyPeer::start(|talk, _| {
+        while talk.request().is_some() {
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            talk.say(head.as_bytes());
+            talk.say(b"4\r\n6306\r\n800\r\n");
+            talk.say(&[b'x'; 0x800]);
+            talk.say(b"\r\n0\r\n\r\n");
+        }
+    });
+    let value = [&b"6306"[..], &[b'x'; 0x800]].concat();
+    let link = link(&peer.url);
+    for _ in 0..3 {
+        assert_value(&link, &value);
+    }
+    assert_eq!(peer.connections(), 1, "the connection is kept");
+
+    let length = value.len() as u64;
+    for (limit, fits) in [(length, true), (length - 1, false), (0, false)] {
+        let options = PeerOptions { max_value_bytes: limit, ..options() };
+        let link = link_with(&peer.url, options);
+        if fits {
+            assert_value(&link, &value);
+        } else {
+            assert_error(&link, PeerErrorKind::Protocol, Verdict::Answered);
+        }
+    }
+}
+
+#[test]
+fn a_value_whose_last_chunk_is_missing_is_an_error() {
+    for chunks in ["", "3\r\n630\r\n", "3\r\n63", "3", "-3\r\n630\r\n0\r\n\r\n"] {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let peer = FaultyPeer::saying([head, chunks].concat());
+        let (answer, verdict) = ask(&link(&peer.url));
+        assert!(answer.is_err(), "{chunks:?} gave {answer:?}");
+        assert_eq!(verdict, Verdict::Failed, "{chunks:?}");
+    }
+}

@@ -1,0 +1,125 @@
+//! Connections that are kept, shared, and found dead.
+
+use std::net::Shutdown;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+
+use super::*;
+use crate::sync::lock;
+
+#[test]
+fn a_kept_connection_that_dies_under_the_request_is_replaced_once() {
+    // Each connection answers one request, and closes when it has read the second.
+    let peer = FaultyPeer::start(|talk, number| {
+        talk.request();
+        talk.say(&ok(b"630"));
+        talk.request();
+        if number % 2 == 0 {
+            talk.reset();
+        }
+    });
+    let link = link(&peer.url);
+    for expected in 1..=6 {
+        assert_value(&link, b"630");
+        assert_eq!(peer.connections(), expected);
+    }
+}
+
+#[test]
+fn all_kept_connections_may_be_dead_at_once() {
+    let both = Arc::new(Barrier::new(2));
+    let theirs = Arc::clone(&both);
+    // Two connections at the same time, which close on their second request; and then a third.
+    let peer = FaultyPeer::start(move |talk, number| {
+        talk.request();
+        if number < 2 {
+            theirs.wait();
+        }
+        talk.say(&ok(b"630"));
+        talk.request();
+    });
+    let link = link(&peer.url);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| assert_value(&link, b"630"));
+        }
+    });
+    assert_eq!(peer.connections(), 2);
+    assert_value(&link, b"630");
+    assert_eq!(peer.connections(), 3);
+}
+
+#[test]
+fn a_peer_that_shuts_down_is_asked_once_more_on_a_fresh_connection() {
+    let leaving = "HTTP/1.1 503 X\r\nGeecache-Status: shutting-down\r\nContent-Length: 0\r\n\r\n";
+    // The first connection is with a server that ends, the second with its successor, if there is
+    // one.
+    for restarted in [true, false] {
+        let peer = FaultyPeer::start(move |talk, number| {
+            talk.request();
+            talk.say(&if number == 1 && !restarted { leaving.into() } else { ok(b"630") });
+            talk.request();
+            talk.say(leaving.as_bytes());
+        });
+        let link = link(&peer.url);
+        assert_value(&link, b"630");
+        if restarted {
+            assert_value(&link, b"630");
+        } else {
+            assert_error(&link, PeerErrorKind::Unreachable, Verdict::Refused);
+        }
+        assert_eq!(peer.connections(), 2);
+    }
+}
+
+#[test]
+fn a_fresh_connection_that_dies_too_is_an_error() {
+    // The first connection answers once, all others close on the request.
+    let peer = FaultyPeer::start(|talk, number| {
+        talk.request();
+        if number == 0 {
+            talk.say(&ok(b"630"));
+            talk.request();
+        }
+    });
+    let link = link(&peer.url);
+    assert_value(&link, b"630");
+    assert_error(&link, PeerErrorKind::Unreachable, Verdict::Failed);
+    assert_eq!(peer.connections(), 2);
+    assert_error(&link, PeerErrorKind::Unreachable, Verdict::Failed);
+    assert_eq!(peer.connections(), 3);
+}
+
+#[test]
+fn a_kept_connection_that_was_closed_meanwhile_is_not_used() {
+    let (closed_tx, closed) = mpsc::channel();
+    let closed_tx = Mutex::new(closed_tx);
+    let peer = FaultyPeer::start(move |talk, _| {
+        talk.request();
+        talk.say(&ok(b"630"));
+        let _ = talk.stream.shutdown(Shutdown::Both);
+        let _ = lock(&closed_tx).send(());
+    });
+    let link = link(&peer.url);
+    for expected in 1..=3 {
+        assert_value(&link, b"630");
+        assert_eq!(peer.connections(), expected);
+        closed.recv_timeout(SOON).unwrap();
+    }
+}
+
+#[test]
+fn many_threads_share_a_link() {
+    let peer = FaultyPeer::well(b"630");
+    let link = link(&peer.url);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let answer = get(&link, "g", "k", PATIENCE).unwrap();
+                    assert!(answer.value().is_some_and(|it| it == "630"));
+                }
+            });
+        }
+    });
+    assert!(peer.connections() <= 16, "{}", peer.connections());
+}

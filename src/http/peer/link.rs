@@ -1,0 +1,198 @@
+//! [`Link`]: the way to one peer, and whether a call may take it.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::error::{PeerError, PeerErrorKind};
+use crate::http::breaker::{Breaker, Permit, Transition};
+use crate::http::exchange::{Exchange, Failure};
+use crate::http::peer::options::PeerOptions;
+use crate::http::peer::stats::{PeerState, PeerStats};
+use crate::http::url::PeerUrl;
+use crate::http::verdict::Verdict;
+use crate::sync::lock;
+
+/// Which calls a breaker stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admit {
+    /// The call is made if the peer is up, or if it is time for a trial.
+    IfUp,
+    /// The call is made in any case. A removal that is not even tried would leave the old values at
+    /// a peer that is about to be asked again.
+    Always,
+}
+
+/// An exchange behind a breaker and a bound on the calls in flight, with the counters of both.
+pub(super) struct Link {
+    exchange: Exchange,
+    options: PeerOptions,
+    /// `None` lets every call through.
+    breaker: Option<Mutex<Breaker>>,
+    in_flight: AtomicUsize,
+    requests: AtomicU64,
+    failures: AtomicU64,
+    rejected: AtomicU64,
+    /// Whether the peer is no longer in the list of peers.
+    has_left: AtomicBool,
+}
+
+impl Link {
+    /// A link that does not ask a peer that is down.
+    pub(super) fn new(url: PeerUrl, options: PeerOptions) -> Self {
+        // The standard library's source of randomness that needs no dependency.
+        let seed = RandomState::new().build_hasher().finish();
+        let breaker = Breaker::new(seed, options.exchange.timeout);
+        Self { breaker: Some(Mutex::new(breaker)), ..Self::without_breaker(url, options) }
+    }
+
+    /// A link that asks whenever it is told to.
+    pub(super) fn without_breaker(url: PeerUrl, options: PeerOptions) -> Self {
+        Self {
+            exchange: Exchange::new(url, options.exchange),
+            options,
+            breaker: None,
+            in_flight: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            has_left: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn url(&self) -> &PeerUrl {
+        self.exchange.url()
+    }
+
+    pub(super) fn options(&self) -> &PeerOptions {
+        &self.options
+    }
+
+    /// The time that a call without a deadline of its own gets.
+    pub(super) fn timeout(&self) -> Duration {
+        self.exchange.timeout()
+    }
+
+    /// Whether [`Admit::IfUp`] would let a call through now.
+    pub(super) fn is_ready(&self) -> bool {
+        let Some(breaker) = &self.breaker else { return true };
+        let breaker = lock(breaker);
+        breaker.is_closed() || breaker.is_ready(Instant::now())
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
+    }
+
+    /// The peer is in the list of peers, maybe again.
+    pub(super) fn mark_listed(&self) {
+        self.has_left.store(false, Ordering::Relaxed);
+    }
+
+    /// The peer is no longer in the list of peers.
+    pub(super) fn mark_left(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> PeerStats {
+        let is_up = self.breaker.as_ref().is_none_or(|breaker| lock(breaker).is_closed());
+        PeerStats {
+            url: self.url().as_str().to_owned(),
+            state: if is_up { PeerState::Up } else { PeerState::Down },
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Makes a call, and learns from its end how the peer is.
+    pub(super) fn call<T>(
+        &self,
+        admission: Admit,
+        send: impl FnOnce(&Exchange) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let call = CallInFlight::begin(self, admission)?;
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let ended = send(&self.exchange);
+        call.end(ended.as_ref().map_or_else(|failure| failure.verdict, |_| Verdict::Answered));
+        ended
+    }
+
+    /// What a caller sees of a failure.
+    pub(super) fn error_of(&self, failure: Failure) -> PeerError {
+        self.error(failure.kind, failure.message)
+    }
+
+    pub(super) fn error(&self, kind: PeerErrorKind, message: impl fmt::Display) -> PeerError {
+        PeerError::new(kind, Arc::clone(self.url().text()), message)
+    }
+
+    /// A call that is not made.
+    fn reject(&self, kind: PeerErrorKind, message: impl fmt::Display) -> Failure {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        Failure::new(kind, Verdict::Unclear, message)
+    }
+
+    fn learn(&self, permit: Permit, verdict: Verdict) {
+        if matches!(verdict, Verdict::Failed | Verdict::Refused) {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        let Some(breaker) = &self.breaker else { return };
+        let transition = lock(breaker).record(permit, verdict, Instant::now());
+        match transition {
+            Some(Transition::Opened(pause)) => {
+                log::warn!("peer {} is down, not asking it for {pause:?}", self.url());
+            }
+            Some(Transition::Closed) => log::info!("peer {} is up again", self.url()),
+            None => {}
+        }
+    }
+}
+
+/// A call in flight. However it ends, its place and its permit are given back: a trial that never
+/// ends would keep the peer down for good.
+struct CallInFlight<'a> {
+    link: &'a Link,
+    permit: Option<Permit>,
+}
+
+impl<'a> CallInFlight<'a> {
+    /// Takes a place, and the breaker's permit where it gives one.
+    fn begin(link: &'a Link, admission: Admit) -> Result<Self, Failure> {
+        // From here on the drop gives the place back.
+        let mut call = Self { link, permit: None };
+        let others = link.in_flight.fetch_add(1, Ordering::Relaxed);
+        if others >= link.options.max_requests.get() {
+            let message = format!("{others} requests are in flight to it");
+            return Err(link.reject(PeerErrorKind::Overloaded, message));
+        }
+        let Some(breaker) = &link.breaker else { return Ok(call) };
+        call.permit = lock(breaker).admit(Instant::now());
+        if call.permit.is_none() && admission == Admit::IfUp {
+            let message = "it failed just before, not asked";
+            return Err(link.reject(PeerErrorKind::Unreachable, message));
+        }
+        Ok(call)
+    }
+
+    fn end(mut self, verdict: Verdict) {
+        if let Some(permit) = self.permit.take() {
+            self.link.learn(permit, verdict);
+        }
+    }
+}
+
+impl Drop for CallInFlight<'_> {
+    fn drop(&mut self) {
+        self.link.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(permit) = self.permit.take() {
+            self.link.learn(permit, Verdict::Unclear);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! [`PeerOptions`]: how to talk to a peer.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::error::PeerErrorKind;
+use crate::http::exchange::{ExchangeOptions, Failure, MAX_PATH_BYTES};
+use crate::http::protocol::Protocol;
+use crate::http::verdict::Verdict;
+use crate::http::wire;
+
+/// How to talk to a peer.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerOptions {
+    pub(crate) protocol: Protocol,
+    pub(crate) base_path: String,
+    /// For what a peer has in memory.
+    pub(crate) peek_timeout: Duration,
+    pub(crate) max_value_bytes: u64,
+    /// Requests in flight at once.
+    pub(crate) max_requests: NonZeroUsize,
+    pub(crate) exchange: ExchangeOptions,
+}
+
+impl Default for PeerOptions {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::default(),
+            base_path: Protocol::default().wire().base_path.to_owned(),
+            peek_timeout: Duration::from_millis(20),
+            max_value_bytes: 64 << 20,
+            max_requests: NonZeroUsize::new(256).expect("256 is not zero"),
+            exchange: ExchangeOptions::default(),
+        }
+    }
+}
+
+impl PeerOptions {
+    /// The path of what concerns one key; a failure if it can't be sent.
+    pub(super) fn key_path(&self, group: &str, key: &str) -> Result<String, Failure> {
+        let path = wire::request_path(&self.base_path, group, key);
+        if path.len() > MAX_PATH_BYTES {
+            return Err(Failure::new(
+                PeerErrorKind::NotSupported,
+                Verdict::Unclear,
+                format!("the key takes {} bytes of a request path, too many", path.len()),
+            ));
+        }
+        Ok(path)
+    }
+
+    /// The path of what concerns many keys, or all of them.
+    pub(super) fn group_path(&self, group: &str) -> String {
+        wire::group_path(&self.base_path, group)
+    }
+}

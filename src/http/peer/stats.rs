@@ -1,0 +1,31 @@
+//! [`PeerStats`]: what a process knows about a peer.
+
+/// What a pool's process knows about one of its peers: a snapshot, see
+/// [`HttpPool::peer_stats`](crate::HttpPool::peer_stats).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStats {
+    /// The peer's URL.
+    pub url: String,
+    /// Whether it is asked.
+    pub state: PeerState,
+    /// Requests in flight to it.
+    pub in_flight: usize,
+    /// Requests that were sent to it, or tried to be.
+    pub requests: u64,
+    /// Requests that failed because of it: no connection, no answer in time, an answer that was
+    /// none. The errors of its getter are answers.
+    pub failures: u64,
+    /// Calls that were not sent, because too many were in flight or because it is down.
+    pub rejected: u64,
+}
+
+/// Whether a peer is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeerState {
+    /// It answers, as far as is known.
+    Up,
+    /// It failed, and its keys go to the next peer on the ring until a trial request is answered.
+    Down,
+}

@@ -1,0 +1,259 @@
+//! [`Peers`]: the peers of a process, and which of them owns a key.
+
+mod list;
+mod previous;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use list::PeerList;
+use previous::PreviousOwners;
+
+use crate::consistenthash::{Ring, RingHash};
+use crate::error::Error;
+use crate::http::peer::{Peer, PeerOptions, PeerStats};
+use crate::http::url::PeerUrl;
+use crate::peers::{PeerGetter, PeerPicker};
+use crate::sync::lock;
+
+/// A share of the ring this many times the mean is worth a warning.
+const LARGE_SHARE: f64 = 1.5;
+
+/// The asking half of a pool, and what groups hold of it: who owns a key, and how to ask them. It
+/// knows no server.
+pub(crate) struct Peers {
+    /// `None` for a client, which is nobody's peer.
+    own: Option<PeerUrl>,
+    options: PeersOptions,
+    /// Replaced as a whole, so that a look-up only takes the lock to clone the `Arc`.
+    members: Mutex<Arc<Members>>,
+    /// Held while new members are made, so that of two lists set at once one is in force as a
+    /// whole.
+    changing: Mutex<()>,
+}
+
+/// What is alike for all peers.
+pub(crate) struct PeersOptions {
+    pub(crate) hash: RingHash,
+    pub(crate) replicas: NonZeroUsize,
+    /// For how long new owners of keys ask the previous ones.
+    pub(crate) warm_up: Duration,
+    pub(crate) peer: PeerOptions,
+}
+
+/// The list of peers that is in force, and the one before it.
+struct Members {
+    list: PeerList,
+    /// `None` if nobody owned anything before this list, or nothing is to be handed over.
+    previous: Option<Arc<PreviousOwners>>,
+    /// Whether this process has left, and so is not among the owners.
+    has_left: bool,
+}
+
+impl Peers {
+    /// Peers of a process that was told of none yet: it is alone.
+    pub(crate) fn new(own: Option<PeerUrl>, options: PeersOptions) -> Self {
+        let mut ring = Ring::with_hash(options.replicas, options.hash.function());
+        ring.extend(own.iter().map(PeerUrl::as_str));
+        let list = PeerList { ring, peers: BTreeMap::new() };
+        let alone = Members { list, previous: None, has_left: false };
+        let (members, changing) = (Mutex::new(Arc::new(alone)), Mutex::new(()));
+        Self { own, options, members, changing }
+    }
+
+    /// The URL of this process; `None` for a client.
+    pub(crate) fn own(&self) -> Option<&PeerUrl> {
+        self.own.as_ref()
+    }
+
+    /// Puts a list in force.
+    pub(crate) fn set(&self, mut urls: Vec<PeerUrl>) -> Result<(), Error> {
+        if let Some(own) = &self.own {
+            if self.members().has_left {
+                urls.retain(|url| url != own);
+            } else if !urls.contains(own) {
+                let list = urls.iter().map(PeerUrl::as_str).collect::<Vec<_>>().join(", ");
+                return Err(Error::InvalidPeer {
+                    url: own.as_str().to_owned(),
+                    reason: format!(
+                        "this is the pool's own URL, and the list of peers lacks it: [{list}]; if \
+                         it has this pool by another URL, `advertise` that one"
+                    ),
+                });
+            }
+        }
+        let old = self.members();
+        self.change(|old| self.members_of(&urls, old, old.has_left));
+        // A caller that sets the list again and again would fill the log with it.
+        if !self.members().list.is_same(&old.list) {
+            self.report();
+        }
+        Ok(())
+    }
+
+    /// Takes this process out of the list.
+    pub(crate) fn leave(&self) {
+        self.change(|old| {
+            let peers = old.list.peers.values();
+            let urls: Vec<PeerUrl> = peers.map(|peer| peer.url().clone()).collect();
+            self.members_of(&urls, old, true)
+        });
+        self.report();
+    }
+
+    /// The URL of the owner of `key`, whether or not it is up.
+    pub(crate) fn owner(&self, key: &str) -> Option<String> {
+        self.members().list.ring.get(key).map(str::to_owned)
+    }
+
+    /// What is known about the others, in the order of their URLs.
+    pub(crate) fn stats(&self) -> Vec<PeerStats> {
+        // The map is in this order.
+        self.members().list.peers.values().map(|peer| peer.stats()).collect()
+    }
+
+    fn members(&self) -> Arc<Members> {
+        Arc::clone(&lock(&self.members))
+    }
+
+    /// Puts other members in force, made from those that are.
+    fn change(&self, members_after: impl FnOnce(&Members) -> Members) {
+        let gone = {
+            let _changing = lock(&self.changing);
+            let old = self.members();
+            let new = Arc::new(members_after(&old));
+            let left = old.list.peers.values().filter(|peer| !new.list.has(peer.url()));
+            left.for_each(|peer| peer.mark_left());
+            // One that had left may be back.
+            new.list.peers.values().for_each(|peer| peer.mark_listed());
+            (std::mem::replace(&mut *lock(&self.members), new), old)
+        };
+        // The connections of peers that left are closed here, outside of the locks.
+        drop(gone);
+    }
+
+    /// Lets go of the peers that left long ago, and of the connections to them.
+    fn forget_previous(&self, now: Instant) {
+        self.change(|old| Members {
+            list: old.list.clone(),
+            previous: old.previous.clone().filter(|previous| previous.is_emptied(now)),
+            has_left: old.has_left,
+        });
+    }
+
+    /// The members that `urls` name, with the peers of `old` that are among them.
+    fn members_of(&self, urls: &[PeerUrl], old: &Members, has_left: bool) -> Members {
+        let options = &self.options;
+        let mut ring = Ring::with_hash(options.replicas, options.hash.function());
+        ring.extend(urls.iter().map(PeerUrl::as_str));
+        let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
+        let peers = others.map(|url| {
+            let another = || Arc::new(Peer::new(url.clone(), options.peer.clone()));
+            (Arc::clone(url.text()), old.known(url).unwrap_or_else(another))
+        });
+        let list = PeerList { ring, peers: peers.collect() };
+        let previous = if list.is_same(&old.list) {
+            // A caller that sets the list again and again has not changed it.
+            old.previous.clone()
+        } else if options.warm_up.is_zero() {
+            None
+        } else {
+            let (own, now) = (self.own.as_ref(), Instant::now());
+            PreviousOwners::new(own, &old.list, &list, now, options.warm_up).map(Arc::new)
+        };
+        Members { list, previous, has_left }
+    }
+
+    /// Tells the log how many peers there are, and which of them will have more than their share to
+    /// do.
+    fn report(&self) {
+        let ring = &self.members().list.ring;
+        log::info!("{self:?} has a ring of {} peers", ring.len());
+        let mean = 1.0 / ring.len() as f64;
+        for (url, share) in ring.shares() {
+            if share > LARGE_SHARE * mean {
+                let times = share / mean;
+                log::warn!("peer {url} owns {times:.1} times the mean share of the ring");
+            }
+        }
+    }
+}
+
+impl PeerPicker for Peers {
+    fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let picked = Arc::clone(self.members().list.pick(key, Peer::is_ready)?);
+        log::debug!("{self:?} picks {picked:?} for {key:?}");
+        Some(picked)
+    }
+
+    fn pick_peers(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
+        let members = self.members();
+        let mut asked: Vec<(*const Peer, bool)> = Vec::new();
+        let mut is_ready = |peer: &Peer| {
+            let known = asked.iter().find(|(it, _)| std::ptr::eq(*it, peer));
+            known.map(|(_, ready)| *ready).unwrap_or_else(|| {
+                let ready = peer.is_ready();
+                asked.push((peer, ready));
+                ready
+            })
+        };
+        let mut pick = |key: &&str| {
+            let picked = Arc::clone(members.list.pick(key, &mut is_ready)?);
+            log::debug!("{self:?} picks {picked:?} for {key:?}");
+            Some(picked as Arc<dyn PeerGetter>)
+        };
+        keys.iter().map(&mut pick).collect()
+    }
+
+    fn owns(&self, key: &str) -> bool {
+        self.members().list.is_ours(key)
+    }
+
+    /// All other peers, and for a while those that have left: new owners may still take over what
+    /// these have.
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        let (members, now) = (self.members(), Instant::now());
+        let previous = members.previous.iter().filter(|previous| previous.is_emptied(now));
+        let left = previous.flat_map(|previous| previous.left());
+        let all = members.list.peers.values().chain(left);
+        all.map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
+    }
+
+    fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let members = self.members();
+        let previous = members.previous.as_ref();
+        let previous = previous.filter(|previous| previous.is_emptied(Instant::now()))?;
+        let (owner, peer) = previous.owner(key)?;
+        (members.list.ring.get(key) != Some(owner)).then(|| Arc::clone(peer) as _)
+    }
+
+    fn is_warming_up(&self) -> bool {
+        let (members, now) = (self.members(), Instant::now());
+        let Some(previous) = &members.previous else { return false };
+        if !previous.is_emptied(now) {
+            self.forget_previous(now);
+        }
+        previous.is_asked(now)
+    }
+}
+
+/// The name of the pool in logs.
+impl fmt::Debug for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpPool({})", self.own.as_ref().map_or("client", PeerUrl::as_str))
+    }
+}
+
+impl Members {
+    /// The peer at `url`, if it is in this list or was in the one before.
+    fn known(&self, url: &PeerUrl) -> Option<Arc<Peer>> {
+        let left = || {
+            let mut left = self.previous.iter().flat_map(|previous| previous.left());
+            left.find(|peer| peer.url() == url)
+        };
+        self.list.peers.get(url.text()).or_else(left).cloned()
+    }
+}

@@ -1,0 +1,51 @@
+//! [`PeerList`]: one list of peers, and who of them owns a key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::consistenthash::Ring;
+use crate::http::peer::Peer;
+use crate::http::url::PeerUrl;
+
+/// The owners of keys by one list.
+#[derive(Clone)]
+pub(super) struct PeerList {
+    /// All of the list, this process itself among them if it owns keys.
+    pub(super) ring: Ring,
+    /// All but this process itself.
+    pub(super) peers: BTreeMap<Arc<str>, Arc<Peer>>,
+}
+
+impl PeerList {
+    /// The peer to ask for `key`; `None` if that is this process.
+    pub(super) fn pick(
+        &self,
+        key: &str,
+        mut is_ready: impl FnMut(&Peer) -> bool,
+    ) -> Option<&Arc<Peer>> {
+        let owner = self.peers.get(self.ring.get(key)?)?;
+        if is_ready(owner) {
+            return Some(owner);
+        }
+        // The owner is down: its keys go to the next on the ring, which is what owns them without
+        // it. If that is us, we load.
+        let mut next = self.ring.owners(key).skip(1).map(|node| self.peers.get(node));
+        next.find(|next| next.is_none_or(|peer| is_ready(peer))).flatten()
+    }
+
+    /// Whether this process owns `key`. Where there is nobody at all, keys are as much ours as
+    /// anybody's.
+    pub(super) fn is_ours(&self, key: &str) -> bool {
+        self.ring.get(key).is_none_or(|owner| !self.peers.contains_key(owner))
+    }
+
+    pub(super) fn has(&self, peer: &PeerUrl) -> bool {
+        self.peers.contains_key(peer.text())
+    }
+
+    /// Whether both name the same peers.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.ring.len() == other.ring.len()
+            && self.peers.keys().all(|url| other.peers.contains_key(url))
+    }
+}

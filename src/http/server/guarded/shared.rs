@@ -1,0 +1,52 @@
+//! [`GuardedShared`]: what the threads of a guarded server share.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use crate::http::server::guarded::bodies::Bodies;
+use crate::http::server::guarded::connections::Connections;
+use crate::http::server::limits::Limits;
+use crate::http::server::listener::own_addr;
+use crate::http::server::message::Handler;
+
+/// What the accepting thread and the threads of all connections share.
+pub(super) struct GuardedShared {
+    pub(super) limits: Limits,
+    pub(super) handler: Arc<dyn Handler>,
+    /// Where this process reaches its own listener.
+    pub(super) addr: SocketAddr,
+    pub(super) stopping: AtomicBool,
+    pub(super) connections: Connections,
+    pub(super) bodies: Bodies,
+    pub(super) in_flight: AtomicUsize,
+    pub(super) requests: AtomicU64,
+    pub(super) rejected: AtomicU64,
+    pub(super) accept_restarts: AtomicU64,
+}
+
+impl GuardedShared {
+    pub(super) fn new(
+        listener: &TcpListener,
+        limits: Limits,
+        handler: Arc<dyn Handler>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            bodies: Bodies::new(limits.max_body_bytes.saturating_add(limits.max_head_bytes)),
+            limits,
+            handler,
+            addr: own_addr(listener)?,
+            stopping: AtomicBool::new(false),
+            connections: Connections::default(),
+            in_flight: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            accept_restarts: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}

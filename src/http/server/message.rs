@@ -1,0 +1,112 @@
+//! [`HttpRequest`] and [`HttpResponse`], and the [`Handler`] between them.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::byteview::ByteView;
+
+/// The status that allows neither a body nor its length.
+pub(super) const NO_CONTENT: u16 = 204;
+
+/// Answers requests.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// The answer to `request`. Called from many threads at once. It may block, and it may panic:
+    /// the server answers a 500.
+    fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse;
+}
+
+/// A request, as a [`Handler`] sees it.
+pub(crate) struct HttpRequest<'a> {
+    /// The method, such as `GET`.
+    pub(crate) method: &'a str,
+    /// The target of the request line, undecoded.
+    pub(crate) target: &'a str,
+    /// The headers.
+    pub(crate) headers: &'a dyn Headers,
+    /// The body; empty if there was none.
+    pub(crate) body: &'a [u8],
+}
+
+impl HttpRequest<'_> {
+    /// The value of the first header called `name`, in any case of letters, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.header(name)
+    }
+}
+
+impl fmt::Debug for HttpRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("target", &self.target)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The headers of a request, in whatever form the server keeps them.
+pub(crate) trait Headers {
+    /// The value of the first header called `name`, in any case of letters, if it is text.
+    fn header(&self, name: &str) -> Option<&str>;
+}
+
+/// Headers as pairs of name and value, for requests that no server made.
+impl Headers for &[(&str, &str)] {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|&(_, value)| value)
+    }
+}
+
+/// An answer. The server adds `Content-Length`, except to a 204, and `Connection` where it is
+/// needed.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpResponse {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The value of `Content-Type`.
+    pub(crate) content_type: &'static str,
+    /// Further headers. Control characters in a value are sent as spaces.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// The body. It is not sent in answer to a `HEAD`, but its length is.
+    pub(crate) body: ByteView,
+}
+
+impl HttpResponse {
+    /// The bytes to send behind the head in answer to `method`.
+    pub(super) fn body_for(&self, method: &str) -> &[u8] {
+        if method == "HEAD" || self.status == NO_CONTENT { &[] } else { &self.body }
+    }
+
+    /// An answer of text, such as an error's message.
+    pub(crate) fn text(status: u16, text: impl Into<ByteView>) -> Self {
+        Self {
+            status,
+            content_type: "text/plain; charset=utf-8",
+            headers: Vec::new(),
+            body: text.into(),
+        }
+    }
+}
+
+/// The handler's answer, or a 500 if it panics.
+pub(super) fn answer_of(handler: &dyn Handler, request: &HttpRequest<'_>) -> HttpResponse {
+    match catch_unwind(AssertUnwindSafe(|| handler.handle(request))) {
+        Ok(response) => response,
+        Err(panic) => {
+            let message = message_of(&*panic);
+            log::error!("the handler of {} {} panicked: {message}", request.method, request.target);
+            // A payload may panic in its drop, too.
+            std::mem::forget(panic);
+            HttpResponse::text(500, "the handler panicked\n")
+        }
+    }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
