@@ -43,8 +43,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         thread::sleep(SOURCE);
         Ok::<_, std::convert::Infallible>(read)
     };
-    let plain = Group::builder("ttl only", slow).ttl(TTL).build();
-    let fresh = Group::builder("with stale", slow).ttl(TTL).stale_while_revalidate(STALE).build();
+    let plain = Group::builder("ttl only", 64 << 20, slow).ttl(TTL).build();
+    let fresh =
+        Group::builder("with stale", 64 << 20, slow).ttl(TTL).stale_while_revalidate(STALE).build();
 
     println!("A source of {SOURCE:?}, a ttl of {TTL:?}, one get every {PAUSE:?} for {WATCH:?}:");
     println!();

@@ -8,6 +8,7 @@ mod lifetime;
 mod load;
 mod memory;
 mod nested;
+mod peer_side;
 mod removal;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use builder::GroupBuilder;
 pub use hot::HotCache;
 pub use load::OwnerErrors;
+pub use peer_side::PeerSide;
 pub use removal::{PeerReport, RemoveOutcome, RemoveReport};
 
 use crate::byteview::ByteView;
@@ -85,13 +87,13 @@ impl Group {
     /// It knows no peers: until [`register_peers`](Self::register_peers) every key is its own.
     #[must_use]
     pub fn new(name: impl Into<String>, cache_bytes: u64, getter: impl Getter) -> Self {
-        Self::builder(name, getter).cache_bytes(cache_bytes).build()
+        Self::builder(name, cache_bytes, getter).build()
     }
 
-    /// Starts a group with options.
+    /// Starts a group with options. The arguments are those of [`new`](Self::new).
     #[must_use]
-    pub fn builder(name: impl Into<String>, getter: impl Getter) -> GroupBuilder {
-        GroupBuilder::new(name.into(), Box::new(getter))
+    pub fn builder(name: impl Into<String>, cache_bytes: u64, getter: impl Getter) -> GroupBuilder {
+        GroupBuilder::new(name.into(), cache_bytes, Box::new(getter))
     }
 
     fn from_inner(inner: Inner) -> Self {
@@ -166,36 +168,20 @@ impl Group {
         value.ok_or_else(|| self.not_found(key))
     }
 
-    /// Answers a peer that asks for `key`: from memory or by the getter, never by asking another peer.
-    ///
-    /// For those who write a transport; [`Loaded::absent`] is the answer that the key does not exist.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`get`](Self::get), except `NotFound`.
-    ///
-    /// # Blocking
-    ///
-    /// As long as the getter takes.
-    ///
-    /// # Panics
-    ///
-    /// If the getter does.
-    pub fn serve_peer(&self, key: &str) -> Result<Loaded, Error> {
-        self.serve_peer_by(key, None)
+    /// The value of `key` if it is in this process's memory and not past its ttl. Never loads, asks
+    /// nobody, counts nothing, and does not count as a use of the value.
+    #[must_use]
+    pub fn peek(&self, key: &str) -> Option<ByteView> {
+        self.peek_loaded(key)?.into_value()
     }
 
-    /// As [`serve_peer`](Self::serve_peer), but waits no longer than `timeout`, as
-    /// [`get_timeout`](Self::get_timeout) does: what the asking peer would not wait for is loaded all the same.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`] or [`Error::Overloaded`] after `timeout`, and those of [`serve_peer`](Self::serve_peer).
-    pub fn serve_peer_timeout(&self, key: &str, timeout: Duration) -> Result<Loaded, Error> {
-        self.serve_peer_by(key, Deadline::after(timeout))
+    /// What the peers of this process may ask of the group. For those who write a transport.
+    #[must_use]
+    pub fn peer_side(&self) -> PeerSide<'_> {
+        PeerSide { group: self }
     }
 
-    fn serve_peer_by(&self, key: &str, deadline: Option<Deadline>) -> Result<Loaded, Error> {
+    fn serve_peer_by(&self, key: &str, timeout: Option<Duration>) -> Result<Loaded, Error> {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
@@ -206,19 +192,9 @@ impl Group {
             }
             None => {
                 self.inner.counters.served_misses.add_one();
-                self.load_locally(key, deadline)
+                self.load_locally(key, timeout.and_then(Deadline::after))
             }
         }
-    }
-
-    /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not. Counts as no request and
-    /// no use of the value. For those who write a transport.
-    ///
-    /// Only what this process loaded as an owner is given away, and no copy of what another peer owns: a copy may be older than a
-    /// removal that is just under way.
-    #[must_use]
-    pub fn serve_peek(&self, key: &str) -> Option<Loaded> {
-        self.peek_main(key)
     }
 
     /// What the group did since it was made.

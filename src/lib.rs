@@ -120,7 +120,7 @@
 //!
 //! Without it the crate has two small dependencies and is a complete cache in one process. A
 //! transport of your own implements [`PeerGetter`] (how to ask a peer) and [`PeerPicker`] (whom to
-//! ask), and answers the others by [`Group::serve_peer`]:
+//! ask), and answers the others by [`Group::peer_side`]:
 //!
 //! ```
 //! use geecache::{Group, Loaded, PeerError, PeerErrorKind, PeerGetter, PeerPicker};
@@ -132,7 +132,7 @@
 //! impl PeerGetter for Neighbour {
 //!     fn get(&self, _group: &str, key: &str) -> Result<Loaded, PeerError> {
 //!         let failed = |error| PeerError::new(PeerErrorKind::Load, "neighbour", error);
-//!         self.0.serve_peer(key).map_err(failed)
+//!         self.0.peer_side().get(key).map_err(failed)
 //!     }
 //! }
 //!
@@ -190,7 +190,7 @@ pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
 pub use group::{
-    Group, GroupBuilder, HotCache, OwnerErrors, PeerReport, RemoveOutcome, RemoveReport,
+    Group, GroupBuilder, HotCache, OwnerErrors, PeerReport, PeerSide, RemoveOutcome, RemoveReport,
 };
 #[cfg(feature = "http")]
 pub use http::{HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server};

@@ -87,7 +87,7 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
 ///
 /// # For those who implement it
 ///
-/// The other side answers with [`Group::serve_peer`](crate::Group::serve_peer), never with `Group::get`: a
+/// The other side answers with [`PeerSide::get`](crate::PeerSide::get), never with `Group::get`: a
 /// request that came from a peer is not forwarded. Every call must end in bounded time.
 pub trait PeerGetter: Send + Sync + 'static {
     /// Gets the value of `key` in `group` from this peer. [`Loaded::absent`] is the peer's answer that the
@@ -111,44 +111,39 @@ pub trait PeerGetter: Send + Sync + 'static {
         self.get(group, key)
     }
 
-    /// Gets the values of many keys; element *i* of the answer belongs to `keys[i]`. `timeout` is as in
-    /// [`get_timeout`](Self::get_timeout), for all of them.
+    /// Gets the values of many keys; element *i* of the answer belongs to `keys[i]`.
     ///
-    /// Defaults to one `get` after the other, up to the first failure that is the peer's and not the key's.
+    /// Defaults to one `get` after the other, up to the first failure that is the peer's and not the
+    /// key's. That failure is then the answer for all keys that are left.
+    ///
+    /// # Errors
+    ///
+    /// Per key, those of `get`.
+    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
+        one_by_one(keys, |key| self.get(group, key))
+    }
+
+    /// As [`get_many`](Self::get_many), but gives up after `timeout`, which is for all of the keys.
+    ///
+    /// Defaults to one `get_timeout` after the other, with what is left of the time. Override it
+    /// together with `get_many`.
     ///
     /// # Errors
     ///
     /// Per key, those of `get_timeout`.
-    fn get_many(
+    fn get_many_timeout(
         &self,
         group: &str,
         keys: &[&str],
-        timeout: Option<Duration>,
+        timeout: Duration,
     ) -> Vec<Result<Loaded, PeerError>> {
         let start = Instant::now();
-        let mut broken = None;
-        let get = |key: &&str| {
-            if let Some(error) = &broken {
-                return Err(PeerError::clone(error));
-            }
-            let answer = match timeout {
-                None => self.get(group, key),
-                Some(timeout) => {
-                    self.get_timeout(group, key, timeout.saturating_sub(start.elapsed()))
-                }
-            };
-            if let Err(error) = &answer {
-                if !matches!(error.kind(), PeerErrorKind::NotFound | PeerErrorKind::Load) {
-                    broken = Some(error.clone());
-                }
-            }
-            answer
-        };
-        keys.iter().map(get).collect()
+        let left = || timeout.saturating_sub(start.elapsed());
+        one_by_one(keys, |key| self.get_timeout(group, key, left()))
     }
 
     /// Gets what the peer has of `key` in memory, if anything; its side calls
-    /// [`Group::serve_peek`](crate::Group::serve_peek), which never loads. Should give up after a few milliseconds.
+    /// [`PeerSide::peek`](crate::PeerSide::peek), which never loads. Should give up after a few milliseconds.
     ///
     /// Defaults to an error of the kind `NotSupported`.
     ///
@@ -186,7 +181,7 @@ pub trait PeerGetter: Send + Sync + 'static {
         "a peer"
     }
 
-    /// Has the peer forget `keys`; its side calls [`Group::serve_remove`](crate::Group::serve_remove).
+    /// Has the peer forget `keys`; its side calls [`PeerSide::remove`](crate::PeerSide::remove).
     ///
     /// Defaults to an error of the kind `NotSupported`.
     ///
@@ -198,7 +193,7 @@ pub trait PeerGetter: Send + Sync + 'static {
         Err(not_supported(self.name()))
     }
 
-    /// Has the peer forget everything; its side calls [`Group::serve_clear`](crate::Group::serve_clear).
+    /// Has the peer forget everything; its side calls [`PeerSide::clear`](crate::PeerSide::clear).
     ///
     /// Defaults to an error of the kind `NotSupported`.
     ///
@@ -210,7 +205,7 @@ pub trait PeerGetter: Send + Sync + 'static {
         Err(not_supported(self.name()))
     }
 
-    /// Has the peer keep a value; its side calls [`Group::serve_insert`](crate::Group::serve_insert).
+    /// Has the peer keep a value; its side calls [`PeerSide::insert`](crate::PeerSide::insert).
     ///
     /// Defaults to an error of the kind `NotSupported`.
     ///
@@ -221,6 +216,27 @@ pub trait PeerGetter: Send + Sync + 'static {
         let _ = (group, key, value);
         Err(not_supported(self.name()))
     }
+}
+
+/// Asks for one key after the other, up to the first failure that is the peer's and not the key's.
+fn one_by_one(
+    keys: &[&str],
+    get: impl Fn(&str) -> Result<Loaded, PeerError>,
+) -> Vec<Result<Loaded, PeerError>> {
+    let mut broken = None::<PeerError>;
+    let ask = |key: &&str| {
+        if let Some(error) = &broken {
+            return Err(error.clone());
+        }
+        let answer = get(key);
+        if let Err(error) = &answer {
+            if !matches!(error.kind(), PeerErrorKind::NotFound | PeerErrorKind::Load) {
+                broken = Some(error.clone());
+            }
+        }
+        answer
+    };
+    keys.iter().map(ask).collect()
 }
 
 fn not_supported(peer: &str) -> PeerError {

@@ -197,7 +197,7 @@ pub fn make(name: &str, bound: Bound, value: &[u8]) -> Box<dyn Contender> {
         GROUP | GROUP_TTL | GROUP_AHEAD => {
             let value = ByteView::from(value);
             let getter = move |_: &str| Ok::<_, std::io::Error>(value.clone());
-            let group = Group::builder("bench", getter).cache_bytes(bytes).accounting(accounting);
+            let group = Group::builder("bench", bytes, getter).accounting(accounting);
             let group = match name {
                 GROUP_TTL => group.ttl(TTL),
                 GROUP_AHEAD => group.ttl(TTL).refresh_ahead(1.0),

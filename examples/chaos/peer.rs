@@ -33,7 +33,7 @@ pub(crate) fn run(args: &[String]) {
     let server = if server == "guarded" { Server::Guarded } else { Server::TinyHttp };
 
     let registry = Registry::new();
-    let group = Group::builder(GROUP, move |key: &str| source::load(source, key))
+    let group = Group::builder(GROUP, 64 << 20, move |key: &str| source::load(source, key))
         .hot_cache(HotCache::Off) // Every get of another's key crosses the network.
         .build();
     registry.insert(&group).expect("it is the only group");

@@ -70,16 +70,7 @@ impl Group {
             .collect()
     }
 
-    /// Answers a peer that asks for many keys, as [`serve_peer`](Self::serve_peer) does for one: from memory, or by one
-    /// call of the getter for all that is missing. `timeout` bounds the wait, as in
-    /// [`serve_peer_timeout`](Self::serve_peer_timeout).
-    ///
-    /// For those who write a transport.
-    ///
-    /// # Errors
-    ///
-    /// Per key, those of [`serve_peer_timeout`](Self::serve_peer_timeout).
-    pub fn serve_many(
+    pub(super) fn serve_many_by(
         &self,
         keys: &[&str],
         timeout: Option<Duration>,
@@ -294,7 +285,7 @@ impl Group {
         let mut open = Vec::with_capacity(led.len());
         for led in led {
             led.leader.begin();
-            match self.peek(led.leader.key()) {
+            match self.peek_loaded(led.leader.key()) {
                 Some(found) => answers.push(led.land(Ok(found))),
                 None => open.push(led),
             }
@@ -399,7 +390,7 @@ impl Group {
         let mut open = Vec::with_capacity(led.len());
         for led in led {
             led.leader.begin();
-            match self.peek(led.leader.key()) {
+            match self.peek_loaded(led.leader.key()) {
                 Some(found) => answers.push(self.land(led, Forwarded::Answered(found), deadline)),
                 None => open.push(led),
             }
@@ -438,7 +429,10 @@ impl Group {
         }
         let keys: Vec<&str> = led.iter().map(|led| led.leader.key()).collect();
         let asked = self.inner.lifetimes.now();
-        let outcomes = peer.get_many(self.name(), &keys, deadline.map(|d| d.left()));
+        let outcomes = match deadline {
+            None => peer.get_many(self.name(), &keys),
+            Some(deadline) => peer.get_many_timeout(self.name(), &keys, deadline.left()),
+        };
         self.count_answers(&outcomes[..keys.len().min(outcomes.len())]);
         let mut outcomes = outcomes.into_iter();
         let mut failed = Vec::new();

@@ -37,11 +37,11 @@ pub struct GroupBuilder {
 }
 
 impl GroupBuilder {
-    pub(super) fn new(name: String, getter: Box<dyn Getter>) -> Self {
+    pub(super) fn new(name: String, cache_bytes: u64, getter: Box<dyn Getter>) -> Self {
         Self {
             name,
             getter,
-            cache_bytes: 64 << 20,
+            cache_bytes,
             eviction: Eviction::default(),
             accounting: Accounting::default(),
             shards: None,
@@ -54,14 +54,6 @@ impl GroupBuilder {
         }
     }
 
-    /// The bound on the main cache, in bytes; 0 caches nothing. Copies of what other peers own have an eighth of it on
-    /// top. Defaults to 64 MiB.
-    #[must_use]
-    pub fn cache_bytes(mut self, bytes: u64) -> Self {
-        self.cache_bytes = bytes;
-        self
-    }
-
     /// Which entry leaves a full cache. Defaults to [`Eviction::Adaptive`].
     #[must_use]
     pub fn eviction(mut self, eviction: Eviction) -> Self {
@@ -69,7 +61,7 @@ impl GroupBuilder {
         self
     }
 
-    /// What an entry counts against [`cache_bytes`](Self::cache_bytes). Defaults to [`Accounting::Real`].
+    /// What an entry counts against the bound of the cache. Defaults to [`Accounting::Real`].
     #[must_use]
     pub fn accounting(mut self, accounting: Accounting) -> Self {
         self.accounting = accounting;

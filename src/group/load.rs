@@ -93,7 +93,7 @@ impl Group {
         flight: &Leader<Forwarded>,
     ) -> Forwarded {
         // The re-check, see `call_getter`.
-        if let Some(found) = self.peek(key) {
+        if let Some(found) = self.peek_loaded(key) {
             return Forwarded::Answered(found);
         }
         for _ in 0..2 {
@@ -225,7 +225,7 @@ impl Group {
         //   another:     looks up, misses, flies, fills the cache, ends the flight
         //   this thread: starts a flight, and would load a second time
         // A flight fills the cache before it is removed, so whoever finds no flight finds its value here.
-        if let Some(found) = self.peek(key) {
+        if let Some(found) = self.peek_loaded(key) {
             return Ok(found);
         }
         match self.take_over(key, flight) {

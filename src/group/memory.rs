@@ -98,7 +98,7 @@ impl Group {
     }
 
     /// As [`cached`](Self::cached), but takes only what is fresh, counts nothing and leaves the order of use alone.
-    pub(super) fn peek(&self, key: &str) -> Option<Loaded> {
+    pub(super) fn peek_loaded(&self, key: &str) -> Option<Loaded> {
         self.peek_main(key).or_else(|| {
             let now = LazyCell::new(|| self.inner.lifetimes.now());
             let found = self.inner.hot.peek(key, || *now)?;
@@ -106,7 +106,7 @@ impl Group {
         })
     }
 
-    /// As [`peek`](Self::peek), in the main cache alone.
+    /// As [`peek_loaded`](Self::peek_loaded), in the main cache alone.
     pub(super) fn peek_main(&self, key: &str) -> Option<Loaded> {
         let times = &self.inner.lifetimes;
         let now = LazyCell::new(|| times.now());

@@ -234,28 +234,28 @@ impl Group {
         Ok(report)
     }
 
-    /// Removes keys here, and asks nobody: what a peer's removal comes to. For those who write a transport.
-    pub fn serve_remove(&self, keys: &[&str]) {
+    /// Removes keys here, and asks nobody.
+    pub(super) fn serve_remove(&self, keys: &[&str]) {
         for key in keys {
             self.forget(key);
             self.inner.counters.removes.add_one();
         }
     }
 
-    /// Empties the caches here, and asks nobody: what a peer's clearing comes to. For those who write a transport.
-    pub fn serve_clear(&self) {
+    /// Empties the caches here, and asks nobody.
+    pub(super) fn serve_clear(&self) {
         self.forget_all();
         self.inner.counters.clears.add_one();
     }
 
-    /// Keeps a value here, and asks nobody: what a peer's insertion comes to. For those who write a transport.
-    pub fn serve_insert(&self, key: &str, value: impl Into<Loaded>) {
+    /// Keeps a value here, and asks nobody.
+    pub(super) fn serve_insert(&self, key: &str, value: Loaded) {
         if key.is_empty() {
             return;
         }
         self.inner.counters.inserts.add_one();
         self.forget(key);
-        let loaded = self.inner.lifetimes.with_ttl(value.into());
+        let loaded = self.inner.lifetimes.with_ttl(value);
         self.populate(key, &loaded, Duration::ZERO, || true);
     }
 

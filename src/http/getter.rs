@@ -325,13 +325,17 @@ impl PeerGetter for HttpGetter {
         self.ask(group, key, timeout).0
     }
 
-    fn get_many(
+    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
+        self.get_many_by(group, keys, None, &OpenGate)
+    }
+
+    fn get_many_timeout(
         &self,
         group: &str,
         keys: &[&str],
-        timeout: Option<Duration>,
+        timeout: Duration,
     ) -> Vec<Result<Loaded, PeerError>> {
-        self.get_many_by(group, keys, timeout, &OpenGate)
+        self.get_many_by(group, keys, Some(timeout), &OpenGate)
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {

@@ -94,8 +94,8 @@ impl Serving {
         let (group, key) = self.group_and_key(request)?;
         let timeout = timeout_of(request);
         let serve = || match timeout {
-            Some(timeout) => group.serve_peer_timeout(&key, timeout),
-            None => group.serve_peer(&key),
+            Some(timeout) => group.peer_side().get_timeout(&key, timeout),
+            None => group.peer_side().get(&key),
         };
         match unless_panicked(&group, &key, serve)? {
             Ok(loaded) => Ok(self.answer(&group, &key, &loaded)),

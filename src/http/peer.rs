@@ -165,13 +165,17 @@ impl PeerGetter for Peer {
         self.ask(group, key, timeout)
     }
 
-    fn get_many(
+    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
+        self.getter.get_many_by(group, keys, None, self)
+    }
+
+    fn get_many_timeout(
         &self,
         group: &str,
         keys: &[&str],
-        timeout: Option<Duration>,
+        timeout: Duration,
     ) -> Vec<Result<Loaded, PeerError>> {
-        self.getter.get_many_by(group, keys, timeout, self)
+        self.getter.get_many_by(group, keys, Some(timeout), self)
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {

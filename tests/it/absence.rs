@@ -22,7 +22,7 @@ fn without_kkk(hand: &Hand) -> (Versions, CountingGetter, Group) {
     let source = Versions::default();
     source.make("kkk", Condition::Absent);
     let getter = source.getter();
-    let group = Group::builder("alone", getter.clone())
+    let group = Group::builder("alone", 64 << 20, getter.clone())
         .ttl(10 * SECOND)
         .negative_ttl(5 * SECOND)
         .stale_while_revalidate(10 * SECOND)
@@ -68,7 +68,7 @@ fn each_absence_may_have_a_ttl_of_its_own() {
     let getter = CountingGetter::with(|key| {
         Ok(if key == "brief" { Loaded::absent().ttl(SECOND) } else { Loaded::absent() })
     });
-    let group = Group::builder("alone", getter.clone()).clock(hand.clock()).build();
+    let group = Group::builder("alone", 64 << 20, getter.clone()).clock(hand.clock()).build();
     for _ in 0..2 {
         assert_absent(&group, "brief");
         assert_absent(&group, "other");
@@ -83,8 +83,10 @@ fn each_absence_may_have_a_ttl_of_its_own() {
 fn the_error_not_found_is_absence_too() {
     let hand = Hand::default();
     let getter = CountingGetter::with(|_| Err(NotFound.into()));
-    let group =
-        Group::builder("alone", getter.clone()).negative_ttl(SECOND).clock(hand.clock()).build();
+    let group = Group::builder("alone", 64 << 20, getter.clone())
+        .negative_ttl(SECOND)
+        .clock(hand.clock())
+        .build();
     for _ in 0..2 {
         assert_absent(&group, "kkk");
         assert!(matches!(group.get_many(&["kkk"])[0], Err(Error::NotFound { .. })));
@@ -135,7 +137,7 @@ fn what_is_inserted_is_absent_no_more() {
 fn the_owner_s_absence_is_final_and_its_copy_lives_no_longer() {
     let (hand, source) = (Hand::default(), Versions::default());
     let build = |getter| {
-        Group::builder("memory", getter)
+        Group::builder("memory", 64 << 20, getter)
             .negative_ttl(5 * SECOND)
             .hot_cache(HotCache::Always)
             .clock(hand.clock())

@@ -82,7 +82,10 @@ fn debug_output_names_what_it_is_about() {
     let registry = Registry::new();
     registry.insert(&group).unwrap();
     assert!(format!("{registry:?}").contains("scores"));
-    assert!(format!("{:?}", Group::builder("ages", |_: &str| Ok::<_, Error>(""))).contains("ages"));
+    assert!(
+        format!("{:?}", Group::builder("ages", 64 << 20, |_: &str| Ok::<_, Error>("")))
+            .contains("ages")
+    );
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn keys_that_no_owner_answers_are_loaded_here_in_one_call() {
 fn the_owner_s_failing_key_is_tried_here_or_returned_as_the_group_is_told() {
     for (rule, calls) in [(OwnerErrors::LoadLocally, 1), (OwnerErrors::Return, 0)] {
         let source = Versions::default();
-        let build = |getter| Group::builder("memory", getter).owner_errors(rule).build();
+        let build = |getter| Group::builder("memory", 64 << 20, getter).owner_errors(rule).build();
         let peers = MemoryPeers::built(2, |_| source.getter(), build);
         let keys = peers.keys_owned_by(&[1], 3);
         source.make(&keys[1], Condition::Failing);
@@ -313,12 +313,7 @@ where
         unreachable!("batches are asked for as batches")
     }
 
-    fn get_many(
-        &self,
-        _group: &str,
-        keys: &[&str],
-        _timeout: Option<Duration>,
-    ) -> Vec<Result<Loaded, PeerError>> {
+    fn get_many(&self, _group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
         (self.0)(keys)
     }
 }
@@ -509,7 +504,7 @@ fn a_batch_whose_getter_wants_what_waits_for_the_batch_ends() {
 #[test]
 fn copies_of_a_batch_follow_the_policy() {
     for (rule, kept) in [(HotCache::Off, 0), (HotCache::Always, 3), (HotCache::SecondHit, 0)] {
-        let build = |getter| Group::builder("memory", getter).hot_cache(rule).build();
+        let build = |getter| Group::builder("memory", 64 << 20, getter).hot_cache(rule).build();
         let peers = MemoryPeers::built(2, |_| CountingGetter::new(), build);
         let keys = peers.keys_owned_by(&[1], 3);
         peers.node(0).group.get_many(&refs(&keys));
@@ -522,7 +517,7 @@ fn many_keys_served_to_a_peer_are_counted_one_by_one() {
     let getter = CountingGetter::new();
     let group = alone(getter.clone());
     group.get("Tom").unwrap();
-    let answers = group.serve_many(&["Tom", "Jack", "", "Sam", "Jack"], None);
+    let answers = group.peer_side().get_many(&["Tom", "Jack", "", "Sam", "Jack"]);
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 4);
     assert!(matches!(answers[2], Err(Error::EmptyKey)));
     assert_eq!(getter.batches(), [["Jack", "Sam"]]);

@@ -16,7 +16,10 @@ fn peers_without_the_second(
         2,
         |_| CountingGetter::with(move |key| Ok(source(key))),
         |getter| {
-            Group::builder("memory", getter).fallback_ttl(fallback_ttl).clock(hand.clock()).build()
+            Group::builder("memory", 64 << 20, getter)
+                .fallback_ttl(fallback_ttl)
+                .clock(hand.clock())
+                .build()
         },
     );
     peers.node(1).link.break_with(PeerErrorKind::Protocol);
@@ -88,10 +91,10 @@ fn a_value_s_own_ttl_ends_it_in_the_main_cache() {
     let hand = Hand::default();
     let getter =
         CountingGetter::with(|key| Ok(Loaded::from(value_of(key)).ttl(Duration::from_secs(5))));
-    let group = Group::builder("brief", getter.clone()).clock(hand.clock()).build();
+    let group = Group::builder("brief", 64 << 20, getter.clone()).clock(hand.clock()).build();
     group.get("Tom").unwrap();
     hand.advance(Duration::from_secs(3));
-    let served = group.serve_peer("Tom").unwrap();
+    let served = group.peer_side().get("Tom").unwrap();
     assert_eq!(served.time_to_live(), Some(Duration::from_secs(2)), "peers hear what is left");
     hand.advance(Duration::from_secs(2));
     group.get("Tom").unwrap();
@@ -101,7 +104,8 @@ fn a_value_s_own_ttl_ends_it_in_the_main_cache() {
 #[test]
 fn a_ttl_of_zero_is_served_and_not_kept() {
     let getter = CountingGetter::with(|key| Ok(Loaded::from(value_of(key)).ttl(Duration::ZERO)));
-    let group = Group::builder("gone", getter.clone()).clock(Hand::default().clock()).build();
+    let group =
+        Group::builder("gone", 64 << 20, getter.clone()).clock(Hand::default().clock()).build();
     for _ in 0..2 {
         assert_eq!(group.get("Tom").unwrap(), "value of Tom");
     }

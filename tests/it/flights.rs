@@ -209,7 +209,10 @@ fn with_a_timeout(group: &Group, key: &str) -> Result<String, Error> {
 }
 
 fn as_a_peer(group: &Group, key: &str) -> Result<String, Error> {
-    group.serve_peer(key).map(|loaded| loaded.into_value().unwrap().as_str().unwrap().to_owned())
+    group
+        .peer_side()
+        .get(key)
+        .map(|loaded| loaded.into_value().unwrap().as_str().unwrap().to_owned())
 }
 
 #[test]

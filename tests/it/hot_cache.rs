@@ -9,7 +9,7 @@ use crate::support::{CountingGetter, Hand, MemoryPeers};
 
 fn peers_with(hand: &Hand, rule: HotCache) -> MemoryPeers {
     let build = |getter| {
-        let builder = Group::builder("memory", getter).hot_cache(rule).cache_bytes(1 << 20);
+        let builder = Group::builder("memory", 1 << 20, getter).hot_cache(rule);
         builder.clock(hand.clock()).build()
     };
     MemoryPeers::built(2, |_| CountingGetter::new(), build)

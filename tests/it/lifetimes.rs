@@ -16,7 +16,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn peers_on(hand: &Hand, source: &Versions, count: usize, ttl: Duration) -> MemoryPeers {
     let build = |getter| {
-        let builder = Group::builder("memory", getter).ttl(ttl).hot_cache(HotCache::Always);
+        let builder =
+            Group::builder("memory", 64 << 20, getter).ttl(ttl).hot_cache(HotCache::Always);
         builder.clock(hand.clock()).build()
     };
     MemoryPeers::built(count, |_| source.getter(), build)
@@ -25,8 +26,10 @@ fn peers_on(hand: &Hand, source: &Versions, count: usize, ttl: Duration) -> Memo
 #[test]
 fn a_value_is_served_up_to_its_ttl_and_loaded_anew_after_it() {
     let (hand, getter) = (Hand::default(), CountingGetter::new());
-    let group =
-        Group::builder("alone", getter.clone()).ttl(10 * SECOND).clock(hand.clock()).build();
+    let group = Group::builder("alone", 64 << 20, getter.clone())
+        .ttl(10 * SECOND)
+        .clock(hand.clock())
+        .build();
     group.get("Tom").unwrap();
     hand.advance(10 * SECOND - MS);
     group.get("Tom").unwrap();
@@ -52,8 +55,10 @@ fn the_getter_s_ttl_goes_before_the_group_s() {
             _ => loaded,
         })
     });
-    let group =
-        Group::builder("alone", getter.clone()).ttl(10 * SECOND).clock(hand.clock()).build();
+    let group = Group::builder("alone", 64 << 20, getter.clone())
+        .ttl(10 * SECOND)
+        .clock(hand.clock())
+        .build();
     let keys = ["brief", "default", "long", "never"];
     let loads = || {
         group.get_many(&keys);
@@ -72,7 +77,7 @@ fn the_getter_s_ttl_goes_before_the_group_s() {
 #[test]
 fn without_a_ttl_a_value_outlives_everything() {
     let (hand, getter) = (Hand::default(), CountingGetter::new());
-    let group = Group::builder("alone", getter.clone()).clock(hand.clock()).build();
+    let group = Group::builder("alone", 64 << 20, getter.clone()).clock(hand.clock()).build();
     for _ in 0..3 {
         group.get("Tom").unwrap();
         hand.advance(Duration::from_secs(1 << 40));
@@ -84,7 +89,8 @@ fn without_a_ttl_a_value_outlives_everything() {
 fn a_ttl_beyond_all_time_is_no_trouble() {
     for jitter in [0.0, 1e-20, 0.5, 1.0] {
         let getter = CountingGetter::new();
-        let builder = Group::builder("alone", getter.clone()).ttl(Duration::MAX).ttl_jitter(jitter);
+        let builder =
+            Group::builder("alone", 64 << 20, getter.clone()).ttl(Duration::MAX).ttl_jitter(jitter);
         let group = builder.stale_if_error(Duration::MAX).build();
         for n in 0..100 {
             group.get(&n.to_string()).unwrap();
@@ -97,11 +103,11 @@ fn a_ttl_beyond_all_time_is_no_trouble() {
 #[test]
 fn keys_loaded_together_expire_apart_with_jitter() {
     let (hand, getter) = (Hand::default(), CountingGetter::new());
-    let builder = Group::builder("alone", getter.clone()).ttl(SECOND).ttl_jitter(0.5);
+    let builder = Group::builder("alone", 64 << 20, getter.clone()).ttl(SECOND).ttl_jitter(0.5);
     let group = builder.clock(hand.clock()).build();
     let keys: Vec<_> = (0..200).map(|n| n.to_string()).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let alive = || keys.iter().filter(|key| group.serve_peek(key).is_some()).count();
+    let alive = || keys.iter().filter(|key| group.peer_side().peek(key).is_some()).count();
     group.get_many(&keys);
     hand.advance(500 * MS - MS);
     assert_eq!(alive(), 200, "none lives shorter than the jitter allows");
@@ -155,7 +161,7 @@ fn a_copy_ends_with_the_owner_s_value_however_long_the_answer_was_under_way() {
 fn a_copy_lives_no_longer_than_the_hot_ttl() {
     let (hand, source) = (Hand::default(), Versions::default());
     let build = |getter| {
-        let builder = Group::builder("memory", getter).hot_cache(HotCache::Always);
+        let builder = Group::builder("memory", 64 << 20, getter).hot_cache(HotCache::Always);
         builder.hot_ttl(3 * SECOND).clock(hand.clock()).build()
     };
     let peers = MemoryPeers::built(2, |_| source.getter(), build);
@@ -192,7 +198,7 @@ fn refreshing_ahead_loads_before_the_expiry_and_serves_meanwhile() {
         thread::sleep(Duration::from_millis(3)); // XFetch looks at how long a load takes.
         Ok(value_of(key).into())
     });
-    let group = Group::builder("alone", slow.clone())
+    let group = Group::builder("alone", 64 << 20, slow.clone())
         .ttl(10 * SECOND)
         .refresh_ahead(1e6)
         .clock(hand.clock())
@@ -209,7 +215,8 @@ fn refreshing_ahead_loads_before_the_expiry_and_serves_meanwhile() {
 fn without_the_option_nothing_is_refreshed_ahead() {
     let hand = Hand::default();
     let getter = CountingGetter::new();
-    let group = Group::builder("alone", getter.clone()).ttl(SECOND).clock(hand.clock()).build();
+    let group =
+        Group::builder("alone", 64 << 20, getter.clone()).ttl(SECOND).clock(hand.clock()).build();
     for _ in 0..999 {
         group.get("Tom").unwrap();
         hand.advance(MS);

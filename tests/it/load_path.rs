@@ -58,7 +58,7 @@ fn the_empty_key_is_refused_everywhere_and_loads_nothing() {
     let getter = CountingGetter::new();
     let group = alone(getter.clone());
     assert!(matches!(group.get(""), Err(Error::EmptyKey)));
-    assert!(matches!(group.serve_peer(""), Err(Error::EmptyKey)));
+    assert!(matches!(group.peer_side().get(""), Err(Error::EmptyKey)));
     assert_eq!(getter.calls(), 0);
     let stats = group.stats();
     assert_eq!((stats.gets, stats.server_requests, stats.loads), (0, 0, 0));
@@ -82,7 +82,7 @@ fn an_empty_value_is_a_value() {
     assert_eq!(group.get("nothing in it").unwrap(), "");
     assert_eq!(group.get("nothing in it").unwrap(), "");
     assert_eq!(getter.calls(), 1, "it is cached like any other");
-    assert!(group.serve_peer("nothing in it").unwrap().value().is_some());
+    assert!(group.peer_side().get("nothing in it").unwrap().value().is_some());
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn an_absent_key_is_not_found_and_names_group_and_key() {
         "{error:?}"
     );
     assert_eq!(error.to_string(), r#"no "kkk" in group "scores""#);
-    assert_eq!(group.serve_peer("kkk").unwrap(), Loaded::absent());
+    assert_eq!(group.peer_side().get("kkk").unwrap(), Loaded::absent());
     assert_eq!(group.main_cache_stats().entries, 0);
     assert_eq!(group.stats().local_load_errors, 0, "to know that there is none is no failure");
 }
@@ -161,8 +161,7 @@ fn a_value_larger_than_the_cache_is_served_and_evicts_nothing() {
         "large" => Ok(vec![7; 5000].into()),
         _ => Ok("small".into()),
     });
-    let group = Group::builder("small cache", getter.clone())
-        .cache_bytes(2048)
+    let group = Group::builder("small cache", 2048, getter.clone())
         .accounting(Accounting::PayloadOnly)
         .build();
     group.get("Tom").unwrap();
@@ -281,13 +280,13 @@ fn when_the_owner_s_getter_fails_the_own_one_is_tried() {
 fn a_request_from_a_peer_is_never_forwarded() {
     let peers = MemoryPeers::new(3);
     let key = peers.key_owned_by(&[2]);
-    let asked = peers.node(1).group.serve_peer(&key).unwrap();
+    let asked = peers.node(1).group.peer_side().get(&key).unwrap();
     assert_eq!(asked.value().unwrap(), &value_of(&key).as_str());
     assert_eq!(peers.node(1).getter.calls(), 1, "it loads what it does not own");
     assert_eq!(peers.node(2).link.requests(), 0);
     assert_eq!(peers.node(1).group.main_cache_stats().entries, 0);
 
-    peers.node(1).group.serve_peer(&key).unwrap();
+    peers.node(1).group.peer_side().get(&key).unwrap();
     assert_eq!(peers.node(1).getter.calls(), 1, "and keeps a copy of for a while");
 }
 

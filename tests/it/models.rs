@@ -165,7 +165,7 @@ fn one_group_does_what_its_model_does() {
     with_seeds(30, |random| {
         let (hand, source) = (Hand::default(), Versions::default());
         let spans = Spans::random(random);
-        let group = Group::builder("alone", source.getter())
+        let group = Group::builder("alone", 64 << 20, source.getter())
             .ttl(ms(spans.ttl))
             .negative_ttl(ms(spans.negative))
             .stale_while_revalidate(ms(spans.revalidate))
@@ -241,8 +241,8 @@ fn one_group_does_what_its_model_does() {
 
 /// Waits for the end of a refresh, and looks at what it brought.
 fn assert_refreshed(group: &Group, key: &str, entry: Entry) {
-    until("what was refreshed is there", || group.serve_peek(key).is_some());
-    let refreshed = group.serve_peek(key).unwrap();
+    until("what was refreshed is there", || group.peer_side().peek(key).is_some());
+    let refreshed = group.peer_side().peek(key).unwrap();
     let version = refreshed.value().map_or(Answer::Absent, |v| Answer::Version(version_of(v)));
     assert_eq!(version, entry.answer);
 }
@@ -290,7 +290,7 @@ fn three_peers_never_serve_what_was_removed_or_is_too_old() {
     with_seeds(12, |random| {
         let (hand, source) = (Hand::default(), Versions::default());
         let build = |getter: CountingGetter| {
-            Group::builder("memory", getter)
+            Group::builder("memory", 64 << 20, getter)
                 .ttl(ms(TTL))
                 .negative_ttl(ms(TTL))
                 .hot_ttl(ms(60))
@@ -373,7 +373,7 @@ fn no_get_that_begins_after_a_removal_gets_what_was_before_it_whatever_else_happ
     with_seeds(3, |random| {
         let (hand, source) = (Hand::default(), Versions::default());
         let build = |getter: CountingGetter| {
-            Group::builder("memory", getter)
+            Group::builder("memory", 64 << 20, getter)
                 .ttl(ms(50))
                 .stale_while_revalidate(ms(50))
                 .stale_if_error(ms(50))

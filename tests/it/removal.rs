@@ -21,7 +21,7 @@ fn growing_peers_with_copies(first: usize, count: usize, source: &Versions) -> M
         first,
         count,
         |_| source.getter(),
-        |getter| Group::builder("memory", getter).hot_cache(HotCache::Always).build(),
+        |getter| Group::builder("memory", 64 << 20, getter).hot_cache(HotCache::Always).build(),
     )
 }
 
@@ -120,7 +120,7 @@ fn the_owner_s_own_load_is_doomed_by_a_removal_at_another_peer() {
 fn a_refresh_that_read_before_the_removal_does_not_bring_the_value_back() {
     let (source, gate, hand) = (Versions::default(), Gate::closed(), Hand::default());
     let second = Duration::from_secs(1);
-    let group = Group::builder("alone", source.getter())
+    let group = Group::builder("alone", 64 << 20, source.getter())
         .ttl(second)
         .stale_while_revalidate(second)
         .clock(hand.clock())
@@ -155,8 +155,8 @@ fn a_batch_that_read_before_the_removal_does_not_bring_the_value_back() {
     gate.open();
     let read: Vec<_> = batch.result().into_iter().map(|v| version_of(&v.unwrap())).collect();
     assert_eq!(read, [0, 1, 0]);
-    assert!(group.serve_peek("Tom").is_none() && group.serve_peek("Jack").is_none());
-    assert!(group.serve_peek("Sam").is_some(), "it was not removed");
+    assert!(group.peer_side().peek("Tom").is_none() && group.peer_side().peek("Jack").is_none());
+    assert!(group.peer_side().peek("Sam").is_some(), "it was not removed");
     assert_eq!((version(&group, "Tom"), version(&group, "Jack")), (1, 1));
 }
 
@@ -518,7 +518,7 @@ fn nothing_is_inserted_or_removed_under_the_empty_key() {
     let group = Group::new("alone", 1 << 20, CountingGetter::new());
     assert!(matches!(group.insert("", "v"), Err(Error::EmptyKey)));
     assert!(group.remove("").is_complete());
-    group.serve_insert("", "v");
+    group.peer_side().insert("", "v");
     let stats = group.stats();
     assert_eq!((stats.inserts, stats.removes), (0, 0));
     assert_eq!(group.main_cache_stats().entries, 0);
@@ -599,7 +599,7 @@ fn a_peer_that_is_silent_costs_a_change_its_timeout_once() {
 fn a_copy_that_a_removal_could_not_reach_ends_with_its_ttl() {
     let (source, hand) = (Versions::default(), Hand::default());
     let build = |getter| {
-        let builder = Group::builder("memory", getter).hot_cache(HotCache::Always);
+        let builder = Group::builder("memory", 64 << 20, getter).hot_cache(HotCache::Always);
         builder.hot_ttl(Duration::from_secs(30)).clock(hand.clock()).build()
     };
     let peers = MemoryPeers::built(2, |_| source.getter(), build);

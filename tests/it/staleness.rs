@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A ttl of 10 s.
 fn builder(hand: &Hand, source: &Versions) -> GroupBuilder {
-    Group::builder("alone", source.getter()).ttl(10 * SECOND).clock(hand.clock())
+    Group::builder("alone", 64 << 20, source.getter()).ttl(10 * SECOND).clock(hand.clock())
 }
 
 #[track_caller]
@@ -65,7 +65,7 @@ fn each_expiry_costs_one_refresh_however_the_threads_fall() {
         all_at_once(8, move |_| (0..20).for_each(|_| drop(stale.get("Tom").unwrap())));
         until("the value is fresh again", || {
             group.get("Tom").unwrap();
-            group.serve_peek("Tom").is_some()
+            group.peer_side().peek("Tom").is_some()
         });
         assert_eq!((group.stats().refreshes, group.stats().local_loads), (expiry, expiry + 1));
     }
@@ -143,7 +143,7 @@ fn a_refresh_that_panics_is_an_error_of_the_load_and_nothing_more() {
             Ok("v".into())
         })
     };
-    let group = Group::builder("alone", getter.clone())
+    let group = Group::builder("alone", 64 << 20, getter.clone())
         .ttl(SECOND)
         .stale_while_revalidate(SECOND)
         .clock(hand.clock())
@@ -240,7 +240,7 @@ fn a_refresh_that_fails_is_no_answer_and_not_counted_as_one() {
 fn a_peer_gets_the_stale_value_and_keeps_no_copy_of_it() {
     let (hand, source, gate) = (Hand::default(), Versions::default(), Gate::closed());
     let build = |getter| {
-        Group::builder("memory", getter)
+        Group::builder("memory", 64 << 20, getter)
             .ttl(10 * SECOND)
             .stale_while_revalidate(5 * SECOND)
             .hot_cache(HotCache::Always)
@@ -265,7 +265,7 @@ fn a_peer_gets_the_stale_value_and_keeps_no_copy_of_it() {
 fn a_fresh_copy_is_served_though_an_expired_value_of_one_s_own_is_still_there() {
     let (hand, source) = (Hand::default(), Versions::default());
     let build = |getter| {
-        Group::builder("memory", getter)
+        Group::builder("memory", 64 << 20, getter)
             .ttl(10 * SECOND)
             .stale_if_error(3600 * SECOND)
             .hot_cache(HotCache::Always)

@@ -34,7 +34,7 @@ fn one_get(group: &Group, key: &str, random: &mut Random) -> Result<Option<Strin
     let loaded = match random.below(4) {
         0 => group.get_timeout(key, Duration::from_micros(random.below(300)))?.into(),
         1 => group.get_timeout(key, Duration::from_secs(10))?.into(),
-        2 => group.serve_peer(key)?,
+        2 => group.peer_side().get(key)?,
         _ => group.get(key)?.into(),
     };
     Ok(loaded.value().map(|value| value.as_str().unwrap().to_owned()))
@@ -44,7 +44,7 @@ fn one_get(group: &Group, key: &str, random: &mut Random) -> Result<Option<Strin
 fn no_get_hangs_or_is_wrong_while_sources_and_peers_fail_at_random() {
     with_seeds(4, |random| {
         let seed = random.next();
-        let build = |getter| Group::builder("memory", getter).cache_bytes(2 << 10).build();
+        let build = |getter| Group::builder("memory", 2 << 10, getter).build();
         let peers = MemoryPeers::built(PEERS, |node| moody(seed ^ node as u64), build);
         let peers = Arc::new(peers);
         let wrong: Vec<String> = all_at_once(THREADS, {
@@ -104,7 +104,8 @@ fn nobody_ever_reads_what_was_removed_before_it_asked() {
             let version = Arc::clone(&version);
             CountingGetter::with(move |_| Ok(version.load(Ordering::SeqCst).to_string().into()))
         };
-        let hot = |getter| Group::builder("memory", getter).hot_cache(HotCache::Always).build();
+        let hot =
+            |getter| Group::builder("memory", 64 << 20, getter).hot_cache(HotCache::Always).build();
         let peers = Arc::new(MemoryPeers::built(3, source, hot));
         let key = peers.key_owned_by(&[1]);
         let stop = Arc::new(AtomicBool::new(false));

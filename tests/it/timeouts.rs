@@ -1,4 +1,4 @@
-//! `get_timeout` and `serve_peer_timeout`: who gives up, and what goes on without them.
+//! `get_timeout` and `PeerSide::get_timeout`: who gives up, and what goes on without them.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -102,7 +102,8 @@ fn whoever_gives_up_before_the_load_has_its_thread_may_ask_again_at_once() {
 #[test]
 fn wait_timeout_is_the_limit_of_plain_gets() {
     let gate = Gate::closed();
-    let group = Group::builder("impatient", CountingGetter::behind(&gate)).wait_timeout(BRIEF);
+    let group =
+        Group::builder("impatient", 64 << 20, CountingGetter::behind(&gate)).wait_timeout(BRIEF);
     let group = group.build();
     assert_timed_out(group.get("Tom"));
     let patient = start({
@@ -118,9 +119,9 @@ fn wait_timeout_is_the_limit_of_plain_gets() {
 fn serving_a_peer_is_bounded_too() {
     let gate = Gate::closed();
     let group = alone(CountingGetter::behind(&gate));
-    assert_timed_out(group.serve_peer_timeout("Tom", BRIEF));
+    assert_timed_out(group.peer_side().get_timeout("Tom", BRIEF));
     gate.open();
-    let served = group.serve_peer_timeout("Tom", SOON).unwrap();
+    let served = group.peer_side().get_timeout("Tom", SOON).unwrap();
     assert_eq!(served.into_value().unwrap(), "value of Tom");
 }
 
@@ -206,7 +207,7 @@ fn a_patient_caller_survives_the_leader_that_gave_up() {
 fn at_most_max_loaders_getters_run_for_callers_with_a_limit() {
     let gate = Gate::closed();
     let getter = CountingGetter::behind(&gate);
-    let group = Group::builder("few loaders", getter.clone())
+    let group = Group::builder("few loaders", 64 << 20, getter.clone())
         .max_loaders(NonZeroUsize::new(2).unwrap())
         .build();
     let callers = [0, 1].map(|i| {
@@ -233,7 +234,7 @@ fn at_most_max_loaders_getters_run_for_callers_with_a_limit() {
 #[test]
 fn a_caller_waits_for_a_free_loader_as_long_as_it_may() {
     let gate = Gate::closed();
-    let group = Group::builder("one loader", CountingGetter::behind(&gate))
+    let group = Group::builder("one loader", 64 << 20, CountingGetter::behind(&gate))
         .max_loaders(NonZeroUsize::MIN)
         .build();
     let callers: Vec<_> = (0..4)

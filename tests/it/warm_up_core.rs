@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Two peers, and a third that is yet to join; values live for 10 s.
 fn peers_before_the_third(hand: &Hand, source: &Versions) -> MemoryPeers {
     let build = |getter| {
-        Group::builder("memory", getter)
+        Group::builder("memory", 64 << 20, getter)
             .ttl(10 * SECOND)
             .stale_if_error(10 * SECOND)
             .hot_cache(HotCache::Always)
@@ -88,8 +88,8 @@ fn copies_are_not_handed_over() {
     let peers = peers_before_the_third(&hand, &source);
     let key = peers.key_owned_by(&[1]);
     peers.node(0).group.get(&key).unwrap();
-    assert!(peers.node(1).group.serve_peek(&key).is_some());
-    assert!(peers.node(0).group.serve_peek(&key).is_none());
+    assert!(peers.node(1).group.peer_side().peek(&key).is_some());
+    assert!(peers.node(0).group.peer_side().peek(&key).is_none());
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn nobody_is_asked_once_the_warm_up_is_over_or_for_keys_that_did_not_move() {
 fn absence_is_taken_over_as_a_value_is() {
     let (hand, source) = (Hand::default(), Versions::default());
     let build = |getter: CountingGetter| {
-        let builder = Group::builder("memory", getter).negative_ttl(10 * SECOND);
+        let builder = Group::builder("memory", 64 << 20, getter).negative_ttl(10 * SECOND);
         builder.clock(hand.clock()).build()
     };
     let peers = MemoryPeers::growing(2, 3, |_| source.getter(), build);
@@ -153,8 +153,8 @@ fn what_was_removed_at_the_new_owner_is_not_taken_over_again() {
         // As by a process that has not seen the list change: it empties the owner, and the previous one only after it.
         let owner = peers.node(2);
         match clear {
-            false => owner.group.serve_remove(&[&key]),
-            true => owner.group.serve_clear(),
+            false => owner.group.peer_side().remove(&[&key]),
+            true => owner.group.peer_side().clear(),
         }
         let value = match batch {
             false => owner.group.get(&key).unwrap(),

@@ -31,7 +31,7 @@ pub(crate) fn value_of(key: &str) -> String {
 /// What a peer process does: it serves, and does what its standard input says until that ends.
 pub(crate) fn be_a_peer() {
     let Ok(server) = env::var(SERVER) else { return };
-    let group = Group::builder("scores", |key: &str| Ok::<_, io::Error>(value_of(key)))
+    let group = Group::builder("scores", 64 << 20, |key: &str| Ok::<_, io::Error>(value_of(key)))
         .hot_cache(HotCache::Off)
         .build();
     let registry = Registry::new();
@@ -179,8 +179,7 @@ pub(crate) struct Here {
 impl Here {
     /// A peer on `server` that forms a cluster with `others`.
     pub(crate) fn with(server: Server, others: &mut [Process]) -> Self {
-        let group = Group::builder("scores", |key: &str| Ok::<_, io::Error>(value_of(key)))
-            .cache_bytes(0)
+        let group = Group::builder("scores", 0, |key: &str| Ok::<_, io::Error>(value_of(key)))
             .hot_cache(HotCache::Off)
             .build();
         let registry = Registry::new();

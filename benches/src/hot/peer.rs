@@ -97,8 +97,8 @@ pub(super) fn run(number: u64, keys: usize) -> Result<(), BoxError> {
         .iter()
         .map(|&rule| {
             let getter = |key: &str| Ok::<_, BoxError>(vec![filling(key); VALUE_BYTES]);
-            let group = Group::builder(format!("{rule:?}"), getter);
-            let group = group.cache_bytes(CACHE_BYTES).hot_cache(rule).build();
+            let group = Group::builder(format!("{rule:?}"), CACHE_BYTES, getter);
+            let group = group.hot_cache(rule).build();
             registry.insert(&group)?;
             group.register_peers(pool.clone())?;
             let asker = |keys: &Arc<Stream>| Asker { keys: Arc::clone(keys), next: 0 };

@@ -45,7 +45,7 @@ impl Client {
             .client([url])?;
         // A peer that fails has to show, and not to be stood in for.
         let refuse = |key: &str| Err::<Vec<u8>, _>(format!("{key:?} did not come from the peer"));
-        let group = Group::builder(GROUP, refuse).hot_cache(HotCache::Off).build();
+        let group = Group::builder(GROUP, 64 << 20, refuse).hot_cache(HotCache::Off).build();
         group.register_peers(pool)?;
         Ok(Self { group })
     }

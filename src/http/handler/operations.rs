@@ -22,7 +22,7 @@ impl Serving {
             // What is in memory, and never a load. It goes to the path of the group, which is a sure 400 for old peers: at the path
             // of a key they would load it.
             Operation::Peek => {
-                let peek = |key: &&str| match group.serve_peek(key) {
+                let peek = |key: &&str| match group.peer_side().peek(key) {
                     Some(loaded) => Answer::Loaded(loaded),
                     None => Answer::NotCached,
                 };
@@ -30,7 +30,7 @@ impl Serving {
                 Ok(many(&answers, frame::MAX_PEEKED_BYTES))
             }
             Operation::Remove => {
-                group.serve_remove(&keys);
+                group.peer_side().remove(&keys);
                 Ok(done())
             }
         }
@@ -39,7 +39,11 @@ impl Serving {
     fn get_many(group: &Group, keys: &[&str], request: &Request<'_>) -> Result<Response, Response> {
         let timeout = timeout_of(request);
         let first = keys.first().copied().unwrap_or_default();
-        let answers = unless_panicked(group, first, || group.serve_many(keys, timeout))?;
+        let serve = || match timeout {
+            Some(timeout) => group.peer_side().get_many_timeout(keys, timeout),
+            None => group.peer_side().get_many(keys),
+        };
+        let answers = unless_panicked(group, first, serve)?;
         let answers: Vec<Answer> = answers.into_iter().map(answer).collect();
         Ok(many(&answers, frame::MAX_VALUES_BYTES))
     }
@@ -56,21 +60,21 @@ impl Serving {
             .is_some_and(|name| Status::read(404, Some(name)) == Some(Status::NotFound));
         let loaded =
             if is_absent { Loaded::absent() } else { Loaded::from(ByteView::from(request.body)) };
-        group.serve_insert(&key, ttl.flatten().into_iter().fold(loaded, Loaded::ttl));
+        group.peer_side().insert(&key, ttl.flatten().into_iter().fold(loaded, Loaded::ttl));
         Ok(done())
     }
 
     /// The removal of a key, or of all of them.
     pub(super) fn delete(&self, request: &Request<'_>) -> Result<Response, Response> {
         if wire::parse_group(&self.base_path, request.target, self.plus).is_ok() {
-            self.group_alone(request)?.serve_clear();
+            self.group_alone(request)?.peer_side().clear();
             return Ok(done());
         }
         let (group, key) = self.group_and_key(request)?;
         if key.is_empty() {
             return Err(refuse(Status::BadRequest, "bad request"));
         }
-        group.serve_remove(&[&key]);
+        group.peer_side().remove(&[&key]);
         Ok(done())
     }
 

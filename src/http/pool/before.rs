@@ -109,13 +109,17 @@ impl PeerGetter for Left {
         self.0.get_timeout(group, key, timeout)
     }
 
-    fn get_many(
+    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
+        self.0.get_many(group, keys)
+    }
+
+    fn get_many_timeout(
         &self,
         group: &str,
         keys: &[&str],
-        timeout: Option<Duration>,
+        timeout: Duration,
     ) -> Vec<Result<Loaded, PeerError>> {
-        self.0.get_many(group, keys, timeout)
+        self.0.get_many_timeout(group, keys, timeout)
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {

@@ -491,7 +491,7 @@ fn an_owner_that_does_not_take_a_value_forgets_the_older_one() {
         .find(|key| asks.pool.owner(key).as_deref() == Some(owns.url()))
         .unwrap();
     for (key, size) in [(&short, (1 << 20) + 1), (&long, 1)] {
-        owns.group.serve_insert(key, "older");
+        owns.group.peer_side().insert(key, "older");
         let report = asks.group.insert(key, vec![7; size]).unwrap();
         assert!(!report.is_complete());
         assert_eq!(owns.group.get(key).unwrap(), key.as_str(), "it is loaded anew");

@@ -215,7 +215,7 @@ fn a_key_that_can_not_be_sent_fails_alone_at_a_peer_that_does_not_know_batches()
     let old = old_peer(&Arc::default());
     let getter = geecache::HttpGetter::new(&old.url()).unwrap();
     let long = "k".repeat(20 << 10);
-    let answers = getter.get_many("scores", &["Tom", &long, "Jack"], Some(SOON));
+    let answers = getter.get_many_timeout("scores", &["Tom", &long, "Jack"], SOON);
     assert_eq!(answers[1].as_ref().unwrap_err().kind(), PeerErrorKind::NotSupported);
     for answer in [&answers[0], &answers[2]] {
         assert_eq!(answer.as_ref().unwrap(), &Loaded::from("630"));
@@ -234,7 +234,7 @@ fn a_batch_of_a_malformed_peer_is_an_error_and_never_a_wrong_value() {
             }
         });
         let getter = geecache::HttpGetter::new(&odd.url()).unwrap();
-        for answer in getter.get_many("scores", &["Tom", "Jack"], Some(SOON)) {
+        for answer in getter.get_many_timeout("scores", &["Tom", "Jack"], SOON) {
             assert_eq!(answer.unwrap_err().kind(), PeerErrorKind::Protocol, "{body:?}");
         }
         assert_eq!(odd.requests(), 1);

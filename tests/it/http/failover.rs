@@ -93,7 +93,7 @@ fn peer_that_keeps_its_fallbacks(
     options: impl FnOnce(HttpPoolBuilder) -> HttpPoolBuilder,
 ) -> (HttpPool, Group) {
     let registry = Registry::new();
-    let group = Group::builder("scores", source.clone())
+    let group = Group::builder("scores", 64 << 20, source.clone())
         .hot_cache(HotCache::Off)
         .clock(|| Duration::ZERO)
         .build();
@@ -357,7 +357,7 @@ fn a_getter_that_hangs_at_the_owner_is_answered_for_in_time_and_goes_on() {
 fn what_is_loaded_for_an_owner_that_is_down_is_kept_for_a_while_beside_the_main_cache() {
     let millis = Arc::new(AtomicU64::new(0));
     let getter = CountingGetter::new();
-    let group = Group::builder("scores", getter.clone())
+    let group = Group::builder("scores", 64 << 20, getter.clone())
         .fallback_ttl(Duration::from_secs(10))
         .clock({
             let millis = Arc::clone(&millis);

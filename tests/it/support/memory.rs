@@ -257,13 +257,28 @@ impl Link {
     fn error(&self, kind: PeerErrorKind, message: &str) -> PeerError {
         PeerError::new(kind, self.name.as_str(), message)
     }
+
+    fn answer_many(
+        &self,
+        group: &str,
+        keys: &[&str],
+        serve: impl FnOnce() -> Vec<Result<Loaded, Error>>,
+    ) -> Vec<Result<Loaded, PeerError>> {
+        assert_eq!(group, self.group.name());
+        if let Err(error) = self.on_the_way() {
+            return keys.iter().map(|_| Err(error.clone())).collect();
+        }
+        let answers = serve().into_iter().map(|answer| self.answer(answer)).collect();
+        self.reach(Point::GetAnswered);
+        answers
+    }
 }
 
 impl PeerGetter for Link {
     fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
         assert_eq!(group, self.group.name());
         self.on_the_way()?;
-        let answer = self.answer(self.group.serve_peer(key));
+        let answer = self.answer(self.group.peer_side().get(key));
         self.reach(Point::GetAnswered);
         answer
     }
@@ -271,30 +286,27 @@ impl PeerGetter for Link {
     fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
         assert_eq!(group, self.group.name());
         self.on_the_way()?;
-        let answer = self.answer(self.group.serve_peer_timeout(key, timeout));
+        let answer = self.answer(self.group.peer_side().get_timeout(key, timeout));
         self.reach(Point::GetAnswered);
         answer
     }
 
-    fn get_many(
+    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
+        self.answer_many(group, keys, || self.group.peer_side().get_many(keys))
+    }
+
+    fn get_many_timeout(
         &self,
         group: &str,
         keys: &[&str],
-        timeout: Option<Duration>,
+        timeout: Duration,
     ) -> Vec<Result<Loaded, PeerError>> {
-        assert_eq!(group, self.group.name());
-        if let Err(error) = self.on_the_way() {
-            return keys.iter().map(|_| Err(error.clone())).collect();
-        }
-        let answers = self.group.serve_many(keys, timeout);
-        let answers = answers.into_iter().map(|answer| self.answer(answer)).collect();
-        self.reach(Point::GetAnswered);
-        answers
+        self.answer_many(group, keys, || self.group.peer_side().get_many_timeout(keys, timeout))
     }
 
     fn peek(&self, _group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
         self.on_the_way()?;
-        let answer = self.group.serve_peek(key);
+        let answer = self.group.peer_side().peek(key);
         self.reach(Point::PeekAnswered);
         Ok(answer)
     }
@@ -306,7 +318,7 @@ impl PeerGetter for Link {
     fn remove(&self, _group: &str, keys: &[&str]) -> Result<(), PeerError> {
         self.reach(Point::RemoveSent);
         self.on_the_way()?;
-        self.group.serve_remove(keys);
+        self.group.peer_side().remove(keys);
         self.reach(Point::RemoveAnswered);
         Ok(())
     }
@@ -314,7 +326,7 @@ impl PeerGetter for Link {
     fn clear(&self, _group: &str) -> Result<(), PeerError> {
         self.reach(Point::ClearSent);
         self.on_the_way()?;
-        self.group.serve_clear();
+        self.group.peer_side().clear();
         self.reach(Point::ClearAnswered);
         Ok(())
     }
@@ -322,7 +334,7 @@ impl PeerGetter for Link {
     fn insert(&self, _group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
         self.reach(Point::InsertSent);
         self.on_the_way()?;
-        self.group.serve_insert(key, value.clone());
+        self.group.peer_side().insert(key, value.clone());
         Ok(())
     }
 }

@@ -121,7 +121,7 @@ fn what_is_put_is_kept_as_if_it_had_been_loaded() {
     assert_eq!(desk.group.get("Tom").unwrap(), "631");
     assert_eq!(desk.group.get("empty").unwrap(), "");
     assert!(matches!(desk.group.get("Jack"), Err(Error::NotFound { .. })));
-    let left = desk.group.serve_peek("Tom").unwrap().time_to_live().unwrap();
+    let left = desk.group.peer_side().peek("Tom").unwrap().time_to_live().unwrap();
     assert!(left > Duration::from_secs(30) && left <= Duration::from_secs(60), "{left:?}");
     assert_eq!(desk.group.stats().loads, 0);
 }
