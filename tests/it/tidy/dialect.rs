@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn chains_are_told_from_conditions_within_an_expression() {
-        let text = "if let Some(a) = b && c {\n}\nif let Some(a) = b(c && d) {\n} else if a\n    && let Some(b) = c\n{\n}";
+        let text = "if let Some(a) = b && c {\n}\nif let Some(a) = b(c && d) {\n\
+                    } else if a\n    && let Some(b) = c\n{\n}";
         let sources = tree("src", &[("a.rs", text)]);
         let chains = let_chains(&sources);
         assert_eq!(chains.len(), 2, "{chains:?}");

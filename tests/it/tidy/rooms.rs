@@ -51,12 +51,19 @@ const CRATE: Floor = Floor {
 const GROUP: Floor = Floor {
     of: "group",
     rooms: &[
+        // What the parts have in common.
+        "group/error",
+        "group/call",
+        "group/nesting",
+        "group/batch",
         // The four parts: each is given what it needs.
         "group/memory",
         "group/loads",
         "group/owners",
         "group/changes",
-        // The handle, and what makes it.
+        // What joins them, what peers may ask, the handle, and what makes it.
+        "group/parts",
+        "group/peer_side",
         "group.rs",
         "group/builder",
     ],
@@ -68,6 +75,7 @@ const HTTP: Floor = Floor {
     rooms: &[
         // Pure functions.
         "http/url",
+        "http/verdict",
         "http/protobuf",
         "http/wire",
         "http/frame",
