@@ -147,7 +147,7 @@ impl Reader<'_> {
         let Some(kind) = ITEMS.iter().find(|kind| **kind == self.text(self.at)) else { return };
         let name = self.at + if *kind == "macro_rules" { 2 } else { 1 };
         let Some(name) = self.tokens.get(name).filter(|name| name.is_word()) else { return };
-        // `const fn` is a `fn`, and a pointer a `*const T`; `union` is a word as any other elsewhere.
+        // `const fn` is a `fn`, `*const T` a pointer, and `union` a word as any other elsewhere.
         let is_none = name.text == "fn"
             || self.before() == "*"
             || *kind == "union" && !["{", "<"].contains(&self.text(self.at + 2));

@@ -44,8 +44,8 @@ impl<'s> Graph<'s> {
 
     /// What the files use of each other. Tests use what they like, and so does the root.
     ///
-    /// A module alone is not counted: what is used through its name is. Neither is a name that is only
-    /// handed on.
+    /// A module alone is not counted: what is used through its name is. Neither is a name that is
+    /// only handed on.
     pub(super) fn uses(&self) -> Vec<Use> {
         let mut uses = Vec::new();
         for (user, source) in self.sources.iter().enumerate() {
