@@ -93,7 +93,9 @@ fn http_words_are_named_under_http_only() {
         "TcpListener",
         "TcpStream",
     ];
-    assert_none("the core knows no HTTP", &lines_with(&words, |source| !source.is_http()));
+    // The guide is text alone; its pages may be named after HTTP.
+    let is_core = |source: &Source| !source.is_http() && source.path != "guide.rs";
+    assert_none("the core knows no HTTP", &lines_with(&words, is_core));
     let inner = lines_with(&["http::"], |source| !source.is_http() && !source.is_root());
     assert_none("the core does not use its transport", &inner);
 }
