@@ -1,0 +1,20 @@
+//! The guide: long tables, and what is good to know once.
+//!
+//! It exists in the documentation only. The [front page](crate) of the crate says what a beginner
+//! needs; the types say what their methods do. Here stands what belongs to no single type:
+//!
+//! * [`limits`]: every option with its default, and what bounds bytes, threads and connections.
+//! * [`logging`]: what is logged, at which level.
+//! * [`removal`]: what a removal promises, and what bounds what it can't reach.
+//! * [`transports`]: how to write a transport of your own.
+//! * `failures` (feature `http`): what a caller sees when a peer, a client or the source fails.
+//! * `tiny_http` (feature `http`): what the default server can't do.
+
+#[cfg(feature = "http")]
+pub mod failures;
+pub mod limits;
+pub mod logging;
+pub mod removal;
+#[cfg(feature = "http")]
+pub mod tiny_http;
+pub mod transports;

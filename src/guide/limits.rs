@@ -1,0 +1,115 @@
+//! Every option with its default, and what bounds bytes, threads and connections.
+//!
+//! # Options of a group
+//!
+//! Methods of [`GroupBuilder`](crate::GroupBuilder). The bound on the cache is an argument of
+//! [`Group::new`](crate::Group::new) and [`Group::builder`](crate::Group::builder).
+//!
+//! | option | default | what it bounds or chooses |
+//! |---|---|---|
+//! | `cache_bytes` (argument) | | the main cache; 0 keeps nothing. Copies of other peers' values have an eighth of it on top. |
+//! | `eviction` | `Adaptive` | which entry leaves a full cache |
+//! | `accounting` | `Real` | what an entry counts against the bound |
+//! | `shards` | about 8 per core, at most 256, each at least 8 MiB | into how many parts a cache is cut; rounded up to a power of two, at most 65,536 |
+//! | `ttl` | for ever | how long a value is served after its load |
+//! | `ttl_jitter` | 0 | by which part of its ttl a value may end earlier |
+//! | `negative_ttl` | not at all | how long it is remembered that a key does not exist |
+//! | `stale_while_revalidate` | not at all | how long past its ttl a value is served while it is refreshed |
+//! | `stale_if_error` | not at all | how long past its ttl a value is served when the getter fails |
+//! | `refresh_ahead` | 0.0, off | how early values are refreshed before they end |
+//! | `hot_cache` | `SecondHit` | which values of other peers are copied |
+//! | `hot_ttl` | 30 s | how long such a copy lives, at most |
+//! | `fallback_ttl` | 10 s | how long a value lives that was loaded in place of its owner |
+//! | `owner_errors` | `LoadLocally` | what follows when the getter of the owner fails |
+//! | `wait_timeout` | no limit | how long a `get` waits |
+//! | `max_loaders` | 64 | threads that run the getter for callers with a time limit |
+//! | `max_refreshers` | 2 | threads that refresh values while the old ones are served |
+//! | `clock` | the system's | what times to live are measured with |
+//!
+//! # Options of a pool
+//!
+//! Methods of `HttpPoolBuilder` (feature `http`). What is marked *alike* must be the same at all
+//! peers. A time of more than a hundred years counts as a hundred years.
+//!
+//! | option | default | what it bounds or chooses |
+//! |---|---|---|
+//! | `protocol`, *alike* | `GeeCache` | what the peers speak |
+//! | `base_path`, *alike* | `/_geecache/` (`/_groupcache/` for groupcache) | where groups lie in a URL |
+//! | `hash`, *alike* | `Crc32` | the hash of the ring |
+//! | `replicas`, *alike* | 50 (160 for the hash `Mixed`) | points of each peer on the ring, at most 10,000 |
+//! | `literal_plus` | off: a plus is a space | what a `+` in a path stands for |
+//! | `advertise` | `http://` and the address it listens at | the URL by which the others know this peer |
+//! | `connect_timeout` | 250 ms | the time to open a connection; not zero |
+//! | `timeout` | 2 s | the time of a whole request to a peer; not zero |
+//! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |
+//! | `max_value_bytes` | 64 MiB | a value from a peer, and one that a peer inserts (that one 1 GiB at most); not zero |
+//! | `max_requests_per_peer` | 256 | requests in flight to one peer |
+//! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
+//! | `warm_up`, *alike* | 60 s | for how long after a new list new owners ask previous ones; 0 never asks |
+//! | `server` | `TinyHttp` | which server answers |
+//! | `max_requests` | 256 | requests that are handled at once; past it, a 503 |
+//! | `max_connections` | 4,096 | open connections; only the guarded server holds it |
+//! | `idle_timeout` | 60 s | how long a connection without requests is kept open; 15 s at least |
+//! | `drain_timeout` | 5 s | how long a shutdown waits for requests in flight |
+//!
+//! An `HttpGetter` on its own has the defaults of the table.
+//!
+//! # Bytes
+//!
+//! * **An entry** counts the memory that it takes: key and value, a header and what the allocator
+//!   adds, and its place in the table, which is 96 to 111 bytes together. A cache of 64 MiB so
+//!   takes about 64 MiB. With `Accounting::PayloadOnly` key and value alone are counted.
+//! * **A value that is larger than a shard** is served and not kept. So is one whose key has 2 GiB.
+//! * **A copy of a value costs nothing**: [`ByteView`](crate::ByteView) shares its bytes.
+//! * **A request to a peer** has a path of 15 KiB at most; a longer key is loaded here. The head of
+//!   an answer may have 8 KiB, the text of an error is cut at 8 KiB.
+//! * **A request for many keys** has up to 1,024 keys, each of up to 64 KiB, in 1 MiB. An answer to
+//!   it holds up to 8 MiB of values, or one value that is longer. What does not fit is asked for
+//!   again. An answer from memory only holds up to 1 MiB.
+//! * **A kept connection** takes up to 80 KiB here.
+//! * **The guarded server** takes heads of up to 32 KiB with up to 64 headers, and bodies of up to
+//!   `max_value_bytes` (1 MiB at least). Bodies over 64 KiB get room for eight of the longest kind,
+//!   all together.
+//!
+//! # Threads
+//!
+//! No thread exists before it is needed, but for those of a server. Idle threads of a group end
+//! after 5 s.
+//!
+//! | name | how many | does |
+//! |---|---|---|
+//! | your own | | a `get` without a time limit runs the getter on the thread that asks |
+//! | `load NAME` | `max_loaders`, per group | runs the getter for callers with a time limit, and so for peers |
+//! | `refresh NAME` | `max_refreshers`, per group | runs the getter while the old value is served |
+//! | `peers of NAME` | 16, per group | asks several owners at once |
+//! | `changes of NAME` | 16, per group | takes a change to several peers at once |
+//! | `geecache-resolve` | 1 per peer, for a moment | looks a name up |
+//! | `geecache-accept` | 1 per pool, guarded | accepts connections |
+//! | `geecache-connection` | 1 per connection, guarded | reads, handles and answers its requests |
+//! | `geecache-supervisor` | 1 per pool, tiny_http | keeps the server serving |
+//! | `geecache-handler` | `max_requests` and one more, tiny_http | handles requests; four of them stay while idle |
+//! | of tiny_http itself | 1 per connection, and five | reads requests |
+//! | `geecache-linger` | 1 per pool, tiny_http | answers late clients for an `idle_timeout` after a shutdown |
+//!
+//! When all threads that may ask several peers are busy, the caller asks one after the other
+//! itself.
+//!
+//! # Times that are fixed
+//!
+//! | what | time |
+//! |---|---|
+//! | a peer that failed is not asked | 1 s, doubled up to 30 s, ± 20 % |
+//! | a connection to a peer is used again if it was idle for less than | 10 s |
+//! | the addresses of a name are looked up again after | 30 s; after a failed connection, 1 s |
+//! | a peer that does not know batches, or can't answer from memory, is not asked so again for | 60 s |
+//! | a previous owner that was late three times in a row is not asked for | 1 s |
+//! | a key counts as asked for again (`HotCache::SecondHit`) within | 10 s |
+//! | a request's head must arrive within (guarded) | 10 s |
+//! | a body must arrive, and a client must take 1 MiB of an answer, within (guarded) | 30 s |
+//!
+//! # What is remembered
+//!
+//! * While keys move to new owners, a group remembers 4,096 keys that were removed. After more of
+//!   them it takes nothing over until that time ends: it loads instead.
+//! * `HotCache::SecondHit` remembers the last fetches in a table of 4,096 places, which is 32 KiB.
+//! * Up to 16 addresses of a name are used.

@@ -1,0 +1,39 @@
+//! What is logged, at which level.
+//!
+//! Everything goes through the [`log`] facade; nothing is printed. The targets are the paths of the
+//! modules, so all of them begin with `geecache`, and those about HTTP with `geecache::http`.
+//!
+//! Names of groups, keys, URLs of peers, and what a getter or a peer says of an error stand in the
+//! messages. Values never do.
+//!
+//! | level | what |
+//! |---|---|
+//! | error | a getter panicked on a thread of its group, for many keys, or for a peer |
+//! | | no thread could be started for loads, refreshes, requests to several peers, or changes |
+//! | | the server met a panic, and goes on |
+//! | | tiny_http was told of a huge body, and lost a connection for good |
+//! | warn | a peer gave no value: one line for a request, of one key or of many |
+//! | | a peer did not make a change (a removal, a clearing, an insertion) |
+//! | | a peer is down, and for how long it is not asked |
+//! | | a value past its ttl is served, as its getter failed |
+//! | | a peer owns more than 1.5 times the mean share of the ring |
+//! | | connections could not be accepted, or are accepted again |
+//! | | no thread could be started for a connection or for a request |
+//! | | requests were still in flight when the server had to stop |
+//! | info | a pool serves, at which address; it has stopped serving |
+//! | | a pool has a new list of peers, and how many there are |
+//! | | a peer is up again |
+//! | debug | a run of the getter for a key, and how long it took |
+//! | | which peer was picked for a key |
+//! | | a previous owner did not say what it has in memory |
+//! | | a peer does not know batches, or how to make a change |
+//! | | a request that names no key or no group, or with a broken body |
+//! | | a connection that was dead and is replaced; one that ended with an error; an answer that could not be sent |
+//! | | a name that does not resolve |
+//! | trace | each request that was served, with its status |
+//!
+//! A panic of a getter on the thread of a caller is not logged: it goes on in that caller. An error
+//! that a getter returns is not logged either: the caller gets it.
+//!
+//! In an application, `warn` is a good level for `geecache`. `debug` writes a line or two for each
+//! miss.

@@ -1,0 +1,110 @@
+//! What stands nowhere in the code but in tests.
+
+use super::source::{Source, crate_sources, tree};
+use super::{assert_none, lines_with};
+
+#[test]
+fn nothing_is_unwrapped_outside_of_tests() {
+    let words = [".unwrap()", ".unwrap_err()", ".expect_err("];
+    assert_none("say with `expect` why it holds", &lines_with(&words, |_| true));
+}
+
+#[test]
+fn nothing_is_printed() {
+    let words = ["println!", "print!(", "eprint!(", "dbg!(", "todo!(", "unimplemented!("];
+    assert_none("the log facade is for that", &lines_with(&words, |_| true));
+}
+
+#[test]
+fn locks_are_taken_by_the_one_helper() {
+    let outside = |source: &Source| source.path != "sync.rs";
+    assert_none("the poison policy lives in sync.rs", &lines_with(&[".lock()"], outside));
+}
+
+#[test]
+fn paths_begin_at_the_crate_or_at_an_own_child() {
+    assert_none("write crate::… for super::…", &supers(crate_sources()));
+}
+
+fn supers(sources: &[Source]) -> Vec<String> {
+    let mut offences = Vec::new();
+    for source in sources {
+        let pairs = source.tokens.windows(2);
+        for pair in pairs.filter(|pair| pair[0].text == "super" && pair[1].text == "::") {
+            offences.push(source.at(pair[0].line));
+        }
+    }
+    offences
+}
+
+#[test]
+fn code_works_with_the_oldest_supported_compiler() {
+    assert_none("let-chains need a newer Rust than Cargo.toml names", &let_chains(crate_sources()));
+}
+
+/// `if let … && …` needs Rust 1.88. A condition can go over several lines, so it is read up to its
+/// brace.
+fn let_chains(sources: &[Source]) -> Vec<String> {
+    let mut offences = Vec::new();
+    for source in sources {
+        for (at, (number, line)) in source.code.iter().enumerate() {
+            let line = line.trim_start();
+            let line = line.strip_prefix("} else ").unwrap_or(line);
+            if !["if ", "while "].iter().any(|word| line.starts_with(word)) {
+                continue;
+            }
+            let mut condition = String::new();
+            for (_, line) in &source.code[at..] {
+                condition.push_str(line);
+                if line.trim_end().ends_with('{') {
+                    break;
+                }
+            }
+            let begins_with_let =
+                ["if let ", "while let "].iter().any(|word| line.starts_with(word));
+            if condition.contains("&& let ") || begins_with_let && is_chain(&condition) {
+                offences.push(format!("{}: {}", source.at(*number), condition.trim()));
+            }
+        }
+    }
+    offences
+}
+
+/// Whether a `let` condition has an `&&` outside of any brackets, and so is not a part of its
+/// expression.
+fn is_chain(condition: &str) -> bool {
+    let mut depth = 0;
+    let mut before = ' ';
+    for c in condition.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            '&' if before == '&' && depth == 0 => return true,
+            _ => {}
+        }
+        before = c;
+    }
+    false
+}
+
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_are_told_from_conditions_within_an_expression() {
+        let text = "if let Some(a) = b && c {\n}\nif let Some(a) = b(c && d) {\n\
+                    } else if a\n    && let Some(b) = c\n{\n}";
+        let sources = tree("src", &[("a.rs", text)]);
+        let chains = let_chains(&sources);
+        assert_eq!(chains.len(), 2, "{chains:?}");
+        assert!(chains[0].starts_with("src/a.rs:1") && chains[1].starts_with("src/a.rs:4"));
+    }
+
+    #[test]
+    fn a_parent_is_named_in_unit_tests_only() {
+        let text = "use super::b;\npub(super) fn c() { super::super::d() }\n\
+                    #[cfg(test)]\nmod tests { use super::*; }";
+        let sources = tree("src", &[("a/b.rs", text)]);
+        assert_eq!(supers(&sources), ["src/a/b.rs:1", "src/a/b.rs:2", "src/a/b.rs:2"]);
+    }
+}
