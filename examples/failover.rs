@@ -4,9 +4,9 @@
 //! cargo run --release --example failover
 //! ```
 //!
-//! Four peers live in this process, and a fifth in one of its own, which is killed, or stopped by a signal. The picker without
-//! breakers is made of public parts: a ring, and an `HttpGetter` for each peer. It exits with 1 if a get brings a wrong value or
-//! none. It needs a Unix.
+//! Four peers live in this process, and a fifth in one of its own, which is killed, or stopped by a
+//! signal. The picker without breakers is made of public parts: a ring, and an `HttpGetter` for
+//! each peer. It exits with 1 if a get brings a wrong value or none. It needs a Unix.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -41,10 +41,12 @@ const KEYS: usize = 5000;
 /// After so many gets, or so long, it is enough.
 const GETS: usize = 80_000;
 const LONGEST: Duration = Duration::from_millis(2500);
-/// What a peer has to answer. Less than the default, so that a demonstration shows what happens after it.
+/// What a peer has to answer. Less than the default, so that a demonstration shows what happens
+/// after it.
 const TIMEOUT: Duration = Duration::from_millis(300);
 
-/// The one with the more even shares, so that the cases can be compared: each has ports, and so shares, of its own.
+/// The one with the more even shares, so that the cases can be compared: each has ports, and so
+/// shares, of its own.
 const RING: RingHash = RingHash::Mixed;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -260,7 +262,7 @@ impl Drop for Peer {
     }
 }
 
-/// Asks whoever owns a key on the ring, however often that failed before.
+/// Asks the owner of a key on the ring, however often that failed before.
 struct NoBreakers {
     ring: Ring,
     /// All but this process itself.

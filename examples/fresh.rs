@@ -1,7 +1,8 @@
 //! What a caller waits when a value expires: with and without `stale_while_revalidate`.
 //!
-//! Two groups before the same slow source, which takes 50 ms. Their values live for 300 ms. A caller asks each of them every
-//! few milliseconds, for a second, and looks at the time each answer takes.
+//! Two groups before the same slow source, which takes 50 ms. Their values live for 300 ms. A
+//! caller asks each of them every few milliseconds, for a second, and looks at the time each answer
+//! takes.
 //!
 //! ```text
 //! cargo run --release --example fresh
@@ -62,7 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             short(seen.worst),
             short(seen.oldest),
         );
-        // A value was read before the source's 50 ms began; the rest is for a busy machine, on which all of this is late.
+        // A value was read before the source's 50 ms began; the rest is for a busy machine, on
+        // which all of this is late.
         let oldest = promise + SOURCE + Duration::from_secs(1);
         if seen.oldest > oldest {
             return Err(format!("an answer was {:?} old", seen.oldest).into());

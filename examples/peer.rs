@@ -147,7 +147,8 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Answers a request of the API, and tells what this process can know about where the answer came from.
+/// Answers a request of the API, and tells what this process can know about where the answer came
+/// from.
 fn answer(group: &Group, pool: &HttpPool, source: &Source, key: &str) -> Answer {
     let Account { result, owner, from, took } = ask(group, pool, source, key);
     let from = match from {

@@ -1,4 +1,5 @@
-//! What can go wrong, and for whom: [`Error`] for callers, [`PeerError`] for transports, [`NotFound`] for getters.
+//! What can go wrong, and for whom: [`Error`] for callers, [`PeerError`] for transports,
+//! [`NotFound`] for getters.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +39,8 @@ pub enum Error {
         /// The key that is being loaded by this very thread.
         key: String,
     },
-    /// The caller's time was up before the value was there. The load, if a thread was free for it, goes on and fills the cache.
+    /// The caller's time was up before the value was there. The load, if a thread was free for it,
+    /// goes on and fills the cache.
     TimedOut {
         /// The group that was asked.
         group: String,

@@ -7,8 +7,8 @@ use crate::error::BoxError;
 
 /// The slow source of truth behind a [`Group`](crate::Group): a database, a file, another service.
 ///
-/// Closures and functions are getters when they take a `&str` and return a `Result` of anything that
-/// becomes a [`Loaded`] (`Vec<u8>`, `String`, `&str`, [`ByteView`], an `Option` of these, …).
+/// Closures and functions are getters when they take a `&str` and return a `Result` of anything
+/// that becomes a [`Loaded`] (`Vec<u8>`, `String`, `&str`, [`ByteView`], an `Option` of these, …).
 /// Write the argument's type: `|key: &str| …`.
 ///
 /// ```
@@ -31,35 +31,37 @@ use crate::error::BoxError;
 ///
 /// # For those who implement it
 ///
-/// * It runs on the thread of whoever asks first for a key, or on a thread of the group: for callers with
-///   a time limit, as peers have one, and for refreshes. Many calls for different keys run at once. It may
-///   block. No lock of the crate is held meanwhile.
-/// * It may panic: the panic goes to the caller whose thread ran it, and the others that waited load anew.
-///   On a thread of the group it is an [`Error::Load`](crate::Error::Load) for the caller.
+/// * It runs on the thread that asks first for a key, or on a thread of the group: for callers with a
+///   time limit, as peers have one, and for refreshes. Many calls for different keys run at once. It
+///   may block. No lock of the crate is held meanwhile.
+/// * It may panic: the panic goes to the caller whose thread ran it, and the others that waited
+///   load again. On a thread of the group it is an [`Error::Load`](crate::Error::Load) for the
+///   caller.
 /// * Other callers of the same key wait while it runs, so it should bound its own time.
-/// * Keys must not need each other in a circle. One thread that loads `a` and asks for `b`, while another loads `b`
-///   and asks for `a`, wait for each other for ever, unless they ask with a
-///   [time limit](crate::Group::get_timeout).
-/// * It may ask this or another group for *other* keys. If it asks its own group for the key that it is
-///   loading, it gets [`Error::ReentrantLoad`](crate::Error::ReentrantLoad).
+/// * It may ask this or another group for *other* keys. It never waits for another caller's load
+///   then, and never for a thread of the group: what is being loaded already is loaded once more, on
+///   its own thread, and that value is not kept. So a time limit does not end such a load early.
+/// * Keys must not need each other in a circle. A key that needs itself gets
+///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the second time
+///   on one thread. A circle over several peers ends with their time limits.
 pub trait Getter: Send + Sync + 'static {
-    /// Loads the value of `key`. [`Loaded::absent`] or the error [`NotFound`](crate::NotFound) say that
-    /// there is none.
+    /// Loads the value of `key`. [`Loaded::absent`] or the error [`NotFound`](crate::NotFound) say
+    /// that there is none.
     ///
     /// # Errors
     ///
-    /// Whatever went wrong; the callers get it as the source of [`Error::Load`](crate::Error::Load).
-    /// Errors are not cached.
+    /// Whatever went wrong; the callers get it as the source of
+    /// [`Error::Load`](crate::Error::Load). Errors are not cached.
     fn get(&self, key: &str) -> Result<Loaded, BoxError>;
 
     /// Loads many keys; element *i* of the answer belongs to `keys[i]`.
     ///
-    /// Defaults to [`get`](Self::get) for one key after the other. A source that can answer many keys at
-    /// once (`SELECT … WHERE key IN (…)`) should override it. An answer of another length than `keys` is
-    /// an error for every key. A panic is one too.
+    /// Defaults to [`get`](Self::get) for one key after the other. A source that can answer many
+    /// keys at once (`SELECT … WHERE key IN (…)`) should override it. An answer of another length
+    /// than `keys` is an error for every key. A panic is one too.
     ///
-    /// It may ask its group for other keys, as `get` may. Those that are being loaded at that moment, by this call or
-    /// by anyone, it does not wait for: they are loaded once more.
+    /// It may ask its group for other keys, as `get` may. Those that are being loaded at that
+    /// moment, by this call or by anyone, it does not wait for: they are loaded once more.
     fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
         keys.iter().map(|key| self.get(key)).collect()
     }
@@ -76,7 +78,8 @@ where
     }
 }
 
-/// What a load ended with: a value, or the knowledge that there is none; either may say how long it holds.
+/// What a load ended with: a value, or the knowledge that there is none; either may say how long it
+/// holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
     value: Option<ByteView>,

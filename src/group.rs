@@ -1,7 +1,7 @@
 //! [`Group`]: a name, a getter, the caches before it.
 //!
-//! The handle of the user. Each method is a few lines over the four [parts](parts) of a group, of which
-//! none knows another: `memory`, `loads`, `owners` and `changes`.
+//! The handle of the user. Each method is a few lines over the four [parts](parts) of a group, of
+//! which none knows another: `memory`, `loads`, `owners` and `changes`.
 
 mod batch;
 mod builder;
@@ -36,18 +36,20 @@ use call::Call;
 use error::not_found;
 use parts::Parts;
 
-/// A named cache in front of a [`Getter`], shared with the peers that have a group of the same name.
+/// A named cache in front of a [`Getter`], shared with the peers that have a group of the same
+/// name.
 ///
-/// A `Group` is a handle: clones are cheap and share everything. All methods may be called from any thread.
+/// A `Group` is a handle: clones are cheap and share everything. All methods may be called from any
+/// thread.
 ///
 /// # How a get goes
 ///
 /// 1. A value in memory is returned at once.
-/// 2. If a peer owns the key, that peer is asked, once for any number of simultaneous callers. Its value, or
-///    its word that there is none, is the answer. If it fails, the picker is asked once more: a peer known to
-///    be down is passed over, and the next one answers in its place.
-/// 3. Else, or when the peers failed, the getter runs, once for any number of simultaneous callers, and its
-///    value is kept.
+/// 2. If a peer owns the key, that peer is asked, once for any number of simultaneous callers. Its
+///    value, or its word that there is none, is the answer. If it fails, the picker is asked once
+///    more: a peer known to be down is passed over, and the next one answers in its place.
+/// 3. Else, or when the peers failed, the getter runs, once for any number of simultaneous callers,
+///    and its value is kept.
 ///
 /// A request that comes from a peer is answered by steps 1 and 3, and is never forwarded.
 #[derive(Clone)]
@@ -70,14 +72,15 @@ impl Group {
     /// * [`Error::EmptyKey`] when `key` is empty.
     /// * [`Error::NotFound`] when the source of truth, here or at the owner, has no such key.
     /// * [`Error::Load`] when the getter failed.
-    /// * [`Error::ReentrantLoad`] when it is called, for the key that is being loaded, by the getter.
-    /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too short, and
-    ///   [`Error::Overloaded`] when no thread to load became free in that time.
+    /// * [`Error::ReentrantLoad`] when it is called, for the key that is being loaded, by the
+    ///   getter.
+    /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too
+    ///   short, and [`Error::Overloaded`] when no thread to load became free in that time.
     ///
     /// # Blocking
     ///
-    /// Until the value is there: for the peer's answer (bounded by the transport) and the getter's (bounded by
-    /// nothing but the getter, unless `wait_timeout` is set).
+    /// Until the value is there: for the peer's answer (bounded by the transport) and the getter's
+    /// (bounded by nothing but the getter, unless `wait_timeout` is set).
     ///
     /// # Panics
     ///
@@ -86,32 +89,33 @@ impl Group {
         self.get_by(key, self.parts.wait_timeout)
     }
 
-    /// As [`get`](Self::get), but waits no longer than `timeout`, for whatever it waits: another caller's load,
-    /// a peer, the getter.
+    /// As [`get`](Self::get), but waits no longer than `timeout`, for whatever it waits: another
+    /// caller's load, a peer, the getter.
     ///
-    /// The load that it waited for goes on, and fills the cache. To make that possible the getter runs on
-    /// another thread, one of at most [`max_loaders`](GroupBuilder::max_loaders), as soon as one is free; a getter that
-    /// panics there is an [`Error::Load`].
+    /// The load that it waited for goes on, and fills the cache. To make that possible the getter
+    /// runs on another thread, one of at most [`max_loaders`](GroupBuilder::max_loaders), as soon
+    /// as one is free; a getter that panics there is an [`Error::Load`].
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] or [`Error::Overloaded`] after `timeout`, and those of [`get`](Self::get).
+    /// [`Error::TimedOut`] or [`Error::Overloaded`] after `timeout`, and those of
+    /// [`get`](Self::get).
     pub fn get_timeout(&self, key: &str, timeout: Duration) -> Result<ByteView, Error> {
         self.get_by(key, Some(timeout))
     }
 
     /// The values of many keys; element *i* of the answer belongs to `keys[i]`.
     ///
-    /// What is in memory is taken from there. For the rest each owner is asked once, all owners at the
-    /// same time, and the keys of this process go to the getter in one call of
+    /// What is in memory is taken from there. For the rest each owner is asked once, all owners at
+    /// the same time, and the keys of this process go to the getter in one call of
     /// [`get_many`](crate::Getter::get_many). Everything else holds for each key as with
-    /// [`get`](Self::get): fail-over, flights, absence, life-times. One failing key fails alone. A key
-    /// that occurs more than once is asked for once.
+    /// [`get`](Self::get): fail-over, flights, absence, life-times. One failing key fails alone. A
+    /// key that occurs more than once is asked for once.
     ///
     /// # Errors
     ///
-    /// Per key, those of [`get`](Self::get). A getter that panics fails the keys it was called for with
-    /// [`Error::Load`].
+    /// Per key, those of [`get`](Self::get). A getter that panics fails the keys it was called for
+    /// with [`Error::Load`].
     ///
     /// # Blocking
     ///
@@ -180,9 +184,9 @@ impl Group {
         answers.into_iter().zip(keys).map(value).collect()
     }
 
-    /// Loads keys that are not in memory, which must differ: the owners are asked for what they own, and
-    /// what is ours, or what they can't answer, is loaded here. Element *i* of `answers` becomes the
-    /// answer to `keys[i]`.
+    /// Loads keys that are not in memory, which must differ: the owners are asked for what they
+    /// own, and what is ours, or what they can't answer, is loaded here. Element *i* of `answers`
+    /// becomes the answer to `keys[i]`.
     fn load(&self, keys: &[&str], answers: &mut [Option<Answer>], call: Call) {
         let load_here = |keys: &[&str], answers: &mut [Option<Answer>]| {
             self.parts.load_here(keys, answers, call);
@@ -193,19 +197,20 @@ impl Group {
 
 /// Changing.
 impl Group {
-    /// Removes `key` here, then at its owner, then at all other peers. Every later get, anywhere, loads
-    /// it again. Change the source of truth first.
+    /// Removes `key` here, then at its owner, then at all other peers. Every later get, anywhere,
+    /// loads it again. Change the source of truth first.
     ///
-    /// A load that began before the removal still gives its value to those who wait for it, but nobody
-    /// keeps it. See the [report](RemoveReport) for peers that could not be reached. Processes that only
-    /// ask, and serve nobody, are not told: their copies end with their
+    /// A load that began before the removal still gives its value to those who wait for it, but
+    /// nobody keeps it. See the [report](RemoveReport) for peers that could not be reached.
+    /// Processes that only ask, and serve nobody, are not told: their copies end with their
     /// [`hot_ttl`](GroupBuilder::hot_ttl) or [`fallback_ttl`](GroupBuilder::fallback_ttl).
     ///
     /// # Blocking
     ///
-    /// Until every peer has answered or its transport's timeout has passed. The peers after the owner are
-    /// asked at the same time. A peer may be asked up to three times: as the previous owner of some keys,
-    /// as the owner of others, and as one of the rest. One that was too late is not asked again.
+    /// Until every peer has answered or its transport's timeout has passed. The peers after the
+    /// owner are asked at the same time. A peer may be asked up to three times: as the previous
+    /// owner of some keys, as the owner of others, and as one of the rest. One that was too late is
+    /// not asked again.
     pub fn remove(&self, key: &str) -> RemoveReport {
         self.remove_many(&[key])
     }
@@ -220,8 +225,8 @@ impl Group {
         parts.changes.remove(&keys, parts, parts.owners.picker())
     }
 
-    /// Empties the group's caches here and, in three rounds of requests, at all peers. The cost here does
-    /// not grow with the number of entries, but for the freeing of their memory.
+    /// Empties the group's caches here and, in three rounds of requests, at all peers. The cost
+    /// here does not grow with the number of entries, but for the freeing of their memory.
     ///
     /// # Blocking
     ///
@@ -231,13 +236,13 @@ impl Group {
         parts.changes.clear(parts, parts.owners.picker())
     }
 
-    /// Puts a value at the owner of `key` and removes the key everywhere else, for programs that write to
-    /// the source of truth themselves: after it returns, a get answers from the owner's memory with what
-    /// was inserted.
+    /// Puts a value at the owner of `key` and removes the key everywhere else, for programs that
+    /// write to the source of truth themselves: after it returns, a get answers from the owner's
+    /// memory with what was inserted.
     ///
-    /// The owner keeps the value as if its getter had loaded it, for its own [ttl](Loaded::ttl) or the
-    /// group's. From an owner that does not take it, such as one too large, the key is removed, and the
-    /// next get loads it again.
+    /// The owner keeps the value as if its getter had loaded it, for its own [ttl](Loaded::ttl) or
+    /// the group's. From an owner that does not take it, such as one too large, the key is removed,
+    /// and the next get loads it again.
     ///
     /// # Errors
     ///

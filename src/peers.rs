@@ -1,4 +1,5 @@
-//! The seam to any transport: who owns a key ([`PeerPicker`]), and how to ask them ([`PeerGetter`]).
+//! The seam to any transport: who owns a key ([`PeerPicker`]), and how to ask them
+//! ([`PeerGetter`]).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,39 +11,44 @@ use crate::getter::Loaded;
 ///
 /// # For those who implement it
 ///
-/// Every process of a cluster should name the same owner for a key. Where they disagree for a while, nothing
-/// breaks: a request from a peer is answered without asking a third one, at the price of a second load.
+/// Every process of a cluster should name the same owner for a key. Where they disagree for a
+/// while, nothing breaks: a request from a peer is answered without asking a third one, at the
+/// price of a second load.
 pub trait PeerPicker: Send + Sync + 'static {
     /// The peer to ask for `key`; `None` when this process should load it.
     ///
-    /// A peer known to be down should not be named: another one, or this process, answers in its place. When
-    /// a peer fails, the group counts that and asks `pick_peer` once more for the same key.
+    /// A peer known to be down should not be named: another one, or this process, answers in its
+    /// place. When a peer fails, the group counts that and asks `pick_peer` once more for the same
+    /// key.
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>>;
 
-    /// As [`pick_peer`](Self::pick_peer), for many keys; element *i* of the answer belongs to `keys[i]`.
+    /// As [`pick_peer`](Self::pick_peer), for many keys; element *i* of the answer belongs to
+    /// `keys[i]`.
     ///
-    /// Defaults to one call after the other. Worth its own code where each of them takes a lock: threads that look up
-    /// batches of keys would hand it to and fro.
+    /// Defaults to one call after the other. Worth its own code where each of them takes a lock:
+    /// threads that look up batches of keys would wait for each other.
     fn pick_peers(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
         keys.iter().map(|key| self.pick_peer(key)).collect()
     }
 
-    /// Whether this process owns `key`, whoever is down: what it loads is then kept in the main cache, and
-    /// else only for a short time.
+    /// Whether this process owns `key`, no matter who is down: what it loads is then kept in the main
+    /// cache, and else only for a short time.
     ///
     /// Defaults to whether [`pick_peer`](Self::pick_peer) names nobody else.
     fn owns(&self, key: &str) -> bool {
         self.pick_peer(key).is_none()
     }
 
-    /// All peers other than this process, up or down: whoever may have a copy that a removal has to reach.
+    /// All peers other than this process, up or down: all that may have a copy that a removal has to
+    /// reach.
     ///
     /// Defaults to none: removals then stay in this process.
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
         Vec::new()
     }
 
-    /// The peer that owned `key` before the list of peers changed last, unless that is this process or the present owner.
+    /// The peer that owned `key` before the list of peers changed last, unless that is this process
+    /// or the present owner.
     ///
     /// A removal goes there first while this names somebody. Defaults to `None`.
     fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
@@ -50,8 +56,9 @@ pub trait PeerPicker: Send + Sync + 'static {
         None
     }
 
-    /// Whether the list of peers changed so lately that previous owners still have in memory what new owners lack: a new
-    /// owner then asks the previous one [for it](PeerGetter::peek) before it runs its getter. Defaults to `false`.
+    /// Whether the list of peers changed so lately that previous owners still have in memory what
+    /// new owners lack: a new owner then asks the previous one [for it](PeerGetter::peek) before it
+    /// runs its getter. Defaults to `false`.
     fn is_warming_up(&self) -> bool {
         false
     }
@@ -90,16 +97,16 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
 /// The other side answers with [`PeerSide::get`](crate::PeerSide::get), never with `Group::get`: a
 /// request that came from a peer is not forwarded. Every call must end in bounded time.
 pub trait PeerGetter: Send + Sync + 'static {
-    /// Gets the value of `key` in `group` from this peer. [`Loaded::absent`] is the peer's answer that the
-    /// key does not exist, and so is an error of the kind `NotFound`.
+    /// Gets the value of `key` in `group` from this peer. [`Loaded::absent`] is the peer's answer
+    /// that the key does not exist, and so is an error of the kind `NotFound`.
     ///
     /// # Errors
     ///
     /// Why the peer gave no value.
     fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError>;
 
-    /// As [`get`](Self::get), but gives up after `timeout`. The peer should learn how much time there is, so
-    /// that it can say in time that it needs more.
+    /// As [`get`](Self::get), but gives up after `timeout`. The peer should learn how much time
+    /// there is, so that it can say in time that it needs more.
     ///
     /// Defaults to `get`, which then returns late.
     ///
@@ -113,8 +120,8 @@ pub trait PeerGetter: Send + Sync + 'static {
 
     /// Gets the values of many keys; element *i* of the answer belongs to `keys[i]`.
     ///
-    /// Defaults to one `get` after the other, up to the first failure that is the peer's and not the
-    /// key's. That failure is then the answer for all keys that are left.
+    /// Defaults to one `get` after the other, up to the first failure that is the peer's and not
+    /// the key's. That failure is then the answer for all keys that are left.
     ///
     /// # Errors
     ///
@@ -143,7 +150,8 @@ pub trait PeerGetter: Send + Sync + 'static {
     }
 
     /// Gets what the peer has of `key` in memory, if anything; its side calls
-    /// [`PeerSide::peek`](crate::PeerSide::peek), which never loads. Should give up after a few milliseconds.
+    /// [`PeerSide::peek`](crate::PeerSide::peek), which never loads. Should give up after a few
+    /// milliseconds.
     ///
     /// Defaults to an error of the kind `NotSupported`.
     ///
@@ -155,8 +163,8 @@ pub trait PeerGetter: Send + Sync + 'static {
         Err(not_supported(self.name()))
     }
 
-    /// As [`peek`](Self::peek), for many keys; element *i* of the answer belongs to `keys[i]`. Should give up as early, and tell
-    /// what it has by then.
+    /// As [`peek`](Self::peek), for many keys; element *i* of the answer belongs to `keys[i]`.
+    /// Should give up as early, and tell what it has by then.
     ///
     /// Defaults to one `peek` after the other, up to the first failure.
     ///

@@ -10,7 +10,8 @@ use crate::sync::lock;
 
 /// Groups by name, for those who serve them to peers.
 ///
-/// It is a value and not a global, so that several peers can live in one process. Clones share the groups.
+/// It is a value and not a global, so that several peers can live in one process. Clones share the
+/// groups.
 ///
 /// ```
 /// use geecache::{Group, Registry};
@@ -37,8 +38,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`Error::DuplicateGroup`] when another group has the name, [`Error::InvalidGroup`] when the name is empty or
-    /// holds a `/` and so could not stand in a request path.
+    /// [`Error::DuplicateGroup`] when another group has the name, [`Error::InvalidGroup`] when the
+    /// name is empty or holds a `/` and so could not stand in a request path.
     pub fn insert(&self, group: &Group) -> Result<(), Error> {
         let name = group.name().to_owned();
         if name.is_empty() || name.contains('/') {

@@ -1,9 +1,9 @@
 //! [`Singleflight`]: many callers that want the same thing at once, one of them does the work.
 //!
 //! The first caller for a key becomes the *leader* of a *flight*; those who come while it flies are
-//! *followers*, and get a clone of what the leader came back with. A flight ends in every case: when the
-//! leader's work panics, a drop guard wakes the followers, and each of them starts over, so that one of them
-//! becomes the next leader.
+//! *followers*, and get a clone of what the leader came back with. A flight ends in every case:
+//! when the leader's work panics, a drop guard wakes the followers, and each of them starts over,
+//! so that one of them becomes the next leader.
 //!
 //! ```
 //! use geecache::singleflight::{Role, Singleflight};
@@ -29,13 +29,15 @@ pub struct Singleflight<T> {
     flights: Arc<Flights<T>>,
 }
 
-/// Parts of the flights with a lock of their own each. A batch flies a thousand keys at once, so there are many.
+/// Parts of the flights with a lock of their own each. A batch flies a thousand keys at once, so
+/// there are many.
 const SHARDS: usize = 256;
 
-/// All flights that have not ended. There are a few in each shard at most, so that looking at all of them takes less time than
-/// a second hash would.
+/// All flights that have not ended. There are a few in each shard at most, so that looking at all
+/// of them takes less time than a second hash would.
 ///
-/// Doomed flights are among them, though nobody can join them: their leaders are still told when they ask for their own key.
+/// Doomed flights are among them, though nobody can join them: their leaders are still told when
+/// they ask for their own key.
 struct Flights<T> {
     hasher: RandomState,
     shards: Box<[Shard<T>]>,
@@ -89,8 +91,8 @@ impl<T: Clone> Singleflight<T> {
         Self { flights: Arc::new(Flights::new()) }
     }
 
-    /// Runs `work`, or waits for the caller who is running it for the same `key` and takes a clone of its
-    /// result.
+    /// Runs `work`, or waits for the caller who is running it for the same `key` and takes a clone
+    /// of its result.
     ///
     /// # Errors
     ///
@@ -145,8 +147,8 @@ impl<T: Clone> Singleflight<T> {
         Ok(Ticket::Leader(Leader { flights, flight, can_be_found: true }))
     }
 
-    /// A place as the leader of a flight that nobody can find, beside those that there may be. It is
-    /// doomed from the start, as no [`doom`](Self::doom) would find it either.
+    /// A place as the leader of a flight that nobody can find, beside those that there may be. It
+    /// is doomed from the start, as no [`doom`](Self::doom) would find it either.
     pub(crate) fn lead_alone(&self, key: &str) -> Leader<T> {
         let flight = Flight::new(self.flights.hasher.hash_one(key), key);
         flight.doomed.store(true, Ordering::Release);
@@ -156,11 +158,13 @@ impl<T: Clone> Singleflight<T> {
 }
 
 impl<T> Singleflight<T> {
-    /// Dooms the flight of `key`, if there is one: those who are in it get its value, but it is no longer to be
-    /// found, so whoever comes from now on starts another, and [`Leader::is_doomed`] tells its leader.
+    /// Dooms the flight of `key`, if there is one: those who are in it get its value, but it is no
+    /// longer to be found. Who comes from now on starts another, and [`Leader::is_doomed`]
+    /// tells its leader.
     pub(crate) fn doom(&self, key: &str) {
         let hash = self.flights.hasher.hash_one(key);
-        // Under the lock, so that of two who doom a flight at once, none goes on before it is doomed.
+        // Under the lock, so that of two who doom a flight at once, none goes on before it is
+        // doomed.
         for flight in lock(self.flights.shard(hash)).iter() {
             if flight.hash == hash && *flight.key == *key {
                 flight.doomed.store(true, Ordering::Release);
@@ -246,8 +250,8 @@ impl<T: Clone> Leader<T> {
         self.flight.hash
     }
 
-    /// Whether the key was removed since the flight began, so that its value may already be out of date: the
-    /// callers get it, but nobody may keep it.
+    /// Whether the key was removed since the flight began, so that its value may already be out of
+    /// date: the callers get it, but nobody may keep it.
     pub(crate) fn is_doomed(&self) -> bool {
         self.flight.is_doomed()
     }
@@ -266,15 +270,17 @@ impl<T> Leader<T> {
         }
     }
 
-    /// Whether somebody waits, or is about to. Of a flight that can't be found, nobody can become a follower any more.
+    /// Whether somebody waits, or is about to. Of a flight that can't be found, nobody can become a
+    /// follower any more.
     fn is_followed(&mut self) -> bool {
         Arc::get_mut(&mut self.flight).is_none()
     }
 }
 
 impl<T> Drop for Leader<T> {
-    /// Ends the flight: removes it first, then wakes its followers, so that one who starts over never meets
-    /// the flight that has just failed it. What the work put into a cache is there before both.
+    /// Ends the flight: removes it first, then wakes its followers, so that one who starts over
+    /// never meets the flight that has just failed it. What the work put into a cache is there
+    /// before both.
     fn drop(&mut self) {
         self.depart();
         if self.is_followed() {
@@ -331,17 +337,18 @@ pub(crate) enum Waited<T> {
 struct Flight<T> {
     hash: u64,
     key: Box<str>,
-    /// Set before `state.ended` if somebody follows, and cloned outside of any lock. In a box, since most flights have no
-    /// followers and are many: small ones are what allocators are good at.
+    /// Set before `state.ended` if somebody follows, and cloned outside of any lock. In a box,
+    /// since most flights have no followers and are many: small ones are what allocators are good
+    /// at.
     value: OnceLock<Box<T>>,
-    state: Mutex<State>,
+    state: Mutex<Progress>,
     landed: Condvar,
     doomed: AtomicBool,
 }
 
-struct State {
-    /// The thread that does the work; `None` until it begins, which may be on another thread than the one
-    /// that joined first.
+struct Progress {
+    /// The thread that does the work; `None` until it begins, which may be on another thread than
+    /// the one that joined first.
     leader: Option<ThreadId>,
     ended: bool,
     /// Followers that wait, or that did until the end.
@@ -354,7 +361,7 @@ impl<T> Flight<T> {
             hash,
             key: key.into(),
             value: OnceLock::new(),
-            state: Mutex::new(State { leader: None, ended: false, waiting: 0 }),
+            state: Mutex::new(Progress { leader: None, ended: false, waiting: 0 }),
             landed: Condvar::new(),
             doomed: AtomicBool::new(false),
         }

@@ -1,4 +1,5 @@
-//! What a group counted: [`Stats`], [`CacheStats`]; plain snapshots; and [`Counter`], what they are made from.
+//! What a group counted: [`Stats`], [`CacheStats`]; plain snapshots; and [`Counter`], what they are
+//! made from.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,14 +11,15 @@ pub struct Stats {
     pub gets: u64,
     /// Gets and peers' requests answered from memory.
     pub cache_hits: u64,
-    /// Gets and peers' requests that had to wait for a load: their own, another caller's, or a peer's.
+    /// Gets and peers' requests that had to wait for a load: their own, another caller's, or a
+    /// peer's.
     pub loads: u64,
     /// Loads that were spared because another caller was already loading the same key.
     pub loads_deduplicated: u64,
     /// Values, and answers that there is none, got from peers.
     pub peer_loads: u64,
-    /// Keys for which a peer that was asked gave neither a value nor the word that there is none. A request for many that fails
-    /// counts for each of its keys.
+    /// Keys for which a peer that was asked gave neither a value nor the word that there is none. A
+    /// request for many that fails counts for each of its keys.
     pub peer_errors: u64,
     /// Calls of the getter that returned, a value or that there is none.
     pub local_loads: u64,
@@ -25,14 +27,16 @@ pub struct Stats {
     pub local_load_errors: u64,
     /// Keys that peers asked for.
     pub server_requests: u64,
-    /// Gets and peers' requests answered with a value past its ttl: while it was refreshed, or because its reload failed.
+    /// Gets and peers' requests answered with a value past its ttl: while it was refreshed, or
+    /// because its reload failed.
     pub hits_stale: u64,
-    /// Gets and peers' requests answered from memory with the knowledge that the key does not exist.
+    /// Gets and peers' requests answered from memory with the knowledge that the key does not
+    /// exist.
     pub negative_hits: u64,
-    /// Loads behind the scenes of values that were about to expire or had expired.
+    /// Loads, on threads of the group, of values that were about to expire or had expired.
     pub refreshes: u64,
-    /// Keys that their previous owners were to be asked for, after the list of peers changed, before a load. One that is known
-    /// not to answer is not asked.
+    /// Keys that their previous owners were to be asked for, after the list of peers changed,
+    /// before a load. One that is known not to answer is not asked.
     pub peeks: u64,
     /// Those of them that spared the load.
     pub peek_hits: u64,
@@ -40,7 +44,8 @@ pub struct Stats {
     pub removes: u64,
     /// Values inserted by this process, as their owner, or at a peer's request.
     pub inserts: u64,
-    /// Times that the whole group was emptied by this process or at a peer's request; who clears asks its peers three times.
+    /// Times that the whole group was emptied by this process or at a peer's request; who clears
+    /// asks its peers three times.
     pub clears: u64,
 }
 
@@ -56,8 +61,8 @@ pub struct CacheStats {
     pub entries: u64,
     /// Bytes of the keys and values held now.
     pub bytes: u64,
-    /// What the entries held now count against the bound: the memory that they really take, or `bytes` again if the cache was
-    /// told to count payload only.
+    /// What the entries held now count against the bound: the memory that they really take, or
+    /// `bytes` again if the cache was told to count payload only.
     pub charged_bytes: u64,
     /// The bound on `charged_bytes`.
     pub max_bytes: u64,

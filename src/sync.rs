@@ -4,8 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Locks `mutex`, whether or not a thread panicked while it held it.
 ///
-/// No foreign code runs under any lock of this crate, and every critical section leaves its data whole at each point where it
-/// could panic. So a poisoned lock tells that a thread died, not that the data is broken, and going on is right.
+/// No foreign code runs under any lock of this crate, and every critical section leaves its data
+/// whole at each point where it could panic. So a poisoned lock tells that a thread died, not that
+/// the data is broken, and going on is right.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,9 +15,11 @@ const IDLE: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads that are started when there is work, reused while there is more, and end when there is none.
+/// Threads that are started when there is work, reused while there is more, and end when there is
+/// none.
 ///
-/// No thread exists before the first job. Dropping this lets the threads end after the jobs they have.
+/// No thread exists before the first job. Dropping this lets the threads end after the jobs they
+/// have.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
 }
@@ -25,7 +27,7 @@ pub(crate) struct Workers {
 struct Shared {
     name: String,
     max_threads: usize,
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     /// Told when a job was queued, and at the end.
     queued: Condvar,
     /// Told when a thread became free.
@@ -33,7 +35,7 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
+struct Queue {
     /// Jobs that a thread has been set aside for; so never more than `idle` of them.
     jobs: VecDeque<Job>,
     threads: usize,
@@ -85,8 +87,9 @@ impl Workers {
 }
 
 impl Workers {
-    /// Applies `work` to every one of `items`, in parallel on the calling thread and as many others as are free at once; the
-    /// results have the order of the items. `None` is the result of work that panicked.
+    /// Applies `work` to every one of `items`, in parallel on the calling thread and as many others
+    /// as are free at once; the results have the order of the items. `None` is the result of work
+    /// that panicked.
     ///
     /// Never waits for a thread: where none is free, the caller does all the work.
     pub(crate) fn map<T, R>(
@@ -101,8 +104,9 @@ impl Workers {
         self.map_beside(items, work, None::<fn()>)
     }
 
-    /// As [`map`](Self::map), while the calling thread does something else. Work for which there is no
-    /// thread comes first: when the calling thread begins with `meanwhile`, nothing waits for it.
+    /// As [`map`](Self::map), while the calling thread does something else. Work for which there is
+    /// no thread comes first: when the calling thread begins with `meanwhile`, nothing waits for
+    /// it.
     pub(crate) fn map_beside<T, R>(
         &self,
         items: Vec<T>,

@@ -11,7 +11,8 @@ use crate::workload::Stream;
 
 /// A cache that many threads share, from strings to bytes.
 pub trait Contender: Send + Sync {
-    /// Asks for each key of the stream, reads a byte of the value, and with `insert` inserts what is missed. Returns the hits.
+    /// Asks for each key of the stream, reads a byte of the value, and with `insert` inserts what
+    /// is missed. Returns the hits.
     fn replay(&self, stream: &Stream, value: Option<&[u8]>) -> u64;
     /// Asks for one key and inserts it if it is missed. Whether it was hit.
     fn request(&self, key: &str, value: &[u8]) -> bool;
@@ -126,7 +127,8 @@ impl Bound {
 
 pub const STORE: &str = "geecache store";
 pub const GROUP: &str = "geecache Group::get";
-/// What life-times add to a hit: [`GROUP`] with values that live for an hour, and also with a look whether to refresh them.
+/// What life-times add to a hit: [`GROUP`] with values that live for an hour, and also with a look
+/// whether to refresh them.
 pub const GROUP_TTL: &str = "geecache Group::get, with ttl";
 pub const GROUP_AHEAD: &str = "geecache Group::get, with ttl and refresh_ahead";
 pub const QUICK: &str = "quick_cache";
@@ -247,7 +249,8 @@ impl Contender for Grouped {
     }
 }
 
-/// No lock and no bound for readers: what nothing that locks can be faster than. Filled through a lock that reading does not take.
+/// No lock and no bound for readers: what nothing that locks can be faster than. Filled through a
+/// lock that reading does not take.
 struct Floor(std::sync::RwLock<Map>);
 
 type Map = hashbrown::HashMap<String, Shared>;
@@ -376,7 +379,8 @@ impl Cache for Ufo {
         self.cache.get(&key.to_owned())
     }
     fn insert(&self, key: &str, value: &[u8]) {
-        // Weights are 16 bits and the bound counts entries, so values are weighed by their size relative to the usual one.
+        // Weights are 16 bits and the bound counts entries, so values are weighed by their size
+        // relative to the usual one.
         let (Bound::Entries { payload, .. }
         | Bound::Payload { payload, .. }
         | Bound::Bytes { payload, .. }) = self.bound;

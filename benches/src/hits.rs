@@ -23,11 +23,13 @@ const CACHES: [(&str, bool); 8] = [
     ("geecache store, Lru", true),
     (STORE, true),
 ];
-/// Shares of a trace's keys, or bytes, that the caches hold: of small traces, and of those with more keys than this.
+/// Shares of a trace's keys, or bytes, that the caches hold: of small traces, and of those with
+/// more keys than this.
 const SMALL_TRACE: u64 = 10_000;
 const SMALL: [f64; 4] = [0.05, 0.1, 0.2, 0.4];
 const LARGE: [f64; 4] = [0.01, 0.05, 0.1, 0.25];
-/// moka evicts in batches. Up to this many entries it is told to do so at once, or it would hold far more than it may.
+/// moka evicts in batches. Up to this many entries it is told to do so at once, or it would hold
+/// far more than it may.
 const SETTLED: u64 = 20_000;
 /// The payload of entries of traces without sizes.
 const UNIT: u64 = 64;

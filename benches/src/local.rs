@@ -1,9 +1,10 @@
 //! How long a get takes.
 //!
-//! All contenders live in one process and are timed in turns, a slice of requests each, so that a machine that is slow for a
-//! while is slow for all of them. Of the slices of one contender the least and the median are told. With one thread the time is
-//! that which the thread was given by the processor, as Linux counts it, so that other programs do not decide; with more threads
-//! it is the time on the wall.
+//! All contenders live in one process and are timed in turns, a slice of requests each, so that a
+//! machine that is slow for a while is slow for all of them. Of the slices of one contender the
+//! least and the median are told. With one thread the time is that which the thread was given by
+//! the processor, as Linux counts it, so that other programs do not decide; with more threads it is
+//! the time on the wall.
 
 use std::error::Error;
 use std::time::Instant;
@@ -75,7 +76,8 @@ struct Timed {
 fn measure(regime: &Regime, rounds: usize, json: bool) {
     let value = [7; VALUE_BYTES];
     let payload = (KEY_BYTES + VALUE_BYTES) as u64;
-    // Those that hold everything get room to spare, as no cache knows beforehand how its shards will be filled.
+    // Those that hold everything get room to spare, as no cache knows beforehand how its shards
+    // will be filled.
     let room = regime.entries.unwrap_or(regime.keys * 2);
     let bound = Bound::Entries { count: room, payload };
     let (zipf, mut random) = (Zipf::new(regime.keys as usize), Random(1));

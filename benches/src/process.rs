@@ -1,4 +1,5 @@
-//! Processes that are talked to over their standard streams, and end when their standard input does.
+//! Processes that are talked to over their standard streams, and end when their standard input
+//! does.
 
 use std::fmt::Display;
 use std::fs;
@@ -20,8 +21,8 @@ pub fn announce(address: impl Display) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Obeys the commands of standard input, words on a line, until it ends: answers each with a line, `ok` and what `command`
-/// returned, or `error` and its reason.
+/// Obeys the commands of standard input, words on a line, until it ends: answers each with a line,
+/// `ok` and what `command` returned, or `error` and its reason.
 pub fn obey(mut command: impl FnMut(&[&str]) -> Result<String, BoxError>) -> Result<(), BoxError> {
     let mut out = io::stdout();
     for line in io::stdin().lock().lines() {

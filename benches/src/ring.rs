@@ -1,4 +1,5 @@
-//! How evenly a ring shares the keys out, how many keys move when a peer joins or leaves, and what a look-up costs.
+//! How evenly a ring shares the keys out, how many keys move when a peer joins or leaves, and what
+//! a look-up costs.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;

@@ -22,7 +22,8 @@ pub struct Request {
 }
 
 impl Trace {
-    /// Reads one request a line, `KEY` or `KEY BYTES`; keys are numbers or any words. Gzipped files are unpacked.
+    /// Reads one request a line, `KEY` or `KEY BYTES`; keys are numbers or any words. Gzipped files
+    /// are unpacked.
     pub fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
         let mut bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
         if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -92,8 +93,9 @@ impl Trace {
         (sizes.len() as u64, sizes.values().sum())
     }
 
-    /// The share of requests, and of bytes, that a cache of `room` bytes could hit which knows the future: it drops what is needed
-    /// again the latest (Belady 1966). With sizes that is not the optimum but close to it.
+    /// The share of requests, and of bytes, that a cache of `room` bytes could hit which knows the
+    /// future: it drops what is needed again the latest (Belady 1966). With sizes that is not the
+    /// optimum but close to it.
     pub fn optimum(&self, room: u64) -> (f64, f64) {
         const NEVER: usize = usize::MAX;
         let mut next = vec![NEVER; self.requests.len()];

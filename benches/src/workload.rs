@@ -46,7 +46,8 @@ pub fn key(number: u64) -> String {
     format!("key-{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// Keys one after the other in one text, so that reading them costs the same for every contender, and little.
+/// Keys one after the other in one text, so that reading them costs the same for every contender,
+/// and little.
 pub struct Stream {
     text: String,
 }

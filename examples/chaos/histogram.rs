@@ -33,7 +33,8 @@ impl Histogram {
         self.buckets.iter().sum()
     }
 
-    /// The upper end of the bucket that the fraction `p` of all durations lies at or below, and no more than the longest.
+    /// The upper end of the bucket that the fraction `p` of all durations lies at or below, and no
+    /// more than the longest.
     pub(crate) fn percentile(&self, p: f64) -> Duration {
         let wanted = ((self.count() as f64 * p).ceil() as u64).max(1);
         let mut seen = 0;

@@ -1,12 +1,14 @@
-//! A soak test that anyone can run: real peer processes under load, while a schedule of faults, drawn from a seed, kills them,
-//! stops and continues them, restarts them and changes their lists of peers.
+//! A soak test that anyone can run: real peer processes under load, while a schedule of faults,
+//! drawn from a seed, kills them, stops and continues them, restarts them and changes their lists
+//! of peers.
 //!
 //! ```text
 //! cargo run --release --example chaos -- --peers 5 --seconds 60 --seed 1
 //! ```
 //!
-//! It exits with 1 on a wrong value, a get without a value, a get beyond its deadline, a thread or a descriptor that stays
-//! when all is over, or a peer that does not serve again after its fault. It needs a Unix: peers are stopped by signals.
+//! It exits with 1 on a wrong value, a get without a value, a get beyond its deadline, a thread or
+//! a descriptor that stays when all is over, or a peer that does not serve again after its fault.
+//! It needs a Unix: peers are stopped by signals.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to a person")]
 

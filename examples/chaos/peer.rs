@@ -1,5 +1,5 @@
-//! A peer process: serves, gets all the time, and checks what it gets. It is told what to do by lines on its standard input,
-//! and tells what it sees by lines on its standard output.
+//! A peer process: serves, gets all the time, and checks what it gets. It is told what to do by
+//! lines on its standard input, and tells what it sees by lines on its standard output.
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
@@ -17,7 +17,8 @@ use crate::source;
 pub(crate) const FLAG: &str = "--as-peer";
 pub(crate) const GROUP: &str = "chaos";
 pub(crate) const LOAD_THREADS: usize = 4;
-/// What a caller's patience is. A stopped peer is noticed after 2 s, and two of them may stand before a load.
+/// What a caller's patience is. A stopped peer is noticed after 2 s, and two of them may stand
+/// before a load.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 /// How long the servers keep connections that nobody uses.
 const IDLE: Duration = Duration::from_secs(15);
@@ -62,7 +63,8 @@ pub(crate) fn run(args: &[String]) {
     }
     drop(load);
     drop((group, pool));
-    // What is left now should be this thread, and no socket. Idle threads end by themselves after some seconds.
+    // What is left now should be this thread, and no socket. Idle threads end by themselves after
+    // some seconds.
     let until = Instant::now() + Duration::from_secs(25);
     while (threads(), sockets()) != (1, 0) && Instant::now() < until {
         thread::sleep(Duration::from_millis(20));
@@ -74,7 +76,8 @@ pub(crate) fn run(args: &[String]) {
 fn bind(listen: SocketAddr, server: Server) -> HttpPool {
     let until = Instant::now() + Duration::from_secs(3);
     loop {
-        // Less than the default, as the end of a peer is waited for: a server outlives its shutdown for this long.
+        // Less than the default, as the end of a peer is waited for: a server outlives its shutdown
+        // for this long.
         match HttpPool::builder().server(server).idle_timeout(IDLE).bind(listen) {
             Err(Error::Bind { .. }) if Instant::now() < until => {
                 thread::sleep(Duration::from_millis(20));

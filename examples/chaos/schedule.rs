@@ -11,7 +11,8 @@ pub(crate) enum Step {
     Stop(usize, Duration),
     /// Tell all peers a list without this one; the whole list is back after the pause.
     Leave(usize, Duration),
-    /// Tell this peer alone a list of its own, so that the lists differ; the whole list is back after the pause.
+    /// Tell this peer alone a list of its own, so that the lists differ; the whole list is back
+    /// after the pause.
     Differ(usize, Duration),
 }
 

@@ -1,4 +1,5 @@
-//! The source of truth: a server in the parent, so that loads are counted whatever happens to the peers.
+//! The source of truth: a server in the parent, so that loads are counted whatever happens to the
+//! peers.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -21,7 +22,8 @@ impl Source {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let counts = Arc::clone(&counts);
-                // A thread each: a peer that is stopped in the middle of its request holds up nobody else.
+                // A thread each: a peer that is stopped in the middle of its request holds up
+                // nobody else.
                 std::thread::spawn(move || {
                     if let Ok(key) = answer(stream) {
                         let mut counts = counts.lock().expect("counting does not panic");
@@ -54,7 +56,8 @@ fn answer(mut stream: TcpStream) -> io::Result<String> {
     Ok(key)
 }
 
-/// Asks the source at `addr`; what a peer's getter does. One try more, as the source is not what is tested here.
+/// Asks the source at `addr`; what a peer's getter does. One try more, as the source is not what is
+/// tested here.
 pub(crate) fn load(addr: SocketAddr, key: &str) -> io::Result<String> {
     let once = || {
         let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(2))?;

@@ -53,7 +53,8 @@ pub(crate) enum From {
     Nowhere,
 }
 
-/// Gets `key` from `group`, whose picker is `pool` in a [`Noting`], and whose getter loads from `source`.
+/// Gets `key` from `group`, whose picker is `pool` in a [`Noting`], and whose getter loads from
+/// `source`.
 pub(crate) fn ask(group: &Group, pool: &HttpPool, source: &Source, key: &str) -> Account {
     let owner = pool.owner(key).unwrap_or_default();
     let faults = faults_of(pool, &owner);

@@ -1,4 +1,5 @@
-//! A small HTTP server for the demos' API: a thread per connection, one request each. Any web server would do.
+//! A small HTTP server for the demos' API: a thread per connection, one request each. Any web
+//! server would do.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};

@@ -1,4 +1,5 @@
-//! Lines on standard output and standard error. A reader that went away is no reason to panic, as `println!` would.
+//! Lines on standard output and standard error. A reader that went away is no reason to panic, as
+//! `println!` would.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ pub(crate) fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// Prints a line for whoever looks for what went wrong.
+/// Prints a line for those who look for what went wrong.
 pub(crate) fn complain(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -45,8 +46,8 @@ pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Sends what the crate logs to standard error: warnings and worse, or what `RUST_LOG` names (`off`, `error`, `warn`,
-/// `info`, `debug`, `trace`).
+/// Sends what the crate logs to standard error: warnings and worse, or what `RUST_LOG` names
+/// (`off`, `error`, `warn`, `info`, `debug`, `trace`).
 pub(crate) fn show_log() {
     let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok());
     log::set_max_level(level.unwrap_or(LevelFilter::Warn));

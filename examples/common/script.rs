@@ -1,4 +1,5 @@
-//! The scripted run of the demo: what it asks the API, what it has to get, and the table of what came.
+//! The scripted run of the demo: what it asks the API, what it has to get, and the table of what
+//! came.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -34,7 +35,8 @@ pub(crate) fn run(api: SocketAddr, source: &Source) -> Result<(), Box<dyn Error>
     if wrong > 0 {
         return Err(format!("{} got a wrong answer", count(wrong, "request")).into());
     }
-    // One for each key: what was asked again came from memory, or joined the load that was under way.
+    // One for each key: what was asked again came from memory, or joined the load that was under
+    // way.
     match source.loads() {
         6 => Ok(()),
         loads => Err(format!("6 different keys made {}", count(loads, "load")).into()),

@@ -81,96 +81,106 @@ impl GroupBuilder {
         self
     }
 
-    /// Into how many parts, each with a lock and an equal part of the bytes, a cache is split; rounded up to a power of
-    /// two. Defaults to about 8 per core, each of at least 8 MiB.
+    /// Into how many parts, each with a lock and an equal part of the bytes, a cache is split;
+    /// rounded up to a power of two. Defaults to about 8 per core, each of at least 8 MiB.
     ///
-    /// A value that is larger than a part is served, but not kept: 1 is for groups with few and very large values.
+    /// A value that is larger than a part is served, but not kept: 1 is for groups with few and
+    /// very large values.
     #[must_use]
     pub fn shards(mut self, shards: NonZeroUsize) -> Self {
         self.shards = Some(shards);
         self
     }
 
-    /// How long a value is kept that this process loaded though it does not own the key, because the owner was down or
-    /// the lists of peers differ. Zero keeps none. Defaults to 10 s.
+    /// How long a value is kept that this process loaded though it does not own the key, because
+    /// the owner was down or the lists of peers differ. Zero keeps none. Defaults to 10 s.
     #[must_use]
     pub fn fallback_ttl(mut self, ttl: Duration) -> Self {
         self.lifetimes.fallback_ttl = ttl;
         self
     }
 
-    /// Of which values of other peers this process keeps a copy. Defaults to [`HotCache::SecondHit`].
+    /// Of which values of other peers this process keeps a copy. Defaults to
+    /// [`HotCache::SecondHit`].
     #[must_use]
     pub fn hot_cache(mut self, rule: HotCache) -> Self {
         self.hot_cache = rule;
         self
     }
 
-    /// How long a copy of another peer's value is kept at most; never longer than the value's own ttl. Defaults to 30 s.
+    /// How long a copy of another peer's value is kept at most; never longer than the value's own
+    /// ttl. Defaults to 30 s.
     #[must_use]
     pub fn hot_ttl(mut self, ttl: Duration) -> Self {
         self.lifetimes.hot_ttl = ttl;
         self
     }
 
-    /// How long a value may be served after it was loaded, unless the getter says so [itself](crate::Loaded::ttl).
-    /// Counted in whole milliseconds; zero keeps nothing. Defaults to for ever.
+    /// How long a value may be served after it was loaded, unless the getter says so
+    /// [itself](crate::Loaded::ttl). Counted in whole milliseconds; zero keeps nothing. Defaults to
+    /// for ever.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.lifetimes.ttl = Some(ttl);
         self
     }
 
-    /// By which fraction of its ttl, at most, a value expires earlier, at random, so that values loaded together do not
-    /// expire together. Clamped to `0.0..=1.0`. Defaults to 0.
+    /// By which fraction of its ttl, at most, a value expires earlier, at random, so that values
+    /// loaded together do not expire together. Clamped to `0.0..=1.0`. Defaults to 0.
     #[must_use]
     pub fn ttl_jitter(mut self, fraction: f64) -> Self {
         self.lifetimes.jitter = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) };
         self
     }
 
-    /// How long it is remembered that a key does not exist. Takes room in the cache like a value. Defaults to not at all.
+    /// How long it is remembered that a key does not exist. Takes room in the cache like a value.
+    /// Defaults to not at all.
     #[must_use]
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
         self.lifetimes.negative_ttl = Some(ttl);
         self
     }
 
-    /// How long past its ttl a value is still served at once, while one load behind the scenes refreshes it (RFC 5861). That
-    /// runs on one of at most [`max_refreshers`](Self::max_refreshers) threads. Defaults to not at all.
+    /// How long past its ttl a value is still served at once, while one load on another thread
+    /// refreshes it (RFC 5861). That is one of at most
+    /// [`max_refreshers`](Self::max_refreshers) threads. Defaults to not at all.
     #[must_use]
     pub fn stale_while_revalidate(mut self, span: Duration) -> Self {
         self.lifetimes.stale_while_revalidate = span;
         self
     }
 
-    /// How long past its ttl a value is served when the getter fails (RFC 5861). Defaults to not at all.
+    /// How long past its ttl a value is served when the getter fails (RFC 5861). Defaults to not at
+    /// all.
     #[must_use]
     pub fn stale_if_error(mut self, span: Duration) -> Self {
         self.lifetimes.stale_if_error = span;
         self
     }
 
-    /// Refreshes a value behind the scenes, at random, already before it expires; the likelier, the nearer its expiry and
-    /// the longer its load took. 1.0 is a good value, larger ones refresh earlier; 0.0 is off, the default.
+    /// Refreshes a value on another thread already before it expires, at random. That is likelier the
+    /// nearer its expiry is, and the longer its load took. 1.0 is a good value, larger ones refresh
+    /// earlier; 0.0 is off, the default.
     ///
-    /// The algorithm is XFetch (Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention",
-    /// VLDB 2015) with this number as its beta.
+    /// The algorithm is XFetch (Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache
+    /// Stampede Prevention", VLDB 2015) with this number as its beta.
     #[must_use]
     pub fn refresh_ahead(mut self, beta: f64) -> Self {
         self.lifetimes.refresh_ahead = if beta.is_finite() { beta.max(0.0) } else { 0.0 };
         self
     }
 
-    /// How many threads may load behind the scenes. A refresh that finds all of them busy is skipped, and tried again
-    /// with the next get. They are started when needed and end when idle. Defaults to 2.
+    /// How many threads may refresh values that are served meanwhile. A refresh that finds all of them busy is
+    /// skipped, and tried again with the next get. They are started when needed and end when idle.
+    /// Defaults to 2.
     #[must_use]
     pub fn max_refreshers(mut self, threads: NonZeroUsize) -> Self {
         self.max_refreshers = threads;
         self
     }
 
-    /// What to do when the owner answers that its getter failed. Defaults to [`OwnerErrors::LoadLocally`].
+    /// What to do when the owner answers that its getter failed. Defaults to
+    /// [`OwnerErrors::LoadLocally`].
     #[must_use]
     pub fn owner_errors(mut self, rule: OwnerErrors) -> Self {
         self.owner_errors = rule;
@@ -186,16 +196,17 @@ impl GroupBuilder {
 
     /// How many threads may run the getter for callers with a time limit. Defaults to 64.
     ///
-    /// Such a caller does not run the getter on its own thread, since that could not be left. The threads are started
-    /// when needed and end when idle. When all are busy a caller waits for one, until its time is up.
+    /// Such a caller does not run the getter on its own thread, since that could not be left. The
+    /// threads are started when needed and end when idle. When all are busy a caller waits for one,
+    /// until its time is up.
     #[must_use]
     pub fn max_loaders(mut self, threads: NonZeroUsize) -> Self {
         self.max_loaders = threads;
         self
     }
 
-    /// The clock that life-times are measured with: any monotonic time since a moment of its own. Defaults to the
-    /// system's. For tests, which should not have to wait.
+    /// The clock that life-times are measured with: any monotonic time since a moment of its own.
+    /// Defaults to the system's. For tests, which should not have to wait.
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.lifetimes.clock = Clock::injected(now);

@@ -68,10 +68,8 @@ impl Call {
                     Err(panic) => {
                         // Its drop may panic as well.
                         std::mem::forget(panic);
-                        let (count, first) = (keys.len(), keys[0]);
-                        log::error!(
-                            "the getter of group {group:?} panicked on {count} keys from {first:?} on"
-                        );
+                        let what = format!("{} keys from {:?} on", keys.len(), keys[0]);
+                        log::error!("the getter of group {group:?} panicked on {what}");
                         keys.iter().map(|_| Err(GetterPanicked.into())).collect()
                     }
                 };
@@ -80,8 +78,8 @@ impl Call {
         }
     }
 
-    /// Asks a peer, once. The answer may have another length than `keys`. A transport that panics has
-    /// failed for every key.
+    /// Asks a peer, once. The answer may have another length than `keys`. A transport that panics
+    /// has failed for every key.
     pub(super) fn ask_peer(
         self,
         peer: &dyn PeerGetter,

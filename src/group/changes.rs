@@ -1,30 +1,35 @@
 //! [`Changes`]: removal that holds, at every peer, and what else is told to all of them.
 //!
-//! What is removed must not come back by a load that began before the removal. These are the ways in which it could,
-//! and what closes each:
+//! What is removed must not come back by a load that began before the removal. These are the ways
+//! in which it could, and what closes each:
 //!
-//! * *A getter that read the old value is still running*, here or at a peer. The removal dooms the flight of the key before it
-//!   empties the caches, and a flight asks under the cache's lock whether it is doomed before it keeps its value. Either the
-//!   value was kept before, and is emptied with the rest, or it sees its doom. A doomed flight can't be joined any more, so
-//!   later callers load anew.
-//! * *An old answer of the owner is still under way* to a peer that would keep a copy. That peer's forward flight is doomed in
-//!   the same way when the removal arrives there.
-//! * *A peer asks the owner after its own copy went, and before the owner's value does.* Therefore the owner is emptied
-//!   first and the others afterwards; and this process, which was emptied before all of them, once more at the end.
-//! * *A new owner asks the previous one for the value*, after its own went and before the previous owner's does. Therefore the
-//!   previous owner, while there is one, is emptied before the owner, and with all others once more. It could meanwhile make a
-//!   copy of what the owner still has, so copies are not handed to new owners.
-//! * *This process is that new owner.* Therefore it empties itself once more as soon as the previous owner is empty, before the
-//!   others are.
-//! * *The remover has not seen the list change*, and does not know the previous owner. Therefore a new owner remembers what was
-//!   removed during the hand-over, and does not ask for that.
+//! * *A getter that read the old value is still running*, here or at a peer. The removal dooms the
+//!   flight of the key before it empties the caches, and a flight asks under the cache's lock
+//!   whether it is doomed before it keeps its value. Either the value was kept before, and is
+//!   emptied with the rest, or it sees its doom. A doomed flight can't be joined any more, so later
+//!   callers load again.
+//! * *An old answer of the owner is still under way* to a peer that would keep a copy. That peer's
+//!   forward flight is doomed in the same way when the removal arrives there.
+//! * *A peer asks the owner after its own copy went, and before the owner's value does.* Therefore
+//!   the owner is emptied first and the others afterwards; and this process, which was emptied
+//!   before all of them, once more at the end.
+//! * *A new owner asks the previous one for the value*, after its own went and before the previous
+//!   owner's does. Therefore the previous owner, while there is one, is emptied before the owner,
+//!   and with all others once more. It could meanwhile make a copy of what the owner still has, so
+//!   copies are not handed to new owners.
+//! * *This process is that new owner.* Therefore it empties itself once more as soon as the
+//!   previous owner is empty, before the others are.
+//! * *The remover has not seen the list change*, and does not know the previous owner. Therefore a
+//!   new owner remembers what was removed during the hand-over, and does not ask for that.
 //!
-//! In short, a value can wander from the previous owner to the owner, and from there to copies; a removal walks the same way.
+//! In short, a value can wander from the previous owner to the owner, and from there to copies; a
+//! removal walks the same way.
 //!
-//! What no removal can close: a peer that could not be reached keeps what it has, and so does a process that only asks, which
-//! nobody knows. A peer whose list names another owner, or for which the owner is up while it is down for the remover, may fetch
-//! from that one just before it is emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value with its ttl;
-//! the report names the peers that could not be reached.
+//! What no removal can close: a peer that could not be reached keeps what it has, and so does a
+//! process that only asks, which nobody knows. A peer whose list names another owner, or for which
+//! the owner is up while it is down for the remover, may fetch from that one just before it is
+//! emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value with its ttl; the
+//! report names the peers that could not be reached.
 //!
 //! This part knows neither caches nor flights. What a change does in its own process it asks of a
 //! [`ChangeHost`], and where it goes of a [`PeerPicker`].
@@ -143,8 +148,9 @@ impl Changes {
         if peers.is_empty() {
             return report;
         }
-        // Every peer owns some keys and owned others, so that none can be the first. After one round no
-        // previous owner has old values, after two no owner has, and after three nobody has copies.
+        // Every peer owns some keys and owned others, so that none can be the first. After one
+        // round no previous owner has old values, after two no owner has, and after three nobody
+        // has copies.
         for _ in 0..3 {
             let changes = peers.iter().map(|peer| (Arc::clone(peer), Change::Clear)).collect();
             self.make_at(changes, &mut report);

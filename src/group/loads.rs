@@ -1,13 +1,14 @@
 //! [`Loads`]: the getter, and who runs it.
 //!
-//! For each key one caller at a time runs the getter. It leads the *flight* of the key, and the others
-//! who want the key wait for it. Of many keys, a caller leads some flights, runs the getter once for
-//! all of them, and waits for the flights of the others afterwards. One rule keeps such callers from
-//! waiting for each other for ever: **who waits for another's flight holds no flight that has yet to
-//! begin or to end.** A thread that is inside a getter holds one, so it never waits: see
-//! [`nesting`](crate::group::nesting).
+//! For each key one caller at a time runs the getter. It leads the *flight* of the key, and the
+//! others who want the key wait for it. Of many keys, a caller leads some flights, runs the getter
+//! once for all of them, and waits for the flights of the others afterwards. One rule keeps such
+//! callers from waiting for each other for ever: **who waits for another's flight holds no flight
+//! that has yet to begin or to end.** A thread that is inside a getter holds one, so it never
+//! waits: see [`nesting`](crate::group::nesting).
 //!
-//! This part knows neither caches nor peers. What a flight needs of them, it asks of a [`LoadHost`].
+//! This part knows neither caches nor peers. What a flight needs of them, it asks of a
+//! [`LoadHost`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -53,7 +54,8 @@ pub(super) trait LoadHost: Send + Sync + 'static {
     /// Whether previous owners may have what this process lacks.
     fn is_warming_up(&self) -> bool;
 
-    /// What the previous owners of keys have, element *i* for `keys[i]`. An empty answer is nothing.
+    /// What the previous owners of keys have, element *i* for `keys[i]`. An empty answer is
+    /// nothing.
     fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>>;
 
     /// A result of the getter with the life that it has for everyone.
@@ -125,8 +127,8 @@ impl Loads {
         }
     }
 
-    /// Takes a place in the flight of each key that has no answer. Those led here go to `led`, and the
-    /// others come back.
+    /// Takes a place in the flight of each key that has no answer. Those led here go to `led`, and
+    /// the others come back.
     fn board(
         &self,
         keys: &[&str],
@@ -156,8 +158,9 @@ impl Loads {
         followed
     }
 
-    /// Sees to it that the flights that are led here fly: on the calling thread, whose answers are there
-    /// at once, or on another one, if the caller may have to leave before. It can wait for those.
+    /// Sees to it that the flights that are led here fly: on the calling thread, whose answers are
+    /// there at once, or on another one, if the caller may have to leave before. It can wait for
+    /// those.
     fn lead(
         self: &Arc<Self>,
         keys: &[&str],
@@ -216,8 +219,8 @@ impl Loads {
 
     /// Begins flights, and ends those whose value has come meanwhile.
     ///
-    /// The caches are asked again, because between this caller's look-up and the start of its flight
-    /// another flight of the key may have begun and ended:
+    /// The caches are asked again, because between this caller's look-up and the start of its
+    /// flight another flight of the key may have begun and ended:
     ///
     /// ```text
     /// this thread: looks up, misses
@@ -225,8 +228,8 @@ impl Loads {
     /// this thread: starts a flight, and would load a second time
     /// ```
     ///
-    /// A flight fills the cache before it is removed. So a caller that finds no flight finds its value
-    /// here.
+    /// A flight fills the cache before it is removed. So a caller that finds no flight finds its
+    /// value here.
     fn find(
         &self,
         keys: &[&str],
@@ -261,7 +264,8 @@ impl Loads {
         }
     }
 
-    /// Runs the getter for the keys whose flights have not ended, keeps what it loads, and ends them.
+    /// Runs the getter for the keys whose flights have not ended, keeps what it loads, and ends
+    /// them.
     fn run_getter(
         &self,
         keys: &[&str],
@@ -321,8 +325,8 @@ impl Loads {
         Ok(loaded)
     }
 
-    /// Has a key refreshed on another thread, unless somebody is loading it, `find` says that somebody
-    /// has done so since, or all threads for that are busy.
+    /// Has a key refreshed on another thread, unless somebody is loading it, `find` says that
+    /// somebody has done so since, or all threads for that are busy.
     pub(super) fn refresh<H: LoadHost>(
         self: &Arc<Self>,
         key: &str,
@@ -344,13 +348,13 @@ impl Loads {
                 }
             });
         };
-        // Where no thread is free, dropping the job ends the flight, and those who joined it meanwhile
-        // start over.
+        // Where no thread is free, dropping the job ends the flight, and those who joined it
+        // meanwhile start over.
         self.refreshers.run_by(Instant::now(), refresh);
     }
 
-    /// Does a load on a thread of the group, and tells the log of a panic: there is no caller to go on
-    /// to.
+    /// Does a load on a thread of the group, and tells the log of a panic: there is no caller to go
+    /// on to.
     fn apart(&self, key: &str, load: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(load)) {
             // Its drop may panic as well.

@@ -1,12 +1,12 @@
 //! [`Memory`]: what a group has at hand, and what of it may be served.
 //!
 //! Two caches. The *main* cache holds what this process owns. The *hot* cache holds copies of what
-//! others own: what their owners answered, and what this process loaded because they did not. A copy
-//! ends on its own after a short time, since its owner does not know of it.
+//! others own: what their owners answered, and what this process loaded because they did not. A
+//! copy ends on its own after a short time, since its owner does not know of it.
 //!
-//! This part knows neither peers nor flights. Those who fill it say whose a value is, and whether it
-//! is still wanted: a removal may have come while it was loaded. That is asked under the lock of the
-//! cache, see [`changes`](crate::group::changes).
+//! This part knows neither peers nor flights. Those who fill it say whose a value is, and whether
+//! it is still wanted: a removal may have come while it was loaded. That is asked under the lock of
+//! the cache, see [`changes`](crate::group::changes).
 
 mod hot;
 mod lifetimes;
@@ -137,8 +137,8 @@ impl Memory {
         Some(found)
     }
 
-    /// As [`loaded`](Self::loaded), but takes only what is fresh, counts nothing and leaves the order
-    /// of use alone.
+    /// As [`loaded`](Self::loaded), but takes only what is fresh, counts nothing and leaves the
+    /// order of use alone.
     pub(super) fn peek(&self, key: &str) -> Option<Loaded> {
         self.peek_owned(key).or_else(|| {
             let now = LazyCell::new(|| self.lifetimes.now());
@@ -178,8 +178,8 @@ impl Memory {
 
 /// Filling and emptying it.
 impl Memory {
-    /// Keeps what was loaded while `is_wanted` holds: ours in the main cache, and what is not ours for
-    /// a short time in the hot one.
+    /// Keeps what was loaded while `is_wanted` holds: ours in the main cache, and what is not ours
+    /// for a short time in the hot one.
     pub(super) fn keep(
         &self,
         key: &str,
@@ -202,7 +202,8 @@ impl Memory {
         }
     }
 
-    /// Keeps a copy of what the owner of `key` answered, if the policy wants it and `is_wanted` holds.
+    /// Keeps a copy of what the owner of `key` answered, if the policy wants it and `is_wanted`
+    /// holds.
     pub(super) fn keep_copy(&self, key: &str, loaded: &Loaded, is_wanted: impl Fn() -> bool) {
         if self.hot_policy.keeps_nothing() {
             return;
@@ -239,7 +240,8 @@ impl Memory {
         self.lifetimes.with_ttl(loaded)
     }
 
-    /// What a peer answered to a question of the time `asked`, with what is certainly left of its life.
+    /// What a peer answered to a question of the time `asked`, with what is certainly left of its
+    /// life.
     pub(super) fn aged(&self, loaded: Loaded, asked: u64) -> Loaded {
         self.lifetimes.aged(loaded, asked)
     }

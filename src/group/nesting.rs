@@ -1,7 +1,7 @@
 //! Gets by a getter: what the calling thread is loading.
 //!
-//! A thread that is inside a getter never waits for a flight, and never for a thread that loads. The
-//! flight may be its own, or wait for one of its own in a circle, though no key needs itself:
+//! A thread that is inside a getter never waits for a flight, and never for a thread that loads.
+//! The flight may be its own, or wait for one of its own in a circle, though no key needs itself:
 //!
 //! ```text
 //! this thread: leads "total" and "part", and to load "total" asks for "sum"
@@ -11,9 +11,10 @@
 //! Here the batch of "total" and "part" makes the circle. A pool that steals work makes it as well:
 //! a getter that waits there runs other tasks meanwhile, which are innocent callers on its thread.
 //!
-//! So what is being loaded already is loaded once more, *alone*: in a flight that nobody can find, and
-//! whose value nobody keeps, since no removal could doom it. A key that needs itself would do so for
-//! ever. It is found out when the same thread is to load a key alone that it is loading twice.
+//! So what is being loaded already is loaded once more, *alone*: in a flight that nobody can find,
+//! and whose value nobody keeps, since no removal could doom it. A key that needs itself would do
+//! so for ever. It is found out when the same thread is to load a key alone that it is loading
+//! twice.
 
 use std::cell::RefCell;
 

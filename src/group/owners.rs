@@ -1,9 +1,9 @@
 //! [`Owners`]: the peers that own keys, and how they are asked.
 //!
-//! For each key one caller at a time asks its owner, in a *forward flight*. These are apart from the
-//! flights that run the getter. If they were the same, two peers that each believe the other owns a key
-//! would wait for each other for ever: each for the other's answer, in the flight that the other's
-//! request has to join.
+//! For each key one caller at a time asks its owner, in a *forward flight*. These are apart from
+//! the flights that run the getter. If they were the same, two peers that each believe the other
+//! owns a key would wait for each other for ever: each for the other's answer, in the flight that
+//! the other's request has to join.
 //!
 //! This part knows neither caches nor the getter. What a flight needs of its group, it asks of an
 //! [`OwnerHost`].
@@ -36,8 +36,8 @@ pub enum OwnerErrors {
     /// The getter of this process is tried, as GeeCache does. The default.
     #[default]
     LoadLocally,
-    /// The caller gets the owner's message as an [`Error::Load`](crate::Error::Load), and the source is
-    /// spared a second load.
+    /// The caller gets the owner's message as an [`Error::Load`](crate::Error::Load), and the
+    /// source is spared a second load.
     Return,
 }
 
@@ -70,8 +70,8 @@ pub(super) trait OwnerHost: Send + Sync + 'static {
     /// The time by the group's clock, for [`keep_copy`](Self::keep_copy).
     fn now(&self) -> u64;
 
-    /// Keeps a copy of what an owner answered to a question of the time `asked`, if it is worth one and
-    /// `is_wanted` holds. Returns the answer with what is left of its life.
+    /// Keeps a copy of what an owner answered to a question of the time `asked`, if it is worth one
+    /// and `is_wanted` holds. Returns the answer with what is left of its life.
     fn keep_copy(
         &self,
         key: &str,
@@ -123,8 +123,8 @@ impl Owners {
         }
     }
 
-    /// Answers keys, which must differ. Asks peers for what they own, each of them once and all at the
-    /// same time. Calls `load_here` for what this process owns, meanwhile, and for what no peer
+    /// Answers keys, which must differ. Asks peers for what they own, each of them once and all at
+    /// the same time. Calls `load_here` for what this process owns, meanwhile, and for what no peer
     /// answered, afterwards.
     pub(super) fn ask(
         self: &Arc<Self>,
@@ -303,9 +303,9 @@ impl Owners {
         failed
     }
 
-    /// Counts what a peer answered other than by an error; those are counted when they are settled. All
-    /// of a batch at once: a counter that many threads write for each key costs each of them a fetch
-    /// from another processor.
+    /// Counts what a peer answered other than by an error; those are counted when they are settled.
+    /// All of a batch at once: a counter that many threads write for each key costs each of them a
+    /// fetch from another processor.
     fn count(&self, answers: &[Result<Loaded, PeerError>]) {
         let is_answer = |answer: &&Result<Loaded, PeerError>| match answer {
             Ok(_) => true,
@@ -396,8 +396,8 @@ impl Request {
         };
         let (mut stand_ins, mut unanswered) =
             by_peer(failed.into_iter().map(|led| (next(&led), led)));
-        // Of several stand-ins one is asked, that of the most keys. More of them, if they are silent as
-        // well, would each take their time.
+        // Of several stand-ins one is asked, that of the most keys. More of them, if they are
+        // silent as well, would each take their time.
         stand_ins.sort_by_key(|(_, theirs)| Reverse(theirs.len()));
         for (n, (stand_in, theirs)) in stand_ins.into_iter().enumerate() {
             unanswered.extend(match n {

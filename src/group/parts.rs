@@ -27,8 +27,8 @@ pub(super) struct Parts {
 
 /// Who asked, and whether memory could answer.
 ///
-/// Hits of gets are counted by the caches, under the locks that they take anyway: a counter that every
-/// hit of every thread writes would cost more than the hit.
+/// Hits of gets are counted by the caches, under the locks that they take anyway: a counter that
+/// every hit of every thread writes would cost more than the hit.
 #[derive(Debug, Default)]
 pub(super) struct GroupCounters {
     pub(super) get_misses: Counter,
@@ -50,8 +50,8 @@ impl Parts {
         }
     }
 
-    /// Answers with an expired value where a load failed, if there is one for that. Every caller who
-    /// waited for the load decides and counts this for itself.
+    /// Answers with an expired value where a load failed, if there is one for that. Every caller
+    /// who waited for the load decides and counts this for itself.
     fn serve_stale(&self, key: &str, answer: &mut Option<Answer>) {
         let Some(Err(Error::Load { source, .. })) = answer else { return };
         if let Some(stale) = self.memory.stale(key) {
@@ -153,8 +153,8 @@ impl ChangeHost for Parts {
     /// Dooms the flights of `key`, then empties the caches of it. The order matters, see
     /// [`changes`](crate::group::changes).
     ///
-    /// Flights are doomed once more afterwards: one that began in between may have found the old value
-    /// in a cache just before it was emptied, and nobody is to join that from now on.
+    /// Flights are doomed once more afterwards: one that began in between may have found the old
+    /// value in a cache just before it was emptied, and nobody is to join that from now on.
     fn forget(&self, key: &str) {
         self.owners.remember_removal(Some(key));
         self.owners.doom(key);

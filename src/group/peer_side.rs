@@ -11,10 +11,11 @@ use crate::group::batch::{Answer, answer_many};
 use crate::group::call::Call;
 use crate::group::parts::Parts;
 
-/// What peers may ask of a [`Group`](crate::Group), for those who write a transport; from [`Group::peer_side`](crate::Group::peer_side).
+/// What peers may ask of a [`Group`](crate::Group), for those who write a transport; from
+/// [`Group::peer_side`](crate::Group::peer_side).
 ///
-/// All of it is answered by this process alone. Nothing is passed on to a third peer: when two lists
-/// of peers differ, requests that are passed on could go in circles.
+/// All of it is answered by this process alone. Nothing is passed on to a third peer: when two
+/// lists of peers differ, requests that are passed on could go in circles.
 #[derive(Clone, Copy)]
 pub struct PeerSide<'a> {
     parts: &'a Arc<Parts>,
@@ -43,8 +44,9 @@ impl<'a> PeerSide<'a> {
         self.get_by(key, None)
     }
 
-    /// As [`get`](Self::get), but waits no longer than `timeout`, as [`Group::get_timeout`](crate::Group::get_timeout) does.
-    /// What the asking peer would not wait for is loaded all the same.
+    /// As [`get`](Self::get), but waits no longer than `timeout`, as
+    /// [`Group::get_timeout`](crate::Group::get_timeout) does. What the asking peer would not wait
+    /// for is loaded all the same.
     ///
     /// # Errors
     ///
@@ -76,8 +78,8 @@ impl<'a> PeerSide<'a> {
     /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not.
     /// Counts as no request and no use of the value.
     ///
-    /// Only what this process loaded as an owner is given away, and no copy of what another peer owns:
-    /// a copy may be older than a removal that is under way.
+    /// Only what this process loaded as an owner is given away, and no copy of what another peer
+    /// owns: a copy may be older than a removal that is under way.
     #[must_use]
     pub fn peek(&self, key: &str) -> Option<Loaded> {
         self.parts.memory.peek_owned(key)

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::*;
 
-/// Starts a flight of "key" on its own thread; it lands with `value` when the sender is used or dropped.
+/// Starts a flight of "key" on its own thread; it lands with `value` when the sender is used or
+/// dropped.
 fn take_off(
     flights: &Singleflight<u32>,
     end: impl FnOnce() -> u32 + Send + 'static,

@@ -450,7 +450,8 @@ fn a_thread_that_is_ending_may_still_get() {
     thread_local! {
         static LAST_WISH: std::cell::RefCell<Option<LastWish>> = const { std::cell::RefCell::new(None) };
     }
-    // What the crate keeps for the thread may be gone by then, or not yet: that depends on which came first.
+    // What the crate keeps for the thread may be gone by then, or not yet: that depends on which
+    // came first.
     for gets_before in [true, false] {
         let group = alone(CountingGetter::new());
         let (tell, told) = std::sync::mpsc::channel();
@@ -473,8 +474,8 @@ fn a_getter_of_a_batch_may_ask_for_its_keys_with_a_deadline() {
             let parts = parts.iter().map(|part| Ok(group.get_timeout(part, SOON / 2)?.len()));
             Ok(parts.sum::<Result<usize, Error>>()?.to_string())
         });
-        // To load the first key, the batch asks for "total of Tom", which is loaded on another thread, and that for Tom, which
-        // the batch is yet to load.
+        // To load the first key, the batch asks for "total of Tom", which is loaded on another
+        // thread, and that for Tom, which the batch is yet to load.
         let answers = match round {
             0 => group.get_many(&["total of total of Tom", "Tom"]),
             _ => group.get_many_timeout(&["total of total of Tom", "Tom"], SOON),
@@ -488,8 +489,8 @@ fn a_getter_of_a_batch_may_ask_for_its_keys_with_a_deadline() {
 fn a_batch_whose_getter_wants_what_waits_for_the_batch_ends() {
     for ask in [one_by_one, together] {
         let (group, getter) = totals(ask);
-        // The batch is [total of middle, Tom], whose first key needs "middle", which another thread loads, and whose
-        // getter needs Tom, which the batch is yet to load. No key needs itself.
+        // The batch is [total of middle, Tom], whose first key needs "middle", which another thread
+        // loads, and whose getter needs Tom, which the batch is yet to load. No key needs itself.
         for round in 0..50 {
             let tom = format!("Tom {round}");
             let middle = format!("total of {tom}");

@@ -187,8 +187,8 @@ fn a_peer_that_panics_hangs_nobody() {
 
 /// A group whose getter asks the group for the key that it is loading, by `ask`.
 ///
-/// The first time it may be an innocent caller on the same thread, whose load is made alone. That load
-/// asks for the key once more, which is a circle.
+/// The first time it may be an innocent caller on the same thread, whose load is made alone. That
+/// load asks for the key once more, which is a circle.
 fn re_entering(ask: fn(&Group, &str) -> Result<String, Error>) -> (Group, CountingGetter) {
     let me = Arc::new(OnceLock::<Group>::new());
     let getter = CountingGetter::with({
@@ -297,8 +297,8 @@ fn a_getter_may_ask_its_group_for_other_keys() {
 
 #[test]
 fn two_peers_that_disagree_answer_each_other_at_once() {
-    // Both sources wait until both peers are in a request of the other's: at that moment each peer has a flight
-    // that waits for the other peer.
+    // Both sources wait until both peers are in a request of the other's: at that moment each peer
+    // has a flight that waits for the other peer.
     let gate = Gate::closed();
     let peers = MemoryPeers::that_disagree(|_| CountingGetter::behind(&gate));
     let callers: Vec<_> = [0, 1]
@@ -363,8 +363,8 @@ fn a_peer_that_fails_while_many_wait_costs_one_load_here() {
 
 #[test]
 fn a_cycle_across_threads_is_ended_by_the_deadline() {
-    // The load of "a" needs "b" and the load of "b" needs "a"; each runs on a thread of its own, so neither sees
-    // itself. Both are on their way before either asks for the other.
+    // The load of "a" needs "b" and the load of "b" needs "a"; each runs on a thread of its own, so
+    // neither sees itself. Both are on their way before either asks for the other.
     let (me, gate) = (Arc::new(OnceLock::<Group>::new()), Gate::closed());
     let group = alone(CountingGetter::with({
         let (me, gate) = (Arc::clone(&me), gate.clone());
@@ -390,7 +390,8 @@ fn a_cycle_across_threads_is_ended_by_the_deadline() {
 
 #[test]
 fn no_lock_is_held_while_a_picker_or_a_getter_runs() {
-    // A picker and a getter that use the group themselves would hang on any lock that is held around them.
+    // A picker and a getter that use the group themselves would hang on any lock that is held
+    // around them.
     struct Curious(Arc<OnceLock<Group>>);
     impl PeerPicker for Curious {
         fn pick_peer(&self, key: &str) -> Option<Arc<dyn geecache::PeerGetter>> {

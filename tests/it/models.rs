@@ -1,4 +1,5 @@
-//! Random operations against models: what a group answers, and how often it loads, is what the documentation says.
+//! Random operations against models: what a group answers, and how often it loads, is what the
+//! documentation says.
 //!
 //! The seed of a failing run is printed; `GEECACHE_TEST_SEED` repeats it.
 
@@ -49,7 +50,8 @@ impl Spans {
     fn random(random: &mut Random) -> Self {
         let mut span = |most: u64| random.below(2) * (1 + random.below(most));
         let (ttl, negative) = (1 + span(100), span(50));
-        // A failing refresh ends at a time that nobody sees, so a model of both spans at once would have to guess.
+        // A failing refresh ends at a time that nobody sees, so a model of both spans at once would
+        // have to guess.
         let (revalidate, if_error) = (span(60), span(60));
         let if_error = if revalidate > 0 { 0 } else { if_error };
         Self { ttl, negative, revalidate, if_error }
@@ -192,12 +194,14 @@ fn one_group_does_what_its_model_does() {
                                 group.main_cache_stats().entries == entries - 1
                             }),
                         }
-                        // The refresh is seen before its flight ends; a doomed flight is not joined.
+                        // The refresh is seen before its flight ends; a doomed flight is not
+                        // joined.
                         group.remove(key);
                     }
                 }
                 8..10 => {
-                    // A batch of keys that need no refresh, so that the model need not know the order of loads.
+                    // A batch of keys that need no refresh, so that the model need not know the
+                    // order of loads.
                     let fresh = |key: &&String| {
                         let entry = model.entries.get(*key).copied();
                         entry.is_none_or(|entry| {

@@ -1,6 +1,8 @@
-//! What is removed stays removed: every interleaving of a load and a removal that the group's sources name.
+//! What is removed stays removed: every interleaving of a load and a removal that the group's
+//! sources name.
 //!
-//! Each test lets the source change, removes the key, and asks whether anyone still gets what was there before.
+//! Each test lets the source change, removes the key, and asks whether anyone still gets what was
+//! there before.
 
 use std::time::Duration;
 
@@ -41,7 +43,8 @@ fn start_remove(group: &Group, key: &str) -> crate::support::Running<RemoveRepor
     start(move || group.remove(&key))
 }
 
-/// Three peers, of which the last has just joined and owns `key` now, which the first one has in memory.
+/// Three peers, of which the last has just joined and owns `key` now, which the first one has in
+/// memory.
 fn peers_and_a_key_that_moved(source: &Versions) -> (MemoryPeers, String) {
     let peers = growing_peers_with_copies(2, 3, source);
     let key = peers.key_that_moves(0, 2);

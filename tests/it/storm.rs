@@ -14,7 +14,8 @@ const THREADS: usize = 8;
 const PEERS: usize = 3;
 const GETS_PER_THREAD: usize = 150;
 
-/// A source that answers in one of all ways, drawn by chance; keys that start with `gone` do not exist.
+/// A source that answers in one of all ways, drawn by chance; keys that start with `gone` do not
+/// exist.
 fn moody(seed: u64) -> CountingGetter {
     let calls = AtomicU64::new(0);
     CountingGetter::with(move |key| {
@@ -94,8 +95,8 @@ fn act(peers: &MemoryPeers, random: &mut Random) -> Option<String> {
 
 #[test]
 fn nobody_ever_reads_what_was_removed_before_it_asked() {
-    // A writer changes the source and removes the key; when that has returned, it says so. Whoever asks afterwards,
-    // at whichever peer, must not see an older version.
+    // A writer changes the source and removes the key; when that has returned, it says so. Whoever
+    // asks afterwards, at whichever peer, must not see an older version.
     with_seeds(3, |random| {
         let version = Arc::new(AtomicU64::new(0));
         let removed = Arc::new(AtomicU64::new(0));

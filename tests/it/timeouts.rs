@@ -89,7 +89,8 @@ fn whoever_comes_back_after_giving_up_waits_for_the_same_load() {
 
 #[test]
 fn whoever_gives_up_before_the_load_has_its_thread_may_ask_again_at_once() {
-    // The caller who started the flight is not the thread that flies it, so its next call is no re-entry.
+    // The caller who started the flight is not the thread that flies it, so its next call is no
+    // re-entry.
     let group = alone(CountingGetter::new());
     for i in 0..500 {
         let key = format!("key {i}");

@@ -150,7 +150,8 @@ fn what_was_removed_at_the_new_owner_is_not_taken_over_again() {
         peers.node(0).group.get(&key).unwrap();
         peers.join(2);
         source.write(&key);
-        // As by a process that has not seen the list change: it empties the owner, and the previous one only after it.
+        // As by a process that has not seen the list change: it empties the owner, and the previous
+        // one only after it.
         let owner = peers.node(2);
         match clear {
             false => owner.group.peer_side().remove(&[&key]),

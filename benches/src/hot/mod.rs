@@ -1,13 +1,17 @@
-//! What the hot cache does to the owner of the most popular keys, between peers that are processes of their own.
+//! What the hot cache does to the owner of the most popular keys, between peers that are processes
+//! of their own.
 //!
-//! Each process has a group for each rule, and one ring for all groups, so that every rule meets the same owners. All peers ask
-//! for the same keys at the same frequencies, Zipf's law with an exponent of 0.99, each in an order of its own, which is the same
-//! for every rule; the owners hold all values before the first get.
+//! Each process has a group for each rule, and one ring for all groups, so that every rule meets
+//! the same owners. All peers ask for the same keys at the same frequencies, Zipf's law with an
+//! exponent of 0.99, each in an order of its own, which is the same for every rule; the owners hold
+//! all values before the first get.
 //!
-//! Each rule begins with some gets that fill the copies, and goes on at a fixed rate, so that the requests can be compared. When
-//! all are through they take turns in which they get as fast as they can: there, requests that are spared become more gets.
+//! Each rule begins with some gets that fill the copies, and goes on at a fixed rate, so that the
+//! requests can be compared. When all are through they take turns in which they get as fast as they
+//! can: there, requests that are spared become more gets.
 //!
-//! Requests are those that peers send each other; the hottest owner is the peer that gets the most of them.
+//! Requests are those that peers send each other; the hottest owner is the peer that gets the most
+//! of them.
 
 mod peer;
 

@@ -33,7 +33,8 @@ impl Counts {
     fn of(group: &Group) -> Self {
         let stats = group.stats();
         let copy_hits = group.hot_cache_stats().hits;
-        // Peers' requests are answered by the main cache, too: all of them, unless a value was lost.
+        // Peers' requests are answered by the main cache, too: all of them, unless a value was
+        // lost.
         let own_hits = group.main_cache_stats().hits.saturating_sub(stats.server_requests);
         let failed = stats.peer_errors + stats.local_load_errors;
         Self { gets: stats.gets, own_hits, copy_hits, served: stats.server_requests, failed }
@@ -78,8 +79,8 @@ impl FromStr for Counts {
 /// counts RULE               what its group counted so far
 /// ```
 pub(super) fn run(number: u64, keys: usize) -> Result<(), BoxError> {
-    // What is to be seen is how uneven the load is, not the ring: the hash that shares out evenly. Values that new owners take
-    // over from old ones would be requests, too.
+    // What is to be seen is how uneven the load is, not the ring: the hash that shares out evenly.
+    // Values that new owners take over from old ones would be requests, too.
     let pool = HttpPool::builder()
         .server(Server::Guarded)
         .hash(RingHash::Mixed)

@@ -7,7 +7,8 @@
 //! run   THREADS VALUE-BYTES BATCH MILLISECONDS -> ok GETS NANOSECONDS P50 P99
 //! ```
 //!
-//! `GETS` counts keys, and the percentiles, in nanoseconds, are of whole calls. Whatever fails is answered by `error` and a reason.
+//! `GETS` counts keys, and the percentiles, in nanoseconds, are of whole calls. Whatever fails is
+//! answered by `error` and a reason.
 
 use std::sync::{Barrier, OnceLock};
 use std::thread;
@@ -82,8 +83,8 @@ fn on_all_threads<T: Send>(
     })
 }
 
-/// Where all threads wait for each other. The clock of all runs from the moment when the first one goes on: with more threads
-/// than cores, the last one may have to wait for its turn.
+/// Where all threads wait for each other. The clock of all runs from the moment when the first one
+/// goes on: with more threads than cores, the last one may have to wait for its turn.
 struct Start {
     barrier: Barrier,
     at: OnceLock<Instant>,
@@ -101,7 +102,8 @@ fn run_thread<A: Ask>(
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let mut batches = keys.chunks_exact(scenario.batch).cycle();
     let mut next = || batches.next().unwrap_or_default();
-    // Connections are opened, and thread-local memory is warm, before the clock runs. Nobody leaves before the last barrier.
+    // Connections are opened, and thread-local memory is warm, before the clock runs. Nobody leaves
+    // before the last barrier.
     let session = ask.session(scenario);
     start.barrier.wait();
     let session = session.and_then(|mut session| session.get(next()).map(|()| session));

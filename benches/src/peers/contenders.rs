@@ -141,7 +141,8 @@ fn output_of(command: &mut Command) -> Result<Option<String>, BoxError> {
 }
 
 fn start_memcached() -> Result<(Process, String), BoxError> {
-    // It takes no port 0. Between this line and its start somebody else might take the port; then it ends, which shows below.
+    // It takes no port 0. Between this line and its start somebody else might take the port; then
+    // it ends, which shows below.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let port = address.port().to_string();
     let mut command = Command::new("memcached");

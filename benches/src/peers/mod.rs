@@ -1,9 +1,10 @@
-//! How fast a value comes from another process: geecache beside a pair of sockets that do nothing else, memcached and
-//! golang/groupcache.
+//! How fast a value comes from another process: geecache beside a pair of sockets that do nothing
+//! else, memcached and golang/groupcache.
 //!
-//! Each contender is a server process and a client process; this program starts itself again for those that it plays itself.
-//! All of them are up for the whole run and take turns of a fraction of a second, so that whatever else the machine does hits all
-//! of them alike. A client asks from as many threads as the case says, each of which waits for one answer before it asks again, and
+//! Each contender is a server process and a client process; this program starts itself again for
+//! those that it plays itself. All of them are up for the whole run and take turns of a fraction of
+//! a second, so that whatever else the machine does hits all of them alike. A client asks from as
+//! many threads as the case says, each of which waits for one answer before it asks again, and
 //! checks the length and two bytes of every value.
 
 mod client;

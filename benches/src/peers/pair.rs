@@ -1,4 +1,5 @@
-//! Two ends of a socket that do nothing but send as many bytes as HTTP would: what no cache can be faster than.
+//! Two ends of a socket that do nothing but send as many bytes as HTTP would: what no cache can be
+//! faster than.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::BoxError;
 
-/// The values of a case fill this many bytes, unless their number says else: more than the processor's caches hold, and the same
-/// for any number of threads.
+/// The values of a case fill this many bytes, unless their number says else: more than the
+/// processor's caches hold, and the same for any number of threads.
 const DATA_BYTES: usize = 32 << 20;
 
 /// A thread asks for at most this many different keys, unless a batch is larger.
@@ -21,7 +21,8 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
-    /// The keys of one thread, which are no other thread's, so that no load is shared. They are asked for in turn.
+    /// The keys of one thread, which are no other thread's, so that no load is shared. They are
+    /// asked for in turn.
     pub(super) fn keys(&self, thread: usize) -> Vec<String> {
         let fitting = DATA_BYTES / (self.value_bytes * self.threads);
         let calls = (fitting.min(MAX_KEYS) / self.batch).max(1);

@@ -2,7 +2,8 @@
 
 use crate::error::{PeerError, PeerErrorKind};
 
-/// What became of a removal, or of another change, at each peer. This process itself is always done.
+/// What became of a removal, or of another change, at each peer. This process itself is always
+/// done.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RemoveReport {
@@ -17,7 +18,8 @@ impl RemoveReport {
         self.peers.iter().all(|report| report.outcome.is_done())
     }
 
-    /// Adds what became of one more change at `peer`. What went wrong there once stays in the report.
+    /// Adds what became of one more change at `peer`. What went wrong there once stays in the
+    /// report.
     pub(super) fn add(&mut self, peer: String, outcome: RemoveOutcome) {
         match self.peers.iter_mut().find(|report| report.peer == peer) {
             Some(before) if before.outcome.is_done() => before.outcome = outcome,

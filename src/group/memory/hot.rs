@@ -8,15 +8,16 @@ use crate::random;
 
 /// Of which values, got from the peer that owns them, a process keeps a copy.
 ///
-/// Copies spare the owner's network card: a key that everyone wants is else asked of one machine by all the others. They
-/// have an eighth of `cache_bytes` of their own on top of it, and live no longer than
-/// [`hot_ttl`](crate::GroupBuilder::hot_ttl) and the value itself.
+/// Copies spare the owner's network card: a key that everyone wants is else asked of one machine by
+/// all the others. They have an eighth of `cache_bytes` of their own on top of it, and live no
+/// longer than [`hot_ttl`](crate::GroupBuilder::hot_ttl) and the value itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HotCache {
     /// Of a key that is fetched a second time within 10 s. The default.
     ///
-    /// Told by a table of 4,096 fingerprints: of the keys that share a place in it the last one is remembered.
+    /// Told by a table of 4,096 fingerprints: of the keys that share a place in it the last one is
+    /// remembered.
     #[default]
     SecondHit,
     /// Of none.
@@ -65,7 +66,8 @@ impl HotPolicy {
                 let hash = self.hasher.hash_one(key);
                 let place = &self.fetched[hash as usize % PLACES];
                 let (print, time) = (hash >> 32 << 32, now & u64::from(u32::MAX));
-                // Simultaneous fetches may both find the older print, and the key is then kept one fetch later.
+                // Simultaneous fetches may both find the older print, and the key is then kept one
+                // fetch later.
                 let before = place.swap(print | time, Ordering::Relaxed);
                 let ago = time.wrapping_sub(before) & u64::from(u32::MAX);
                 before >> 32 << 32 == print && ago <= MEMORY_MS

@@ -3,13 +3,14 @@
 //! An entry that expires lives through up to three spans:
 //!
 //! ```text
-//! loaded ── ttl ──► expiry ── stale_while_revalidate ──►│            served at once, and refreshed meanwhile
-//!                          └─ stale_if_error ──────────────────►│    served if the reload fails
+//! loaded ── ttl ──► expiry ── stale_while_revalidate ──►│         served, and refreshed
+//!                          └─ stale_if_error ──────────────────►│ served if the reload fails
 //!                                                               └─ dead_at: the store drops it
 //! ```
 //!
-//! The store knows only `dead_at`. The longer of the two stale spans, the *grace*, is the same for all entries of the main
-//! cache, so the expiry is `dead_at - grace`. Copies of what others own, and knowledge that a key is absent, have no grace.
+//! The store knows only `dead_at`. The longer of the two stale spans, the *grace*, is the same for
+//! all entries of the main cache, so the expiry is `dead_at - grace`. Copies of what others own,
+//! and knowledge that a key is absent, have no grace.
 
 use std::time::Duration;
 
@@ -69,7 +70,8 @@ impl Lifetimes {
         self.clock.now_ms()
     }
 
-    /// The life of a result of the getter, as it is told to everyone: its own, or the group's, less the jitter.
+    /// The life of a result of the getter, as it is told to everyone: its own, or the group's, less
+    /// the jitter.
     pub(in crate::group) fn with_ttl(&self, loaded: Loaded) -> Loaded {
         let default = if loaded.value().is_some() { self.ttl } else { self.negative_ttl };
         match loaded.time_to_live().or(default) {
@@ -81,8 +83,8 @@ impl Lifetimes {
         }
     }
 
-    /// What to keep beside a result that this process owns and that took `cost` to load, `now`; `None` when it is not to
-    /// be kept: its life is over, or it is an absence without a ttl.
+    /// What to keep beside a result that this process owns and that took `cost` to load, `now`;
+    /// `None` when it is not to be kept: its life is over, or it is an absence without a ttl.
     pub(in crate::group) fn owned(
         &self,
         loaded: &Loaded,
@@ -138,7 +140,8 @@ impl Lifetimes {
         found.meta.dead_at == 0 || now() < self.expiry(found)
     }
 
-    /// Whether the reload of this entry of the main cache may be answered with the entry itself when it fails.
+    /// Whether the reload of this entry of the main cache may be answered with the entry itself
+    /// when it fails.
     pub(in crate::group) fn serves_on_error(&self, found: &Found, now: u64) -> bool {
         now < self.expiry(found).saturating_add(millis(self.stale_if_error))
     }
@@ -160,8 +163,8 @@ impl Lifetimes {
         Loaded::from(found.value).ttl(Duration::from_millis(left))
     }
 
-    /// What a peer answered to a question of the time `asked`, with what is certainly left of its life: the answer may have been
-    /// under way for all the time since.
+    /// What a peer answered to a question of the time `asked`, with what is certainly left of its
+    /// life: the answer may have been under way for all the time since.
     pub(in crate::group) fn aged(&self, loaded: Loaded, asked: u64) -> Loaded {
         match loaded.time_to_live() {
             None => loaded,
@@ -181,9 +184,9 @@ impl Lifetimes {
         span(self.stale_while_revalidate.max(self.stale_if_error))
     }
 
-    /// When XFetch would refresh: `expiry + delta * beta * ln(u)` with a random `u`, so that a refresh becomes likely as
-    /// the expiry comes within a load's duration (Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache
-    /// Stampede Prevention", VLDB 2015).
+    /// When XFetch would refresh: `expiry + delta * beta * ln(u)` with a random `u`, so that a
+    /// refresh becomes likely as the expiry comes within a load's duration (Vattani, Chierichetti
+    /// and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015).
     fn ahead_of(&self, expiry: u64, cost_ms: u32) -> u64 {
         let u = 1.0 - random::unit(); // In (0, 1]: its logarithm is finite.
         let ahead = -f64::from(cost_ms) * self.refresh_ahead * u.ln();

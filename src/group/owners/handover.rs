@@ -1,9 +1,10 @@
 //! [`HandOver`]: what a new owner of keys takes over from the previous ones before it loads.
 //!
-//! When the list of peers changes, keys move to owners that do not have them, while those who do are no
-//! longer asked. For a while ([`PeerPicker::is_warming_up`]) a new owner therefore looks into the memory
-//! of the previous one. It does so in the local flight of the key: once for any number of callers, and a
-//! removal that arrives meanwhile dooms what it comes back with, as it does with a load.
+//! When the list of peers changes, keys move to owners that do not have them, while those who do
+//! are no longer asked. For a while ([`PeerPicker::is_warming_up`]) a new owner therefore looks
+//! into the memory of the previous one. It does so in the local flight of the key: once for any
+//! number of callers, and a removal that arrives meanwhile dooms what it comes back with, as it
+//! does with a load.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -15,11 +16,12 @@ use crate::peers::{PeerGetter, PeerPicker};
 use crate::stats::Counter;
 use crate::sync::lock;
 
-/// So many removed keys are remembered. After more of them, nothing is taken over until the warm-up ends.
+/// So many removed keys are remembered. After more of them, nothing is taken over until the warm-up
+/// ends.
 const MOST_REMOVED: usize = 4096;
 
-/// The hand-over, and what was removed while it goes on: the previous owner may be yet to learn of it,
-/// so it is not asked for that.
+/// The hand-over, and what was removed while it goes on: the previous owner may be yet to learn of
+/// it, so it is not asked for that.
 #[derive(Default)]
 pub(super) struct HandOver {
     hasher: RandomState,
@@ -41,8 +43,8 @@ struct Removed {
 }
 
 impl HandOver {
-    /// Asks the previous owners of those keys of `group` that they may have, each of them once. Element
-    /// *i* of the answer is for `keys[i]`; an empty answer is nothing.
+    /// Asks the previous owners of those keys of `group` that they may have, each of them once.
+    /// Element *i* of the answer is for `keys[i]`; an empty answer is nothing.
     pub(super) fn take_over(
         &self,
         group: &str,

@@ -41,7 +41,8 @@ impl Cluster {
         Self::of_peers((0..count).map(|node| Peer::start(server, source(node), |pool| pool)))
     }
 
-    /// As [`with`](Self::with), but long after the list of peers has changed: no peer asks who owned a key before it.
+    /// As [`with`](Self::with), but long after the list of peers has changed: no peer asks who
+    /// owned a key before it.
     pub(crate) fn settled(
         count: usize,
         server: Server,

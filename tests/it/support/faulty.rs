@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::SOON;
 
-/// Listens, and does with each connection what a script says. Ends, with all its connections, when it is dropped.
+/// Listens, and does with each connection what a script says. Ends, with all its connections, when
+/// it is dropped.
 pub(crate) struct FaultyPeer {
     addr: SocketAddr,
     shared: Arc<Shared>,
@@ -79,8 +80,8 @@ impl FaultyPeer {
         })
     }
 
-    /// An old peer, as those of GeeCache and groupcache: whatever the method, `630` for a path with a key, and a 400 for one
-    /// without.
+    /// An old peer, as those of GeeCache and groupcache: whatever the method, `630` for a path with
+    /// a key, and a 400 for one without.
     pub(crate) fn of_old() -> Self {
         Self::start(|connection| {
             while let Some(head) = connection.request() {

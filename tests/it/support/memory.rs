@@ -1,4 +1,5 @@
-//! [`MemoryPeers`]: groups that ask each other by plain calls. A transport on nothing but the public traits.
+//! [`MemoryPeers`]: groups that ask each other by plain calls. A transport on nothing but the
+//! public traits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -55,7 +56,8 @@ impl MemoryPeers {
         Self::growing(count, count, source, build)
     }
 
-    /// As [`built`](Self::built), but only the first `first` are in the list of peers, until the others [join](Self::join).
+    /// As [`built`](Self::built), but only the first `first` are in the list of peers, until the
+    /// others [join](Self::join).
     pub(crate) fn growing(
         first: usize,
         count: usize,
@@ -72,7 +74,8 @@ impl MemoryPeers {
         peers
     }
 
-    /// Adds a peer to the list; all learn of it at once, and warm up until [`warmed_up`](Self::warmed_up).
+    /// Adds a peer to the list; all learn of it at once, and warm up until
+    /// [`warmed_up`](Self::warmed_up).
     pub(crate) fn join(&self, node: usize) {
         let mut list = self.view.list();
         list.previous = Some(list.ring.clone());
@@ -198,7 +201,8 @@ impl Link {
         *self.broken.lock().unwrap() = Some(kind);
     }
 
-    /// As [`break_with`](Self::break_with), and from the first failure on the picker passes this peer over.
+    /// As [`break_with`](Self::break_with), and from the first failure on the picker passes this
+    /// peer over.
     pub(crate) fn take_down(&self) {
         self.break_with(PeerErrorKind::Unreachable);
     }
@@ -421,7 +425,8 @@ fn ring_of(names: impl IntoIterator<Item = String>) -> Ring {
     ring
 }
 
-/// A picker that names peers in a fixed order, whatever the key, and remembers how often it was asked.
+/// A picker that names peers in a fixed order, whatever the key, and remembers how often it was
+/// asked.
 pub(crate) struct FixedPicker {
     pub(crate) answers: Mutex<VecDeque<Arc<dyn PeerGetter>>>,
     pub(crate) asked: AtomicUsize,

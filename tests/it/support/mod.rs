@@ -26,8 +26,8 @@ pub(crate) use memory::{FixedPicker, MemoryPeers, Point, ScriptedPeer, alone};
 pub(crate) use random::{Random, with_seeds};
 pub(crate) use versions::{Condition, Hand, Versions, value_at, version_of};
 
-/// How long a test waits for what should happen at once: far longer than a busy machine takes, so that only a hang
-/// is as long.
+/// How long a test waits for what should happen at once: far longer than a busy machine takes, so
+/// that only a hang is as long.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A bar that holds those who come to it until it is opened. Clones are the same gate.
@@ -108,7 +108,8 @@ impl<T> Running<T> {
     }
 }
 
-/// Runs `work` on `count` threads that start at the same moment, and collects what they return, in order.
+/// Runs `work` on `count` threads that start at the same moment, and collects what they return, in
+/// order.
 #[track_caller]
 pub(crate) fn all_at_once<T: Send + 'static>(
     count: usize,

@@ -29,7 +29,8 @@ impl Hand {
     }
 }
 
-/// A source of truth in which every key has a version, 0 at first, and its value tells it. Clones are the same source.
+/// A source of truth in which every key has a version, 0 at first, and its value tells it. Clones
+/// are the same source.
 #[derive(Clone, Default)]
 pub(crate) struct Versions {
     inner: Arc<Mutex<State>>,
