@@ -72,8 +72,8 @@ impl Group {
     /// * [`Error::EmptyKey`] when `key` is empty.
     /// * [`Error::NotFound`] when the source of truth, here or at the owner, has no such key.
     /// * [`Error::Load`] when the getter failed.
-    /// * [`Error::ReentrantLoad`] when it is called, for the key that is being loaded, by the
-    ///   getter.
+    /// * [`Error::ReentrantLoad`] when it is called by the getter that loads this key, for the second
+    ///   time. (The first such call could be an innocent one: it is loaded alone.)
     /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too
     ///   short, and [`Error::Overloaded`] when no thread to load became free in that time.
     ///
@@ -94,7 +94,10 @@ impl Group {
     ///
     /// The load that it waited for goes on, and fills the cache. To make that possible the getter
     /// runs on another thread, one of at most [`max_loaders`](GroupBuilder::max_loaders), as soon
-    /// as one is free; a getter that panics there is an [`Error::Load`].
+    /// as one is free. A getter that panics there is an [`Error::Load`].
+    ///
+    /// Called by a getter, it is bounded as long as it waits for a peer. A load of its own runs on
+    /// the getter's thread, and can't be left: see [`Getter`](crate::Getter).
     ///
     /// # Errors
     ///
