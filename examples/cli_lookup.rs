@@ -1,7 +1,8 @@
 //! A short-lived program that asks a cluster: it owns no key and opens no port.
 //!
 //! ```text
-//! cargo run --release --example cli_lookup -- Tom --peers http://127.0.0.1:8001,http://127.0.0.1:8002
+//! peers=http://127.0.0.1:8001,http://127.0.0.1:8002
+//! cargo run --release --example cli_lookup -- Tom --peers $peers
 //! ```
 
 use std::error::Error;

@@ -79,8 +79,10 @@ fn main() -> ExitCode {
 /// Runs all cases; whether every get brought the right value.
 fn compare(seed: u64) -> Outcome<bool> {
     say(format_args!(
-        "{} peers hold {KEYS} keys. One of them is killed, or stopped by a signal; the others give it {TIMEOUT:?}.\n\
-         They get keys by Zipf's law (--seed {seed}) on {THREADS} threads, {GETS} times or for {LONGEST:?}.\n",
+        "{} peers hold {KEYS} keys. One of them is killed, or stopped by a signal; the others \
+         give it {TIMEOUT:?}.\n\
+         They get keys by Zipf's law (--seed {seed}) on {THREADS} threads, {GETS} times or for \
+         {LONGEST:?}.\n",
         LIVING + 1
     ));
     let columns = ["gets", "loads", "keys", "per key", "p50", "p99", "longest"];

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! peers=http://127.0.0.1:8001,http://127.0.0.1:8002
-//! cargo run --release --example peer -- --listen 127.0.0.1:8001 --peers $peers --api 127.0.0.1:9999
+//! cargo run --release --example peer -- \
+//!     --listen 127.0.0.1:8001 --peers $peers --api 127.0.0.1:9999
 //! cargo run --release --example peer -- --listen 127.0.0.1:8002 --peers $peers
 //! curl "http://localhost:9999/api?key=Tom"
 //! ```

@@ -31,19 +31,19 @@ use crate::error::BoxError;
 ///
 /// # For those who implement it
 ///
-/// * It runs on the thread that asks first for a key, or on a thread of the group: for callers with a
-///   time limit, as peers have one, and for refreshes. Many calls for different keys run at once. It
-///   may block. No lock of the crate is held meanwhile.
+/// * It runs on the thread that asks first for a key, or on a thread of the group: for callers with
+///   a time limit, as peers have one, and for refreshes. Many calls for different keys run at once.
+///   It may block. No lock of the crate is held meanwhile.
 /// * It may panic: the panic goes to the caller whose thread ran it, and the others that waited
 ///   load again. On a thread of the group it is an [`Error::Load`](crate::Error::Load) for the
 ///   caller.
 /// * Other callers of the same key wait while it runs, so it should bound its own time.
 /// * It may ask this or another group for *other* keys. It never waits for another caller's load
-///   then, and never for a thread of the group: what is being loaded already is loaded once more, on
-///   its own thread, and that value is not kept. So a time limit does not end such a load early.
+///   then, and never for a thread of the group: what is being loaded already is loaded once more,
+///   on its own thread, and that value is not kept. So a time limit does not end such a load early.
 /// * Keys must not need each other in a circle. A key that needs itself gets
-///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the second time
-///   on one thread. A circle over several peers ends with their time limits.
+///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the second
+///   time on one thread. A circle over several peers ends with their time limits.
 pub trait Getter: Send + Sync + 'static {
     /// Loads the value of `key`. [`Loaded::absent`] or the error [`NotFound`](crate::NotFound) say
     /// that there is none.

@@ -72,8 +72,8 @@ impl Group {
     /// * [`Error::EmptyKey`] when `key` is empty.
     /// * [`Error::NotFound`] when the source of truth, here or at the owner, has no such key.
     /// * [`Error::Load`] when the getter failed.
-    /// * [`Error::ReentrantLoad`] when it is called by the getter that loads this key, for the second
-    ///   time. (The first such call could be an innocent one: it is loaded alone.)
+    /// * [`Error::ReentrantLoad`] when it is called by the getter that loads this key, for the
+    ///   second time. (The first such call could be an innocent one: it is loaded alone.)
     /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too
     ///   short, and [`Error::Overloaded`] when no thread to load became free in that time.
     ///

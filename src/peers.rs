@@ -31,16 +31,16 @@ pub trait PeerPicker: Send + Sync + 'static {
         keys.iter().map(|key| self.pick_peer(key)).collect()
     }
 
-    /// Whether this process owns `key`, no matter who is down: what it loads is then kept in the main
-    /// cache, and else only for a short time.
+    /// Whether this process owns `key`, no matter who is down: what it loads is then kept in the
+    /// main cache, and else only for a short time.
     ///
     /// Defaults to whether [`pick_peer`](Self::pick_peer) names nobody else.
     fn owns(&self, key: &str) -> bool {
         self.pick_peer(key).is_none()
     }
 
-    /// All peers other than this process, up or down: all that may have a copy that a removal has to
-    /// reach.
+    /// All peers other than this process, up or down: all that may have a copy that a removal has
+    /// to reach.
     ///
     /// Defaults to none: removals then stay in this process.
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {

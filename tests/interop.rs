@@ -1,7 +1,8 @@
-//! Clusters of Go and Rust peers, each in a process of its own: golang/groupcache as Debian ships it, and GeeCache's protocols
-//! in a Go program of ours.
+//! Clusters of Go and Rust peers, each in a process of its own: golang/groupcache as Debian ships
+//! it, and GeeCache's protocols in a Go program of ours.
 //!
-//! Where Go is missing these tests pass without a word but one; `GEECACHE_REQUIRE_GO=1` makes them fail instead.
+//! Where Go is missing these tests pass without a word but one; `GEECACHE_REQUIRE_GO=1` makes them
+//! fail instead.
 
 #![allow(
     clippy::unwrap_used,
@@ -133,7 +134,8 @@ fn keys_of_all_kinds_come_back_right_from_both_sides() {
                         peer.language
                     );
                 }
-                // Go's mux redirects paths that it would write in another way, which nobody follows.
+                // Go's mux redirects paths that it would write in another way, which nobody
+                // follows.
                 let is_redirected = cluster.dialect.name == "groupcache"
                     && (key.starts_with(['/', '.']) || key.contains("//"));
                 if !(is_redirected && cluster.of(Language::Go).contains(&cluster.owner(&key))) {
@@ -277,7 +279,8 @@ fn what_go_does_not_know_does_no_harm_there() {
             let key = cluster.key_of(peer, "key-");
             let base = cluster.dialect.base_path;
             let peer = &mut cluster.peers[peer];
-            // They do not look at the method: this loads, which is why we do not take a 200 for a removal.
+            // They do not look at the method: this loads, which is why we do not take a 200 for a
+            // removal.
             assert_eq!(peer.raw_status("DELETE", &format!("{base}scores/{key}")), 200);
             assert_eq!(peer.get(&key), value_of(&key));
             // Many keys at once: refused for sure, as the path names no key.
@@ -376,7 +379,8 @@ fn a_batch_of_long_keys_comes_back_right_from_go() {
 #[test]
 fn a_new_owner_peeks_at_go_in_vain_and_without_a_load_there() {
     with_mixed_clusters(|cluster| {
-        // The Rust peers have just come to the Go peers, as they see it, and take these for the previous owners.
+        // The Rust peers have just come to the Go peers, as they see it, and take these for the
+        // previous owners.
         for owner in cluster.of(Language::Rust) {
             for key in cluster.keys_of::<20>(owner, "key-") {
                 assert_eq!(cluster.peers[owner].get(&key), value_of(&key));

@@ -1,5 +1,5 @@
-//! Peers as real processes: this test binary starts itself again, several times, and talks to its children line by
-//! line.
+//! Peers as real processes: this test binary starts itself again, several times, and talks to its
+//! children line by line.
 
 #![cfg(feature = "http")]
 #![allow(clippy::unwrap_used, reason = "a test may")]
@@ -503,7 +503,8 @@ impl Here {
         }
     }
 
-    /// Lets `threads` threads get one key after the other, until they are stopped. Each get must be right, and soon.
+    /// Lets `threads` threads get one key after the other, until they are stopped. Each get must be
+    /// right, and soon.
     fn under_load(&self, threads: usize) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, loaders) = mpsc::channel();
@@ -613,7 +614,8 @@ fn a_peer_out_of_descriptors_serves_again_once_it_has_some() {
         let crowd: Vec<_> = (0..120).map(|_| TcpStream::connect(&addr).unwrap()).collect();
         let load = here.under_load(2);
         load.wait_for(&["here"]);
-        thread::sleep(Duration::from_secs(1)); // As long as the peer is crowded, all gets are answered.
+        // As long as the peer is crowded, all gets are answered.
+        thread::sleep(Duration::from_secs(1));
         load.end();
         drop(crowd);
         let load = here.under_load(2);

@@ -22,7 +22,8 @@ local   ns per hit and millions of gets per second, of geecache and of other loc
 memory  memory per entry, and of a cache bounded to 64 MiB
         --json
 hits    hit ratios on traces: text, one request a line, `KEY` or `KEY BYTES`, gzipped or not
-        --trace FILE...   --sizes F,F,... (shares of the trace's keys or bytes)   --json   --plot DIR
+        --trace FILE...   --sizes F,F,... (shares of the trace's keys or bytes)
+        --json   --plot DIR
 peers   gets from another process, beside a bare socket, memcached and golang/groupcache
         --quick   --only NAME,...   --json; see peers --help
 hot     what copies of popular keys spare their owners, between 5 peers that all ask

@@ -39,7 +39,8 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     if !json {
         println!("{}", machine::describe());
     }
-    let title = "Resident memory: bytes per entry of 84 bytes (1M entries, room for 2M); share of a bound of 64 MiB";
+    let title = "Resident memory: bytes per entry of 84 bytes (1M entries, room for 2M); share \
+                 of a bound of 64 MiB";
     let columns = ["cache", "B/entry", "/ quick_cache", "64 B", "1 KiB", "64 KiB"];
     let mut table = Table::new(title, &columns, 2);
     let per_entry = |name: &str| -> Result<f64, Box<dyn Error>> {

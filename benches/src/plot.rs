@@ -30,7 +30,8 @@ pub fn svg(title: &str, sizes: &str, lines: &[Line]) -> String {
     let x = |size: f64| LEFT + (right - LEFT) * (size.ln() - least) / (most - least).max(1e-9);
     let y = |percent: f64| bottom - (bottom - TOP) * percent / top;
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+         font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"{LEFT}\" y=\"22\" font-size=\"16\">{title}: hit ratio, %</text>\n\
          <text x=\"{LEFT}\" y=\"{}\">{sizes}</text>\n",

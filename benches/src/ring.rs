@@ -28,11 +28,13 @@ const NAMINGS: [Naming; 3] = [
 /// Prints three tables. Takes no arguments.
 pub fn run(_args: impl Iterator<Item = String>) {
     println!(
-        "Shares of the ring, of {KEYS} keys `user:N`, and keys that move to other peers (ideal: the share of the peer that \
+        "Shares of the ring, of {KEYS} keys `user:N`, and keys that move to other peers (ideal: \
+         the share of the peer that \
          joins, 1/(n+1), or leaves, 1/n)\n"
     );
     println!(
-        "| hash x points | peers | names | greatest/mean | stdev | keys: greatest/mean | keys: stdev | move on join | \
+        "| hash x points | peers | names | greatest/mean | stdev | keys: greatest/mean | keys: \
+         stdev | move on join | \
          ideal | on leave | ideal |"
     );
     println!("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|");
@@ -54,7 +56,8 @@ pub fn run(_args: impl Iterator<Item = String>) {
     }
     println!("\nTime of a look-up, and of changing the list\n");
     println!(
-        "| hash x points | peers | ns/get | ns/hash alone | ns/owners, first 2 | µs/build | µs/add |"
+        "| hash x points | peers | ns/get | ns/hash alone | ns/owners, first 2 | µs/build | \
+         µs/add |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|");
     for hash in [RingHash::Crc32, RingHash::Mixed] {
@@ -79,7 +82,8 @@ fn balance(hash: RingHash, peers: usize, naming: &Naming, keys: &[String]) {
     let mut left = ring.clone();
     left.remove(&(naming.peer)(peers / 2));
     println!(
-        "| {hash:?} x {} | {peers} | {} | {:.2} | {:.1} % | {:.2} | {:.1} % | {:.1} % | {:.1} % | {:.1} % | {:.1} % |",
+        "| {hash:?} x {} | {peers} | {} | {:.2} | {:.1} % | {:.2} | {:.1} % | {:.1} % | {:.1} % \
+         | {:.1} % | {:.1} % |",
         hash.replicas(),
         naming.what,
         greatest(&shares),

@@ -31,7 +31,7 @@ Runs real peers under load while it kills, stops and restarts them.
 
 usage: chaos [--peers N] [--seconds N] [--seed N] [--verbose]
 
-  --peers N     how many peer processes, 3 to 20 (default 5); every other one uses the guarded server
+  --peers N     how many peer processes, 3 to 20 (default 5); every other one is guarded
   --seconds N   how long the faults go on, 1 to 3600 (default 60)
   --seed N      what the schedule is drawn from (default: the time)
   --verbose     print every fault as it happens

@@ -343,6 +343,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        let _ = self.kill(); // It has been told to end, and is not waited for; a dead one is reaped.
+        // It has been told to end, and is not waited for; a dead one is reaped.
+        let _ = self.kill();
     }
 }

@@ -158,9 +158,9 @@ impl GroupBuilder {
         self
     }
 
-    /// Refreshes a value on another thread already before it expires, at random. That is likelier the
-    /// nearer its expiry is, and the longer its load took. 1.0 is a good value, larger ones refresh
-    /// earlier; 0.0 is off, the default.
+    /// Refreshes a value on another thread already before it expires, at random. That is likelier
+    /// the nearer its expiry is, and the longer its load took. 1.0 is a good value, larger ones
+    /// refresh earlier; 0.0 is off, the default.
     ///
     /// The algorithm is XFetch (Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache
     /// Stampede Prevention", VLDB 2015) with this number as its beta.
@@ -170,9 +170,9 @@ impl GroupBuilder {
         self
     }
 
-    /// How many threads may refresh values that are served meanwhile. A refresh that finds all of them busy is
-    /// skipped, and tried again with the next get. They are started when needed and end when idle.
-    /// Defaults to 2.
+    /// How many threads may refresh values that are served meanwhile. A refresh that finds all of
+    /// them busy is skipped, and tried again with the next get. They are started when needed and
+    /// end when idle. Defaults to 2.
     #[must_use]
     pub fn max_refreshers(mut self, threads: NonZeroUsize) -> Self {
         self.max_refreshers = threads;

@@ -186,12 +186,12 @@ impl Owners {
                     continue;
                 }
                 match self.flights.join(keys[at]) {
-                    Ok(Ticket::Leader(leader)) => led.push(Led { at, leader }),
+                    Ok(Ticket::Leader(leader)) => led.push(LedFlight { at, leader }),
                     Ok(Ticket::Follower(follower)) if may_wait => followed.push((at, follower)),
                     Err(_) if may_wait => {
                         answers[at] = Some(Err(reentrant(&self.group, keys[at])));
                     }
-                    _ => led.push(Led { at, leader: self.flights.lead_alone(keys[at]) }),
+                    _ => led.push(LedFlight { at, leader: self.flights.lead_alone(keys[at]) }),
                 }
             }
             if !led.is_empty() {
@@ -266,16 +266,16 @@ impl Owners {
     fn ask_once(
         &self,
         peer: &Arc<dyn PeerGetter>,
-        led: Vec<Led>,
+        led: Vec<LedFlight>,
         call: Call,
         host: &impl OwnerHost,
         tell: Tell<'_>,
-    ) -> Vec<Led> {
+    ) -> Vec<LedFlight> {
         if led.is_empty() {
             return led;
         }
         let asked = host.now();
-        let keys: Vec<&str> = led.iter().map(Led::key).collect();
+        let keys: Vec<&str> = led.iter().map(LedFlight::key).collect();
         let answers = call.ask_peer(&**peer, &self.group, &keys);
         self.count(&answers[..led.len().min(answers.len())]);
         let mut answers = answers.into_iter();
@@ -371,7 +371,7 @@ impl Owners {
 struct Request {
     peer: Arc<dyn PeerGetter>,
     /// Taken when the request is sent.
-    led: Mutex<Vec<Led>>,
+    led: Mutex<Vec<LedFlight>>,
 }
 
 impl Request {
@@ -390,7 +390,7 @@ impl Request {
             }
         }
         let failed = owners.ask_once(&self.peer, open, call, host, tell);
-        let next = |led: &Led| {
+        let next = |led: &LedFlight| {
             let next = owners.picker().pick_peer(led.key());
             next.filter(|next| !call.is_over() && !is_same_peer(next, &self.peer))
         };
@@ -412,13 +412,13 @@ impl Request {
 }
 
 /// A key whose forward flight is led here.
-struct Led {
+struct LedFlight {
     /// The key's place among those that were asked for.
     at: usize,
     leader: Leader<Forwarded>,
 }
 
-impl Led {
+impl LedFlight {
     fn key(&self) -> &str {
         self.leader.key()
     }

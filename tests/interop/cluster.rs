@@ -103,7 +103,8 @@ impl Peer {
         self.command("get", &[key]).map(one)
     }
 
-    /// Asks the owner of the key and nobody else; `None` if it says that the key does not exist. For Rust peers.
+    /// Asks the owner of the key and nobody else; `None` if it says that the key does not exist.
+    /// For Rust peers.
     pub(crate) fn ask(&mut self, key: &str) -> Result<Option<Vec<u8>>, String> {
         self.command("ask", &[key]).map(|values| values.into_iter().next())
     }
@@ -113,12 +114,14 @@ impl Peer {
         self.command("get_many", keys)
     }
 
-    /// Has a Rust peer remove keys everywhere, and returns what became of it at each other peer, by URL.
+    /// Has a Rust peer remove keys everywhere, and returns what became of it at each other peer, by
+    /// URL.
     pub(crate) fn remove(&mut self, keys: &[&str]) -> HashMap<String, String> {
         outcomes(self.command("remove", keys))
     }
 
-    /// Has a Rust peer remove all keys everywhere, and returns what became of it at each other peer, by URL.
+    /// Has a Rust peer remove all keys everywhere, and returns what became of it at each other
+    /// peer, by URL.
     pub(crate) fn clear(&mut self) -> HashMap<String, String> {
         outcomes(self.command::<&str>("clear", &[]))
     }
@@ -287,7 +290,8 @@ impl Cluster {
     }
 }
 
-/// The Go peer's program; `None` if there is no Go here, which is an error where `GEECACHE_REQUIRE_GO` is set.
+/// The Go peer's program; `None` if there is no Go here, which is an error where
+/// `GEECACHE_REQUIRE_GO` is set.
 pub(crate) fn go_peer() -> Option<&'static Path> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| {
@@ -296,7 +300,8 @@ pub(crate) fn go_peer() -> Option<&'static Path> {
             // Not by `eprintln!`, which is kept from sight where the test passes.
             let _ = writeln!(
                 std::io::stderr(),
-                "No Go peers to test with: {why}. On Debian: apt-get install golang-go golang-github-golang-groupcache-dev"
+                "No Go peers to test with: {why}. On Debian: apt-get install golang-go \
+                 golang-github-golang-groupcache-dev"
             );
         }
         built

@@ -1,7 +1,7 @@
 //! How a test and a peer in another process talk. The Go peer speaks the same, see `peer/main.go`.
 //!
-//! A message is a line, of a word and the lengths of what it comes with, and then that. Commands come with their arguments;
-//! answers are `ok` or `error` with what there is to say.
+//! A message is a line, of a word and the lengths of what it comes with, and then that. Commands
+//! come with their arguments; answers are `ok` or `error` with what there is to say.
 
 use std::io::{self, BufRead, Write};
 use std::net::TcpStream;

@@ -1,5 +1,5 @@
-//! What groupcache's forks do otherwise, as far as we go along: values that end, and paths in which a plus is a plus. The forks
-//! are played here, by hand.
+//! What groupcache's forks do otherwise, as far as we go along: values that end, and paths in which
+//! a plus is a plus. The forks are played here, by hand.
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read, Write};

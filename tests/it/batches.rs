@@ -447,8 +447,9 @@ fn a_thread_that_is_ending_may_still_get() {
             self.1.send(got.is_ok()).unwrap();
         }
     }
+    use std::cell::RefCell;
     thread_local! {
-        static LAST_WISH: std::cell::RefCell<Option<LastWish>> = const { std::cell::RefCell::new(None) };
+        static LAST_WISH: RefCell<Option<LastWish>> = const { RefCell::new(None) };
     }
     // What the crate keeps for the thread may be gone by then, or not yet: that depends on which
     // came first.

@@ -1,5 +1,5 @@
-//! Faults of whole processes: peers that are killed, stopped, restarted and starved while they are asked. This test binary
-//! starts itself again, as those peers.
+//! Faults of whole processes: peers that are killed, stopped, restarted and starved while they are
+//! asked. This test binary starts itself again, as those peers.
 
 #![cfg(all(unix, feature = "http"))]
 #![allow(clippy::unwrap_used, reason = "a test may")]

@@ -1,4 +1,5 @@
-//! What the tests need: peers as processes, and a peer of this process with threads that get all the time.
+//! What the tests need: peers as processes, and a peer of this process with threads that get all
+//! the time.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
@@ -66,7 +67,8 @@ fn tell(text: &str) {
     io::stdout().flush().unwrap();
 }
 
-/// A peer in a process of its own. It is killed when this is dropped, and ends by itself when this process does.
+/// A peer in a process of its own. It is killed when this is dropped, and ends by itself when this
+/// process does.
 pub(crate) struct Process {
     pub(crate) url: String,
     server: &'static str,
@@ -146,7 +148,8 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// Starts another process in the place of this one, which is dead, with the list of peers in `urls`.
+    /// Starts another process in the place of this one, which is dead, with the list of peers in
+    /// `urls`.
     pub(crate) fn restart(&mut self, urls: &[String]) {
         let listen = self.url.strip_prefix("http://").unwrap();
         let again = Self::start_at(listen, self.server, self.descriptors);
@@ -168,7 +171,8 @@ impl Drop for Process {
     }
 }
 
-/// The peer that the tests look from, in this process. It keeps nothing, so every get of another's key asks a peer.
+/// The peer that the tests look from, in this process. It keeps nothing, so every get of another's
+/// key asks a peer.
 pub(crate) struct Here {
     pub(crate) group: Group,
     pub(crate) pool: HttpPool,

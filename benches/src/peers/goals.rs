@@ -30,7 +30,8 @@ impl Goal {
         let reached = self.reached.map_or("null".to_owned(), |reached| format!("{reached:.3}"));
         let (what, least, verdict) = (Quoted(&self.what), self.least, Quoted(self.verdict()));
         format!(
-            "    {{\"goal\": {what}, \"least\": {least}, \"reached\": {reached}, \"verdict\": {verdict}}}"
+            "    {{\"goal\": {what}, \"least\": {least}, \"reached\": {reached}, \"verdict\": \
+             {verdict}}}"
         )
     }
 }

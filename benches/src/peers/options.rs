@@ -24,7 +24,8 @@ usage: geecache-bench peers [OPTION]...
   --help            prints this
 
 The contenders: std::net pair, geecache guarded, geecache tiny_http, memcached, golang/groupcache.
-With one of --threads, --values and --batches all combinations are run; those that are not given are 4, 64 and 1.
+With one of --threads, --values and --batches all combinations are run; those that are not
+given are 4, 64 and 1.
 ";
 
 /// What to run, and how to print it.

@@ -88,7 +88,8 @@ impl Report {
         }
         let _ = writeln!(
             text,
-            "Best and median of {} turns of {:?}; the least p50 and p99, of calls; `cpu` is time on processors of server and \
+            "Best and median of {} turns of {:?}; the least p50 and p99, of calls; `cpu` is \
+             time on processors of server and \
              client for one get.\n",
             options.rounds, options.slice,
         );
@@ -138,8 +139,10 @@ fn json_line(scenario: &Scenario, contender: Contender, samples: &[Sample]) -> O
     let rates: Vec<_> = samples.iter().map(|sample| format!("{:.0}", sample.rate())).collect();
     let cpu = all.cpu.map_or("null".to_owned(), |cpu| cpu.as_nanos().to_string());
     Some(format!(
-        "    {{\"threads\": {threads}, \"value_bytes\": {value_bytes}, \"batch\": {batch}, \"contender\": {}, \
-         \"gets_per_s\": {:.0}, \"median_gets_per_s\": {:.0}, \"turns\": [{}], \"p50_ns\": {}, \"p99_ns\": {}, \
+        "    {{\"threads\": {threads}, \"value_bytes\": {value_bytes}, \"batch\": {batch}, \
+         \"contender\": {}, \
+         \"gets_per_s\": {:.0}, \"median_gets_per_s\": {:.0}, \"turns\": [{}], \"p50_ns\": {}, \
+         \"p99_ns\": {}, \
          \"cpu_ns_per_get\": {cpu}}}",
         Quoted(contender.name()),
         all.best,
@@ -175,7 +178,8 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    const TITLES: &'static str = "| threads |  value | batch | contender          |  gets/s |  median |  p50 µs |  p99 µs |  \
+    const TITLES: &'static str = "| threads |  value | batch | contender          |  gets/s |  \
+                                  median |  p50 µs |  p99 µs |  \
                                   cpu µs | of the pair | x groupcache |";
 }
 
@@ -187,7 +191,8 @@ impl fmt::Display for Row<'_> {
         let ratio = |to: Option<f64>| to.map_or("-".to_owned(), |to| format!("{:.2}", best / to));
         write!(
             f,
-            "| {threads:>7} | {value_bytes:>6} | {batch:>5} | {:<18} | {best:>7.0} | {median:>7.0} | {:>7} | {:>7} | {cpu:>7} \
+            "| {threads:>7} | {value_bytes:>6} | {batch:>5} | {:<18} | {best:>7.0} | \
+             {median:>7.0} | {:>7} | {:>7} | {cpu:>7} \
              | {:>11} | {:>12} |",
             self.contender,
             Micros(p50),

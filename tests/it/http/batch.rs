@@ -171,7 +171,8 @@ fn a_value_too_long_for_an_answer_fails_alone() {
     assert_eq!(asker.pool.peer_stats()[0].failures, 0, "it is no fault of the owner");
 }
 
-/// A peer as those of GeeCache: takes every method for a get, and a path without a key for a bad request.
+/// A peer as those of GeeCache: takes every method for a get, and a path without a key for a bad
+/// request.
 fn old_peer(posts: &Arc<AtomicUsize>) -> FaultyPeer {
     let posts = Arc::clone(posts);
     FaultyPeer::start(move |connection| {
@@ -179,7 +180,9 @@ fn old_peer(posts: &Arc<AtomicUsize>) -> FaultyPeer {
             connection.body(&head);
             let bytes = if head.starts_with("POST") {
                 posts.fetch_add(1, Ordering::SeqCst);
-                b"HTTP/1.1 400 X\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\n\r\nbad request\n".to_vec()
+                b"HTTP/1.1 400 X\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                  Content-Length: 12\r\n\r\nbad request\n"
+                    .to_vec()
             } else {
                 answer("630")
             };

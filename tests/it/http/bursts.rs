@@ -49,8 +49,8 @@ impl Client {
     }
 }
 
-/// Each of many threads makes a connection to a server that is new, sends some requests, and holds the connection until
-/// the requests of all are answered.
+/// Each of many threads makes a connection to a server that is new, sends some requests, and holds
+/// the connection until the requests of all are answered.
 fn burst_of_kept_connections(server: Server) {
     for round in 0..ROUNDS {
         let peer = Peer::start(server, CountingGetter::new(), |pool| pool);

@@ -1,4 +1,5 @@
-//! Answers damaged at random: whatever comes, a call ends in time, and what was not touched is not lost.
+//! Answers damaged at random: whatever comes, a call ends in time, and what was not touched is not
+//! lost.
 
 use std::time::Instant;
 

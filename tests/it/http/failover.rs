@@ -135,8 +135,8 @@ fn a_silent_owner_is_noticed_though_all_callers_are_in_a_hurry() {
     let peer =
         Peer::start(SERVERS[0], CountingGetter::new(), |pool| pool.timeout(Duration::from_secs(1)));
     peer.join(&[&url]);
-    // None of them leaves the owner the time that it usually has, and each gets the time of its patience and no value,
-    // until the owner is known to be down.
+    // None of them leaves the owner the time that it usually has, and each gets the time of its
+    // patience and no value, until the owner is known to be down.
     let hurry = Duration::from_millis(200);
     let from = Instant::now();
     let value = keys_of(&peer, &url).find_map(|key| {

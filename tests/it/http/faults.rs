@@ -1,5 +1,5 @@
-//! Owners that do not answer as they should: the value comes from the own getter, soon, and the failure is counted
-//! and logged.
+//! Owners that do not answer as they should: the value comes from the own getter, soon, and the
+//! failure is counted and logged.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

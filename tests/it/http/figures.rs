@@ -1,4 +1,5 @@
-//! Figures, not tests: `cargo test --release --test it figures -- --ignored --nocapture --test-threads 1`.
+//! Figures, not tests: `cargo test --release --test it figures -- --ignored --nocapture
+//! --test-threads 1`.
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,8 @@ const KEYS: usize = 20_000;
 const GETS: usize = 40_000;
 const THREADS: usize = 4;
 
-/// Loads at the source while the list of peers of warm peers changes under load, for all gets that follow the change.
+/// Loads at the source while the list of peers of warm peers changes under load, for all gets that
+/// follow the change.
 #[test]
 #[ignore = "prints figures"]
 fn loads_when_the_list_of_peers_changes() {

@@ -21,7 +21,8 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Threads can be counted where no other test runs, so this one runs itself in a process of its own.
+/// Threads can be counted where no other test runs, so this one runs itself in a process of its
+/// own.
 #[test]
 fn port_threads_and_groups_are_gone_after_the_last_handle() {
     if env::var_os(CHILD).is_none() {

@@ -10,7 +10,8 @@ use crate::support::{
 
 /// How many requests may fail on `connections` that were kept over a restart within one process.
 ///
-/// tiny_http can't close them. It answers one more request on each, with the word that it is shutting down.
+/// tiny_http can't close them. It answers one more request on each, with the word that it is
+/// shutting down.
 fn told_to_close(server: Server, connections: u64) -> u64 {
     if server == Server::TinyHttp { connections } else { 0 }
 }

@@ -190,7 +190,8 @@ fn lists_that_change_under_load_lose_no_get() {
 
 #[test]
 fn lists_that_differ_in_a_cycle_of_three_answer_all() {
-    // 0 believes in 1 alone, 1 in 2, and 2 in 0: each of them takes another one for the owner of what is not its own.
+    // 0 believes in 1 alone, 1 in 2, and 2 in 0: each of them takes another one for the owner of
+    // what is not its own.
     for server in SERVERS {
         let cluster = Arc::new(Cluster::of(3, server));
         for node in 0..3 {

@@ -58,8 +58,8 @@ fn two_peers_that_disagree_about_the_list_answer_each_other_at_once() {
     for server in SERVERS {
         let gate = Gate::closed();
         let peers = [0, 1].map(|_| Peer::start(server, CountingGetter::behind(&gate), |pool| pool));
-        // What each peer believes: that there is a third one, and that the other one is a member. Of the keys that are the
-        // other's for both of them, none is anybody's own.
+        // What each peer believes: that there is a third one, and that the other one is a member.
+        // Of the keys that are the other's for both of them, none is anybody's own.
         let [one, other] = &peers;
         one.join(&[&other.url()]);
         let key = one.key_owned_by(&other.url());
@@ -121,8 +121,8 @@ fn an_owner_slower_than_the_timeout_is_given_up_for_the_own_getter() {
 
 #[test]
 fn a_cycle_through_two_peers_ends() {
-    // The source of each peer asks its own group for the key that it loads. At the owner that is a load of itself by way
-    // of nobody; at the other peer it goes round through the owner.
+    // The source of each peer asks its own group for the key that it loads. At the owner that is a
+    // load of itself by way of nobody; at the other peer it goes round through the owner.
     for server in SERVERS {
         let groups = std::sync::Arc::new(std::sync::Mutex::new(Vec::<Group>::new()));
         let source = |node: usize| {

@@ -99,7 +99,8 @@ fn many_keys_are_removed_with_few_requests() {
         let before = requests();
         assert_done(&cluster.node(0).group.remove_many(&keys), 2);
         let requests = requests() - before;
-        // Each peer is told of the keys that it owned, of those that it owns, and of the rest, at most 1,024 at once.
+        // Each peer is told of the keys that it owned, of those that it owns, and of the rest, at
+        // most 1,024 at once.
         assert!(requests <= 14, "{requests} requests for 2,500 keys at two peers");
         for node in 0..3 {
             assert!(get_all(node).iter().all(|value| *value == "version 1"), "node {node}");
