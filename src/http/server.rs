@@ -31,31 +31,9 @@ use std::sync::Arc;
 
 /// Which server answers the other peers.
 ///
-/// # What tiny_http can't do
-///
-/// The guarded server does all of these. What tiny_http (0.12) does instead can't be mended from
-/// outside, which is why it is for private networks only. Names in the last column are tests; those
-/// in `guarded_only` run against the guarded server alone, and the others assert what each server
-/// does.
-///
-/// | situation | guarded | tiny_http | test |
-/// |---|---|---|---|
-/// | more connections than `max_connections` | the oldest idle one is closed, or a 503 | no limit: a thread and two descriptors each | `guarded_only::idle_connection_makes_room`, `guarded_only::connection_past_the_cap_gets_a_503_when_none_is_idle` |
-/// | head that drips, byte by byte | 408 at its deadline | waits; only a pause longer than `idle` ends it | `guarded_only::head_that_drips_is_given_up_at_its_deadline` |
-/// | thousands of heads that never end | they are the first to go | a thread each | `guarded_only::heads_that_never_end_do_not_keep_others_out` |
-/// | body that stops | 408 after `io` | holds a handler until `idle` has passed twice | `guarded_only::body_that_stops_is_given_up` |
-/// | thousands of bodies that never end | where no connection is idle, the oldest of them goes | holds all handlers | `guarded_only::bodies_that_stop_do_not_keep_others_out` |
-/// | endless headers, endless target | 431, 414 | reads until memory ends | `guarded_only::megabyte_of_headers_gets_a_431`, `guarded_only::endless_target_gets_a_414` |
-/// | client that pipelines and never reads | is not read any further | queues until memory ends, and holds the handlers | `guarded_only::client_that_pipelines_and_never_reads_is_not_read_for_long` |
-/// | body of 16 MiB or more announced | 413 | 413, then a thread and two descriptors are lost for good | `huge_content_length_gets_a_413` |
-/// | HTTP/2.0 or 3.0 in the request line | 505 | no answer; a thread and two descriptors are lost for good | `preface_of_http_2_harms_nobody_else` |
-/// | two lengths, or a length that is no number | 400 | takes the first, or none: what follows may be read as a request | `malformed_requests_harm_nobody_else` |
-/// | HTTP/0.9, no host, bad tokens, control characters | 400 or 505 | 200 | `malformed_requests_harm_nobody_else` |
-/// | error in a request | the answer closes the connection | the connection may stay open | `guarded_only::refused_connection_is_closed` |
-/// | idle client at a shutdown | is closed | stays until its next request, or until `idle` | `shutdown_tells_idle_clients_to_close` |
-/// | long bodies all at once | a 503 when there is no room for another | one for each request in flight | `guarded_only::long_bodies_are_only_taken_while_there_is_room_for_them` |
-/// | requests in a row, not waiting for answers | handled one after the other | handled at the same time, answered in order | `pipelined_requests_are_answered_in_order` |
-/// | platforms other than Linux | the same | no timeouts: sockets do not inherit them everywhere | |
+/// Take [`Guarded`](Self::Guarded) under load, and where a client could mean harm.
+/// [`guide::tiny_http`](crate::guide::tiny_http) lists, situation by situation, what the other one
+/// can't do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Server {

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::consistenthash::RingHash;
+use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
 use crate::http::handler::{PeerHandler, Serving};
 use crate::http::peer::PeerOptions;
@@ -24,8 +24,6 @@ const LONGEST_BODY_BYTES: u64 = 1 << 30;
 /// A hundred years. Longer times are cut to that, so that sums of times and moments do not
 /// overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-/// More points per peer than this make no ring that is fairer, only one that takes longer to build.
-const MAX_REPLICAS: usize = 10_000;
 
 impl HttpPool {
     /// A pool that serves at `addr`, with default options. Port 0 takes a free port;
