@@ -36,7 +36,7 @@ use call::Call;
 use error::not_found;
 use parts::Parts;
 
-/// A named cache in front of a [`Getter`], shared with the peers that have a group of the same
+/// A named cache in front of a [`Getter`](crate::Getter), shared with the peers that have a group of the same
 /// name.
 ///
 /// A `Group` is a handle: clones are cheap and share everything. All methods may be called from any
