@@ -44,6 +44,10 @@ use crate::error::BoxError;
 /// * Keys must not need each other in a circle. A key that needs itself gets
 ///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the second
 ///   time on one thread. A circle over several peers ends with their time limits.
+/// * In a pool that steals work, such as rayon's, a getter that splits its work should have a pool
+///   of its own. Else a thread that works for the getter may take up a task that gets the same key.
+///   It then waits for the getter, which waits for it, and only a [time
+///   limit](crate::Group::get_timeout) ends that.
 pub trait Getter: Send + Sync + 'static {
     /// Loads the value of `key`. [`Loaded::absent`] or the error [`NotFound`](crate::NotFound) say
     /// that there is none.

@@ -31,6 +31,8 @@ pub(super) struct Loads {
     flights: Singleflight<Answer>,
     /// Threads that run the getter for callers who may not wait for its end.
     loaders: Workers,
+    /// The same for loads of peers, which `loaders` may all be waiting for.
+    nested_loaders: Workers,
     /// Threads that run the getter for values that are served meanwhile.
     refreshers: Workers,
     pub(super) counters: LoadCounters,
@@ -74,6 +76,7 @@ impl Loads {
     ) -> Self {
         Self {
             loaders: Workers::new(format!("load {group}"), max_loaders),
+            nested_loaders: Workers::new(format!("nested load {group}"), max_loaders),
             refreshers: Workers::new(format!("refresh {group}"), max_refreshers),
             group,
             getter,
@@ -101,7 +104,7 @@ impl Loads {
         };
         // Who waited for a flight that ended without a value starts over.
         while answers.iter().any(Option::is_none) {
-            let followed = self.board(keys, led, answers);
+            let followed = self.board(keys, led, answers, call);
             // What is led here comes first: see the rule of the module.
             let started = self.lead(keys, led, answers, call, host);
             for (at, follower) in started {
@@ -134,8 +137,9 @@ impl Loads {
         keys: &[&str],
         led: &mut [Option<Leader<Answer>>],
         answers: &mut [Option<Answer>],
+        call: Call,
     ) -> Vec<(usize, Follower<Answer>)> {
-        let may_wait = !is_inside_getter();
+        let may_wait = call.may_wait();
         let mut followed = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             if answers[at].is_some() {
@@ -191,7 +195,8 @@ impl Loads {
             let fly = || loads.fly(&keys, &mut leaders, &mut answers, call, &*host);
             loads.apart(keys[0], fly);
         };
-        if self.loaders.run_by(deadline.at, fly) {
+        let loaders = if call.is_by_a_load() { &self.nested_loaders } else { &self.loaders };
+        if loaders.run_by(deadline.at, fly) {
             return started;
         }
         // The flights ended as the job was dropped.

@@ -17,6 +17,7 @@ mod http;
 mod lifetimes;
 mod load_path;
 mod models;
+mod nesting;
 mod registry;
 mod removal;
 mod staleness;

@@ -1,0 +1,169 @@
+//! Getters that get: a thread inside a getter never waits for a flight or for a loader.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+use geecache::{Error, Group, GroupBuilder};
+use rayon::ThreadPoolBuilder;
+
+use crate::support::{CountingGetter, SOON, start};
+
+const ONE: NonZeroUsize = NonZeroUsize::new(1).unwrap();
+
+/// A group whose getter asks it for "b" to load "a", "b2" for "a2", and so on.
+fn a_needs_b(build: impl FnOnce(GroupBuilder) -> GroupBuilder) -> (Group, CountingGetter) {
+    let me = Arc::new(OnceLock::<Group>::new());
+    let getter = CountingGetter::with({
+        let me = Arc::clone(&me);
+        move |key| match key.strip_prefix('a') {
+            None => Ok(key.into()),
+            Some(rest) => Ok(me.get().unwrap().get(&format!("b{rest}"))?.into()),
+        }
+    });
+    let group = build(Group::builder("nested", 1 << 20, getter.clone())).build();
+    me.set(group.clone()).unwrap();
+    (group, getter)
+}
+
+#[test]
+fn a_task_that_a_waiting_getter_runs_on_its_thread_is_no_circle() {
+    let group = Group::new("stolen", 0, |key: &str| {
+        rayon::yield_now(); // runs the other task on this thread
+        Ok::<_, io::Error>(key.to_owned())
+    });
+    let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let (answer, answers) = mpsc::channel();
+    pool.install(|| {
+        for _ in 0..2 {
+            let (group, answer) = (group.clone(), answer.clone());
+            rayon::spawn(move || answer.send(group.get("k")).unwrap());
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(answers.recv_timeout(SOON).unwrap().unwrap(), "k");
+    }
+}
+
+#[test]
+fn a_nested_load_needs_no_second_loader() {
+    let limit = |group: GroupBuilder| group.wait_timeout(SOON / 4).max_loaders(ONE);
+    let (group, _) = a_needs_b(limit);
+    assert_eq!(group.get("a").unwrap(), "b");
+    assert_eq!(group.get_many(&["a1", "a2"])[1].as_ref().unwrap(), "b2");
+}
+
+#[test]
+fn as_many_nested_loads_as_there_are_loaders_get_done() {
+    let (group, _) = a_needs_b(|group| group.wait_timeout(SOON));
+    let callers: Vec<_> = (0..64)
+        .map(|n| {
+            let group = group.clone();
+            start(move || group.get(&format!("a{n}")))
+        })
+        .collect();
+    for (n, caller) in callers.into_iter().enumerate() {
+        assert_eq!(caller.result().unwrap(), format!("b{n}").as_str());
+    }
+}
+
+#[test]
+fn a_key_that_somebody_is_loading_is_loaded_alone_by_a_getter_and_not_kept() {
+    let (begun, begins) = mpsc::channel();
+    let (open, opened) = mpsc::channel::<()>();
+    let gates = std::sync::Mutex::new((begun, opened));
+    let me = Arc::new(OnceLock::<Group>::new());
+    let getter = CountingGetter::with({
+        let me = Arc::clone(&me);
+        move |key| match key {
+            "outer" => Ok(me.get().unwrap().get("inner")?.into()),
+            // The first load of it waits, the second one does not.
+            _ => {
+                if let Ok(gates) = gates.try_lock() {
+                    gates.0.send(()).unwrap();
+                    gates.1.recv_timeout(SOON).unwrap();
+                }
+                Ok("value".into())
+            }
+        }
+    });
+    let group = Group::new("nested", 1 << 20, getter.clone());
+    me.set(group.clone()).unwrap();
+    let first = start({
+        let group = group.clone();
+        move || group.get("inner")
+    });
+    begins.recv_timeout(SOON).unwrap();
+    let outer = start({
+        let group = group.clone();
+        move || group.get("outer")
+    });
+    assert_eq!(outer.result().unwrap(), "value", "it did not wait");
+    assert_eq!(group.peek("inner"), None, "nobody keeps what no removal could doom");
+    open.send(()).unwrap();
+    assert_eq!(first.result().unwrap(), "value");
+    assert_eq!(group.peek("inner").unwrap(), "value");
+    assert_eq!(getter.calls_of("inner"), 2);
+}
+
+#[test]
+fn two_threads_whose_keys_need_each_other_are_told_so() {
+    let me = Arc::new(OnceLock::<Group>::new());
+    let both = Arc::new(std::sync::Barrier::new(2));
+    let first = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let group = Group::new("circle", 1 << 20, {
+        let me = Arc::clone(&me);
+        move |key: &str| {
+            // The two outer loads are both under way before either asks for the other's key.
+            if first.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2 {
+                both.wait();
+            }
+            let other = if key == "x" { "y" } else { "x" };
+            me.get().unwrap().get(other)
+        }
+    });
+    me.set(group.clone()).unwrap();
+    let callers = ["x", "y"].map(|key| {
+        let group = group.clone();
+        start(move || group.get(key))
+    });
+    for caller in callers {
+        let error = caller.result().unwrap_err();
+        let mut sources =
+            std::iter::successors(std::error::Error::source(&error), |error| error.source());
+        let last = sources.by_ref().last().unwrap();
+        assert!(matches!(last.downcast_ref(), Some(Error::ReentrantLoad { .. })), "{error:?}");
+    }
+}
+
+#[test]
+fn a_request_of_a_load_waits_for_nobody_and_has_loaders_of_its_own() {
+    let (begun, begins) = mpsc::channel();
+    let (open, opened) = mpsc::channel::<()>();
+    let gates = std::sync::Mutex::new((begun, opened));
+    let getter = CountingGetter::with(move |key| {
+        // The first load waits: it holds the flight of its key, and the only loader.
+        if let Ok(gates) = gates.try_lock() {
+            gates.0.send(()).unwrap();
+            gates.1.recv_timeout(SOON).unwrap();
+        }
+        Ok(key.into())
+    });
+    let group = Group::builder("asked", 1 << 20, getter.clone()).max_loaders(ONE).build();
+    let first = start({
+        let group = group.clone();
+        move || group.get_timeout("k", SOON)
+    });
+    begins.recv_timeout(SOON).unwrap();
+    let brief = Duration::from_millis(20);
+    let waits = group.peer_side().get_timeout("other", brief);
+    assert!(matches!(waits, Err(Error::Overloaded { .. })), "{waits:?}");
+    for key in ["k", "other"] {
+        let side = group.peer_side().of_a_load();
+        assert_eq!(side.get_timeout(key, SOON).unwrap().value().unwrap(), key);
+        assert_eq!(side.get_many_timeout(&[key], SOON)[0].as_ref().unwrap().value().unwrap(), key);
+    }
+    open.send(()).unwrap();
+    assert_eq!(first.result().unwrap(), "k");
+}
