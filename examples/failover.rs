@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         [VICTIM] => be_the_victim().map(|()| true),
         [] => compare(1),
         ["--seed", seed] => seed.parse().map_err(Into::into).and_then(compare),
-        ["--help"] => {
+        ["-h" | "--help"] => {
             say(HELP);
             return ExitCode::SUCCESS;
         }

@@ -10,13 +10,15 @@
 //!
 //! Ends with an error when an answer is wrong, or older than the group promises.
 
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its reader")]
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use geecache::Group;
+use lexopt::prelude::*;
 
 /// How long the source takes.
 const SOURCE: Duration = Duration::from_millis(50);
@@ -36,7 +38,38 @@ struct Seen {
     oldest: Duration,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+const HELP: &str = "\
+Usage: fresh
+
+Shows what a caller waits when a value expires, with stale_while_revalidate and without.
+It takes about 3 s, and has no options.
+
+  -h, --help  prints this
+";
+
+fn main() -> ExitCode {
+    let mut args = lexopt::Parser::from_env();
+    match args.next() {
+        Ok(None) => {}
+        Ok(Some(Short('h') | Long("help"))) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Ok(Some(_)) | Err(_) => {
+            eprint!("fresh: it takes no arguments\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    }
+    match compare() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fresh: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     // The source's value is the time at which it was read, in microseconds.
     let slow = move |_: &str| {

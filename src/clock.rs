@@ -1,7 +1,7 @@
 //! [`Clock`]: what a group's life-times are measured with.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// A monotonic clock, in milliseconds since a moment of its own.
@@ -10,14 +10,15 @@ pub(crate) struct Clock(Source);
 
 #[derive(Clone)]
 enum Source {
-    System(Instant),
+    /// Counts from the first time that it is read: with another clock the system's is not asked.
+    System(OnceLock<Instant>),
     Injected(Arc<dyn Fn() -> Duration + Send + Sync>),
 }
 
 impl Clock {
-    /// The system's monotonic clock, from now on.
+    /// The system's monotonic clock.
     pub(crate) fn system() -> Self {
-        Self(Source::System(Instant::now()))
+        Self(Source::System(OnceLock::new()))
     }
 
     /// A clock that shows what `now` returns.
@@ -28,7 +29,7 @@ impl Clock {
     /// Milliseconds since the clock's start, plus one: never 0, which means "never" in the store.
     pub(crate) fn now_ms(&self) -> u64 {
         let now = match &self.0 {
-            Source::System(start) => start.elapsed(),
+            Source::System(start) => start.get_or_init(Instant::now).elapsed(),
             Source::Injected(now) => now(),
         };
         millis(now).saturating_add(1)

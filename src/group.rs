@@ -37,8 +37,8 @@ use call::Call;
 use error::not_found;
 use parts::Parts;
 
-/// A named cache in front of a [`Getter`](crate::Getter), shared with the peers that have a group of the same
-/// name.
+/// A named cache in front of a [`Getter`](crate::Getter), shared with the peers that have a group
+/// of the same name.
 ///
 /// A `Group` is a handle: clones are cheap and share everything. All methods may be called from any
 /// thread.
@@ -177,8 +177,8 @@ impl Group {
     ) -> Vec<Result<ByteView, Error>> {
         let call = Call::many(timeout.and_then(Deadline::after));
         let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
-        let load = |missing: &[&str], answers: &mut [Option<Answer>]| {
-            self.parts.counters.get_misses.add(missing.len());
+        let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
+            self.parts.counters.get_misses.add(asked);
             self.load(missing, answers, call);
         };
         let (answers, _) = answer_many(keys, self.parts.memory.key_hash(), find, load);

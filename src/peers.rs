@@ -90,6 +90,9 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
     }
 }
 
+/// The name of a peer that has none.
+pub(crate) const UNNAMED: &str = "a peer";
+
 /// Asks one peer.
 ///
 /// # For those who implement it
@@ -184,9 +187,13 @@ pub trait PeerGetter: Send + Sync + 'static {
         Ok(found)
     }
 
-    /// What reports call this peer: for HTTP its URL.
+    /// What reports call this peer: for HTTP its URL. Two handles with one name are taken for one
+    /// peer.
+    ///
+    /// Defaults to "a peer", which is taken for no name: such handles are one peer only if they are
+    /// clones of one `Arc`.
     fn name(&self) -> &str {
-        "a peer"
+        UNNAMED
     }
 
     /// Has the peer forget `keys`; its side calls [`PeerSide::remove`](crate::PeerSide::remove).

@@ -59,10 +59,19 @@ impl Workers {
         }
     }
 
+    /// Starts `job` on a thread of its own, if one is free; whether the job was started.
+    pub(crate) fn run_now(&self, job: impl FnOnce() + Send + 'static) -> bool {
+        self.run(None, job)
+    }
+
     /// Starts `job` on a thread of its own as soon as one is free.
     ///
     /// Waits for that until `deadline`; whether the job was started is the answer.
     pub(crate) fn run_by(&self, deadline: Instant, job: impl FnOnce() + Send + 'static) -> bool {
+        self.run(Some(deadline), job)
+    }
+
+    fn run(&self, deadline: Option<Instant>, job: impl FnOnce() + Send + 'static) -> bool {
         let shared = &self.shared;
         let mut state = lock(&shared.state);
         loop {
@@ -76,6 +85,7 @@ impl Workers {
                 drop(state);
                 return shared.start_thread(Box::new(job));
             }
+            let Some(deadline) = deadline else { return false };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -131,7 +141,7 @@ impl Workers {
         let mut helpers = 0;
         while helpers < wanted {
             let task = Arc::clone(&task);
-            if !self.run_by(Instant::now(), move || task.help()) {
+            if !self.run_now(move || task.help()) {
                 break;
             }
             helpers += 1;

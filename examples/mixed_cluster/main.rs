@@ -95,7 +95,7 @@ impl Options {
                         other => return Err(format!("no protocol {other:?}").into()),
                     };
                 }
-                Long("help") => return Ok(None),
+                Short('h') | Long("help") => return Ok(None),
                 _ => return Err(arg.unexpected()),
             }
         }

@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::getter::Loaded;
-use crate::peers::PeerGetter;
+use crate::peers::{PeerGetter, UNNAMED};
 
 /// What a load of one key comes back with.
 pub(super) type Answer = Result<Loaded, Error>;
 
 /// Answers keys, of which some may be empty or occur more than once: with what `find` has, and with
-/// what `load` says of the rest, each key once. Also tells how many were found.
+/// what `load` says of the rest, each key once. `load` is also told how often these were asked for.
+/// Returns how many were found, too.
 pub(super) fn answer_many(
     keys: &[&str],
     hasher: impl BuildHasher,
     find: impl Fn(&str) -> Option<Loaded>,
-    load: impl FnOnce(&[&str], &mut [Option<Answer>]),
+    load: impl FnOnce(&[&str], usize, &mut [Option<Answer>]),
 ) -> (Vec<Answer>, usize) {
     let mut hits = 0;
     let mut missing = Vec::new();
@@ -47,7 +48,8 @@ pub(super) fn answer_many(
         .collect();
     let mut loaded = vec![None; missing.len()];
     if !missing.is_empty() {
-        load(&missing, &mut loaded);
+        let asked = found.iter().filter(|found| found.is_err()).count();
+        load(&missing, asked, &mut loaded);
     }
     let loaded: Vec<Answer> = all(loaded);
     if loaded.len() == keys.len() {
@@ -86,5 +88,6 @@ pub(super) fn by_peer<T>(
 
 /// Whether two handles lead to one peer.
 pub(super) fn is_same_peer(a: &Arc<dyn PeerGetter>, b: &Arc<dyn PeerGetter>) -> bool {
-    std::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b))
+    // A picker may make a handle for each call: then the names tell, if the peers have some.
+    std::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b)) || a.name() == b.name() && a.name() != UNNAMED
 }

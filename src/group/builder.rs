@@ -119,6 +119,11 @@ impl GroupBuilder {
     /// How long a value may be served after it was loaded, unless the getter says so
     /// [itself](crate::Loaded::ttl). Counted in whole milliseconds; zero keeps nothing. Defaults to
     /// for ever.
+    ///
+    /// An expired value is not served unless an option says so. Its memory is freed only when its
+    /// key is asked for, or when other entries need the room. On Linux the system's clock stands
+    /// still while the machine is suspended, and lives are longer by that time; a
+    /// [clock](Self::clock) of your own can count it.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.lifetimes.ttl = Some(ttl);

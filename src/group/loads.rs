@@ -12,7 +12,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{BoxError, NotFound};
 use crate::getter::{Getter, Loaded};
@@ -52,6 +52,9 @@ pub(super) struct LoadCounters {
 pub(super) trait LoadHost: Send + Sync + 'static {
     /// A fresh value that is in memory by now.
     fn find(&self, key: &str) -> Option<Loaded>;
+
+    /// The time by the group's clock, in milliseconds.
+    fn now(&self) -> u64;
 
     /// Whether previous owners may have what this process lacks.
     fn is_warming_up(&self) -> bool;
@@ -283,7 +286,7 @@ impl Loads {
         if count == 0 {
             return;
         }
-        let start = Instant::now();
+        let start = host.now();
         let replies = {
             let _inside = Inside::begin(led.iter().flatten().map(|leader| self.id(leader)));
             let panicked = self.counters.errors.add_one_on_drop();
@@ -297,7 +300,7 @@ impl Loads {
             panicked.disarm();
             replies
         };
-        let cost = start.elapsed() / u32::try_from(count).unwrap_or(u32::MAX);
+        let cost = Duration::from_millis(host.now().saturating_sub(start) / count as u64);
         let open = keys.iter().zip(led).zip(answers).filter(|((_, led), _)| led.is_some());
         for (((key, led), answer), reply) in open.zip(replies) {
             let Some(leader) = led else { continue };
@@ -355,7 +358,7 @@ impl Loads {
         };
         // Where no thread is free, dropping the job ends the flight, and those who joined it
         // meanwhile start over.
-        self.refreshers.run_by(Instant::now(), refresh);
+        self.refreshers.run_now(refresh);
     }
 
     /// Does a load on a thread of the group, and tells the log of a panic: there is no caller to go

@@ -11,6 +11,7 @@
 mod handover;
 
 use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{PeerError, PeerErrorKind};
@@ -50,6 +51,8 @@ pub(super) struct Owners {
     fan_out: Workers,
     owner_errors: OwnerErrors,
     hand_over: HandOver,
+    /// Whether it was told that a peer asks and there is no picker.
+    warned: AtomicBool,
     pub(super) counters: OwnerCounters,
 }
 
@@ -102,6 +105,7 @@ impl Owners {
             flights: Singleflight::new(),
             owner_errors,
             hand_over: HandOver::default(),
+            warned: AtomicBool::new(false),
             counters: OwnerCounters::default(),
         }
     }
@@ -109,6 +113,17 @@ impl Owners {
     /// Sets who owns which key, once; the picker comes back if there is one already.
     pub(super) fn register(&self, picker: Box<dyn PeerPicker>) -> Result<(), Box<dyn PeerPicker>> {
         self.picker.set(picker)
+    }
+
+    /// Warns, once, of a group that peers ask and that knows no peers.
+    pub(super) fn warn_without_picker(&self) {
+        if self.picker.get().is_none() && !self.warned.swap(true, Ordering::Relaxed) {
+            let group = &self.group;
+            log::warn!(
+                "a peer asks for group {group:?}, which has no peers registered: what is removed \
+                 from it stays at the peers"
+            );
+        }
     }
 
     pub(super) fn picker(&self) -> &dyn PeerPicker {

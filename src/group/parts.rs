@@ -106,6 +106,10 @@ impl LoadHost for Parts {
         self.memory.peek(key)
     }
 
+    fn now(&self) -> u64 {
+        self.memory.now()
+    }
+
     fn is_warming_up(&self) -> bool {
         self.owners.picker().is_warming_up()
     }

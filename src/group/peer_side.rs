@@ -24,6 +24,7 @@ pub struct PeerSide<'a> {
 
 impl<'a> PeerSide<'a> {
     pub(super) fn of(parts: &'a Arc<Parts>) -> Self {
+        parts.owners.warn_without_picker();
         Self { parts, of_a_load: false }
     }
 
@@ -138,8 +139,8 @@ impl<'a> PeerSide<'a> {
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
         let call = self.call(Call::many(timeout.and_then(Deadline::after)));
         let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
-        let load = |missing: &[&str], answers: &mut [Option<Answer>]| {
-            self.parts.counters.served_misses.add(missing.len());
+        let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
+            self.parts.counters.served_misses.add(asked);
             self.parts.load_here(missing, answers, call);
         };
         let (answers, hits) = answer_many(keys, self.parts.memory.key_hash(), find, load);

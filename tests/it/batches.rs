@@ -520,6 +520,17 @@ fn copies_of_a_batch_follow_the_policy() {
 }
 
 #[test]
+fn a_key_that_is_asked_for_three_times_counts_three_times_cold_and_warm() {
+    let getter = CountingGetter::new();
+    let group = alone(getter.clone());
+    for gets in [3, 6] {
+        assert_values(&["k", "k", "k"], &group.get_many(&["k", "k", "k"]));
+        assert_eq!(group.stats().gets, gets);
+    }
+    assert_eq!(getter.calls(), 1);
+}
+
+#[test]
 fn many_keys_served_to_a_peer_are_counted_one_by_one() {
     let getter = CountingGetter::new();
     let group = alone(getter.clone());
@@ -529,5 +540,5 @@ fn many_keys_served_to_a_peer_are_counted_one_by_one() {
     assert!(matches!(answers[2], Err(Error::EmptyKey)));
     assert_eq!(getter.batches(), [["Jack", "Sam"]]);
     let stats = group.stats();
-    assert_eq!((stats.gets, stats.server_requests, stats.cache_hits, stats.loads), (1, 3, 1, 3));
+    assert_eq!((stats.gets, stats.server_requests, stats.cache_hits, stats.loads), (1, 4, 1, 4));
 }

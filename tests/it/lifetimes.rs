@@ -1,7 +1,6 @@
 //! How long values live, here and as copies; the clock is the tests' own.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use geecache::{Group, HotCache, Loaded};
@@ -194,9 +193,13 @@ fn an_expiry_of_a_hot_key_costs_one_load_in_the_whole_cluster() {
 #[test]
 fn refreshing_ahead_loads_before_the_expiry_and_serves_meanwhile() {
     let hand = Hand::default();
-    let slow = CountingGetter::with(|key| {
-        thread::sleep(Duration::from_millis(3)); // XFetch looks at how long a load takes.
-        Ok(value_of(key).into())
+    // XFetch looks at how long a load takes, by the clock of the group.
+    let slow = CountingGetter::with({
+        let hand = hand.clone();
+        move |key| {
+            hand.advance(Duration::from_millis(3));
+            Ok(value_of(key).into())
+        }
     });
     let group = Group::builder("alone", 64 << 20, slow.clone())
         .ttl(10 * SECOND)

@@ -2,13 +2,17 @@
 
 use std::error::Error as _;
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use geecache::{
-    Accounting, BoxError, ByteView, Error, Group, Loaded, NotFound, PeerErrorKind, PeerPicker,
+    Accounting, BoxError, ByteView, Error, Group, Loaded, NotFound, PeerError, PeerErrorKind,
+    PeerGetter, PeerPicker,
 };
 
-use crate::support::{CountingGetter, FixedPicker, MemoryPeers, ScriptedPeer, alone, value_of};
+use crate::support::{
+    CountingGetter, FixedPicker, MemoryPeers, ScriptedPeer, alone, keep_logs, logged, value_of,
+};
 
 #[test]
 fn a_key_is_loaded_once_and_then_comes_from_memory() {
@@ -320,6 +324,37 @@ fn a_peer_that_failed_and_is_named_again_is_not_asked_twice() {
 }
 
 #[test]
+fn a_peer_is_known_by_its_name_where_each_call_makes_a_handle() {
+    /// One failing peer, by a handle of its own each time, as a wrapper may make it.
+    struct Wrapping(Arc<AtomicUsize>);
+    struct Handle(Arc<AtomicUsize>);
+    impl PeerPicker for Wrapping {
+        fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+            Some(Arc::new(Handle(Arc::clone(&self.0))))
+        }
+    }
+    impl PeerGetter for Handle {
+        fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Err(PeerError::new(PeerErrorKind::Load, self.name(), "its source is down"))
+        }
+
+        fn name(&self) -> &str {
+            "http://the-only-one"
+        }
+    }
+    let asked = Arc::new(AtomicUsize::new(0));
+    let group = alone(CountingGetter::new());
+    group.register_peers(Wrapping(Arc::clone(&asked))).unwrap();
+    assert_eq!(group.get("Tom").unwrap(), "value of Tom");
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "a peer that failed is not asked again");
+    for answer in group.get_many(&["Jack", "Sam"]) {
+        assert!(answer.is_ok());
+    }
+    assert_eq!(group.stats().peer_errors, 1 + 2, "one request for both");
+}
+
+#[test]
 fn two_peers_are_asked_and_never_a_third() {
     let failing: Vec<_> =
         (0..3).map(|_| ScriptedPeer::new(|_| Err(PeerErrorKind::Unreachable))).collect();
@@ -350,4 +385,18 @@ fn peers_are_registered_once() {
 fn without_peers_every_key_is_one_s_own() {
     assert!(geecache::NoPeers.pick_peer("Tom").is_none());
     assert!(geecache::NoPeers.owns("Tom"));
+}
+
+#[test]
+fn a_group_that_peers_ask_and_that_knows_no_peers_is_told_of_once() {
+    keep_logs();
+    let group = Group::new("served without a picker", 1 << 20, CountingGetter::new());
+    for _ in 0..3 {
+        assert!(group.peer_side().get("Tom").is_ok());
+    }
+    let warnings = logged(&["served without a picker", "no peers registered"]);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let alone = Group::new("nobody asks for it", 1 << 20, CountingGetter::new());
+    alone.get("Tom").unwrap();
+    assert_eq!(logged(&["nobody asks for it"]), []);
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
@@ -15,11 +16,18 @@ const SOON: Duration = Duration::from_secs(20);
 struct Host {
     kept: Mutex<BTreeMap<String, Loaded>>,
     previous: BTreeMap<&'static str, &'static str>,
+    /// Stands still between two calls of the getter, if that does not move it.
+    clock: AtomicU64,
+    cost: Mutex<Duration>,
 }
 
 impl LoadHost for Host {
     fn find(&self, key: &str) -> Option<Loaded> {
         lock(&self.kept).get(key).cloned()
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.load(Ordering::Relaxed)
     }
 
     fn is_warming_up(&self) -> bool {
@@ -34,7 +42,8 @@ impl LoadHost for Host {
         loaded
     }
 
-    fn keep(&self, key: &str, loaded: &Loaded, _cost: Duration, is_wanted: &dyn Fn() -> bool) {
+    fn keep(&self, key: &str, loaded: &Loaded, cost: Duration, is_wanted: &dyn Fn() -> bool) {
+        *lock(&self.cost) = cost;
         if is_wanted() {
             lock(&self.kept).insert(key.to_owned(), loaded.clone());
         }
@@ -84,6 +93,24 @@ fn what_is_loaded_is_kept_and_what_is_there_is_not_loaded() {
     }
     assert_eq!(loads.counters.loads.value(), 1);
     assert_eq!(load(&loads, &["c"], Call::one(None), &host)[0].as_ref().unwrap(), &"C".into());
+}
+
+#[test]
+fn the_cost_of_a_load_is_told_by_the_clock_of_the_group() {
+    let host = Arc::new(Host::default());
+    let hand = Arc::clone(&host);
+    let loads = loads(move |key: &str| {
+        hand.clock.fetch_add(1500, Ordering::Relaxed);
+        upper(key)
+    });
+    load(&loads, &["a"], Call::one(None), &host);
+    assert_eq!(*lock(&host.cost), Duration::from_millis(1500));
+    load(&loads, &["b", "c", "d"], Call::many(None), &host);
+    assert_eq!(
+        *lock(&host.cost),
+        Duration::from_millis(1500),
+        "three calls, for each of three keys"
+    );
 }
 
 #[test]

@@ -156,10 +156,10 @@ fn one_stand_in_is_asked_for_a_batch_however_many_there_are() {
             Some(Arc::clone(&self.0) as _)
         }
     }
-    let silent = || Peer::new("silent", Some(PeerErrorKind::TimedOut));
-    let stand_ins: Vec<_> = (0..3).map(|_| silent()).collect();
+    let silent = |name| Peer::new(name, Some(PeerErrorKind::TimedOut));
+    let stand_ins: Vec<_> = ["one", "two", "three"].map(silent).into_iter().collect();
     let owners = Owners::new("g".into(), OwnerErrors::default());
-    let picker = Spread(silent(), stand_ins.clone(), Mutex::default());
+    let picker = Spread(silent("owner"), stand_ins.clone(), Mutex::default());
     assert!(owners.register(Box::new(picker)).is_ok());
     let (answers, _) = ask(&Arc::new(owners), &["k", "kk", "kkk", "kkkk"], Call::many(None));
     assert_eq!(answers, ["here"; 4]);

@@ -53,8 +53,8 @@ const GROUP: Floor = Floor {
     rooms: &[
         // What the parts have in common.
         "group/error",
-        "group/call",
         "group/nesting",
+        "group/call",
         "group/batch",
         // The four parts: each is given what it needs.
         "group/memory",
