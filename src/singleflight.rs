@@ -230,7 +230,9 @@ impl<T: Clone> Leader<T> {
 
     /// Says that the work is done on the calling thread from now on.
     pub(crate) fn begin(&self) {
-        lock(&self.flight.state).leader = Some(this_thread());
+        let mut state = lock(&self.flight.state);
+        state.leader = Some(this_thread());
+        state.queued = false;
     }
 
     /// Ends the flight with `value`.
@@ -301,12 +303,30 @@ pub(crate) struct Follower<T> {
     flight: Arc<Flight<T>>,
 }
 
+impl<T> Follower<T> {
+    /// Says that the flight has to wait for a thread before it can begin.
+    pub(crate) fn queue(&self) {
+        let mut state = lock(&self.flight.state);
+        state.queued = state.leader.is_none();
+        drop(state);
+        self.flight.landed.notify_all();
+    }
+}
+
 impl<T: Clone> Follower<T> {
     /// Waits for the flight to end, until `deadline` if there is one.
+    ///
+    /// A flight that waits for a thread is not waited for without a deadline: such a follower can
+    /// work on its own thread. The flight is doomed then, and starting over makes another one.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Waited<T> {
         let mut state = lock(&self.flight.state);
         state.waiting += 1;
         while !state.ended {
+            if state.queued && deadline.is_none() {
+                state.waiting -= 1;
+                self.flight.doomed.store(true, Ordering::Release);
+                return Waited::Abandoned;
+            }
             state = match deadline {
                 None => self.flight.landed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
@@ -328,7 +348,8 @@ impl<T: Clone> Follower<T> {
 /// What a follower's wait ended with.
 pub(crate) enum Waited<T> {
     Value(T),
-    /// The leader ended without a value: its work panicked.
+    /// There is nothing to wait for: the leader ended without a value, as its work panicked, or has
+    /// no thread.
     Abandoned,
     /// The flight goes on.
     TimedOut,
@@ -350,6 +371,8 @@ struct Progress {
     /// The thread that does the work; `None` until it begins, which may be on another thread than
     /// the one that joined first.
     leader: Option<ThreadId>,
+    /// Whether it can't begin for want of a thread.
+    queued: bool,
     ended: bool,
     /// Followers that wait, or that did until the end.
     waiting: u32,
@@ -361,7 +384,7 @@ impl<T> Flight<T> {
             hash,
             key: key.into(),
             value: OnceLock::new(),
-            state: Mutex::new(Progress { leader: None, ended: false, waiting: 0 }),
+            state: Mutex::new(Progress { leader: None, queued: false, ended: false, waiting: 0 }),
             landed: Condvar::new(),
             doomed: AtomicBool::new(false),
         }

@@ -61,17 +61,29 @@ impl Workers {
 
     /// Starts `job` on a thread of its own, if one is free; whether the job was started.
     pub(crate) fn run_now(&self, job: impl FnOnce() + Send + 'static) -> bool {
-        self.run(None, job)
+        self.run(None, job, || {})
     }
 
     /// Starts `job` on a thread of its own as soon as one is free.
     ///
-    /// Waits for that until `deadline`; whether the job was started is the answer.
-    pub(crate) fn run_by(&self, deadline: Instant, job: impl FnOnce() + Send + 'static) -> bool {
-        self.run(Some(deadline), job)
+    /// Waits for that until `deadline`, and calls `waits` before; whether the job was started is the
+    /// answer.
+    pub(crate) fn run_by(
+        &self,
+        deadline: Instant,
+        job: impl FnOnce() + Send + 'static,
+        waits: impl FnOnce(),
+    ) -> bool {
+        self.run(Some(deadline), job, waits)
     }
 
-    fn run(&self, deadline: Option<Instant>, job: impl FnOnce() + Send + 'static) -> bool {
+    fn run(
+        &self,
+        deadline: Option<Instant>,
+        job: impl FnOnce() + Send + 'static,
+        waits: impl FnOnce(),
+    ) -> bool {
+        let mut waits = Some(waits);
         let shared = &self.shared;
         let mut state = lock(&shared.state);
         loop {
@@ -89,6 +101,9 @@ impl Workers {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
+            }
+            if let Some(waits) = waits.take() {
+                waits();
             }
             state =
                 shared.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -263,7 +278,7 @@ mod tests {
         let (done, ran) = mpsc::channel();
         for n in 0..100 {
             let done = done.clone();
-            assert!(workers.run_by(Instant::now() + SOON, move || done.send(n).unwrap()));
+            assert!(workers.run_by(Instant::now() + SOON, move || done.send(n).unwrap(), || {}));
         }
         let mut seen: Vec<u32> = (0..100).map(|_| ran.recv_timeout(SOON).unwrap()).collect();
         seen.sort_unstable();
@@ -276,21 +291,21 @@ mod tests {
         let workers = Workers::new("test", 1);
         let (open, gate) = mpsc::channel::<()>();
         let (done, ran) = mpsc::channel();
-        assert!(workers.run_by(Instant::now(), move || {
+        assert!(workers.run_now(move || {
             let _ = gate.recv_timeout(SOON);
         }));
-        assert!(!workers.run_by(Instant::now(), || unreachable!("no thread is free")));
+        assert!(!workers.run_now(|| unreachable!("no thread is free")));
         drop(open);
-        assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap()));
+        assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap(), || {}));
         ran.recv_timeout(SOON).unwrap();
     }
 
     #[test]
     fn a_panicking_job_does_not_cost_its_thread() {
         let workers = Workers::new("test", 1);
-        assert!(workers.run_by(Instant::now() + SOON, || panic!("a job panics")));
+        assert!(workers.run_by(Instant::now() + SOON, || panic!("a job panics"), || {}));
         let (done, ran) = mpsc::channel();
-        assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap()));
+        assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap(), || {}));
         ran.recv_timeout(SOON).unwrap();
     }
 
@@ -310,7 +325,7 @@ mod tests {
     fn mapped_work_is_done_by_the_caller_when_no_thread_is_free() {
         let workers = Workers::new("test", 1);
         let (open, gate) = mpsc::channel::<()>();
-        assert!(workers.run_by(Instant::now(), move || {
+        assert!(workers.run_now(move || {
             let _ = gate.recv_timeout(SOON);
         }));
         let here = thread::current().id();
@@ -322,7 +337,7 @@ mod tests {
     #[test]
     fn threads_end_with_their_owner() {
         let workers = Workers::new("test", 1);
-        assert!(workers.run_by(Instant::now() + SOON, || {}));
+        assert!(workers.run_by(Instant::now() + SOON, || {}, || {}));
         let shared = Arc::downgrade(&workers.shared);
         drop(workers);
         let deadline = Instant::now() + SOON;

@@ -199,7 +199,9 @@ impl Loads {
             loads.apart(keys[0], fly);
         };
         let loaders = if call.is_by_a_load() { &self.nested_loaders } else { &self.loaders };
-        if loaders.run_by(deadline.at, fly) {
+        // Callers without a deadline need no loader, and go on without this one.
+        let waits = || started.iter().for_each(|(_, follower)| follower.queue());
+        if loaders.run_by(deadline.at, fly, waits) {
             return started;
         }
         // The flights ended as the job was dropped.

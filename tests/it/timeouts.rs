@@ -233,6 +233,41 @@ fn at_most_max_loaders_getters_run_for_callers_with_a_limit() {
 }
 
 #[test]
+fn a_caller_without_a_limit_does_not_wait_for_one_who_waits_for_a_loader() {
+    for late in [false, true] {
+        let gate = Gate::closed();
+        let getter = CountingGetter::with({
+            let gate = gate.clone();
+            move |key| {
+                if key == "slow" {
+                    gate.pass();
+                }
+                Ok(value_of(key).into())
+            }
+        });
+        let group = Group::builder("one loader", 64 << 20, getter.clone())
+            .max_loaders(NonZeroUsize::new(1).unwrap())
+            .build();
+        let limited = |key: &'static str| {
+            let group = group.clone();
+            start(move || group.get_timeout(key, SOON))
+        };
+        let slow = limited("slow");
+        gate.wait_for_arrivals(1);
+        let queued = limited("Tom");
+        if late {
+            until("the other one has missed", || group.stats().loads == 2);
+        }
+        // Whether it finds the other one's flight before, while, or after that waits for a loader.
+        assert_eq!(group.get("Tom").unwrap(), value_of("Tom").as_str());
+        gate.open();
+        assert_eq!(queued.result().unwrap(), value_of("Tom").as_str());
+        assert!(slow.result().is_ok());
+        assert_eq!(getter.calls_of("Tom"), 1, "what the free one loaded was kept");
+    }
+}
+
+#[test]
 fn a_caller_waits_for_a_free_loader_as_long_as_it_may() {
     let gate = Gate::closed();
     let group = Group::builder("one loader", 64 << 20, CountingGetter::behind(&gate))
