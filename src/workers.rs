@@ -66,8 +66,8 @@ impl Workers {
 
     /// Starts `job` on a thread of its own as soon as one is free.
     ///
-    /// Waits for that until `deadline`, and calls `waits` before; whether the job was started is the
-    /// answer.
+    /// Waits for that until `deadline`, and calls `waits` before; whether the job was started is
+    /// the answer.
     pub(crate) fn run_by(
         &self,
         deadline: Instant,
