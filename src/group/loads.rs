@@ -66,8 +66,16 @@ pub(super) trait LoadHost: Send + Sync + 'static {
     /// A result of the getter with the life that it has for everyone.
     fn with_ttl(&self, loaded: Loaded) -> Loaded;
 
-    /// Keeps a result, which took `cost` to load, while `is_wanted` holds.
-    fn keep(&self, key: &str, loaded: &Loaded, cost: Duration, is_wanted: &dyn Fn() -> bool);
+    /// Keeps a result, which was there at the time `now`, while `is_wanted` holds. `cost` is how
+    /// long it took to load.
+    fn keep(
+        &self,
+        key: &str,
+        loaded: &Loaded,
+        cost: Duration,
+        now: u64,
+        is_wanted: &dyn Fn() -> bool,
+    );
 }
 
 impl Loads {
@@ -266,9 +274,11 @@ impl Loads {
     ) {
         let open: Vec<usize> = (0..keys.len()).filter(|&at| led[at].is_some()).collect();
         let open_keys: Vec<&str> = open.iter().map(|&at| keys[at]).collect();
-        for (at, taken) in open.into_iter().zip(host.take_over(&open_keys)) {
+        let taken = host.take_over(&open_keys);
+        let now = host.now();
+        for (at, taken) in open.into_iter().zip(taken) {
             if let (Some(leader), Some(taken)) = (&led[at], taken) {
-                host.keep(keys[at], &taken, Duration::ZERO, &|| !leader.is_doomed());
+                host.keep(keys[at], &taken, Duration::ZERO, now, &|| !leader.is_doomed());
                 land(&mut led[at], &mut answers[at], Ok(taken));
             }
         }
@@ -302,11 +312,12 @@ impl Loads {
             panicked.disarm();
             replies
         };
-        let cost = Duration::from_millis(host.now().saturating_sub(start) / count as u64);
+        let now = host.now();
+        let cost = Duration::from_millis(now.saturating_sub(start) / count as u64);
         let open = keys.iter().zip(led).zip(answers).filter(|((_, led), _)| led.is_some());
         for (((key, led), answer), reply) in open.zip(replies) {
             let Some(leader) = led else { continue };
-            let settled = self.settle(key, reply, cost, host, leader);
+            let settled = self.settle(key, reply, (cost, now), host, leader);
             land(led, answer, settled);
         }
     }
@@ -316,7 +327,7 @@ impl Loads {
         &self,
         key: &str,
         reply: Result<Loaded, BoxError>,
-        cost: Duration,
+        (cost, now): (Duration, u64),
         host: &impl LoadHost,
         flight: &Leader<Answer>,
     ) -> Answer {
@@ -331,7 +342,7 @@ impl Loads {
         self.counters.loads.add_one();
         log::debug!("loaded {key:?} of group {:?} in {cost:?}", self.group);
         let loaded = host.with_ttl(loaded);
-        host.keep(key, &loaded, cost, &|| !flight.is_doomed());
+        host.keep(key, &loaded, cost, now, &|| !flight.is_doomed());
         Ok(loaded)
     }
 

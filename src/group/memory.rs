@@ -178,16 +178,16 @@ impl Memory {
 
 /// Filling and emptying it.
 impl Memory {
-    /// Keeps what was loaded while `is_wanted` holds: ours in the main cache, and what is not ours
-    /// for a short time in the hot one.
+    /// Keeps what was loaded by the time `now`, while `is_wanted` holds: ours in the main cache,
+    /// and what is not ours for a short time in the hot one.
     pub(super) fn keep(
         &self,
         key: &str,
         loaded: &Loaded,
         owner: Owner,
+        now: u64,
         is_wanted: impl Fn() -> bool,
     ) {
-        let now = self.lifetimes.now();
         let (cache, meta) = match owner {
             Owner::Here { cost } => (&self.main, self.lifetimes.owned(loaded, cost, now)),
             Owner::Elsewhere => {

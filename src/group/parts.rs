@@ -124,10 +124,17 @@ impl LoadHost for Parts {
         self.memory.with_ttl(loaded)
     }
 
-    fn keep(&self, key: &str, loaded: &Loaded, cost: Duration, is_wanted: &dyn Fn() -> bool) {
+    fn keep(
+        &self,
+        key: &str,
+        loaded: &Loaded,
+        cost: Duration,
+        now: u64,
+        is_wanted: &dyn Fn() -> bool,
+    ) {
         let is_ours = self.owners.picker().owns(key);
         let owner = if is_ours { Owner::Here { cost } } else { Owner::Elsewhere };
-        self.memory.keep(key, loaded, owner, is_wanted);
+        self.memory.keep(key, loaded, owner, now, is_wanted);
     }
 }
 
@@ -179,6 +186,6 @@ impl ChangeHost for Parts {
 
     fn keep_inserted(&self, key: &str, loaded: Loaded) {
         let loaded = self.memory.with_ttl(loaded);
-        LoadHost::keep(self, key, &loaded, Duration::ZERO, &|| true);
+        LoadHost::keep(self, key, &loaded, Duration::ZERO, self.memory.now(), &|| true);
     }
 }

@@ -42,7 +42,15 @@ impl LoadHost for Host {
         loaded
     }
 
-    fn keep(&self, key: &str, loaded: &Loaded, cost: Duration, is_wanted: &dyn Fn() -> bool) {
+    fn keep(
+        &self,
+        key: &str,
+        loaded: &Loaded,
+        cost: Duration,
+        now: u64,
+        is_wanted: &dyn Fn() -> bool,
+    ) {
+        assert_eq!(now, self.now());
         *lock(&self.cost) = cost;
         if is_wanted() {
             lock(&self.kept).insert(key.to_owned(), loaded.clone());

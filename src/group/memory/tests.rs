@@ -24,7 +24,7 @@ fn memory(lifetimes: Lifetimes) -> (Memory, Arc<AtomicU64>) {
 
 fn keep_ours(memory: &Memory, key: &str, loaded: Loaded) {
     let loaded = memory.with_ttl(loaded);
-    memory.keep(key, &loaded, Owner::Here { cost: SECOND }, || true);
+    memory.keep(key, &loaded, Owner::Here { cost: SECOND }, memory.now(), || true);
 }
 
 fn value(memory: &Memory, key: &str) -> Option<Option<ByteView>> {
@@ -35,7 +35,7 @@ fn value(memory: &Memory, key: &str) -> Option<Option<ByteView>> {
 fn what_is_ours_lies_in_the_main_cache_and_what_is_not_in_the_hot_one() {
     let (memory, _) = memory(Lifetimes::default());
     keep_ours(&memory, "ours", Loaded::from("1"));
-    memory.keep("theirs", &Loaded::from("2"), Owner::Elsewhere, || true);
+    memory.keep("theirs", &Loaded::from("2"), Owner::Elsewhere, memory.now(), || true);
     memory.keep_copy("copy", &Loaded::from("3"), || true);
     assert_eq!((memory.main_stats().entries, memory.hot_stats().entries), (1, 2));
     for (key, wanted) in [("ours", "1"), ("theirs", "2"), ("copy", "3")] {
@@ -49,8 +49,8 @@ fn what_is_ours_lies_in_the_main_cache_and_what_is_not_in_the_hot_one() {
 #[test]
 fn what_is_no_longer_wanted_is_not_kept() {
     let (memory, _) = memory(Lifetimes::default());
-    memory.keep("k", &Loaded::from("old"), Owner::Here { cost: SECOND }, || false);
-    memory.keep("k", &Loaded::from("old"), Owner::Elsewhere, || false);
+    memory.keep("k", &Loaded::from("old"), Owner::Here { cost: SECOND }, memory.now(), || false);
+    memory.keep("k", &Loaded::from("old"), Owner::Elsewhere, memory.now(), || false);
     memory.keep_copy("k", &Loaded::from("old"), || false);
     assert_eq!(value(&memory, "k"), None);
 }
@@ -59,7 +59,7 @@ fn what_is_no_longer_wanted_is_not_kept() {
 fn a_value_that_is_not_ours_replaces_the_one_that_was() {
     let (memory, _) = memory(Lifetimes::default());
     keep_ours(&memory, "k", Loaded::from("old"));
-    memory.keep("k", &Loaded::from("new"), Owner::Elsewhere, || true);
+    memory.keep("k", &Loaded::from("new"), Owner::Elsewhere, memory.now(), || true);
     assert_eq!(value(&memory, "k").flatten().unwrap(), "new");
     assert_eq!(memory.main_stats().entries, 0);
 }
