@@ -153,6 +153,10 @@ fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
         let response = HttpResponse::text(400, "there is nothing to upgrade to\n");
         return send(request, &response, Connection::Close);
     }
+    // Before any answer: each of them drops the request, and with it what is left of its body.
+    if request.body_length().is_some_and(|length| length > shared.limits.max_body_bytes) {
+        return refuse_body(shared, request);
+    }
     let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
         let connection = connection_after(shared, &request);
@@ -162,9 +166,6 @@ fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
             connection,
         );
     };
-    if request.body_length().is_some_and(|length| length > shared.limits.max_body_bytes) {
-        return refuse_body(shared, request);
-    }
     if is_encoded(&request) {
         return refuse_encoded(shared, request);
     }
