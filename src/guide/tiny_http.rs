@@ -35,6 +35,8 @@
 //! | a client that sends many requests and never reads | is not read any further | queues until memory ends, and holds the handlers |
 //! | HTTP/2.0 or 3.0 in the request line | 505 | no answer; a thread and two descriptors are lost for good |
 //! | two lengths, or a length that is no number | 400 | takes the first, or none: what follows may be read as a request |
+//! | `Transfer-Encoding` in a request | 411, or 400 beside a length; the connection is closed | the same answers, but the connection stays open: what follows may be read as a request |
+//! | `Connection: upgrade` in a request | is ignored | 400, and the connection is closed |
 //! | HTTP/0.9, no host, bad tokens, control characters | 400 or 505 | 200 |
 //! | an error in a request | the answer closes the connection | the connection may stay open |
 //! | an idle client at a shutdown | is closed | stays until its next request, or until [`idle_timeout`] |

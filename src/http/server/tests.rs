@@ -1,6 +1,7 @@
 //! Each situation is a function that runs against both servers. What only one of them can do stands
 //! in a module of its own, and the docs of [`super`] hold a table of what tiny_http can't.
 
+mod bodies;
 mod bursts;
 mod descriptors;
 mod figures;

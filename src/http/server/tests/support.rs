@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
@@ -179,6 +179,11 @@ impl Client {
 
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Ends this side of the connection. Answers can still come.
+    pub(super) fn send_no_more(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     pub(super) fn try_get(&mut self, target: &str) -> io::Result<Answer> {

@@ -148,6 +148,15 @@ impl Generation {
 
 fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
     shared.saw_request(request.remote_addr());
+    if asks_for_upgrade(&request) {
+        // tiny_http lets go of the connection after such a request.
+        let response = HttpResponse::text(400, "there is nothing to upgrade to\n");
+        return send(request, &response, Connection::Close);
+    }
+    // Before any answer: each of them drops the request, and with it what is left of its body.
+    if request.body_length().is_some_and(|length| length > shared.limits.max_body_bytes) {
+        return refuse_body(shared, request);
+    }
     let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
         let connection = connection_after(shared, &request);
@@ -157,24 +166,12 @@ fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
             connection,
         );
     };
-    if request.body_length().is_some_and(|length| length > shared.limits.max_body_bytes) {
-        return refuse_body(shared, request);
+    if is_encoded(&request) {
+        return refuse_encoded(shared, request);
     }
-    let mut body = Vec::new();
-    if request.body_length().is_some_and(|length| length > 0) || is_chunked(&request) {
-        let limit = shared.limits.max_body_bytes;
-        let mut reader = request.as_reader().take(limit as u64 + 1);
-        if reader.read_to_end(&mut body).is_err() {
-            return send(request, &HttpResponse::text(400, "broken body\n"), Connection::Close);
-        }
-        if body.len() > limit {
-            return send(
-                request,
-                &HttpResponse::text(413, "the body is too long\n"),
-                Connection::Close,
-            );
-        }
-    }
+    let Some(body) = read_body(&mut request) else {
+        return send(request, &HttpResponse::text(400, "broken body\n"), Connection::Close);
+    };
     let response = answer_of(
         &*shared.handler,
         &HttpRequest {
@@ -203,14 +200,49 @@ fn refuse_body(shared: &TinyShared, request: tiny_http::Request) {
     }
 }
 
-fn is_chunked(request: &tiny_http::Request) -> bool {
-    request.headers().iter().any(|header| header.field.equiv("Transfer-Encoding"))
+/// Reads a body of the announced length. `None` if less than that came.
+fn read_body(request: &mut tiny_http::Request) -> Option<Vec<u8>> {
+    let length = request.body_length().unwrap_or(0);
+    let mut body = Vec::new();
+    if length > 0 {
+        // A body that ends early is no error to tiny_http.
+        request.as_reader().take(length as u64).read_to_end(&mut body).ok()?;
+    }
+    (body.len() == length).then_some(body)
+}
+
+/// Whether tiny_http takes all that the connection still brings for the body of `request`, whatever
+/// length it announces.
+fn asks_for_upgrade(request: &tiny_http::Request) -> bool {
+    let asked = (&request.headers()).header("Connection").map(str::to_ascii_lowercase);
+    asked.is_some_and(|asked| asked.contains("upgrade"))
+}
+
+fn is_encoded(request: &tiny_http::Request) -> bool {
+    (&request.headers()).header("Transfer-Encoding").is_some()
+}
+
+/// Answers a request whose body has no length of its own: tiny_http does not tell whether such a
+/// body has come to its end.
+fn refuse_encoded(shared: &TinyShared, mut request: tiny_http::Request) {
+    let limit = shared.limits.max_body_bytes as u64;
+    // What is left of the body would be taken for the next request.
+    let read = io::copy(&mut request.as_reader().take(limit), &mut io::sink());
+    if let Err(error) = read {
+        log::debug!("a refused body ended early: {error}");
+    }
+    let response = if (&request.headers()).header("Content-Length").is_some() {
+        HttpResponse::text(400, "malformed request\n")
+    } else {
+        HttpResponse::text(411, "the body needs a Content-Length\n")
+    };
+    send(request, &response, Connection::Close);
 }
 
 /// What the answer to `request` says about the connection.
 fn connection_after(shared: &TinyShared, request: &tiny_http::Request) -> Connection {
-    let headers = request.headers();
-    let asked = (&headers).header("Connection").map(str::to_ascii_lowercase).unwrap_or_default();
+    let asked =
+        (&request.headers()).header("Connection").map(str::to_ascii_lowercase).unwrap_or_default();
     let is_1_1 = *request.http_version() >= tiny_http::HTTPVersion(1, 1);
     if shared.is_stopping() || asked.contains("close") {
         Connection::Close
