@@ -28,7 +28,8 @@
 //! | closes or resets the connection before the value is whole | at once | [`Unreachable`] | a failure |
 //! | accepts and never answers; is stopped (`SIGSTOP`); falls silent within the head or the value; sends byte by byte; sends 1xx for ever; answers too late | after [`timeout`] | [`TimedOut`] | a failure \* |
 //! | answers with garbage, HTTP/2, a head over 8 KiB, two lengths or none, bad chunks, a compressed value, a web page, or a redirect that is not in the next rows | at once | [`Protocol`] | a failure |
-//! | answers 503: it has too much to do | at once | [`Overloaded`] | a failure |
+//! | says that it has too much to do (503 with our header) | at once | [`Overloaded`] | nothing, it is well |
+//! | answers 503 without our header | at once | [`Overloaded`] | a failure |
 //! | has a getter that fails or panics (500 with our header, or as plain text) | at once | [`Load`] | nothing, it is well |
 //! | has a getter that needs too long (504 with our header); the load goes on there | in time | [`TimedOut`] | nothing, it is well |
 //! | has no such group (404 with our header, or with GeeCache's text) | at once | [`NoSuchGroup`] | nothing |

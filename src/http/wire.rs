@@ -252,6 +252,7 @@ impl ErrorAnswer<'_> {
     /// | 504 `timed-out` | the owner is still loading | is well |
     /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is one that it does not take | is well |
     /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
+    /// | 503 `overloaded` | has too much to do | is well: it said so itself |
     /// | 503 `shutting-down` | nobody is there | is down |
     /// | any other 503 | overloaded | failed |
     /// | anything else: another redirect, a web page of whatever status | not our protocol | failed |
@@ -265,6 +266,7 @@ impl ErrorAnswer<'_> {
             (Some(Status::BadRequest), _) => (PeerErrorKind::Protocol, Verdict::Answered),
             (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
             (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
+            (Some(Status::Overloaded), _) => (PeerErrorKind::Overloaded, Verdict::Answered),
             (_, 404) if self.is_plain_text() && self.text.starts_with("no such group") => {
                 (PeerErrorKind::NoSuchGroup, Verdict::Answered)
             }

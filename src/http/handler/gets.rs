@@ -109,7 +109,6 @@ fn refuse_for(error: &Error) -> HttpResponse {
     match error {
         Error::EmptyKey => refuse(Status::BadRequest, "bad request"),
         Error::TimedOut { .. } => refuse(Status::TimedOut, error),
-        // Unlike a getter that is slow, this counts against the peer: others then answer for it.
         Error::Overloaded { .. } => refuse(Status::Overloaded, error),
         // The getter's own words, as GeeCache's peers send them.
         Error::Load { source, .. } => refuse(Status::LoadFailed, source),

@@ -104,6 +104,7 @@ impl<'a> Batch<'a> {
     /// Asks for `keys` with one request; `None` when the peer does not know batches.
     fn request(&self, keys: &[&str]) -> Result<Option<Vec<KeyAnswer>>, Failure> {
         let left = self.left();
+        Link::needs_time(left)?;
         self.link.call(Admit::IfUp, |exchange| {
             let options = self.link.options();
             let frame = frame::encode_request(Operation::Get, keys);

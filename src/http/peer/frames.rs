@@ -20,10 +20,6 @@ pub(super) fn post<T>(
     left: Duration,
     read: impl FnOnce(Incoming) -> Result<T, CallError>,
 ) -> Result<Option<T>, Failure> {
-    if left.is_zero() {
-        let message = "there is no time left to ask";
-        return Err(Failure::new(PeerErrorKind::TimedOut, Verdict::Unclear, message));
-    }
     exchange.send(&Outgoing::post(path, frame), left, |answer| {
         match answer.status() {
             // It knows batches, but no such frame; or it is not the address of a group.

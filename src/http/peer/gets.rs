@@ -12,6 +12,7 @@ use crate::http::wire;
 /// Asks for `key` in `group`, and ends within `left`, or the timeout of the options if that is
 /// shorter.
 pub(super) fn get(link: &Link, group: &str, key: &str, left: Duration) -> Result<Loaded, Failure> {
+    Link::needs_time(left)?;
     link.call(Admit::IfUp, |exchange| {
         let options = link.options();
         let request = Outgoing::get(options.key_path(group, key)?);

@@ -121,6 +121,15 @@ impl Link {
         ended
     }
 
+    /// An error if there is no time `left`. Such a call is not made, and counts nowhere.
+    pub(super) fn needs_time(left: Duration) -> Result<(), Failure> {
+        if left.is_zero() {
+            let message = "there is no time left to ask";
+            return Err(Failure::new(PeerErrorKind::TimedOut, Verdict::Unclear, message));
+        }
+        Ok(())
+    }
+
     /// What a caller sees of a failure.
     pub(super) fn error_of(&self, failure: Failure) -> PeerError {
         self.error(failure.kind, failure.message)

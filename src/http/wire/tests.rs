@@ -142,7 +142,7 @@ fn answers_mean_what_the_table_says() {
         (500, None, Some("TEXT/PLAIN"), "", Kind::Load, Verdict::Answered),
         (500, None, page, "<html>", Kind::Protocol, Verdict::Failed),
         (500, None, None, "", Kind::Protocol, Verdict::Failed),
-        (503, Some("overloaded"), text, "", Kind::Overloaded, Verdict::Failed),
+        (503, Some("overloaded"), text, "", Kind::Overloaded, Verdict::Answered),
         (503, None, page, "", Kind::Overloaded, Verdict::Failed),
         (503, Some("shutting-down"), text, "", Kind::Unreachable, Verdict::Refused),
         (504, Some("timed-out"), text, "", Kind::TimedOut, Verdict::Answered),

@@ -215,7 +215,7 @@ fn a_peer_that_answers_too_late_is_given_up() {
 fn a_caller_in_a_hurry_does_not_blame_the_peer() {
     let peer = FaultyPeer::start(|talk, _| talk.stay_silent());
     let link = link(&peer.url);
-    for left in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(30)] {
+    for left in [Duration::from_nanos(1), Duration::from_millis(30)] {
         let (answer, verdict) = get_within(&link, "g", "k", left);
         assert_eq!(verdict, Verdict::Silent, "{left:?}: {answer:?}");
         assert!(answer.is_err());

@@ -84,11 +84,12 @@ fn a_peer_that_is_down_is_not_asked_until_a_trial_is_answered() {
 }
 
 #[test]
-fn errors_of_the_owners_getter_never_open_the_breaker() {
+fn answers_of_an_owner_that_has_no_value_never_open_the_breaker() {
     for answer in [
         "HTTP/1.1 500 X\r\nGeecache-Status: load-failed\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 404 X\r\nGeecache-Status: not-found\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 504 X\r\nGeecache-Status: timed-out\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 X\r\nGeecache-Status: overloaded\r\nContent-Length: 0\r\n\r\n",
     ] {
         let faulty =
             FaultyPeer::start(
@@ -150,4 +151,19 @@ fn a_link_without_a_breaker_asks_a_peer_that_is_down() {
         assert!(link.is_ready());
     }
     assert_eq!((link.stats().requests, link.stats().rejected), (5, 0));
+}
+
+#[test]
+fn a_call_without_time_left_sends_nothing_and_holds_nothing_against_the_peer() {
+    let faulty = FaultyPeer::start(|talk, _| {
+        talk.request();
+    });
+    let link = link(&faulty.url, 8);
+    for _ in 0..5 {
+        let answer = gets::get(&link, "g", "k", Duration::ZERO);
+        assert_eq!(answer.unwrap_err().kind, PeerErrorKind::TimedOut);
+    }
+    let stats = link.stats();
+    assert_eq!((stats.state, stats.requests, stats.failures), (PeerState::Up, 0, 0));
+    assert_eq!(faulty.connections(), 0);
 }
