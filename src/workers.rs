@@ -176,6 +176,13 @@ impl Workers {
     }
 }
 
+/// What `work` returns, or `None` if it panicked.
+fn unless_panicked<R>(work: impl FnOnce() -> R) -> Option<R> {
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    // The drop of what it panicked with may panic as well, and would end the thread.
+    outcome.map_err(std::mem::forget).ok()
+}
+
 /// Work on many items that several threads share.
 struct Task<T, R, F> {
     items: Vec<T>,
@@ -194,7 +201,7 @@ impl<T, R, F: Fn(&T) -> R> Task<T, R, F> {
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = self.items.get(at) else { return };
-            let result = catch_unwind(AssertUnwindSafe(|| (self.work)(item))).ok();
+            let result = unless_panicked(|| (self.work)(item));
             lock(&self.results)[at] = result;
             let mut left = lock(&self.left);
             *left -= 1;
@@ -227,6 +234,7 @@ impl Shared {
         if let Err(error) = &started {
             log::error!("no thread for {}: {error}", self.name);
             lock(&self.state).threads -= 1;
+            self.freed.notify_one();
         }
         started.is_ok()
     }
@@ -234,7 +242,7 @@ impl Shared {
     fn work(&self, mut job: Job) {
         loop {
             // A panic has been reported by the panic hook, and seen to by the job's own guards.
-            let _ = catch_unwind(AssertUnwindSafe(job));
+            unless_panicked(job);
             match self.next_job() {
                 Some(next) => job = next,
                 None => return,
@@ -319,6 +327,23 @@ mod tests {
         let expected: Vec<_> = (0..20).map(|n| (n != 7).then_some(n * 2)).collect();
         assert_eq!(halves, expected);
         assert_eq!(workers.map(Vec::<u32>::new(), |n| *n), []);
+    }
+
+    #[test]
+    fn a_panic_with_something_that_panics_when_it_is_dropped_hangs_nobody() {
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                panic!("the drop panics, too");
+            }
+        }
+        let workers = Workers::new("test", 1);
+        let panic = || std::panic::panic_any(Bad);
+        assert_eq!(workers.map(vec![(); 4], move |()| panic()), [None::<()>; 4]);
+        assert!(workers.run_by(Instant::now() + SOON, move || std::panic::panic_any(Bad), || {}));
+        let (done, ran) = mpsc::channel();
+        assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap(), || {}));
+        ran.recv_timeout(SOON).unwrap();
     }
 
     #[test]

@@ -70,11 +70,9 @@ impl Peers {
     }
 
     /// Puts a list in force.
-    pub(crate) fn set(&self, mut urls: Vec<PeerUrl>) -> Result<(), Error> {
+    pub(crate) fn set(&self, urls: Vec<PeerUrl>) -> Result<(), Error> {
         if let Some(own) = &self.own {
-            if self.members().has_left {
-                urls.retain(|url| url != own);
-            } else if !urls.contains(own) {
+            if !self.members().has_left && !urls.contains(own) {
                 let list = urls.iter().map(PeerUrl::as_str).collect::<Vec<_>>().join(", ");
                 return Err(Error::InvalidPeer {
                     url: own.as_str().to_owned(),
@@ -85,10 +83,15 @@ impl Peers {
                 });
             }
         }
-        let old = self.members();
-        self.change(|old| self.members_of(&urls, old, old.has_left));
+        let before = self.members();
+        self.change(|old| {
+            // Looked at while no other change is made: who leaves at this moment stays out.
+            let is_listed = |url: &PeerUrl| !old.has_left || Some(url) != self.own.as_ref();
+            let urls: Vec<PeerUrl> = urls.into_iter().filter(is_listed).collect();
+            self.members_of(&urls, old, old.has_left)
+        });
         // A caller that sets the list again and again would fill the log with it.
-        if !self.members().list.is_same(&old.list) {
+        if !self.members().list.is_same(&before.list) {
             self.report();
         }
         Ok(())

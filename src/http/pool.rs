@@ -63,6 +63,10 @@ use crate::registry::Registry;
 /// the list of peers and the connections to them, and go on to ask these peers, as a
 /// [client](Self::client) does.
 ///
+/// Do not let the last handle go, or shut the pool down, inside a getter: a request that the getter
+/// works for is one of those that the pool waits for, up to its
+/// [`drain_timeout`](HttpPoolBuilder::drain_timeout), and its client may get no answer.
+///
 /// # When something fails
 ///
 /// **No fault of a peer is an error of a [`get`](crate::Group::get).** The call to the peer ends in

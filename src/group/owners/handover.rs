@@ -8,8 +8,10 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
+use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::batch::by_peer;
 use crate::peers::{PeerGetter, PeerPicker};
@@ -72,10 +74,16 @@ impl HandOver {
 
     fn peek(&self, peer: &Arc<dyn PeerGetter>, group: &str, keys: &[&str]) -> Vec<Option<Loaded>> {
         self.counters.peeks.add(keys.len());
-        let found = match keys {
+        let peek = || match keys {
             [key] => peer.peek(group, key).map(|found| vec![found]),
             _ => peer.peek_many(group, keys),
         };
+        let found = catch_unwind(AssertUnwindSafe(peek)).unwrap_or_else(|panic| {
+            // Its drop may panic as well.
+            std::mem::forget(panic);
+            let message = "the transport panicked";
+            Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), message))
+        });
         match found {
             Ok(found) => {
                 let hits = found.iter().take(keys.len()).flatten().count();
@@ -117,7 +125,6 @@ impl HandOver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::PeerError;
 
     /// A previous owner that has everything.
     struct Full;
@@ -128,6 +135,7 @@ mod tests {
         }
 
         fn peek(&self, _group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {
+            assert_ne!(key, "panic", "the transport panics");
             Ok(Some(Loaded::from(key)))
         }
     }
@@ -164,6 +172,13 @@ mod tests {
             (hand_over.counters.peeks.value(), hand_over.counters.peek_hits.value()),
             (2, 2)
         );
+    }
+
+    #[test]
+    fn a_transport_that_panics_has_nothing_to_hand_over() {
+        let hand_over = HandOver::default();
+        assert_eq!(hand_over.take_over("g", &["panic"], &WARMING_UP), [None]);
+        assert_eq!(hand_over.take_over("g", &["panic", "a"], &WARMING_UP), [None, None]);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Loads in a cluster with sockets: one for all, and nobody waits for ever.
 
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use geecache::{Error, Group};
+use geecache::{Error, Group, Server};
 
 use crate::support::{
     Cluster, CountingGetter, Gate, Peer, SERVERS, SOON, all_at_once, start, until, value_of,
@@ -124,9 +126,9 @@ fn a_cycle_through_two_peers_ends() {
     // The source of each peer asks its own group for the key that it loads. At the owner that is a
     // load of itself by way of nobody; at the other peer it goes round through the owner.
     for server in SERVERS {
-        let groups = std::sync::Arc::new(std::sync::Mutex::new(Vec::<Group>::new()));
+        let groups = Arc::new(std::sync::Mutex::new(Vec::<Group>::new()));
         let source = |node: usize| {
-            let groups = std::sync::Arc::clone(&groups);
+            let groups = Arc::clone(&groups);
             CountingGetter::with(move |key| {
                 let other = groups.lock().unwrap()[1 - node].clone();
                 other
@@ -148,9 +150,9 @@ fn a_cycle_through_two_peers_ends() {
 #[test]
 fn gets_from_many_threads_are_all_answered_by_the_owners() {
     for server in SERVERS {
-        let cluster = std::sync::Arc::new(Cluster::of(3, server));
+        let cluster = Arc::new(Cluster::of(3, server));
         all_at_once(12, {
-            let cluster = std::sync::Arc::clone(&cluster);
+            let cluster = Arc::clone(&cluster);
             move |thread| {
                 for i in 0..100 {
                     let key = format!("key {}", (i * 7 + thread) % 50);
@@ -162,6 +164,57 @@ fn gets_from_many_threads_are_all_answered_by_the_owners() {
         assert_eq!(cluster.calls(), 50);
         for node in 0..3 {
             assert_eq!(cluster.node(node).stats().peer_errors, 0, "{server:?}");
+        }
+    }
+}
+
+/// Peers whose getters, to load a key of their own, get one that the other owns: `ask` says which.
+fn that_need_each_other(server: Server) -> (Cluster, [Vec<String>; 2]) {
+    type Needs = (Vec<Group>, HashMap<String, (usize, String)>);
+    let needs = Arc::new(OnceLock::<Needs>::new());
+    let cluster = Cluster::settled(2, server, |_| {
+        let needs = Arc::clone(&needs);
+        CountingGetter::with(move |key| {
+            let (groups, needed) = needs.get().unwrap();
+            match needed.get(key) {
+                Some((node, other)) => Ok(groups[*node].get(other)?.as_str()?.into()),
+                None => Ok(value_of(key).into()),
+            }
+        })
+    });
+    let keys = [0, 1].map(|node| cluster.keys_owned_by(node).take(64).collect::<Vec<_>>());
+    let mut needed = HashMap::new();
+    for n in 0..32 {
+        for node in [0, 1] {
+            // The first half of each peer's keys needs the second half of the other's.
+            needed.insert(keys[node][n].clone(), (node, keys[1 - node][32 + n].clone()));
+        }
+    }
+    let groups = [0, 1].map(|node| cluster.node(node).group.clone()).to_vec();
+    assert!(needs.set((groups, needed)).is_ok());
+    (cluster, keys)
+}
+
+#[test]
+fn peers_whose_loads_need_each_other_do_not_wait_for_each_other() {
+    for server in SERVERS {
+        let (cluster, keys) = that_need_each_other(server);
+        // Each batch holds the flights of the keys that the other's getters are about to ask for.
+        let batches = [0, 1].map(|node| {
+            let (group, keys) = (cluster.node(node).group.clone(), keys[node].clone());
+            start(move || {
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                group.get_many(&keys)
+            })
+        });
+        for (node, batch) in batches.into_iter().enumerate() {
+            for (n, answer) in batch.result().into_iter().enumerate() {
+                let wanted = if n < 32 { &keys[1 - node][32 + n] } else { &keys[node][n] };
+                assert_eq!(answer.unwrap(), value_of(wanted).as_str(), "{server:?}");
+            }
+        }
+        for node in [0, 1] {
+            assert_eq!(cluster.node(node).stats().peer_errors, 0, "{server:?}: nobody was late");
         }
     }
 }
