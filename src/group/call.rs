@@ -7,14 +7,12 @@ use crate::clock::Deadline;
 use crate::error::{BoxError, PeerError, PeerErrorKind};
 use crate::getter::{Getter, Loaded};
 use crate::group::error::GetterPanicked;
-use crate::group::nesting::is_inside_getter;
 use crate::peers::PeerGetter;
 
 /// What the caller of a load wants beside the value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
     form: Form,
-    asker: Asker,
     /// When the caller goes, with or without a value.
     pub(super) deadline: Option<Deadline>,
 }
@@ -26,40 +24,15 @@ enum Form {
     Many,
 }
 
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asker {
-    /// A caller that nobody waits for in a circle.
-    Free,
-    /// A load of a peer: it holds flights there, which a load here may be waiting for.
-    Load,
-}
-
 impl Call {
     /// The call of a caller who asks for a single key.
     pub(super) fn one(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::One, asker: Asker::Free, deadline }
+        Self { form: Form::One, deadline }
     }
 
     /// The call of a caller who asks for a batch, maybe of one key.
     pub(super) fn many(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::Many, asker: Asker::Free, deadline }
-    }
-
-    /// As it is, of a load of a peer.
-    pub(super) fn by_a_load(self) -> Self {
-        Self { asker: Asker::Load, ..self }
-    }
-
-    /// Whether a load of a peer asks.
-    pub(super) fn is_by_a_load(&self) -> bool {
-        self.asker == Asker::Load
-    }
-
-    /// Whether the caller may wait for what others do. Neither a thread inside a getter may, nor
-    /// one that a load of a peer waits for.
-    pub(super) fn may_wait(&self) -> bool {
-        !self.is_by_a_load() && !is_inside_getter()
+        Self { form: Form::Many, deadline }
     }
 
     /// When the caller's time is up.

@@ -31,8 +31,6 @@ pub(super) struct Loads {
     flights: Singleflight<Answer>,
     /// Threads that run the getter for callers who may not wait for its end.
     loaders: Workers,
-    /// The same for loads of peers, which `loaders` may all be waiting for.
-    nested_loaders: Workers,
     /// Threads that run the getter for values that are served meanwhile.
     refreshers: Workers,
     pub(super) counters: LoadCounters,
@@ -87,7 +85,6 @@ impl Loads {
     ) -> Self {
         Self {
             loaders: Workers::new(format!("load {group}"), max_loaders),
-            nested_loaders: Workers::new(format!("nested load {group}"), max_loaders),
             refreshers: Workers::new(format!("refresh {group}"), max_refreshers),
             group,
             getter,
@@ -115,7 +112,7 @@ impl Loads {
         };
         // Who waited for a flight that ended without a value starts over.
         while answers.iter().any(Option::is_none) {
-            let followed = self.board(keys, led, answers, call);
+            let followed = self.board(keys, led, answers);
             // What is led here comes first: see the rule of the module.
             let started = self.lead(keys, led, answers, call, host);
             for (at, follower) in started {
@@ -148,9 +145,8 @@ impl Loads {
         keys: &[&str],
         led: &mut [Option<Leader<Answer>>],
         answers: &mut [Option<Answer>],
-        call: Call,
     ) -> Vec<(usize, Follower<Answer>)> {
-        let may_wait = call.may_wait();
+        let may_wait = !is_inside_getter();
         let mut followed = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             if answers[at].is_some() {
@@ -206,10 +202,9 @@ impl Loads {
             let fly = || loads.fly(&keys, &mut leaders, &mut answers, call, &*host);
             loads.apart(keys[0], fly);
         };
-        let loaders = if call.is_by_a_load() { &self.nested_loaders } else { &self.loaders };
         // Callers without a deadline need no loader, and go on without this one.
         let waits = || started.iter().for_each(|(_, follower)| follower.queue());
-        if loaders.run_by(deadline.at, fly, waits) {
+        if self.loaders.run_by(deadline.at, fly, waits) {
             return started;
         }
         // The flights ended as the job was dropped.

@@ -37,12 +37,7 @@ fn with_loading<T>(look: impl FnOnce(&mut Vec<LoadId>) -> T) -> Option<T> {
 }
 
 /// Whether the calling thread is inside a getter of any group.
-///
-/// For those who write a transport: a request that is made inside a getter should say so, and be
-/// answered by [`PeerSide::of_a_load`](crate::PeerSide::of_a_load). Peers whose keys need each
-/// other's would else wait for each other until their time is up.
-#[must_use]
-pub fn is_inside_getter() -> bool {
+pub(super) fn is_inside_getter() -> bool {
     with_loading(|loading| !loading.is_empty()).unwrap_or(false)
 }
 

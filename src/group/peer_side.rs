@@ -19,28 +19,12 @@ use crate::group::parts::Parts;
 #[derive(Clone, Copy)]
 pub struct PeerSide<'a> {
     parts: &'a Arc<Parts>,
-    of_a_load: bool,
 }
 
 impl<'a> PeerSide<'a> {
     pub(super) fn of(parts: &'a Arc<Parts>) -> Self {
         parts.owners.warn_without_picker();
-        Self { parts, of_a_load: false }
-    }
-
-    /// The same for a request that was made [inside a getter](crate::is_inside_getter) of the peer.
-    ///
-    /// It waits for nobody: what is being loaded here already is loaded once more, and a load with
-    /// a time limit has threads of its own, as many as
-    /// [`max_loaders`](crate::GroupBuilder::max_loaders). The load that is under way here may be
-    /// waiting for that very getter.
-    #[must_use]
-    pub fn of_a_load(self) -> Self {
-        Self { of_a_load: true, ..self }
-    }
-
-    fn call(&self, call: Call) -> Call {
-        if self.of_a_load { call.by_a_load() } else { call }
+        Self { parts }
     }
 
     /// Answers a peer that asks for `key`: from memory or by the getter. [`Loaded::absent`] is the
@@ -129,7 +113,7 @@ impl<'a> PeerSide<'a> {
             return Ok(found);
         }
         counters.served_misses.add_one();
-        let call = self.call(Call::one(timeout.and_then(Deadline::after)));
+        let call = Call::one(timeout.and_then(Deadline::after));
         let mut answer = [None];
         self.parts.load_here(&[key], &mut answer, call);
         let [answer] = answer;
@@ -137,7 +121,7 @@ impl<'a> PeerSide<'a> {
     }
 
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
-        let call = self.call(Call::many(timeout.and_then(Deadline::after)));
+        let call = Call::many(timeout.and_then(Deadline::after));
         let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
         let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
             self.parts.counters.served_misses.add(asked);

@@ -80,9 +80,6 @@
 //!   from equal lists. Where they disagree for a while nothing breaks, but a key is loaded twice.
 //! * **Name peers, or give the same `Arc` for the same peer each time.** Two handles are one peer
 //!   if they have one [`name`](crate::PeerGetter::name), or are clones of one `Arc`.
-//! * **Say so when a getter asks** ([`is_inside_getter`](crate::is_inside_getter)), and answer such
-//!   a request by [`PeerSide::of_a_load`](crate::PeerSide::of_a_load). Else two peers whose keys
-//!   need each other's wait for each other until their time is up.
 //! * **A value keeps its time to live on the way.** Send what is left of it
 //!   ([`Loaded::time_to_live`](crate::Loaded::time_to_live)) as a span, so that clocks need not
 //!   agree.

@@ -34,8 +34,6 @@ pub(crate) const STATUS_HEADER: &str = "Geecache-Status";
 pub(crate) const TTL_HEADER: &str = "Geecache-Ttl-Ms";
 /// Milliseconds that the asking peer is going to wait.
 pub(crate) const TIMEOUT_HEADER: &str = "Geecache-Timeout-Ms";
-/// Says, with any value, that a getter asks: a load of the asking peer waits for the answer.
-pub(crate) const NESTED_HEADER: &str = "Geecache-Nested";
 
 /// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a
 /// space and for those that do not, as we send neither a plus nor a space.

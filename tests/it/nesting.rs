@@ -3,7 +3,6 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock, mpsc};
-use std::time::Duration;
 
 use geecache::{Error, Group, GroupBuilder};
 use rayon::ThreadPoolBuilder;
@@ -135,35 +134,4 @@ fn two_threads_whose_keys_need_each_other_are_told_so() {
         let last = sources.by_ref().last().unwrap();
         assert!(matches!(last.downcast_ref(), Some(Error::ReentrantLoad { .. })), "{error:?}");
     }
-}
-
-#[test]
-fn a_request_of_a_load_waits_for_nobody_and_has_loaders_of_its_own() {
-    let (begun, begins) = mpsc::channel();
-    let (open, opened) = mpsc::channel::<()>();
-    let gates = std::sync::Mutex::new((begun, opened));
-    let getter = CountingGetter::with(move |key| {
-        // The first load waits: it holds the flight of its key, and the only loader.
-        if let Ok(gates) = gates.try_lock() {
-            gates.0.send(()).unwrap();
-            gates.1.recv_timeout(SOON).unwrap();
-        }
-        Ok(key.into())
-    });
-    let group = Group::builder("asked", 1 << 20, getter.clone()).max_loaders(ONE).build();
-    let first = start({
-        let group = group.clone();
-        move || group.get_timeout("k", SOON)
-    });
-    begins.recv_timeout(SOON).unwrap();
-    let brief = Duration::from_millis(20);
-    let waits = group.peer_side().get_timeout("other", brief);
-    assert!(matches!(waits, Err(Error::Overloaded { .. })), "{waits:?}");
-    for key in ["k", "other"] {
-        let side = group.peer_side().of_a_load();
-        assert_eq!(side.get_timeout(key, SOON).unwrap().value().unwrap(), key);
-        assert_eq!(side.get_many_timeout(&[key], SOON)[0].as_ref().unwrap().value().unwrap(), key);
-    }
-    open.send(()).unwrap();
-    assert_eq!(first.result().unwrap(), "k");
 }

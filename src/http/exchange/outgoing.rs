@@ -6,14 +6,11 @@ use ureq::http::header::{HeaderName, HeaderValue};
 use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 use ureq::http::{self, Method, Request, Uri};
 
-use crate::group::is_inside_getter;
 use crate::http::url::PeerUrl;
 use crate::http::wire;
 
 /// [`wire::TIMEOUT_HEADER`], which needs no parsing.
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("geecache-timeout-ms");
-/// [`wire::NESTED_HEADER`].
-const NESTED_HEADER: HeaderName = HeaderName::from_static("geecache-nested");
 
 /// What the URIs of all requests to a peer begin with.
 pub(super) struct Origin(Authority);
@@ -73,9 +70,6 @@ impl<'a> Outgoing<'a> {
         // longer arrives in time.
         let told = (left * 9 / 10).max(Duration::from_millis(1));
         headers.insert(TIMEOUT_HEADER, HeaderValue::try_from(wire::encode_millis(told))?);
-        if is_inside_getter() {
-            headers.insert(NESTED_HEADER, HeaderValue::from_static("1"));
-        }
         for (name, value) in &self.headers {
             headers.insert(HeaderName::from_bytes(name.as_bytes())?, value.parse::<HeaderValue>()?);
         }

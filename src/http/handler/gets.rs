@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::error::{Error, PeerErrorKind};
 use crate::getter::Loaded;
-use crate::group::{Group, PeerSide};
+use crate::group::Group;
 use crate::http::frame::{self, KeyAnswer};
 use crate::http::handler::replies::refuse;
 use crate::http::handler::serving::{Serving, timeout_of};
@@ -20,8 +20,8 @@ pub(super) fn get(
     let (group, key) = serving.group_and_key(request)?;
     let timeout = timeout_of(request);
     let serve = || match timeout {
-        Some(timeout) => side_of(&group, request).get_timeout(&key, timeout),
-        None => side_of(&group, request).get(&key),
+        Some(timeout) => group.peer_side().get_timeout(&key, timeout),
+        None => group.peer_side().get(&key),
     };
     match unless_panicked(&group, &key, serve)? {
         Ok(loaded) => Ok(value(serving, &group, &key, &loaded)),
@@ -38,18 +38,12 @@ pub(super) fn get_many(
     let timeout = timeout_of(request);
     let first = keys.first().copied().unwrap_or_default();
     let serve = || match timeout {
-        Some(timeout) => side_of(group, request).get_many_timeout(keys, timeout),
-        None => side_of(group, request).get_many(keys),
+        Some(timeout) => group.peer_side().get_many_timeout(keys, timeout),
+        None => group.peer_side().get_many(keys),
     };
     let answers = unless_panicked(group, first, serve)?;
     let answers: Vec<KeyAnswer> = answers.into_iter().map(answer).collect();
     Ok(many(&answers, frame::MAX_VALUES_BYTES))
-}
-
-/// What answers a request: loads of peers have threads of their own.
-fn side_of<'g>(group: &'g Group, request: &HttpRequest<'_>) -> PeerSide<'g> {
-    let side = group.peer_side();
-    if request.header(wire::NESTED_HEADER).is_some() { side.of_a_load() } else { side }
 }
 
 /// What is in memory of many keys, and never a load.

@@ -1,10 +1,9 @@
 //! Loads in a cluster with sockets: one for all, and nobody waits for ever.
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use geecache::{Error, Group, Server};
+use geecache::{Error, Group};
 
 use crate::support::{
     Cluster, CountingGetter, Gate, Peer, SERVERS, SOON, all_at_once, start, until, value_of,
@@ -164,57 +163,6 @@ fn gets_from_many_threads_are_all_answered_by_the_owners() {
         assert_eq!(cluster.calls(), 50);
         for node in 0..3 {
             assert_eq!(cluster.node(node).stats().peer_errors, 0, "{server:?}");
-        }
-    }
-}
-
-/// Peers whose getters, to load a key of their own, get one that the other owns: `ask` says which.
-fn that_need_each_other(server: Server) -> (Cluster, [Vec<String>; 2]) {
-    type Needs = (Vec<Group>, HashMap<String, (usize, String)>);
-    let needs = Arc::new(OnceLock::<Needs>::new());
-    let cluster = Cluster::settled(2, server, |_| {
-        let needs = Arc::clone(&needs);
-        CountingGetter::with(move |key| {
-            let (groups, needed) = needs.get().unwrap();
-            match needed.get(key) {
-                Some((node, other)) => Ok(groups[*node].get(other)?.as_str()?.into()),
-                None => Ok(value_of(key).into()),
-            }
-        })
-    });
-    let keys = [0, 1].map(|node| cluster.keys_owned_by(node).take(64).collect::<Vec<_>>());
-    let mut needed = HashMap::new();
-    for n in 0..32 {
-        for node in [0, 1] {
-            // The first half of each peer's keys needs the second half of the other's.
-            needed.insert(keys[node][n].clone(), (node, keys[1 - node][32 + n].clone()));
-        }
-    }
-    let groups = [0, 1].map(|node| cluster.node(node).group.clone()).to_vec();
-    assert!(needs.set((groups, needed)).is_ok());
-    (cluster, keys)
-}
-
-#[test]
-fn peers_whose_loads_need_each_other_do_not_wait_for_each_other() {
-    for server in SERVERS {
-        let (cluster, keys) = that_need_each_other(server);
-        // Each batch holds the flights of the keys that the other's getters are about to ask for.
-        let batches = [0, 1].map(|node| {
-            let (group, keys) = (cluster.node(node).group.clone(), keys[node].clone());
-            start(move || {
-                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                group.get_many(&keys)
-            })
-        });
-        for (node, batch) in batches.into_iter().enumerate() {
-            for (n, answer) in batch.result().into_iter().enumerate() {
-                let wanted = if n < 32 { &keys[1 - node][32 + n] } else { &keys[node][n] };
-                assert_eq!(answer.unwrap(), value_of(wanted).as_str(), "{server:?}");
-            }
-        }
-        for node in [0, 1] {
-            assert_eq!(cluster.node(node).stats().peer_errors, 0, "{server:?}: nobody was late");
         }
     }
 }
