@@ -131,32 +131,32 @@ impl Changes {
             (!rest.is_empty()).then_some((peer, rest))
         });
         let rest: Vec<_> = rest.collect();
-        let mut report = RemoveReport::default();
+        let mut told = Told::default();
         for round in [previous, owners, rest].into_iter().filter(|round| !round.is_empty()) {
             let round = round.into_iter().map(|(peer, keys)| (peer, Change::Remove(keys)));
-            self.make_at(round.collect(), &mut report);
+            self.make_at(round.collect(), &mut told);
             keys.iter().for_each(|key| here.forget(key));
         }
-        report
+        told.report()
     }
 
     /// Removes everything here and at all peers.
     pub(super) fn clear(&self, here: &impl ChangeHost, picker: &dyn PeerPicker) -> RemoveReport {
         self.clear_here(here);
-        let mut report = RemoveReport::default();
+        let mut told = Told::default();
         let peers = picker.peers();
         if peers.is_empty() {
-            return report;
+            return told.report();
         }
         // Every peer owns some keys and owned others, so that none can be the first. After one
         // round no previous owner has old values, after two no owner has, and after three nobody
         // has copies.
         for _ in 0..3 {
             let changes = peers.iter().map(|peer| (Arc::clone(peer), Change::Clear)).collect();
-            self.make_at(changes, &mut report);
+            self.make_at(changes, &mut told);
             here.forget_all();
         }
-        report
+        told.report()
     }
 
     /// Puts a value at the owner of `key`, and removes the key everywhere else.
@@ -167,7 +167,7 @@ impl Changes {
         here: &impl ChangeHost,
         picker: &dyn PeerPicker,
     ) -> RemoveReport {
-        let mut report = RemoveReport::default();
+        let mut told = Told::default();
         let remove = || Change::Remove(vec![key.to_owned()]);
         let owner = picker.pick_peer(key);
         match owner {
@@ -175,30 +175,29 @@ impl Changes {
             Some(_) => self.remove_here(&[key], here),
         }
         if let Some(previous) = picker.previous_owner(key) {
-            self.make_at(vec![(previous, remove())], &mut report);
+            self.make_at(vec![(previous, remove())], &mut told);
         }
         match &owner {
             None => self.insert_here(key, loaded, here),
             Some(owner) => {
                 let insert = Change::Insert(key.to_owned(), loaded);
-                self.make_at(vec![(Arc::clone(owner), insert)], &mut report);
+                self.make_at(vec![(Arc::clone(owner), insert)], &mut told);
             }
         }
         // What an owner has that did not take the new value is out of date all the same.
-        let inserted = owner.as_ref().filter(|owner| {
-            let mut done = report.peers.iter().filter(|it| it.outcome.is_done());
-            done.any(|it| it.peer == owner.name())
-        });
+        let took_it =
+            |owner: &&Arc<dyn PeerGetter>| told.outcome(owner).is_some_and(RemoveOutcome::is_done);
+        let inserted = owner.as_ref().filter(took_it);
         let others = picker.peers().into_iter();
         let others = others
             .filter(|peer| !inserted.is_some_and(|owner| is_same_peer(owner, peer)))
             .map(|peer| (peer, remove()))
             .collect();
-        self.make_at(others, &mut report);
+        self.make_at(others, &mut told);
         if owner.is_some() {
             here.forget(key);
         }
-        report
+        told.report()
     }
 
     /// Removes keys in this process alone.
@@ -222,25 +221,20 @@ impl Changes {
         here.keep_inserted(key, loaded);
     }
 
-    /// Makes changes at peers, in parallel, and adds what became of them to the report.
+    /// Makes changes at peers, in parallel, and notes what became of them.
     ///
     /// A peer that did not answer in time before is not asked again: each round would take as long.
-    fn make_at(&self, mut changes: Vec<(Arc<dyn PeerGetter>, Change)>, report: &mut RemoveReport) {
-        changes.retain(|(peer, _)| {
-            let mut late = report.peers.iter().filter(|report| report.outcome.is_late());
-            !late.any(|report| report.peer == peer.name())
-        });
-        #[expect(
-            clippy::needless_collect,
-            reason = "the peers move away before their names are used"
-        )]
-        let names: Vec<String> = changes.iter().map(|(peer, _)| peer.name().to_owned()).collect();
+    fn make_at(&self, mut changes: Vec<(Arc<dyn PeerGetter>, Change)>, told: &mut Told) {
+        changes.retain(|(peer, _)| !told.outcome(peer).is_some_and(RemoveOutcome::is_late));
+        #[expect(clippy::needless_collect, reason = "the changes move away before they are done")]
+        let peers: Vec<_> = changes.iter().map(|(peer, _)| Arc::clone(peer)).collect();
         let group = Arc::clone(&self.group);
         let results =
             self.fan_out.map(changes, move |(peer, change)| change.make_at(&**peer, &group));
-        for (peer, result) in names.into_iter().zip(results) {
+        for (peer, result) in peers.into_iter().zip(results) {
             let result = result.unwrap_or_else(|| {
-                Err(PeerError::new(PeerErrorKind::Protocol, &*peer, "the transport panicked"))
+                let message = "the transport panicked";
+                Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), message))
             });
             if let Err(error) = &result {
                 // Beside peers that can't, every removal would warn of it.
@@ -250,8 +244,38 @@ impl Changes {
                 };
                 log::log!(level, "changing group {:?}: {error}", self.group);
             }
-            report.add(peer, RemoveOutcome::from(result));
+            told.add(peer, RemoveOutcome::from(result));
         }
+    }
+}
+
+/// The peers that were told of a change so far, and what became of it there.
+#[derive(Default)]
+struct Told {
+    peers: Vec<(Arc<dyn PeerGetter>, RemoveOutcome)>,
+}
+
+impl Told {
+    fn outcome(&self, peer: &Arc<dyn PeerGetter>) -> Option<&RemoveOutcome> {
+        let mut known = self.peers.iter().filter(|(known, _)| is_same_peer(known, peer));
+        known.next().map(|(_, outcome)| outcome)
+    }
+
+    /// Notes what became of one more change at a peer. What went wrong there once stays.
+    fn add(&mut self, peer: Arc<dyn PeerGetter>, outcome: RemoveOutcome) {
+        match self.peers.iter_mut().find(|(known, _)| is_same_peer(known, &peer)) {
+            Some((_, before)) if before.is_done() => *before = outcome,
+            Some(_) => {}
+            None => self.peers.push((peer, outcome)),
+        }
+    }
+
+    fn report(self) -> RemoveReport {
+        let of_peer = |(peer, outcome): (Arc<dyn PeerGetter>, _)| PeerReport {
+            peer: peer.name().to_owned(),
+            outcome,
+        };
+        RemoveReport { peers: self.peers.into_iter().map(of_peer).collect() }
     }
 }
 

@@ -223,9 +223,9 @@ impl Loads {
         call: Call,
         host: &impl LoadHost,
     ) {
-        self.find(keys, led, answers, host);
+        Self::find(keys, led, answers, host);
         if host.is_warming_up() {
-            self.take_over(keys, led, answers, host);
+            Self::take_over(keys, led, answers, host);
         }
         self.run_getter(keys, led, answers, call, host);
     }
@@ -244,7 +244,6 @@ impl Loads {
     /// A flight fills the cache before it is removed. So a caller that finds no flight finds its
     /// value here.
     fn find(
-        &self,
         keys: &[&str],
         led: &mut [Option<Leader<Answer>>],
         answers: &mut [Option<Answer>],
@@ -261,7 +260,6 @@ impl Loads {
 
     /// Ends the flights of keys that their previous owners still have.
     fn take_over(
-        &self,
         keys: &[&str],
         led: &mut [Option<Leader<Answer>>],
         answers: &mut [Option<Answer>],

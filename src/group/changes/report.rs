@@ -17,16 +17,6 @@ impl RemoveReport {
     pub fn is_complete(&self) -> bool {
         self.peers.iter().all(|report| report.outcome.is_done())
     }
-
-    /// Adds what became of one more change at `peer`. What went wrong there once stays in the
-    /// report.
-    pub(super) fn add(&mut self, peer: String, outcome: RemoveOutcome) {
-        match self.peers.iter_mut().find(|report| report.peer == peer) {
-            Some(before) if before.outcome.is_done() => before.outcome = outcome,
-            Some(_) => {}
-            None => self.peers.push(PeerReport { peer, outcome }),
-        }
-    }
 }
 
 /// What became of a change at one peer.

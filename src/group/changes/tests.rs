@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::sync::lock;
@@ -152,4 +153,55 @@ fn where_there_are_no_peers_only_this_process_changes() {
     changes.clear(&here, &NoPeers);
     assert!(changes.insert("c", Loaded::from("v"), &here, &NoPeers).peers.is_empty());
     assert_eq!(*lock(&log), ["here -a", "here -b", "here clear", "here -c", "here -c", "here +c"]);
+}
+
+/// Three peers without names: the first owns every key, and is late.
+struct Unnamed([Arc<Nameless>; 3]);
+
+struct Nameless {
+    is_late: bool,
+    told: AtomicUsize,
+}
+
+impl PeerGetter for Nameless {
+    fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+        unreachable!("changes ask for nothing")
+    }
+
+    fn remove(&self, _group: &str, _keys: &[&str]) -> Result<(), PeerError> {
+        self.told.fetch_add(1, Ordering::SeqCst);
+        let late = || PeerError::new(PeerErrorKind::TimedOut, self.name(), "too late");
+        if self.is_late { Err(late()) } else { Ok(()) }
+    }
+
+    fn insert(&self, group: &str, key: &str, _value: &Loaded) -> Result<(), PeerError> {
+        self.remove(group, &[key])
+    }
+}
+
+impl PeerPicker for Unnamed {
+    fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+        Some(Arc::clone(&self.0[0]) as _)
+    }
+
+    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+        self.0.iter().map(|peer| Arc::clone(peer) as _).collect()
+    }
+}
+
+#[test]
+fn a_late_peer_without_a_name_keeps_nothing_from_the_others() {
+    for insert in [false, true] {
+        let (changes, here, ..) = three(None);
+        let nameless = |is_late| Arc::new(Nameless { is_late, told: AtomicUsize::new(0) });
+        let peers = Unnamed([nameless(true), nameless(false), nameless(false)]);
+        let report = match insert {
+            false => changes.remove(&["k"], &here, &peers),
+            true => changes.insert("k", Loaded::from("v"), &here, &peers),
+        };
+        let told: Vec<_> = peers.0.iter().map(|peer| peer.told.load(Ordering::SeqCst)).collect();
+        assert_eq!(told, [1, 1, 1]);
+        let done = report.peers.iter().filter(|report| report.outcome.is_done()).count();
+        assert_eq!((report.peers.len(), done), (3, 2), "{report:?}");
+    }
 }

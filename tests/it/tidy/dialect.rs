@@ -38,6 +38,30 @@ fn supers(sources: &[Source]) -> Vec<String> {
 }
 
 #[test]
+fn each_module_has_an_import_of_its_own() {
+    assert_none("write use std::fmt; use std::io::Read;", &trees_of_imports(crate_sources()));
+}
+
+/// A list of imports over several lines names items of one module, and no paths below it.
+fn trees_of_imports(sources: &[Source]) -> Vec<String> {
+    let mut offences = Vec::new();
+    for source in sources {
+        let mut list = None;
+        for (at, line) in source.lines.iter().enumerate() {
+            let line = line.trim_start();
+            if line.starts_with("use ") && line.ends_with("::{") {
+                list = Some(at + 1);
+            } else if line.starts_with("};") {
+                list = None;
+            } else if line.contains("::") {
+                offences.extend(list.take().map(|begin| source.at(begin)));
+            }
+        }
+    }
+    offences
+}
+
+#[test]
 fn code_works_with_the_oldest_supported_compiler() {
     assert_none("let-chains need a newer Rust than Cargo.toml names", &let_chains(crate_sources()));
 }
@@ -106,5 +130,13 @@ mod tests {
                     #[cfg(test)]\nmod tests { use super::*; }";
         let sources = tree("src", &[("a/b.rs", text)]);
         assert_eq!(supers(&sources), ["src/a/b.rs:1", "src/a/b.rs:2", "src/a/b.rs:2"]);
+    }
+
+    #[test]
+    fn a_list_of_items_is_fine_and_a_tree_of_modules_is_not() {
+        let list = "use std::io::{\n    Read,\n    Write,\n};\nfn a() { b::c() }";
+        let nested = "use std::{\n    fmt,\n    io::{self, Read},\n};\nfn a() { b::c() }";
+        let sources = tree("src", &[("a.rs", list), ("b.rs", nested)]);
+        assert_eq!(trees_of_imports(&sources), ["src/b.rs:1"]);
     }
 }

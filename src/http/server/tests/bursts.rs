@@ -1,15 +1,11 @@
 //! Many clients at once.
 
-use std::{
-    sync::{Arc, Barrier},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::{
-    echo,
-    support::{Client, Gate, Served, limits, on_each_server},
-};
+use super::echo;
+use super::support::{Client, Gate, Served, limits, on_each_server};
 use crate::http::server::{HttpRequest, HttpResponse, Limits, Server};
 
 on_each_server! {

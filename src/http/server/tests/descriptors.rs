@@ -1,17 +1,12 @@
 //! Listeners that fail to accept.
 
-use std::{
-    env,
-    net::TcpStream,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{env, thread};
 
-use super::{
-    echo,
-    support::{Client, Served, limits, on_each_server},
-};
+use super::echo;
+use super::support::{Client, Served, limits, on_each_server};
 use crate::http::server::{Server, bind};
 
 on_each_server! {

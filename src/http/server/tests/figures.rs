@@ -2,17 +2,12 @@
 //! 1`.
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Barrier, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use super::support::{Client, Served, limits};
 use crate::http::server::{HttpRequest, HttpResponse, Server};

@@ -1,15 +1,11 @@
 //! Clients that mean harm, or do not know what they do.
 
-use std::{
-    io::Write as _,
-    net::TcpStream,
-    time::{Duration, Instant},
-};
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
-use super::{
-    echo,
-    support::{Client, PATIENCE, Served, limits, on_each_server},
-};
+use super::echo;
+use super::support::{Client, PATIENCE, Served, limits, on_each_server};
 use crate::http::server::{HttpResponse, Limits, Server};
 
 on_each_server! {

@@ -1,13 +1,9 @@
 //! Well-formed requests.
 
-use super::{
-    echo,
-    support::{Client, Served, limits, on_each_server},
-};
-use crate::{
-    ByteView,
-    http::server::{HttpResponse, Limits, Server},
-};
+use super::echo;
+use super::support::{Client, Served, limits, on_each_server};
+use crate::ByteView;
+use crate::http::server::{HttpResponse, Limits, Server};
 
 on_each_server! {
     kept_connection_serves_one_request_after_the_other,

@@ -1,16 +1,12 @@
 //! The end of a server, and of connections.
 
-use std::{
-    net::{TcpListener, TcpStream},
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::{
-    echo,
-    support::{Client, Gate, PATIENCE, Served, limits, on_each_server},
-};
+use super::echo;
+use super::support::{Client, Gate, PATIENCE, Served, limits, on_each_server};
 use crate::http::server::{HttpRequest, HttpResponse, Limits, Server};
 
 on_each_server! {
