@@ -360,6 +360,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_beside_the_work_runs_at_the_same_time() {
+        let workers = Workers::new("test", 1);
+        let (say, said) = mpsc::channel();
+        let said = Mutex::new(said);
+        let hears = move |(): &()| lock(&said).recv_timeout(SOON).is_ok();
+        assert_eq!(
+            workers.map_beside(vec![()], hears, Some(|| say.send(()).unwrap())),
+            [Some(true)]
+        );
+    }
+
+    #[test]
+    fn work_without_a_thread_comes_before_what_is_done_beside_it() {
+        let workers = Workers::new("test", 1);
+        let (open, gate) = mpsc::channel::<()>();
+        assert!(workers.run_now(move || {
+            let _ = gate.recv_timeout(SOON);
+        }));
+        let done = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&done);
+        let work = move |(): &()| count.fetch_add(1, Ordering::SeqCst);
+        let beside = || assert_eq!(done.load(Ordering::SeqCst), 3, "it waits for nobody then");
+        assert_eq!(workers.map_beside(vec![(); 3], work, Some(beside)).len(), 3);
+        drop(open);
+    }
+
+    #[test]
     fn threads_end_with_their_owner() {
         let workers = Workers::new("test", 1);
         assert!(workers.run_by(Instant::now() + SOON, || {}, || {}));

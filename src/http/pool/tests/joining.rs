@@ -172,3 +172,19 @@ fn groups_go_on_to_ask_when_their_pool_is_gone() {
         assert_eq!(asks.get(key).unwrap(), key.as_str());
     }
 }
+
+#[test]
+fn a_pool_that_has_left_stays_out_of_a_list_that_names_it() {
+    let pool = HttpPool::bind("127.0.0.1:0").unwrap();
+    let own = pool.url().unwrap().to_owned();
+    let others = ["http://127.0.0.1:1", "http://127.0.0.1:2"];
+    let list = || [own.as_str()].into_iter().chain(others);
+    pool.set_peers(list()).unwrap();
+    let owners = || -> HashSet<String> {
+        (0..200).filter_map(|n| pool.owner(&format!("key {n}"))).collect()
+    };
+    assert!(owners().contains(&own));
+    pool.leave(Duration::ZERO);
+    pool.set_peers(list()).unwrap();
+    assert_eq!(owners(), HashSet::from(others.map(str::to_owned)));
+}
