@@ -13,21 +13,20 @@ mod socket;
 pub(crate) use failure::{CallError, Failure};
 pub(crate) use incoming::Incoming;
 pub(crate) use options::ExchangeOptions;
-pub(crate) use outgoing::Outgoing;
+pub(crate) use outgoing::{Outgoing, Target};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::Agent;
 
 use agents::Agents;
 use outgoing::Origin;
 use resolver::Addresses;
 
 use crate::error::PeerErrorKind;
+use crate::http::note::Status;
 use crate::http::url::PeerUrl;
-use crate::http::wire::{self, Status};
 
 /// The longest request path that fits into the output buffer beside the headers.
 pub(crate) const MAX_PATH_BYTES: usize = 15 << 10;
@@ -125,7 +124,7 @@ impl Exchange {
             let left = left.saturating_sub(begun.elapsed());
             answer = self.call(&agent, request, left, Reuse::Fresh);
         }
-        answer.map(Incoming::new).and_then(read)
+        answer.and_then(read)
     }
 
     fn call(
@@ -134,7 +133,7 @@ impl Exchange {
         outgoing: &Outgoing<'_>,
         left: Duration,
         reuse: Reuse,
-    ) -> Result<Response<Body>, CallError> {
+    ) -> Result<Incoming, CallError> {
         connector::forget();
         let request = outgoing.request(&self.origin, left);
         let mut request = request.map_err(|error| CallError::Http(error.into()))?;
@@ -149,7 +148,7 @@ impl Exchange {
             None => agent.run(request),
             Some(body) => agent.run(request.map(|()| body)),
         };
-        answer.map_err(CallError::Http)
+        answer.map(Incoming::new).map_err(CallError::Http)
     }
 }
 
@@ -162,13 +161,9 @@ enum Reuse {
 }
 
 /// Whether a call ended as it does on a connection to a server that has closed it or shuts down.
-fn is_of_a_dead_connection(answer: &Result<Response<Body>, CallError>) -> bool {
+fn is_of_a_dead_connection(answer: &Result<Incoming, CallError>) -> bool {
     match answer {
-        Ok(answer) => {
-            let code = answer.status().as_u16();
-            let name = || answer.headers().get(wire::STATUS_HEADER)?.to_str().ok();
-            code == 503 && Status::read(code, name()) == Some(Status::ShuttingDown)
-        }
+        Ok(answer) => answer.status() == Some(Status::ShuttingDown),
         Err(error) => error.is_of_a_closed_connection(),
     }
 }

@@ -11,8 +11,10 @@ use crate::http::exchange::{ExchangeOptions, MAX_PATH_BYTES};
 use crate::http::testing::{FaultyPeer, SOON, ok};
 use crate::http::url::PeerUrl;
 use crate::http::verdict::Verdict;
+use crate::http::wire;
 use crate::sync::lock;
 
+mod answers;
 mod bodies;
 mod connections;
 
@@ -101,7 +103,8 @@ fn a_value_comes_as_it_is_over_one_kept_connection() {
     assert_eq!(requests.len(), 10);
     let request = requests[0].to_ascii_lowercase();
     assert!(request.starts_with("get /_geecache/scores/tom http/1.1\r\n"), "{request}");
-    assert!(request.contains("geecache-timeout-ms: 18000\r\n"), "{request}");
+    let note = "geecache: t=18000 k=6bbb767f p=geecache\r\n";
+    assert!(request.contains(note), "{request}");
     assert!(request.len() < 140, "{request}");
 }
 
@@ -349,68 +352,6 @@ fn a_redirect_is_not_followed() {
         assert_error(&link(&peer.url), PeerErrorKind::Protocol, verdict);
     }
     assert_eq!(elsewhere.connections(), 0);
-}
-
-#[test]
-fn errors_are_told_apart_by_our_header_and_by_what_old_peers_send() {
-    use PeerErrorKind::{Load, NoSuchGroup, Overloaded, Protocol, TimedOut};
-    let text = "Content-Type: text/plain; charset=utf-8\r\n";
-    let page = "Content-Type: text/html\r\n";
-    for (line, headers, body, kind, verdict, message) in [
-        (
-            "500",
-            "Geecache-Status: load-failed\r\n",
-            "no disk\n",
-            Load,
-            Verdict::Answered,
-            "no disk",
-        ),
-        ("500", text, "no disk\n", Load, Verdict::Answered, "no disk"),
-        ("500", page, "<html>", Protocol, Verdict::Failed, "status 500: <html>"),
-        ("503", page, "busy", Overloaded, Verdict::Failed, "status 503: busy"),
-        ("404", page, "<html>", Protocol, Verdict::Failed, "status 404: <html>"),
-        ("404", text, "no such group: g\n", NoSuchGroup, Verdict::Answered, "no such group: g"),
-        ("404", "Geecache-Status: no-such-group\r\n", "", NoSuchGroup, Verdict::Answered, "404"),
-        ("504", "Geecache-Status: timed-out\r\n", "", TimedOut, Verdict::Answered, "504"),
-        ("400", "Geecache-Status: bad-request\r\n", "", Protocol, Verdict::Answered, "400"),
-        ("204", "", "", Protocol, Verdict::Failed, "204"),
-        ("206", "", "part", Protocol, Verdict::Failed, "206"),
-    ] {
-        let length = body.len();
-        let peer = FaultyPeer::start(move |talk, _| {
-            let answer =
-                format!("HTTP/1.1 {line} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
-            while talk.request().is_some() && talk.say(answer.as_bytes()) {}
-        });
-        let link = link(&peer.url);
-        for _ in 0..2 {
-            let error = assert_error(&link, kind, verdict);
-            assert!(error.message().contains(message), "{error}");
-        }
-        assert_eq!(peer.connections(), 1, "an error that was read whole keeps its connection");
-    }
-}
-
-#[test]
-fn absence_is_an_answer_and_life_times_are_read() {
-    let not_found = "HTTP/1.1 404 X\r\nGeecache-Status: not-found\r\nContent-Length: 2\r\n";
-    for (ttl, expected) in [
-        ("", None),
-        ("Geecache-Ttl-Ms: 1500\r\n", Some(Duration::from_millis(1_500))),
-        ("Geecache-Ttl-Ms: soon\r\n", Some(Duration::ZERO)),
-    ] {
-        let peer = FaultyPeer::saying(format!("{not_found}{ttl}\r\nno"));
-        let (answer, verdict) = ask(&link(&peer.url));
-        let answer = answer.unwrap();
-        assert_eq!((answer.value(), answer.time_to_live()), (None, expected));
-        assert_eq!(verdict, Verdict::Answered);
-
-        let peer =
-            FaultyPeer::saying(format!("HTTP/1.1 200 X\r\nContent-Length: 2\r\n{ttl}\r\nok"));
-        let answer = ask(&link(&peer.url)).0.unwrap();
-        assert!(answer.value().is_some_and(|value| value == "ok"));
-        assert_eq!(answer.time_to_live(), expected);
-    }
 }
 
 #[test]

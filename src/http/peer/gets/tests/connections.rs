@@ -50,7 +50,7 @@ fn all_kept_connections_may_be_dead_at_once() {
 
 #[test]
 fn a_peer_that_shuts_down_is_asked_once_more_on_a_fresh_connection() {
-    let leaving = "HTTP/1.1 503 X\r\nGeecache-Status: shutting-down\r\nContent-Length: 0\r\n\r\n";
+    let leaving = "HTTP/1.1 503 X\r\nGeecache: s=shutting-down\r\nContent-Length: 0\r\n\r\n";
     // The first connection is with a server that ends, the second with its successor, if there is
     // one.
     for restarted in [true, false] {
