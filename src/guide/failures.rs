@@ -26,7 +26,8 @@
 //! | can't be connected to in time | after [`connect_timeout`] | [`Unreachable`] | a failure \* |
 //! | has a name that does not resolve (one that stops resolving keeps its last addresses) | at once, or after [`timeout`] | [`Unreachable`] | a failure \* |
 //! | closes or resets the connection before the value is whole | at once | [`Unreachable`] | a failure |
-//! | accepts and never answers; is stopped (`SIGSTOP`); falls silent within the head or the value; sends byte by byte; sends 1xx for ever; answers too late | after [`timeout`] | [`TimedOut`] | a failure \* |
+//! | accepts and never answers; is stopped (`SIGSTOP`); falls silent within the head or the value; sends its head byte by byte; sends 1xx for ever; answers too late | after [`timeout`] | [`TimedOut`] | a failure \* |
+//! | was still sending the value when the time was over (a slow link) | after [`timeout`] | [`TimedOut`] | nothing, it is well |
 //! | answers with garbage, HTTP/2, a head over 8 KiB, two lengths or none, bad chunks, a compressed value, a web page, or a redirect that is not in the next rows | at once | [`Protocol`] | a failure |
 //! | says that it has too much to do (503 with our header) | at once | [`Overloaded`] | nothing, it is well |
 //! | answers 503 without our header | at once | [`Overloaded`] | a failure |
@@ -40,6 +41,9 @@
 //! | went down after it was picked | at once | [`Unreachable`] | nothing, it was not asked |
 //! | can't be sent the key, which takes more than 15 KiB of a path | at once | [`NotSupported`] | nothing, it was not asked |
 //! | can't be asked, as this process has no descriptor or no local port left | at once | [`Unreachable`] | nothing |
+//!
+//! A timeout on a kept connection closes all others to that peer that have rested since before the
+//! call: they may be dead as well. So the next callers do not wait for one each.
 //!
 //! \* A caller that has less than the usual time proves nothing by itself, and is not counted. But
 //! if all callers are in a hurry, a dead peer must be noticed too. Once the peer has been silent to

@@ -218,15 +218,20 @@ fn a_peer_that_answers_too_late_is_given_up() {
 fn a_caller_in_a_hurry_does_not_blame_the_peer() {
     let peer = FaultyPeer::start(|talk, _| talk.stay_silent());
     let link = link(&peer.url);
-    for left in [Duration::from_nanos(1), Duration::from_millis(30)] {
+    let (answer, verdict) = get_within(&link, "g", "k", Duration::from_millis(30));
+    assert_eq!(verdict, Verdict::Silent, "{answer:?}");
+    assert!(answer.is_err());
+    // There is no time to send anything.
+    for left in [0, 1, 999_999].map(Duration::from_nanos) {
         let (answer, verdict) = get_within(&link, "g", "k", left);
-        assert_eq!(verdict, Verdict::Silent, "{left:?}: {answer:?}");
-        assert!(answer.is_err());
+        assert_eq!(answer.unwrap_err().kind(), PeerErrorKind::TimedOut);
+        assert_eq!((verdict, link.stats().requests), (Verdict::Unclear, 1), "{left:?}");
     }
+    assert_eq!(peer.connections(), 1);
 }
 
 #[test]
-fn a_peer_that_drips_gets_no_more_time() {
+fn a_peer_that_drips_its_head_gets_no_more_time() {
     let peer = FaultyPeer::start(|talk, _| {
         talk.request();
         for byte in ok(b"a value that is never whole") {
@@ -235,6 +240,25 @@ fn a_peer_that_drips_gets_no_more_time() {
             }
             thread::sleep(Duration::from_millis(100));
         }
+    });
+    assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Failed);
+}
+
+#[test]
+fn a_value_that_is_still_coming_when_the_time_is_over_is_held_against_nobody() {
+    let peer = FaultyPeer::start(|talk, _| {
+        talk.request();
+        talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+        talk.say_for_ever(&[7; 1_000], Duration::from_millis(5));
+    });
+    let error = assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Answered);
+    assert!(error.message().contains("no whole answer within"), "{error}");
+    // One that stops half way is as silent as one that never begins.
+    let peer = FaultyPeer::start(|talk, _| {
+        talk.request();
+        talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+        talk.say(&[7; 10_000]);
+        talk.stay_silent();
     });
     assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Failed);
 }
