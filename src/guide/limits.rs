@@ -103,6 +103,7 @@
 //! | the addresses of a name are looked up again after | 30 s; after a failed connection, 1 s |
 //! | a peer that does not know batches, or can't answer from memory, is not asked so again for | 60 s |
 //! | a previous owner that was late three times in a row is not asked for | 1 s |
+//! | a caller without a time limit that waits for another's load loads as well after | 5 s; four times what loads usually take where that is more, 30 s at most |
 //! | a key counts as asked for again (`HotCache::SecondHit`) within | 10 s |
 //! | a request's head must arrive within (guarded) | 10 s |
 //! | a body must arrive, and a client must take 1 MiB of an answer, within (guarded) | 30 s |
