@@ -92,7 +92,8 @@
 //! | `geecache-linger` | 1 per pool, tiny_http | answers late clients for an `idle_timeout` after a shutdown |
 //!
 //! When all threads that may ask several peers are busy, the caller asks one after the other
-//! itself.
+//! itself. Each of them has its share of the caller's time then, so that one that is silent does
+//! not take that of the others.
 //!
 //! # Times that are fixed
 //!
