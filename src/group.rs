@@ -22,6 +22,7 @@ use std::time::Duration;
 pub use builder::GroupBuilder;
 pub use changes::{PeerReport, RemoveOutcome, RemoveReport};
 pub use memory::HotCache;
+pub use nesting::is_inside_getter;
 pub use owners::OwnerErrors;
 pub use peer_side::PeerSide;
 

@@ -157,6 +157,7 @@ pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
 pub use group::{
     Group, GroupBuilder, HotCache, OwnerErrors, PeerReport, PeerSide, RemoveOutcome, RemoveReport,
+    is_inside_getter,
 };
 #[cfg(feature = "http")]
 pub use http::{HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server};

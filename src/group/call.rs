@@ -15,6 +15,8 @@ pub(super) struct Call {
     form: Form,
     /// When the caller goes, with or without a value.
     pub(super) deadline: Option<Deadline>,
+    /// Whether the calling thread may run the getter, though the caller has to go before it ends.
+    pub(super) may_overstay: bool,
 }
 
 /// A load of one key and a load of many are the same, but for the two questions below.
@@ -27,17 +29,27 @@ enum Form {
 impl Call {
     /// The call of a caller who asks for a single key.
     pub(super) fn one(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::One, deadline }
+        Self { form: Form::One, deadline, may_overstay: false }
     }
 
     /// The call of a caller who asks for a batch, maybe of one key.
     pub(super) fn many(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::Many, deadline }
+        Self { form: Form::Many, deadline, may_overstay: false }
+    }
+
+    /// This call by a thread that may run the getter for longer than the caller has time.
+    pub(super) fn that_may_overstay(self) -> Self {
+        Self { may_overstay: true, ..self }
     }
 
     /// When the caller's time is up.
     pub(super) fn until(&self) -> Option<Instant> {
         self.deadline.map(|deadline| deadline.at)
+    }
+
+    /// Whether it is.
+    pub(super) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline.left().is_zero())
     }
 
     /// This call with its share of the time that is left, where so many other things `wait` for it.
@@ -46,11 +58,6 @@ impl Call {
         let parts = u32::try_from(wait).unwrap_or(u32::MAX).saturating_add(1);
         let at = Instant::now() + deadline.left() / parts;
         Self { deadline: Some(Deadline { at, ..deadline }), ..self }
-    }
-
-    /// Whether it is.
-    pub(super) fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline.left().is_zero())
     }
 
     /// Asks a getter, once. Something comes back for every key, whatever the getter does.

@@ -250,7 +250,8 @@ impl Loads {
         call: Call,
         host: &Arc<impl LoadHost>,
     ) -> Vec<(usize, Follower<Answer>)> {
-        let Some(deadline) = call.deadline.filter(|_| !is_inside_getter()) else {
+        let stays = call.may_overstay || is_inside_getter();
+        let Some(deadline) = call.deadline.filter(|_| !stays) else {
             self.fly(keys, led, answers, call, &**host);
             return Vec::new();
         };

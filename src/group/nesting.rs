@@ -36,8 +36,14 @@ fn with_loading<T>(look: impl FnOnce(&mut Vec<LoadId>) -> T) -> Option<T> {
     LOADING.try_with(|loading| look(&mut loading.borrow_mut())).ok()
 }
 
-/// Whether the calling thread is inside a getter of any group.
-pub(super) fn is_inside_getter() -> bool {
+/// Whether the calling thread is inside a getter of any group: whether what it gets, it gets to
+/// load something else.
+///
+/// For those who write a transport. A request of such a thread should say so, and be answered by
+/// [`PeerSide::nested`](crate::PeerSide::nested). A group makes the requests of a getter on the
+/// getter's thread.
+#[must_use]
+pub fn is_inside_getter() -> bool {
     with_loading(|loading| !loading.is_empty()).unwrap_or(false)
 }
 

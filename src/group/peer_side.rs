@@ -19,12 +19,26 @@ use crate::group::parts::Parts;
 #[derive(Clone, Copy)]
 pub struct PeerSide<'a> {
     parts: &'a Arc<Parts>,
+    is_nested: bool,
 }
 
 impl<'a> PeerSide<'a> {
     pub(super) fn of(parts: &'a Arc<Parts>) -> Self {
         parts.owners.warn_without_picker();
-        Self { parts }
+        Self { parts, is_nested: false }
+    }
+
+    /// The same for a request that a getter makes, at a peer that says
+    /// [`is_inside_getter`](crate::is_inside_getter). Its loads need no thread of
+    /// [`max_loaders`](crate::GroupBuilder::max_loaders), of which all may wait for such requests.
+    ///
+    /// # Blocking
+    ///
+    /// A load runs on the calling thread, and may so take longer than a timeout. A load by another
+    /// thread is waited for until then.
+    #[must_use]
+    pub fn nested(self) -> Self {
+        Self { is_nested: true, ..self }
     }
 
     /// Answers a peer that asks for `key`: from memory or by the getter. [`Loaded::absent`] is the
@@ -113,15 +127,19 @@ impl<'a> PeerSide<'a> {
             return Ok(found);
         }
         counters.served_misses.add_one();
-        let call = Call::one(timeout.and_then(Deadline::after));
+        let call = self.nested_or_not(Call::one(timeout.and_then(Deadline::after)));
         let mut answer = [None];
         self.parts.load_here(&[key], &mut answer, call);
         let [answer] = answer;
         answer.expect("a load answers every key")
     }
 
+    fn nested_or_not(&self, call: Call) -> Call {
+        if self.is_nested { call.that_may_overstay() } else { call }
+    }
+
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
-        let call = Call::many(timeout.and_then(Deadline::after));
+        let call = self.nested_or_not(Call::many(timeout.and_then(Deadline::after)));
         let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
         let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
             self.parts.counters.served_misses.add(asked);

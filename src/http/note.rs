@@ -13,6 +13,7 @@
 //! | `p` | the [protocol](Protocol) of the asker | the protocol of the body |
 //! | `s` | `not-found` in a `PUT`: there is no value | what the answer [means](Status) |
 //! | `ttl` | milliseconds that are left of the value's life | the same |
+//! | `nested` | without a value: a getter asks | |
 //!
 //! Names that are not known are ignored, and so is the whole header at peers of other programs. No
 //! clocks need to agree. Neither reading nor writing allocates.
@@ -39,6 +40,8 @@ pub(crate) struct Note {
     pub(crate) status: Option<Status>,
     /// What is left of the value's life.
     pub(crate) ttl: Option<Duration>,
+    /// Whether a getter asks.
+    pub(crate) is_nested: bool,
 }
 
 impl Note {
@@ -51,14 +54,15 @@ impl Note {
     pub(crate) fn read(text: &[u8]) -> Result<Self, BadNote> {
         let mut note = Self::default();
         for field in text.split(u8::is_ascii_whitespace) {
-            let Some(at) = field.iter().position(|&byte| byte == b'=') else { continue };
-            let (name, value) = (&field[..at], &field[at + 1..]);
+            let at = field.iter().position(|&byte| byte == b'=');
+            let (name, value) = at.map_or((field, &[][..]), |at| (&field[..at], &field[at + 1..]));
             match name {
                 b"t" => note.timeout = Some(millis(value).ok_or(BadNote("t"))?),
                 b"k" => note.key = Some(hash(value).ok_or(BadNote("k"))?),
                 b"p" => note.protocol = Some(Protocol::named(value).ok_or(BadNote("p"))?),
                 b"s" => note.status = Status::named(value),
                 b"ttl" => note.ttl = Some(millis(value).ok_or(BadNote("ttl"))?),
+                b"nested" => note.is_nested = true,
                 _ => {}
             }
         }
@@ -89,6 +93,9 @@ impl Note {
         if let Some(ttl) = self.ttl {
             text.push("ttl", Decimal::of(ttl).digits());
         }
+        if self.is_nested {
+            text.push_name("nested");
+        }
         text
     }
 }
@@ -101,12 +108,22 @@ pub(crate) struct NoteText {
 
 impl NoteText {
     fn push(&mut self, name: &str, value: &[u8]) {
-        let space: &[u8] = if self.length == 0 { b"" } else { b" " };
-        for part in [space, name.as_bytes(), b"=", value] {
-            let end = self.length + part.len();
-            self.bytes[self.length..end].copy_from_slice(part);
-            self.length = end;
+        self.push_name(name);
+        self.push_bytes(b"=");
+        self.push_bytes(value);
+    }
+
+    fn push_name(&mut self, name: &str) {
+        if self.length > 0 {
+            self.push_bytes(b" ");
         }
+        self.push_bytes(name.as_bytes());
+    }
+
+    fn push_bytes(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        self.bytes[self.length..end].copy_from_slice(bytes);
+        self.length = end;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::error::{Error, PeerErrorKind};
 use crate::getter::Loaded;
-use crate::group::Group;
+use crate::group::{Group, PeerSide};
 use crate::http::frame::{self, KeyAnswer};
 use crate::http::handler::replies::refuse;
 use crate::http::handler::serving::Serving;
@@ -20,8 +20,8 @@ pub(super) fn get(
 ) -> Result<HttpResponse, HttpResponse> {
     let (group, key) = serving.group_and_key(request, note)?;
     let serve = || match note.timeout {
-        Some(timeout) => group.peer_side().get_timeout(&key, timeout),
-        None => group.peer_side().get(&key),
+        Some(timeout) => side_for(&group, note).get_timeout(&key, timeout),
+        None => side_for(&group, note).get(&key),
     };
     match unless_panicked(&group, &key, serve)? {
         Ok(loaded) => Ok(value(serving, &group, &key, &loaded)),
@@ -37,12 +37,17 @@ pub(super) fn get_many(
 ) -> Result<HttpResponse, HttpResponse> {
     let first = keys.first().copied().unwrap_or_default();
     let serve = || match note.timeout {
-        Some(timeout) => group.peer_side().get_many_timeout(keys, timeout),
-        None => group.peer_side().get_many(keys),
+        Some(timeout) => side_for(group, note).get_many_timeout(keys, timeout),
+        None => side_for(group, note).get_many(keys),
     };
     let answers = unless_panicked(group, first, serve)?;
     let answers: Vec<KeyAnswer> = answers.into_iter().map(answer).collect();
     Ok(many(&answers, frame::MAX_VALUES_BYTES))
+}
+
+fn side_for<'g>(group: &'g Group, note: &Note) -> PeerSide<'g> {
+    let side = group.peer_side();
+    if note.is_nested { side.nested() } else { side }
 }
 
 /// What is in memory of many keys, and never a load.

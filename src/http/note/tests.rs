@@ -16,16 +16,18 @@ fn full() -> Note {
         protocol: Some(Protocol::GeeCacheProtobuf),
         status: Some(Status::NotFound),
         ttl: Some(Duration::from_secs(60)),
+        is_nested: true,
     }
 }
 
 #[test]
 fn a_note_is_written_as_the_table_says_and_read_back() {
-    let text = "t=1800 k=9f3a01bc p=geecache-protobuf s=not-found ttl=60000";
+    let text = "t=1800 k=9f3a01bc p=geecache-protobuf s=not-found ttl=60000 nested";
     assert_eq!(written(full()), text);
     assert_eq!(read(text), Ok(full()));
     assert_eq!(written(Note::default()), "");
     assert_eq!(read(""), Ok(Note::default()));
+    assert_eq!(written(Note { is_nested: true, ..Note::default() }), "nested");
     assert_eq!(written(Note::of(Status::Overloaded)), "s=overloaded");
 }
 
@@ -37,6 +39,7 @@ fn the_longest_note_fits() {
         protocol: Some(protocol),
         status: Some(status),
         ttl: Some(Duration::MAX),
+        is_nested: true,
     };
     for protocol in Protocol::ALL {
         for status in Status::ALL {
@@ -56,6 +59,7 @@ fn names_that_are_not_known_are_ignored_and_what_is_known_must_be_readable() {
     assert_eq!(read("s=tired"), Ok(Note::default()));
     for (text, name) in [
         ("ttl=", "ttl"),
+        ("ttl", "ttl"),
         ("ttl=-1", "ttl"),
         ("ttl=+1", "ttl"),
         ("ttl=1.5", "ttl"),
@@ -108,7 +112,7 @@ fn hashes_of_names_are_fixed_and_no_two_pairs_are_the_same_bytes() {
 
 #[test]
 fn any_bytes_are_a_note_that_comes_back_or_none() {
-    let names = ["t", "k", "p", "s", "ttl", "x", ""];
+    let names = ["t", "k", "p", "s", "ttl", "nested", "x", ""];
     let values =
         ["0", "17", "9f3a01bc", "geecache", "not-found", "", "\u{7f}", "99999999999999999999"];
     with_seeds(20_000, |random| {

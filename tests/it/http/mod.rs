@@ -14,6 +14,7 @@ mod last_handle;
 mod lifecycle;
 mod lists;
 mod loads;
+mod nested;
 mod peeks;
 mod removal;
 mod values;

@@ -1,0 +1,138 @@
+//! Getters that get what other peers own.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use geecache::{Error, Group, HttpPoolBuilder, Server};
+
+use crate::support::{Cluster, CountingGetter, Gate, Peer, SERVERS, start, until, value_of};
+
+/// Which key of which peer's group a getter gets to load a key.
+type Needs = HashMap<String, (usize, String)>;
+
+/// The needs, and the groups of the peers; set when both are known.
+type World = Arc<OnceLock<(Vec<Group>, Needs)>>;
+
+/// Two peers whose getters need what `needs` says, once it is set with their groups. Such a getter
+/// passes `gate` first.
+fn two_peers(server: Server, gate: &Gate) -> (Cluster, World) {
+    let needs = World::default();
+    let cluster = Cluster::settled(2, server, |_| {
+        let (needs, gate) = (Arc::clone(&needs), gate.clone());
+        CountingGetter::with(move |key| {
+            let (groups, needs) = needs.get().unwrap();
+            match needs.get(key) {
+                Some((node, other)) => {
+                    gate.pass();
+                    Ok(groups[*node].get(other)?.as_str()?.into())
+                }
+                None => Ok(value_of(key).into()),
+            }
+        })
+    });
+    (cluster, needs)
+}
+
+fn groups(cluster: &Cluster) -> Vec<Group> {
+    (0..2).map(|node| cluster.node(node).group.clone()).collect()
+}
+
+#[test]
+fn loads_of_two_peers_that_need_each_other_s_keys_find_loaders() {
+    /// As many as there are loaders in a group.
+    const CALLERS: usize = 64;
+    for server in SERVERS {
+        let gate = Gate::closed();
+        let (cluster, needs) = two_peers(server, &gate);
+        let keys = [0, 1].map(|node| cluster.keys_owned_by(node).take(2 * CALLERS).collect());
+        let keys: [Vec<String>; 2] = keys;
+        let of = |node: usize, n: usize| keys[node][n].clone();
+        // The first half of each peer's keys needs the second half of the other's.
+        let pairs = [0, 1].map(|node| {
+            (0..CALLERS)
+                .map(move |n| (node, n))
+                .map(|(node, n)| (of(node, n), (node, of(1 - node, CALLERS + n))))
+        });
+        assert!(needs.set((groups(&cluster), pairs.into_iter().flatten().collect())).is_ok());
+        let callers: Vec<_> = (0..2 * CALLERS)
+            .map(|caller| {
+                // Each asks for what the other peer has to load, with a loader.
+                let (node, key) = (caller % 2, of(1 - caller % 2, caller / 2));
+                let wanted = of(node, CALLERS + caller / 2);
+                let group = cluster.node(node).group.clone();
+                (wanted, start(move || group.get(&key)))
+            })
+            .collect();
+        // All loaders of both are busy before any of them asks the other.
+        gate.wait_for_arrivals(2 * CALLERS);
+        gate.open();
+        for (wanted, caller) in callers {
+            assert_eq!(caller.result().unwrap(), value_of(&wanted).as_str(), "{server:?}");
+        }
+        for node in [0, 1] {
+            let calls = cluster.node(node).getter.calls();
+            assert_eq!(calls, 2 * CALLERS, "{server:?}: each key is loaded once, by its owner");
+            assert_eq!(cluster.node(node).stats().peer_errors, 0, "{server:?}");
+        }
+        drop(needs);
+    }
+}
+
+#[test]
+fn a_cold_key_that_many_getters_need_is_loaded_once() {
+    for server in SERVERS {
+        let gate = Gate::closed();
+        let (cluster, needs) = two_peers(server, &gate);
+        let cold = cluster.key_owned_by(1);
+        let keys: Vec<String> = cluster.keys_owned_by(0).take(50).collect();
+        let pairs = keys.iter().map(|key| (key.clone(), (0, cold.clone())));
+        assert!(needs.set((groups(&cluster), pairs.collect())).is_ok());
+        let callers: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let (group, key) = (cluster.node(0).group.clone(), key.clone());
+                start(move || group.get(&key))
+            })
+            .collect();
+        gate.wait_for_arrivals(keys.len());
+        gate.open();
+        for caller in callers {
+            assert_eq!(caller.result().unwrap(), value_of(&cold).as_str());
+        }
+        assert_eq!(cluster.node(1).getter.calls_of(&cold), 1, "{server:?}");
+    }
+}
+
+#[test]
+fn a_circle_of_keys_over_two_peers_ends_and_its_loads_with_it() {
+    for server in SERVERS {
+        let (needs, active) = (World::default(), Arc::new(AtomicUsize::new(0)));
+        let source = |_| {
+            let (needs, active) = (Arc::clone(&needs), Arc::clone(&active));
+            CountingGetter::with(move |key| {
+                let (groups, needs) = needs.get().unwrap();
+                active.fetch_add(1, Ordering::SeqCst);
+                let (node, other) = &needs[key];
+                let got = groups[*node].get(other);
+                active.fetch_sub(1, Ordering::SeqCst);
+                Ok(got?.into())
+            })
+        };
+        let brief = |pool: HttpPoolBuilder| pool.timeout(Duration::from_millis(200));
+        let [us, them] = [0, 1].map(|node| Peer::start(server, source(node), brief));
+        us.join(&[&them.url()]);
+        them.join(&[&us.url()]);
+        let (ours, theirs) = (them.key_owned_by(&us.url()), us.key_owned_by(&them.url()));
+        let pairs = [(ours.clone(), (0, theirs.clone())), (theirs, (1, ours.clone()))];
+        let groups = vec![us.group.clone(), them.group.clone()];
+        assert!(needs.set((groups, pairs.into())).is_ok());
+        let group = us.group.clone();
+        let result = start(move || group.get(&ours)).result();
+        assert!(matches!(result, Err(Error::Load { .. })), "{server:?}: {result:?}");
+        until("nobody loads any more", || active.load(Ordering::SeqCst) == 0);
+        let calls = us.getter.calls() + them.getter.calls();
+        assert!(calls < 20, "{server:?}: {calls} loads");
+    }
+}
