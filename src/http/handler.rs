@@ -55,6 +55,10 @@ impl Handler for PeerHandler {
         log::trace!("{} answers {method} {target:?}: {status}", self.name);
         response
     }
+
+    fn overloaded(&self, reason: &'static str) -> HttpResponse {
+        refuse(Status::Overloaded, reason)
+    }
 }
 
 impl fmt::Debug for PeerHandler {

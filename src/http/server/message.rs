@@ -14,6 +14,10 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// The answer to `request`. Called from many threads at once. It may block, and it may panic:
     /// the server answers a 500.
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse;
+
+    /// The 503 to a request, or to a connection, that the server can't take for `reason`. It tells
+    /// clients that the server lives.
+    fn overloaded(&self, reason: &'static str) -> HttpResponse;
 }
 
 /// A request, as a [`Handler`] sees it.

@@ -1,6 +1,7 @@
 //! Clusters whose peers speak HTTP over real sockets.
 
 mod batch;
+mod bounds;
 mod bursts;
 mod changes;
 mod damage;

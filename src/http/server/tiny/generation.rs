@@ -160,11 +160,8 @@ fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
     let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
         let connection = connection_after(shared, &request);
-        return send(
-            request,
-            &HttpResponse::text(503, "too many requests in flight\n"),
-            connection,
-        );
+        let response = shared.handler.overloaded("too many requests in flight");
+        return send(request, &response, connection);
     };
     if is_encoded(&request) {
         return refuse_encoded(shared, request);
