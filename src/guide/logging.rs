@@ -32,6 +32,12 @@
 //! | | a name that does not resolve |
 //! | trace | each request that was served, with its status |
 //!
+//! **tiny_http logs as well**, with the target `tiny_http`. One of its lines is no sign of trouble:
+//! at each shutdown of a pool on `Server::TinyHttp` it says `Error accepting new client: Invalid
+//! argument`, at the level error. It takes the end of its listener for a fault, and can't be told
+//! of a shutdown before the last client is gone. Set the level of that target to `off`, or take
+//! `Server::Guarded`, if such a line alarms somebody. What matters is told under `geecache` too.
+//!
 //! A panic of a getter on the thread of a caller is not logged: it goes on in that caller. An error
 //! that a getter returns is not logged either: the caller gets it.
 //!

@@ -40,6 +40,7 @@
 //! | HTTP/0.9, no host, bad tokens, control characters | 400 or 505 | 200 |
 //! | an error in a request | the answer closes the connection | the connection may stay open |
 //! | an idle client at a shutdown | is closed | stays until its next request, or until [`idle_timeout`] |
+//! | a shutdown without trouble | logs nothing above info | tiny_http itself [logs an error](crate::guide::logging) |
 //! | requests in a row that do not wait for answers | handled one after the other | handled at the same time, answered in order |
 //! | platforms other than Linux | the same | no timeouts: sockets do not inherit them everywhere |
 //!
