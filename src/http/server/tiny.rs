@@ -9,6 +9,7 @@
 //! sockets inherit them on Linux.
 
 mod generation;
+mod serve;
 mod shared;
 mod supervisor;
 
