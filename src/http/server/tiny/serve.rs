@@ -1,7 +1,9 @@
 //! Takes a request from tiny_http, has it handled and answers it.
 
 use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use crate::http::server::answer::{COPIED_BODY, Connection, write_head};
 use crate::http::server::in_flight::InFlight;
@@ -13,30 +15,41 @@ use crate::http::server::tiny::shared::TinyShared;
 /// allocation can end the process.
 const LONGEST_DRAINED_BODY: usize = 16 * 1024 * 1024;
 
+/// Longer bodies are not read by tiny_http before it hands the request on.
+const BODY_IN_MEMORY: usize = 1024;
+
 /// Serves one request to its end.
-pub(super) fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
+pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request) {
     shared.saw_request(request.remote_addr());
-    if asks_for_upgrade(&request) {
-        // tiny_http lets go of the connection after such a request.
-        let response = HttpResponse::text(400, "there is nothing to upgrade to\n");
-        return send(request, &response, Connection::Close);
-    }
     // Before any answer: each of them drops the request, and with it what is left of its body.
     if request.body_length().is_some_and(|length| length > shared.limits.max_body_bytes) {
-        return refuse_body(shared, request);
+        return refuse_length(shared, request);
+    }
+    if request.remote_addr().is_some_and(|client| shared.ended.contains(client)) {
+        // A request that still has its writer is answered when it is dropped.
+        return aside(shared, request, |_, request| drop(request.into_writer()));
+    }
+    if let Some(flaw) = Flaw::of(&request) {
+        return refuse_form(shared, request, flaw);
     }
     let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
-        let connection = connection_after(shared, &request);
-        let response = shared.handler.overloaded("too many requests in flight");
-        return send(request, &response, connection);
+        return aside(shared, request, |shared, mut request| {
+            let connection = match read_body(&mut request, &mut io::sink()) {
+                Some(()) => connection_after(shared, &request),
+                None => end_connection(shared, &request),
+            };
+            let response = shared.handler.overloaded("too many requests in flight");
+            send(request, &response, connection);
+        });
     };
-    if is_encoded(&request) {
-        return refuse_encoded(shared, request);
+    let mut body = Vec::new();
+    if read_body(&mut request, &mut body).is_none() {
+        let connection = end_connection(shared, &request);
+        return aside(shared, request, move |_, request| {
+            send(request, &HttpResponse::text(400, "broken body\n"), connection);
+        });
     }
-    let Some(body) = read_body(&mut request) else {
-        return send(request, &HttpResponse::text(400, "broken body\n"), Connection::Close);
-    };
     let response = answer_of(
         &*shared.handler,
         &HttpRequest {
@@ -50,58 +63,145 @@ pub(super) fn serve(shared: &TinyShared, mut request: tiny_http::Request) {
     send(request, &response, connection);
 }
 
+/// What is wrong with the form of a request.
+#[derive(Clone, Copy)]
+enum Flaw {
+    /// tiny_http takes all that the connection still brings for the body, and lets go of the
+    /// connection afterwards.
+    Upgrade,
+    /// The body has no length of its own, and tiny_http does not tell whether such a body has come
+    /// to its end.
+    Encoding,
+    /// The same, with a length beside it.
+    EncodingAndLength,
+    /// There are two lengths, or one that is no number. tiny_http takes the first, or none.
+    Length,
+}
+
+impl Flaw {
+    fn of(request: &tiny_http::Request) -> Option<Self> {
+        let (mut connection, mut lengths, mut is_encoded, mut is_plain) = (None, 0, false, true);
+        for header in request.headers() {
+            let (name, value) = (header.field.as_str().as_str(), header.value.as_str());
+            if name.eq_ignore_ascii_case("Connection") {
+                // tiny_http looks at the first one only.
+                connection.get_or_insert(value);
+            } else if name.eq_ignore_ascii_case("Transfer-Encoding") {
+                is_encoded = true;
+            } else if name.eq_ignore_ascii_case("Content-Length") {
+                lengths += 1;
+                is_plain &= !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+            }
+        }
+        if connection.is_some_and(|value| value.to_ascii_lowercase().contains("upgrade")) {
+            return Some(Self::Upgrade);
+        }
+        match (is_encoded, lengths) {
+            (true, 0) => Some(Self::Encoding),
+            (true, _) => Some(Self::EncodingAndLength),
+            (false, 0) => None,
+            (false, 1) if is_plain => None,
+            (false, _) => Some(Self::Length),
+        }
+    }
+
+    fn answer(self) -> HttpResponse {
+        let (status, text) = match self {
+            Self::Upgrade => (400, "there is nothing to upgrade to\n"),
+            Self::Encoding => (411, "the body needs a Content-Length\n"),
+            Self::EncodingAndLength | Self::Length => (400, "malformed request\n"),
+        };
+        HttpResponse::text(status, text)
+    }
+}
+
+/// Refuses a request whose end two readers could see in different places. What follows may be a
+/// part of its body, so the connection is over.
+fn refuse_form(shared: &Arc<TinyShared>, request: tiny_http::Request, flaw: Flaw) {
+    let connection = end_connection(shared, &request);
+    aside(shared, request, move |shared, mut request| {
+        if matches!(flaw, Flaw::Encoding | Flaw::EncodingAndLength) {
+            // tiny_http would answer the rest of the body by itself, as a malformed request.
+            let limit = shared.limits.max_body_bytes as u64;
+            let read = io::copy(&mut request.as_reader().take(limit), &mut io::sink());
+            if let Err(error) = read {
+                log::debug!("a refused body ended early: {error}");
+            }
+        }
+        send(request, &flaw.answer(), connection);
+    });
+}
+
 /// Answers a 413 to a request whose announced body is too long to be read.
-fn refuse_body(shared: &TinyShared, request: tiny_http::Request) {
+fn refuse_length(shared: &Arc<TinyShared>, request: tiny_http::Request) {
     let length = request.body_length().unwrap_or(usize::MAX);
-    let is_abandoned = length > LONGEST_DRAINED_BODY;
-    if is_abandoned {
+    // An "upgrade" is the one way to answer without dropping the rest of the request.
+    let refuse =
+        |request: tiny_http::Request| request.upgrade("none", tiny_http::Response::empty(413));
+    if length > LONGEST_DRAINED_BODY {
         let abandoned = shared.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
         log::error!("a body of {length} bytes was announced: {abandoned} connections abandoned");
+        return std::mem::forget(refuse(request));
     }
-    // An "upgrade" is the one way to answer without dropping the rest of the request.
-    let rest = request.upgrade("none", tiny_http::Response::empty(413));
-    if is_abandoned {
-        std::mem::forget(rest);
+    aside(shared, request, move |shared, request| {
+        let client = request.remote_addr().copied();
+        if copy_exactly(&mut refuse(request), length, &mut io::sink()).is_none() {
+            // The rest of the body may still come.
+            client.into_iter().for_each(|client| shared.ended.add(client));
+        }
+    });
+}
+
+/// Has `work` done to a request that gets no handler. Where its client has not sent all of its body
+/// yet, that happens on a thread of its own, so that a slow client holds no handler. tiny_http has
+/// a thread for each connection; these are no more.
+fn aside(
+    shared: &Arc<TinyShared>,
+    request: tiny_http::Request,
+    work: impl FnOnce(&TinyShared, tiny_http::Request) + Send + 'static,
+) {
+    if is_in_memory(&request) {
+        return work(shared, request);
     }
+    let theirs = Arc::clone(shared);
+    let spawned = thread::Builder::new()
+        .name("geecache-refused".to_owned())
+        .spawn(move || work(&theirs, request));
+    if let Err(error) = spawned {
+        log::warn!("no thread to refuse a request at {}: {error}", shared.addr);
+    }
+}
+
+/// Whether the client can't keep anybody waiting for the body of `request`.
+fn is_in_memory(request: &tiny_http::Request) -> bool {
+    let has = |name| (&request.headers()).header(name).is_some();
+    match request.body_length() {
+        _ if has("Transfer-Encoding") => false,
+        None | Some(0) => true,
+        Some(length) => length <= BODY_IN_MEMORY && !has("Expect"),
+    }
+}
+
+/// Has nothing answered that comes on the connection of `request` after it.
+fn end_connection(shared: &TinyShared, request: &tiny_http::Request) -> Connection {
+    if let Some(client) = request.remote_addr() {
+        shared.ended.add(*client);
+    }
+    Connection::Close
 }
 
 /// Reads a body of the announced length. `None` if less than that came.
-fn read_body(request: &mut tiny_http::Request) -> Option<Vec<u8>> {
-    let length = request.body_length().unwrap_or(0);
-    let mut body = Vec::new();
-    if length > 0 {
-        // A body that ends early is no error to tiny_http.
-        request.as_reader().take(length as u64).read_to_end(&mut body).ok()?;
+fn read_body(request: &mut tiny_http::Request, body: &mut impl io::Write) -> Option<()> {
+    match request.body_length().unwrap_or(0) {
+        0 => Some(()),
+        length => copy_exactly(request.as_reader(), length, body),
     }
-    (body.len() == length).then_some(body)
 }
 
-/// Whether tiny_http takes all that the connection still brings for the body of `request`, whatever
-/// length it announces.
-fn asks_for_upgrade(request: &tiny_http::Request) -> bool {
-    let asked = (&request.headers()).header("Connection").map(str::to_ascii_lowercase);
-    asked.is_some_and(|asked| asked.contains("upgrade"))
-}
-
-fn is_encoded(request: &tiny_http::Request) -> bool {
-    (&request.headers()).header("Transfer-Encoding").is_some()
-}
-
-/// Answers a request whose body has no length of its own: tiny_http does not tell whether such a
-/// body has come to its end.
-fn refuse_encoded(shared: &TinyShared, mut request: tiny_http::Request) {
-    let limit = shared.limits.max_body_bytes as u64;
-    // What is left of the body would be taken for the next request.
-    let read = io::copy(&mut request.as_reader().take(limit), &mut io::sink());
-    if let Err(error) = read {
-        log::debug!("a refused body ended early: {error}");
-    }
-    let response = if (&request.headers()).header("Content-Length").is_some() {
-        HttpResponse::text(400, "malformed request\n")
-    } else {
-        HttpResponse::text(411, "the body needs a Content-Length\n")
-    };
-    send(request, &response, Connection::Close);
+fn copy_exactly(from: &mut dyn io::Read, length: usize, to: &mut impl io::Write) -> Option<()> {
+    // A body that ends early is no error to tiny_http.
+    let copied = io::copy(&mut from.take(length as u64), to).ok()?;
+    (copied == length as u64).then_some(())
 }
 
 /// What the answer to `request` says about the connection.
