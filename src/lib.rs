@@ -194,6 +194,12 @@ pub mod fuzz {
         }
     }
 
+    /// What a request or an answer tells beside HTTP.
+    #[cfg(feature = "http")]
+    pub fn note(bytes: &[u8]) {
+        crate::http::fuzz::note(bytes);
+    }
+
     /// The head of a request.
     #[cfg(feature = "http")]
     pub fn head(bytes: &[u8]) {

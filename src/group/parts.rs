@@ -111,7 +111,7 @@ impl LoadHost for Parts {
     }
 
     fn is_warming_up(&self) -> bool {
-        self.owners.picker().is_warming_up()
+        self.owners.picker().warm_up().is_some()
     }
 
     fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>> {

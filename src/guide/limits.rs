@@ -93,7 +93,8 @@
 //! | `geecache-linger` | 1 per pool, tiny_http | answers late clients for an `idle_timeout` after a shutdown |
 //!
 //! When all threads that may ask several peers are busy, the caller asks one after the other
-//! itself.
+//! itself. Each of them has its share of the caller's time then, so that one that is silent does
+//! not take that of the others.
 //!
 //! # Times that are fixed
 //!
@@ -104,6 +105,7 @@
 //! | the addresses of a name are looked up again after | 30 s; after a failed connection, 1 s |
 //! | a peer that does not know batches, or can't answer from memory, is not asked so again for | 60 s |
 //! | a previous owner that was late three times in a row is not asked for | 1 s |
+//! | a caller without a time limit that waits for another's load loads as well after | 5 s; four times what loads usually take where that is more, 30 s at most |
 //! | a key counts as asked for again (`HotCache::SecondHit`) within | 10 s |
 //! | a request's head must arrive within (guarded) | 10 s |
 //! | a body must arrive, and a client must take 1 MiB of an answer, within (guarded) | 30 s |

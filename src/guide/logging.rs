@@ -15,6 +15,7 @@
 //! | warn | a peer gave no value: one line for a request, of one key or of many |
 //! | | a peer did not make a change (a removal, a clearing, an insertion) |
 //! | | a peer is down, and for how long it is not asked |
+//! | | a load takes so long that one who waits for it loads as well |
 //! | | a value past its ttl is served, as its getter failed |
 //! | | a peer owns more than 1.5 times the mean share of the ring |
 //! | | connections could not be accepted, or are accepted again |

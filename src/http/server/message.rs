@@ -5,6 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::byteview::ByteView;
+use crate::http::note::Note;
 
 /// The status that allows neither a body nor its length.
 pub(super) const NO_CONTENT: u16 = 204;
@@ -70,8 +71,10 @@ pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     /// The value of `Content-Type`.
     pub(crate) content_type: &'static str,
-    /// Further headers. Control characters in a value are sent as spaces.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    /// What peers of ours are told.
+    pub(crate) note: Note,
+    /// Further headers.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
     /// The body. It is not sent in answer to a `HEAD`, but its length is.
     pub(crate) body: ByteView,
 }
@@ -87,7 +90,8 @@ impl HttpResponse {
         Self {
             status,
             content_type: "text/plain; charset=utf-8",
-            headers: Vec::new(),
+            note: Note::default(),
+            headers: &[],
             body: text.into(),
         }
     }

@@ -1,5 +1,6 @@
 //! Clusters whose peers speak HTTP over real sockets.
 
+mod agreement;
 mod batch;
 mod bounds;
 mod bursts;

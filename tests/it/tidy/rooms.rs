@@ -77,9 +77,10 @@ const HTTP: Floor = Floor {
         "http/url",
         "http/verdict",
         "http/protobuf",
+        "http/protocol",
+        "http/note",
         "http/wire",
         "http/frame",
-        "http/protocol",
         // Peers that are asked.
         "http/breaker",
         "http/exchange",

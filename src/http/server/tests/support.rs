@@ -34,9 +34,7 @@ impl<F: Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static> Handler fo
     }
 
     fn overloaded(&self, reason: &'static str) -> HttpResponse {
-        let mut response = HttpResponse::text(503, reason);
-        response.headers.push(("X-Overloaded", "yes".to_owned()));
-        response
+        HttpResponse { headers: &[("X-Overloaded", "yes")], ..HttpResponse::text(503, reason) }
     }
 }
 
