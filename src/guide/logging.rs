@@ -4,7 +4,8 @@
 //! modules, so all of them begin with `geecache`, and those about HTTP with `geecache::http`.
 //!
 //! Names of groups, keys, URLs of peers, and what a getter or a peer says of an error stand in the
-//! messages. Values never do.
+//! messages. Values never do. What others have written, such as the error of a peer, takes one
+//! line: control characters are escaped, and what is longer than 400 characters is cut.
 //!
 //! | level | what |
 //! |---|---|

@@ -37,6 +37,7 @@
 //! | two lengths, or a length that is no number | 400, and the connection is closed | 400, and nothing more is answered; but what was sent along with it may have been handled as a request |
 //! | `Transfer-Encoding` in a request | 411, or 400 beside a length; the connection is closed | the same answers; the connection stays until [`idle_timeout`], but no request on it is handled |
 //! | `Connection: upgrade` in a request | is ignored | 400, and the connection is closed |
+//! | a head with bytes that are not ASCII | 400 if they stand in the path or in our header | no answer, and the connection is closed |
 //! | HTTP/0.9, no host, bad tokens, control characters | 400 or 505 | 200 |
 //! | an error in a request | the answer closes the connection | the connection may stay open |
 //! | an idle client at a shutdown | is closed | stays until its next request, or until [`idle_timeout`] |

@@ -16,6 +16,7 @@ mod lifecycle;
 mod lists;
 mod loads;
 mod peeks;
+mod raw;
 mod removal;
 mod values;
 mod warm_up;

@@ -206,8 +206,9 @@ fn copy_exactly(from: &mut dyn io::Read, length: usize, to: &mut impl io::Write)
 
 /// What the answer to `request` says about the connection.
 fn connection_after(shared: &TinyShared, request: &tiny_http::Request) -> Connection {
-    let asked =
-        (&request.headers()).header("Connection").map(str::to_ascii_lowercase).unwrap_or_default();
+    let headers = request.headers();
+    let asked = headers.header("Connection").map(<[u8]>::to_ascii_lowercase).unwrap_or_default();
+    let asked = String::from_utf8_lossy(&asked);
     let is_1_1 = *request.http_version() >= tiny_http::HTTPVersion(1, 1);
     if shared.is_stopping() || asked.contains("close") {
         Connection::Close
@@ -239,9 +240,9 @@ fn send(request: tiny_http::Request, response: &HttpResponse, connection: Connec
 }
 
 impl Headers for &[tiny_http::Header] {
-    fn header(&self, name: &str) -> Option<&str> {
+    fn header(&self, name: &str) -> Option<&[u8]> {
         let field =
             self.iter().find(|header| header.field.as_str().as_str().eq_ignore_ascii_case(name))?;
-        Some(field.value.as_str())
+        Some(field.value.as_bytes())
     }
 }
