@@ -137,6 +137,7 @@ mod cache;
 mod clock;
 pub mod consistenthash;
 pub mod lru;
+mod one_line;
 mod random;
 pub mod singleflight;
 mod sync;

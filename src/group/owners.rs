@@ -20,6 +20,7 @@ use crate::group::batch::{Answer, ByPeer, by_peer, is_same_peer};
 use crate::group::call::Call;
 use crate::group::error::{load_failed, reentrant, timed_out};
 use crate::group::nesting::is_inside_getter;
+use crate::one_line::OneLine;
 use crate::peers::{NoPeers, PeerGetter, PeerPicker};
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stats::Counter;
@@ -319,9 +320,11 @@ impl Owners {
         }
         match (&failed[..], last_error) {
             ([one], Some(error)) => {
+                let error = OneLine(error);
                 log::warn!("getting {:?} of group {:?}: {error}", one.key(), self.group);
             }
             (many, Some(error)) => {
+                let error = OneLine(error);
                 log::warn!("getting {} keys of group {:?}: {error}", many.len(), self.group);
             }
             (_, None) => {}

@@ -12,6 +12,7 @@ use crate::group::changes::{ChangeHost, Changes};
 use crate::group::loads::{LoadHost, Loads};
 use crate::group::memory::{Memory, Owner};
 use crate::group::owners::{OwnerHost, Owners};
+use crate::one_line::OneLine;
 use crate::stats::{Counter, Stats};
 
 /// What the handles of a group share: its four parts.
@@ -55,7 +56,11 @@ impl Parts {
     fn serve_stale(&self, key: &str, answer: &mut Option<Answer>) {
         let Some(Err(Error::Load { source, .. })) = answer else { return };
         if let Some(stale) = self.memory.stale(key) {
-            log::warn!("serving {key:?} of group {:?} past its ttl: {source}", self.name);
+            log::warn!(
+                "serving {key:?} of group {:?} past its ttl: {}",
+                self.name,
+                OneLine(source)
+            );
             *answer = Some(Ok(stale));
         }
     }

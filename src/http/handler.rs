@@ -15,6 +15,7 @@ use replies::{done, refuse};
 use crate::http::frame::{self, Operation};
 use crate::http::note::{Note, Status};
 use crate::http::server::{Handler, HttpRequest, HttpResponse};
+use crate::one_line::OneLine;
 use crate::sync::lock;
 
 /// Answers requests of other peers until it is [closed](Self::close).
@@ -52,8 +53,16 @@ impl Handler for PeerHandler {
         };
         let response = answer(&serving, request).unwrap_or_else(|refusal| refusal);
         let (method, target, status) = (request.method, request.target, response.status);
-        log::trace!("{} answers {method} {target:?}: {status}", self.name);
+        log::trace!(
+            "{} answers {}: {status}",
+            self.name,
+            OneLine(format_args!("{method} {target}"))
+        );
         response
+    }
+
+    fn overloaded(&self, reason: &'static str) -> HttpResponse {
+        refuse(Status::Overloaded, reason)
     }
 }
 
@@ -88,7 +97,7 @@ fn post(
 ) -> Result<HttpResponse, HttpResponse> {
     let group = serving.group_alone(request, note)?;
     let (operation, keys) = frame::decode_request(request.body).map_err(|error| {
-        log::debug!("a peer sent {error}");
+        log::debug!("a peer sent {}", OneLine(&error));
         refuse(Status::BadRequest, error)
     })?;
     match operation {

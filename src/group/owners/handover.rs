@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::batch::by_peer;
+use crate::one_line::OneLine;
 use crate::peers::{PeerGetter, PeerPicker};
 use crate::stats::Counter;
 use crate::sync::lock;
@@ -94,7 +95,11 @@ impl HandOver {
                 found
             }
             Err(error) => {
-                log::debug!("peeking at {} keys of group {group:?}: {error}", keys.len());
+                log::debug!(
+                    "peeking at {} keys of group {group:?}: {}",
+                    keys.len(),
+                    OneLine(error)
+                );
                 Vec::new()
             }
         }

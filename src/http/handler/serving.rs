@@ -8,6 +8,7 @@ use crate::http::note::{self, Note, Status};
 use crate::http::protocol::Protocol;
 use crate::http::server::{HttpRequest, HttpResponse};
 use crate::http::wire::{self, BadTarget, Plus};
+use crate::one_line::OneLine;
 use crate::registry::Registry;
 
 /// What requests are answered with.
@@ -74,10 +75,10 @@ impl Serving {
 /// What the asker tells beside its request.
 pub(super) fn note_of(request: &HttpRequest<'_>) -> Result<Note, HttpResponse> {
     let Some(text) = request.header(note::HEADER) else { return Ok(Note::default()) };
-    Note::read(text.as_bytes()).map_err(|error| refuse(Status::BadRequest, error))
+    Note::read(text).map_err(|error| refuse(Status::BadRequest, error))
 }
 
 fn refuse_target(request: &HttpRequest<'_>, error: BadTarget) -> HttpResponse {
-    log::debug!("a peer asked for {:?}: {error}", request.target);
+    log::debug!("a peer asked for {}: {error}", OneLine(request.target));
     refuse(Status::BadRequest, "bad request")
 }

@@ -11,6 +11,7 @@ use crate::http::frame::{self, KeyAnswer};
 use crate::http::note::Status;
 use crate::http::peer::options::PeerOptions;
 use crate::http::verdict::Verdict;
+use crate::one_line::OneLine;
 
 /// Posts a frame; `None` when the peer does not know such frames.
 pub(super) fn post<T>(
@@ -46,7 +47,7 @@ pub(super) fn read_answers(
     let limit = options.max_value_bytes.saturating_add(more as u64);
     let body = match answer.into_value(limit) {
         Err(CallError::Answer(failure)) if failure.verdict == Verdict::Answered => {
-            log::debug!("the answer to a batch is too long: {}", failure.message);
+            log::debug!("the answer to a batch is too long: {}", OneLine(&failure.message));
             return Ok(vec![KeyAnswer::Left; count]);
         }
         other => other?,

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod batch;
+mod bounds;
 mod bursts;
 mod changes;
 mod damage;
@@ -16,6 +17,7 @@ mod lists;
 mod loads;
 mod nested;
 mod peeks;
+mod raw;
 mod removal;
 mod values;
 mod warm_up;

@@ -65,6 +65,8 @@ enum Over {
     Ended,
     /// The request can't be served.
     Refused(Refusal),
+    /// There is too much to do.
+    Overloaded(&'static str),
 }
 
 /// A request whose head has come.
@@ -89,7 +91,10 @@ impl Session<'_> {
             let reply = match self.next_request()? {
                 Ok(reply) => reply,
                 Err(Over::Ended) => return Ok(()),
-                Err(Over::Refused(refusal)) => return self.refuse(refusal),
+                Err(Over::Refused(Refusal(status, text))) => {
+                    return self.refuse(&HttpResponse::text(status, text));
+                }
+                Err(Over::Overloaded(reason)) => return self.refuse(&self.shared.reject(reason)),
             };
             if self.send(&reply)?.is_break() {
                 return Ok(());
@@ -109,8 +114,7 @@ impl Session<'_> {
             Err(over) => return Ok(Err(over)),
         };
         let Some(_reserved) = self.shared.bodies.reserve(len) else {
-            self.shared.rejected.fetch_add(1, Ordering::Relaxed);
-            return Ok(Err(Over::Refused(Refusal(503, "too many long bodies at once\n"))));
+            return Ok(Err(Over::Overloaded("too many long bodies at once")));
         };
         // From here on others may have this connection's place, until the body is there.
         self.member.await_body();
@@ -216,9 +220,8 @@ impl Session<'_> {
     }
 
     /// Tells the client what is wrong, and ends the connection.
-    fn refuse(&mut self, Refusal(status, text): Refusal) -> io::Result<()> {
-        let response = HttpResponse::text(status, text);
-        self.answer(&response, &response.body, Connection::Close)?;
+    fn refuse(&mut self, response: &HttpResponse) -> io::Result<()> {
+        self.answer(response, &response.body, Connection::Close)?;
         self.start = self.end;
         self.linger();
         Ok(())
@@ -334,10 +337,7 @@ fn handle(shared: &GuardedShared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
                 body: &bytes[head.len..request_len],
             },
         ),
-        None => {
-            shared.rejected.fetch_add(1, Ordering::Relaxed);
-            HttpResponse::text(503, "too many requests in flight\n")
-        }
+        None => shared.reject("too many requests in flight"),
     };
     Reply { response, request_len, is_head: head.method == "HEAD", connection: head.connection }
 }

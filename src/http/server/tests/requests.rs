@@ -33,7 +33,8 @@ fn kept_connection_serves_one_request_after_the_other(server: Server) {
 
 fn target_and_headers_reach_the_handler_as_they_were_sent(server: Server) {
     let served = Served::new(server, limits(), |request| {
-        let header = request.header("GEECACHE-timeout-ms").unwrap_or("none");
+        let header = request.header("GEECACHE-timeout-ms").unwrap_or(b"none");
+        let header = String::from_utf8_lossy(header);
         assert_eq!(request.header("absent"), None);
         HttpResponse::text(200, format!("{} {} {header}", request.method, request.target))
     });
