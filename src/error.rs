@@ -197,6 +197,8 @@ pub enum PeerErrorKind {
     Overloaded,
     /// The peer, or its transport, does not know this operation.
     NotSupported,
+    /// The peer does not know this process's token.
+    Unauthorized,
 }
 
 impl fmt::Display for PeerErrorKind {
@@ -210,6 +212,7 @@ impl fmt::Display for PeerErrorKind {
             Self::Unreachable => "is unreachable",
             Self::Overloaded => "is overloaded",
             Self::NotSupported => "does not support this",
+            Self::Unauthorized => "does not know our token",
         })
     }
 }

@@ -35,6 +35,7 @@
 //! | has a getter that needs too long (504 with our header); the load goes on there | in time | [`TimedOut`] | nothing, it is well |
 //! | has no such group (404 with our header, or with GeeCache's text) | at once | [`NoSuchGroup`] | nothing |
 //! | rejects this one request: 400 with our header, 413, 414, 431, or a redirect with 301, 307 or 308, as Go's routers send for some paths | at once | [`Protocol`] | nothing |
+//! | does not know our [token](crate::HttpPoolBuilder::token) (401 with our header) | at once | [`Unauthorized`] | nothing |
 //! | finds that the path was rewritten on its way (a proxy that merges slashes), or speaks another protocol | at once | [`Protocol`] | nothing |
 //! | sends a value over [`max_value_bytes`] | at once | [`Protocol`] | nothing |
 //! | has [too many](crate::HttpPoolBuilder::max_requests_per_peer) requests in flight from here | at once | [`Overloaded`] | nothing, it was not asked |
@@ -107,6 +108,7 @@
 //! [`idle_timeout`]: crate::HttpPoolBuilder::idle_timeout
 //! [`Unreachable`]: crate::PeerErrorKind::Unreachable
 //! [`TimedOut`]: crate::PeerErrorKind::TimedOut
+//! [`Unauthorized`]: crate::PeerErrorKind::Unauthorized
 //! [`Protocol`]: crate::PeerErrorKind::Protocol
 //! [`Overloaded`]: crate::PeerErrorKind::Overloaded
 //! [`Load`]: crate::PeerErrorKind::Load

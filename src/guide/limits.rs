@@ -39,6 +39,9 @@
 //! | `replicas`, *alike* | 50 (160 for the hash `Mixed`) | points of each peer on the ring, at most 10,000 |
 //! | `literal_plus` | off: a plus is a space | what a `+` in a path stands for |
 //! | `advertise` | `http://` and the address it listens at | the URL by which the others know this peer |
+//! | `token`, *alike* | none | the secret that requests carry, and that is asked of others |
+//! | `accept_token` | none | one more token that is taken from others |
+//! | `token_file` | none | the same from a file, which is read again once a second |
 //! | `connect_timeout` | 250 ms | the time to open a connection; not zero |
 //! | `timeout` | 2 s | the time of a whole request to a peer; not zero |
 //! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |

@@ -22,9 +22,12 @@
 //! | | connections could not be accepted, or are accepted again |
 //! | | no thread could be started for a connection or for a request |
 //! | | requests were still in flight when the server had to stop |
+//! | | a client was turned away, as it showed no token that is known: once a minute |
+//! | | a token file can't be taken, so the old tokens stay: once a minute |
 //! | info | a pool serves, at which address; it has stopped serving |
 //! | | a pool has a new list of peers, and how many there are |
 //! | | a peer is up again |
+//! | | the tokens of a file have changed |
 //! | debug | a run of the getter for a key, and how long it took |
 //! | | which peer was picked for a key |
 //! | | a previous owner did not say what it has in memory |

@@ -16,9 +16,10 @@
 //! # Ok::<(), geecache::Error>(())
 //! ```
 //!
-//! Neither has encryption, and peers believe each other. **Both are for private networks.** With
-//! tiny_http that matters most: anyone who can reach its port can use up the memory or the threads
-//! of the process.
+//! Neither has encryption, and peers believe each other. A [token](crate::HttpPoolBuilder::token)
+//! keeps strangers out, and not those who listen. **Both are for private networks.** With tiny_http
+//! that matters most: anyone who can reach its port can use up the memory or the threads of the
+//! process.
 //!
 //! # One by one
 //!

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
+use ureq::http::header::AUTHORIZATION;
 
 use agents::Agents;
 use failure::Spent;
@@ -154,6 +155,9 @@ impl Exchange {
         Trace::begin();
         let request = outgoing.request(&self.origin, left);
         let mut request = request.map_err(|error| CallError::Http(error.into()))?;
+        if let Some(tokens) = &self.options.tokens {
+            request.headers_mut().insert(AUTHORIZATION, tokens.sent());
+        }
         if left != self.options.timeout || matches!(reuse, Reuse::Fresh) {
             let mut config = agent.configure_request(request).timeout_global(Some(left));
             if matches!(reuse, Reuse::Fresh) {

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, PeerError};
 use crate::getter::Loaded;
 use crate::http::peer::{Peer, PeerOptions};
+use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
 use crate::peers::PeerGetter;
 
@@ -45,8 +47,25 @@ impl HttpGetter {
     ///
     /// [`Error::InvalidPeer`] if `url` is of another form.
     pub fn new(url: &str) -> Result<Self, Error> {
+        Self::with(url, None)
+    }
+
+    /// As [`new`](Self::new), for a peer that asks for a
+    /// [`token`](crate::HttpPoolBuilder::token).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] if `token` is none, and those of `new`.
+    pub fn with_token(url: &str, token: &str) -> Result<Self, Error> {
+        let tokens = Tokens::fixed(vec![token.to_owned()]);
+        let tokens = tokens.map_err(|reason| Error::InvalidOption { option: "token", reason })?;
+        Self::with(url, Some(Arc::new(tokens)))
+    }
+
+    fn with(url: &str, tokens: Option<Arc<Tokens>>) -> Result<Self, Error> {
         // Callers of a getter bound their calls themselves.
-        let options = PeerOptions { max_requests: NonZeroUsize::MAX, ..PeerOptions::default() };
+        let mut options = PeerOptions { max_requests: NonZeroUsize::MAX, ..PeerOptions::default() };
+        options.exchange.tokens = tokens;
         Ok(Self { peer: Peer::without_breaker(PeerUrl::parse(url)?, options) })
     }
 

@@ -1,10 +1,12 @@
 //! [`PeerHandler`]: answers the requests of other peers.
 
 mod changes;
+mod door;
 mod gets;
 mod replies;
 mod serving;
 
+pub(crate) use door::Door;
 pub(crate) use serving::Serving;
 
 use std::fmt;
@@ -22,6 +24,7 @@ use crate::sync::lock;
 pub(crate) struct PeerHandler {
     /// What logs call this peer.
     name: String,
+    door: Door,
     /// `None` after the end. A server may hold its handler for a while longer, to tell late
     /// requests that it is over.
     serving: Mutex<Option<Arc<Serving>>>,
@@ -29,8 +32,12 @@ pub(crate) struct PeerHandler {
 
 impl PeerHandler {
     /// A handler that logs call `name`.
-    pub(crate) fn new(name: String, serving: Serving) -> Self {
-        Self { name, serving: Mutex::new(Some(Arc::new(serving))) }
+    pub(crate) fn new(name: String, door: Door, serving: Serving) -> Self {
+        Self { name, door, serving: Mutex::new(Some(Arc::new(serving))) }
+    }
+
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -46,6 +53,11 @@ impl PeerHandler {
 }
 
 impl Handler for PeerHandler {
+    /// Comes before anything else, so that a stranger learns nothing.
+    fn admit(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse> {
+        self.door.admit(request, &self.name)
+    }
+
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse {
         let serving = lock(&self.serving).clone();
         let Some(serving) = serving else {

@@ -5,7 +5,8 @@
 //!
 //! * `wire`: paths, and what answers mean, as pure functions; `note`, the header in which our peers
 //!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
-//!   different where peers of other programs are to join; `url`; `verdict`, how a peer is.
+//!   different where peers of other programs are to join; `token`, the secret of a cluster; `url`;
+//!   `verdict`, how a peer is.
 //! * `exchange`: one request to a peer and its answer, over ureq.
 //! * `breaker`: when not to ask a peer; `peer`: how to ask it, and whether; `getter`, the same for
 //!   one peer that is always asked.
@@ -32,6 +33,7 @@ mod protocol;
 mod server;
 #[cfg(test)]
 mod testing;
+mod token;
 mod url;
 mod verdict;
 mod wire;

@@ -220,6 +220,8 @@ pub(crate) enum Status {
     OtherKey,
     /// The asker speaks another protocol.
     OtherProtocol,
+    /// The asker shows no token that is known.
+    Unauthorized,
     NoSuchGroup,
     NotFound,
     LoadFailed,
@@ -230,10 +232,11 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::BadRequest,
         Self::OtherKey,
         Self::OtherProtocol,
+        Self::Unauthorized,
         Self::NoSuchGroup,
         Self::NotFound,
         Self::LoadFailed,
@@ -248,6 +251,7 @@ impl Status {
             Self::BadRequest => "bad-request",
             Self::OtherKey => "other-key",
             Self::OtherProtocol => "other-protocol",
+            Self::Unauthorized => "unauthorized",
             Self::NoSuchGroup => "no-such-group",
             Self::NotFound => "not-found",
             Self::LoadFailed => "load-failed",
@@ -266,6 +270,7 @@ impl Status {
     pub(crate) const fn code(self) -> u16 {
         match self {
             Self::BadRequest | Self::OtherKey | Self::OtherProtocol => 400,
+            Self::Unauthorized => 401,
             Self::NoSuchGroup | Self::NotFound => 404,
             Self::NotSupported => 405,
             Self::LoadFailed => 500,

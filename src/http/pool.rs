@@ -192,6 +192,13 @@ impl HttpPool {
         self.halves.peers.stats()
     }
 
+    /// How many requests were turned away since the start, as they showed no
+    /// [token](HttpPoolBuilder::token) that is known.
+    #[must_use]
+    pub fn turned_away(&self) -> u64 {
+        self.halves.service.as_ref().map_or(0, Service::turned_away)
+    }
+
     /// The groups that are served to peers. [`add`](Self::add) puts them in. This is for those who
     /// register a picker of their own with a group, such as one around [`picker`](Self::picker).
     #[must_use]

@@ -185,6 +185,7 @@ impl ErrorAnswer<'_> {
     /// | 500 `load-failed`; or plain text (an old peer's getter failed) | could not load | is well |
     /// | 504 `timed-out` | the owner is still loading | is well |
     /// | 400 `other-key`, `other-protocol` | it did not get what was sent; it speaks otherwise | is well |
+    /// | 401 `unauthorized` | our token is not known there | is well |
     /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is one that it does not take | is well |
     /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
     /// | 503 `overloaded` | has too much to do | is well: it said so itself |
@@ -201,6 +202,7 @@ impl ErrorAnswer<'_> {
                 (PeerErrorKind::Protocol, Verdict::Answered)
             }
             (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
+            (Some(Status::Unauthorized), _) => (PeerErrorKind::Unauthorized, Verdict::Answered),
             (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
             (Some(Status::Overloaded), _) => (PeerErrorKind::Overloaded, Verdict::Answered),
             (_, 404) if self.is_plain_text() && self.text.starts_with("no such group") => {

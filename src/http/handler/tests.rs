@@ -39,12 +39,18 @@ impl Bench {
         registry.insert(&group).unwrap();
         let base_path = protocol.wire().base_path.to_owned();
         let serving = Serving { registry, base_path, protocol, plus };
-        let handler = PeerHandler::new("a peer".to_owned(), serving);
+        let handler = PeerHandler::new("a peer".to_owned(), Door::new(None), serving);
         Self { handler, group }
     }
 
     fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> HttpResponse {
-        self.handler.handle(&HttpRequest { method, target, headers: &headers, body: b"" })
+        self.handler.handle(&HttpRequest {
+            method,
+            target,
+            headers: &headers,
+            body: b"",
+            client: &|| None,
+        })
     }
 
     fn get(&self, target: &str) -> HttpResponse {

@@ -3,18 +3,20 @@
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
-use crate::http::handler::{PeerHandler, Serving};
+use crate::http::handler::{Door, PeerHandler, Serving};
 use crate::http::peer::PeerOptions;
 use crate::http::peers::{Peers, PeersOptions};
 use crate::http::pool::service::Service;
 use crate::http::pool::{Halves, HttpPool};
 use crate::http::protocol::Protocol;
 use crate::http::server::{self, Limits, Server};
+use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
 use crate::registry::Registry;
@@ -74,6 +76,9 @@ pub struct HttpPoolBuilder {
     server: Server,
     limits: Limits,
     warm_up: Duration,
+    token: Option<String>,
+    accepted_tokens: Vec<String>,
+    token_file: Option<PathBuf>,
 }
 
 impl HttpPoolBuilder {
@@ -89,6 +94,9 @@ impl HttpPoolBuilder {
             server: Server::default(),
             limits: Limits::default(),
             warm_up: Duration::from_secs(60),
+            token: None,
+            accepted_tokens: Vec::new(),
+            token_file: None,
         }
     }
 
@@ -138,6 +146,41 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertise = Some(url.into());
+        self
+    }
+
+    /// A secret that the peers of a cluster have in common; *alike*. Requests carry it
+    /// (`Authorization: Bearer …`), and one that does not is answered 401 before anything else is
+    /// looked at. Defaults to none: who reaches the port can then read and change what is cached.
+    ///
+    /// A good token is 32 random bytes or more, in base64 or hexadecimal. It may hold letters,
+    /// digits and `-._~+/=`, and up to 512 of them. Without TLS it can be read on the way: it keeps
+    /// strangers out, and not those who listen. Peers in Go know no tokens.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// One more token that is taken from others, and not sent. Defaults to none.
+    ///
+    /// So a token can be changed without a refused request: take the new one everywhere, then send
+    /// it everywhere and take the old one, and then forget the old one.
+    #[must_use]
+    pub fn accept_token(mut self, token: impl Into<String>) -> Self {
+        self.accepted_tokens.push(token.into());
+        self
+    }
+
+    /// A file with tokens, in place of [`token`](Self::token). One in each line: the first is sent,
+    /// all are taken. Lines that are empty or begin with `#` count for nothing. Defaults to none.
+    ///
+    /// The file is read again within a second after it has changed. When it can't be read then, or
+    /// holds no token, the old tokens stay and a warning tells so. Replace the file as a whole (by
+    /// renaming a new one), or half a token may be taken for one.
+    #[must_use]
+    pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.token_file = Some(path.into());
         self
     }
 
@@ -248,8 +291,9 @@ impl HttpPoolBuilder {
     ///
     /// [`Error::Bind`] if it can't listen there, [`Error::InvalidOption`] if an option can't work,
     /// [`Error::InvalidPeer`] if the URL to [`advertise`](Self::advertise) is none.
-    pub fn bind(self, addr: impl ToSocketAddrs + fmt::Debug) -> Result<HttpPool, Error> {
+    pub fn bind(mut self, addr: impl ToSocketAddrs + fmt::Debug) -> Result<HttpPool, Error> {
         self.validate()?;
+        self.client.exchange.tokens = self.tokens()?;
         let advertised = self.advertise.as_deref().map(PeerUrl::parse).transpose()?;
         let (listener, local_addr) = listen(addr)?;
         let own = match advertised {
@@ -265,6 +309,7 @@ impl HttpPoolBuilder {
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
         let handler = PeerHandler::new(
             format!("{peers:?}"),
+            Door::new(self.client.exchange.tokens.clone()),
             Serving {
                 registry: registry.clone(),
                 base_path: self.path(),
@@ -289,8 +334,12 @@ impl HttpPoolBuilder {
     ///
     /// [`Error::InvalidPeer`] if one of `peers` is not a peer's URL, [`Error::InvalidOption`] if an
     /// option can't work.
-    pub fn client(self, peers: impl IntoIterator<Item: Into<String>>) -> Result<HttpPool, Error> {
+    pub fn client(
+        mut self,
+        peers: impl IntoIterator<Item: Into<String>>,
+    ) -> Result<HttpPool, Error> {
         self.validate()?;
+        self.client.exchange.tokens = self.tokens()?;
         let halves = Halves { peers: self.peers(None), registry: Registry::new(), service: None };
         let pool = HttpPool { halves: Arc::new(halves) };
         pool.set_peers(peers)?;
@@ -303,6 +352,23 @@ impl HttpPoolBuilder {
         let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
         let options = PeersOptions { hash: self.hash, replicas, warm_up: self.warm_up, peer };
         Arc::new(Peers::new(own, options))
+    }
+
+    fn tokens(&self) -> Result<Option<Arc<Tokens>>, Error> {
+        let (option, made) = match (&self.token_file, &self.token, &self.accepted_tokens[..]) {
+            (None, None, []) => return Ok(None),
+            (None, None, _) => ("accept_token", Err("there is no token to send".to_owned())),
+            (None, Some(token), accepted) => {
+                let tokens = [std::slice::from_ref(token), accepted].concat();
+                ("token", Tokens::fixed(tokens))
+            }
+            (Some(path), None, []) => {
+                let made = Tokens::file(path.clone());
+                ("token_file", made.map_err(|error| format!("{path:?}: {error}")))
+            }
+            (Some(_), ..) => ("token_file", Err("there are tokens beside it".to_owned())),
+        };
+        made.map(|tokens| Some(Arc::new(tokens))).map_err(|reason| invalid(option, reason))
     }
 
     fn server_limits(&self) -> Limits {

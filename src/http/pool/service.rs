@@ -34,6 +34,11 @@ impl Service {
         Ok(Self { running, stopped, handler, local_addr })
     }
 
+    /// How many requests it has turned away.
+    pub(super) fn turned_away(&self) -> u64 {
+        self.handler.door().turned_away()
+    }
+
     pub(super) fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::byteview::ByteView;
@@ -13,8 +14,12 @@ pub(super) const NO_CONTENT: u16 = 204;
 
 /// Answers requests.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// The answer to `request`. Called from many threads at once. It may block, and it may panic:
-    /// the server answers a 500.
+    /// Looks at a request before its body is read; the body is empty then. An error is the answer.
+    /// It may be called again when the body is there.
+    fn admit(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse>;
+
+    /// The answer to `request`, which was admitted. Called from many threads at once. It may block,
+    /// and it may panic: the server answers a 500.
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse;
 
     /// The 503 to a request, or to a connection, that the server can't take for `reason`. It tells
@@ -32,6 +37,8 @@ pub(crate) struct HttpRequest<'a> {
     pub(crate) headers: &'a dyn Headers,
     /// The body; empty if there was none.
     pub(crate) body: &'a [u8],
+    /// Tells where it comes from, if that is known.
+    pub(crate) client: &'a dyn Fn() -> Option<SocketAddr>,
 }
 
 impl HttpRequest<'_> {
@@ -101,7 +108,11 @@ impl HttpResponse {
 
 /// The handler's answer, or a 500 if it panics.
 pub(super) fn answer_of(handler: &dyn Handler, request: &HttpRequest<'_>) -> HttpResponse {
-    match catch_unwind(AssertUnwindSafe(|| handler.handle(request))) {
+    let answer = || match handler.admit(request) {
+        Ok(()) => handler.handle(request),
+        Err(refusal) => refusal,
+    };
+    match catch_unwind(AssertUnwindSafe(answer)) {
         Ok(response) => response,
         Err(panic) => {
             let message = message_of(&*panic);

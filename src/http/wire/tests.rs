@@ -146,6 +146,8 @@ fn answers_mean_what_the_table_says() {
         (400, Some(Status::BadRequest), text, "bad request\n", Kind::Protocol, Verdict::Answered),
         (400, Some(Status::OtherKey), text, "", Kind::Protocol, Verdict::Answered),
         (400, Some(Status::OtherProtocol), text, "", Kind::Protocol, Verdict::Answered),
+        (401, Some(Status::Unauthorized), text, "", Kind::Unauthorized, Verdict::Answered),
+        (401, None, text, "", Kind::Protocol, Verdict::Failed),
         (400, None, text, "bad request\n", Kind::Protocol, Verdict::Failed),
         (405, Some(Status::NotSupported), text, "", Kind::NotSupported, Verdict::Answered),
         (414, None, None, "", Kind::Protocol, Verdict::Answered),

@@ -19,5 +19,6 @@ mod nested;
 mod peeks;
 mod raw;
 mod removal;
+mod token;
 mod values;
 mod warm_up;

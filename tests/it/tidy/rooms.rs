@@ -78,6 +78,7 @@ const HTTP: Floor = Floor {
         "http/url",
         "http/verdict",
         "http/protobuf",
+        "http/token",
         "http/protocol",
         "http/note",
         "http/wire",

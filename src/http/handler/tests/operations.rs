@@ -26,6 +26,7 @@ impl Desk {
         registry.insert(&group).unwrap();
         let handler = PeerHandler::new(
             "a peer".to_owned(),
+            Door::new(None),
             Serving {
                 registry,
                 base_path: "/_geecache/".to_owned(),
@@ -43,7 +44,13 @@ impl Desk {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> HttpResponse {
-        self.handler.handle(&HttpRequest { method, target, headers: &headers, body })
+        self.handler.handle(&HttpRequest {
+            method,
+            target,
+            headers: &headers,
+            body,
+            client: &|| None,
+        })
     }
 
     fn post(&self, operation: Operation, keys: &[&str]) -> HttpResponse {

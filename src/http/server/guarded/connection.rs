@@ -1,7 +1,7 @@
 //! One connection: reading, handling and answering its requests, one after the other.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -67,6 +67,8 @@ enum Over {
     Refused(Refusal),
     /// There is too much to do.
     Overloaded(&'static str),
+    /// The handler does not want the body.
+    TurnedAway(HttpResponse),
 }
 
 /// A request whose head has come.
@@ -95,6 +97,7 @@ impl Session<'_> {
                     return self.refuse(&HttpResponse::text(status, text));
                 }
                 Err(Over::Overloaded(reason)) => return self.refuse(&self.shared.reject(reason)),
+                Err(Over::TurnedAway(response)) => return self.refuse(&response),
             };
             if self.send(&reply)?.is_break() {
                 return Ok(());
@@ -131,7 +134,7 @@ impl Session<'_> {
         let (bytes, limits) = (&self.buffer[self.start..self.end], &self.shared.limits);
         // It was parsed before, but its headers could not be kept while the buffer was filled.
         match parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes) {
-            Ok(Some(head)) => Ok(Ok(handle(self.shared, &head, bytes))),
+            Ok(Some(head)) => Ok(Ok(handle(self, &head, bytes))),
             _ => Ok(Err(Over::Ended)),
         }
     }
@@ -154,11 +157,17 @@ impl Session<'_> {
                         }
                         self.shared.requests.fetch_add(1, Ordering::Relaxed);
                         let len = head.len + head.body_len;
-                        return Ok(Ok(if bytes.len() >= len {
-                            Begun::Whole(handle(self.shared, &head, bytes))
-                        } else {
-                            Begun::Head { len, expects_continue: head.expects_continue }
-                        }));
+                        if bytes.len() >= len {
+                            return Ok(Ok(Begun::Whole(handle(self, &head, bytes))));
+                        }
+                        let client = || self.stream.peer_addr().ok();
+                        let admitted = self.shared.handler.admit(&request_of(&head, &[], &client));
+                        return Ok(match admitted {
+                            Err(refusal) => Err(Over::TurnedAway(refusal)),
+                            Ok(()) => {
+                                Ok(Begun::Head { len, expects_continue: head.expects_continue })
+                            }
+                        });
                     }
                     Ok(None) => {}
                     Err(refusal) => return Ok(Err(Over::Refused(refusal))),
@@ -325,21 +334,25 @@ impl Reply {
 }
 
 /// Has a request handled that `bytes` begin with.
-fn handle(shared: &GuardedShared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
-    let request_len = head.len + head.body_len;
+fn handle(session: &Session<'_>, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
+    let (shared, request_len) = (session.shared, head.len + head.body_len);
+    let client = || session.stream.peer_addr().ok();
     let response = match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
-        Some(_in_flight) => answer_of(
-            &*shared.handler,
-            &HttpRequest {
-                method: head.method,
-                target: head.target,
-                headers: &head.headers,
-                body: &bytes[head.len..request_len],
-            },
-        ),
+        Some(_in_flight) => {
+            let body = &bytes[head.len..request_len];
+            answer_of(&*shared.handler, &request_of(head, body, &client))
+        }
         None => shared.reject("too many requests in flight"),
     };
     Reply { response, request_len, is_head: head.method == "HEAD", connection: head.connection }
+}
+
+fn request_of<'a>(
+    head: &'a Head<'_, '_>,
+    body: &'a [u8],
+    client: &'a dyn Fn() -> Option<SocketAddr>,
+) -> HttpRequest<'a> {
+    HttpRequest { method: head.method, target: head.target, headers: &head.headers, body, client }
 }
 
 /// Writes `head` and then `body`, unless the client takes less than [`LEAST_PROGRESS`] within the

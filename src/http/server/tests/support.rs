@@ -29,6 +29,13 @@ pub(super) struct Served {
 struct Closure<F>(F);
 
 impl<F: Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static> Handler for Closure<F> {
+    fn admit(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse> {
+        match request.header("X-Refuse") {
+            Some(_) => Err(HttpResponse::text(401, "no\n")),
+            None => Ok(()),
+        }
+    }
+
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse {
         (self.0)(request)
     }

@@ -34,15 +34,12 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request) {
     }
     let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
         shared.rejected.fetch_add(1, Ordering::Relaxed);
-        return aside(shared, request, |shared, mut request| {
-            let connection = match read_body(&mut request, &mut io::sink()) {
-                Some(()) => connection_after(shared, &request),
-                None => end_connection(shared, &request),
-            };
-            let response = shared.handler.overloaded("too many requests in flight");
-            send(request, &response, connection);
-        });
+        let refusal = shared.handler.overloaded("too many requests in flight");
+        return refuse_unread(shared, request, refusal);
     };
+    if let Err(refusal) = admit(shared, &request) {
+        return refuse_unread(shared, request, refusal);
+    }
     let mut body = Vec::new();
     if read_body(&mut request, &mut body).is_none() {
         let connection = end_connection(shared, &request);
@@ -50,6 +47,7 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request) {
             send(request, &HttpResponse::text(400, "broken body\n"), connection);
         });
     }
+    let client = || request.remote_addr().copied();
     let response = answer_of(
         &*shared.handler,
         &HttpRequest {
@@ -57,10 +55,33 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request) {
             target: request.url(),
             headers: &request.headers(),
             body: &body,
+            client: &client,
         },
     );
     let connection = connection_after(shared, &request);
     send(request, &response, connection);
+}
+
+/// Whether a request may be answered whose body has not been read.
+fn admit(shared: &TinyShared, request: &tiny_http::Request) -> Result<(), HttpResponse> {
+    shared.handler.admit(&HttpRequest {
+        method: request.method().as_str(),
+        target: request.url(),
+        headers: &request.headers(),
+        body: &[],
+        client: &|| request.remote_addr().copied(),
+    })
+}
+
+/// Answers a request without keeping its body.
+fn refuse_unread(shared: &Arc<TinyShared>, request: tiny_http::Request, refusal: HttpResponse) {
+    aside(shared, request, move |shared, mut request| {
+        let connection = match read_body(&mut request, &mut io::sink()) {
+            Some(()) => connection_after(shared, &request),
+            None => end_connection(shared, &request),
+        };
+        send(request, &refusal, connection);
+    });
 }
 
 /// What is wrong with the form of a request.

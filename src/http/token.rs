@@ -1,0 +1,265 @@
+//! [`Tokens`]: the secret by which peers know each other.
+
+use std::fmt;
+use std::fs::File;
+use std::hint::black_box;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use log::Level;
+use ureq::http::HeaderValue;
+
+use crate::sync::lock;
+
+/// How often a file is looked at, while there are requests.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is said that a file can't be taken.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+/// The longest token, in bytes.
+const MAX_TOKEN_BYTES: usize = 512;
+/// The longest file, in bytes.
+const MAX_FILE_BYTES: u64 = 16 << 10;
+const SCHEME: &[u8] = b"bearer ";
+
+/// The token that requests carry, and those that are taken. Its `Debug` tells none of them.
+pub(crate) struct Tokens {
+    /// `None` where they are given once and for all.
+    file: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+struct State {
+    known: Arc<Known>,
+    looked: Instant,
+    warned: Option<Instant>,
+}
+
+struct Known {
+    /// The value of `Authorization` in requests.
+    sent: HeaderValue,
+    taken: Vec<Vec<u8>>,
+}
+
+impl Known {
+    /// The first token is the one that is sent.
+    fn new(tokens: Vec<Vec<u8>>) -> Result<Self, String> {
+        let first = tokens.first().ok_or("it holds no token")?;
+        for token in &tokens {
+            validate(token)?;
+        }
+        let sent = HeaderValue::from_bytes(&[b"Bearer ", &first[..]].concat());
+        let mut sent = sent.map_err(|error| error.to_string())?;
+        sent.set_sensitive(true);
+        Ok(Self { sent, taken: tokens })
+    }
+
+    /// Those of a file: one in each line that is neither empty nor a comment.
+    fn of_file(path: &Path) -> Result<Self, String> {
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+            .map_err(|error| error.to_string())?;
+        if text.len() as u64 > MAX_FILE_BYTES {
+            return Err(format!("it is longer than {MAX_FILE_BYTES} bytes"));
+        }
+        let lines = text.lines().map(str::trim);
+        let tokens = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Self::new(tokens.map(|token| token.as_bytes().to_vec()).collect())
+    }
+}
+
+impl Tokens {
+    /// Tokens that never change. The first one is sent, all are taken.
+    ///
+    /// The error says what is wrong with one of them, and not which.
+    pub(crate) fn fixed(tokens: Vec<String>) -> Result<Self, String> {
+        let known = Known::new(tokens.into_iter().map(String::into_bytes).collect())?;
+        Ok(Self::with(None, known))
+    }
+
+    /// The tokens of a file, which is read again when it changes.
+    pub(crate) fn file(path: PathBuf) -> Result<Self, String> {
+        let known = Known::of_file(&path)?;
+        Ok(Self::with(Some(path), known))
+    }
+
+    fn with(file: Option<PathBuf>, known: Known) -> Self {
+        let (known, looked) = (Arc::new(known), Instant::now());
+        Self { file, state: Mutex::new(State { known, looked, warned: None }) }
+    }
+
+    /// The value of `Authorization` for a request.
+    pub(crate) fn sent(&self) -> HeaderValue {
+        self.known().sent.clone()
+    }
+
+    /// Whether a request with this `Authorization` comes from somebody who knows a token. How long
+    /// that takes tells nothing about the tokens.
+    pub(crate) fn admits(&self, authorization: Option<&[u8]>) -> bool {
+        let shown = authorization.and_then(|value| {
+            let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+            scheme.eq_ignore_ascii_case(SCHEME).then_some(token.trim_ascii())
+        });
+        let Some(shown) = shown else { return false };
+        let known = self.known();
+        let same = |found: bool, token: &Vec<u8>| is_same(shown, token) | found;
+        known.taken.iter().fold(false, same)
+    }
+
+    /// What is known by now. The file is read by one of the callers, about once a second.
+    fn known(&self) -> Arc<Known> {
+        let mut state = lock(&self.state);
+        let is_due = state.looked.elapsed() >= LOOK_EVERY;
+        let Some(path) = self.file.as_ref().filter(|_| is_due) else {
+            return Arc::clone(&state.known);
+        };
+        state.looked = Instant::now();
+        drop(state);
+        let read = Known::of_file(path);
+        let mut state = lock(&self.state);
+        let is_new = |known: &Known| known.taken != state.known.taken;
+        let mut told = None;
+        match read {
+            Ok(known) if is_new(&known) => {
+                state.known = Arc::new(known);
+                told = Some((Level::Info, format!("the tokens in {path:?} have changed")));
+            }
+            Ok(_) => {}
+            Err(error) if state.warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) => {
+                state.warned = Some(Instant::now());
+                let message = format!("keeping the old tokens: {path:?} can't be taken: {error}");
+                told = Some((Level::Warn, message));
+            }
+            Err(_) => {}
+        }
+        let known = Arc::clone(&state.known);
+        drop(state);
+        if let Some((level, message)) = told {
+            log::log!(level, "{message}");
+        }
+        known
+    }
+
+    /// Has the next call look at the file.
+    #[cfg(test)]
+    pub(crate) fn look_now(&self) {
+        let mut state = lock(&self.state);
+        state.looked = state.looked.checked_sub(LOOK_EVERY).expect("the clock began long ago");
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// What a token may hold: what stands in a header as it is (the `b64token` of RFC 6750).
+fn validate(token: &[u8]) -> Result<(), String> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+    if token.is_empty() {
+        return Err("a token is empty".to_owned());
+    }
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(format!("a token is longer than {MAX_TOKEN_BYTES} bytes"));
+    }
+    if !token.iter().all(plain) {
+        return Err("a token may hold letters, digits and -._~+/= only".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether two texts are the same, in a time that depends on the length of `shown` alone.
+fn is_same(shown: &[u8], token: &[u8]) -> bool {
+    let mut differs = usize::from(shown.len() != token.len());
+    for (at, byte) in shown.iter().enumerate() {
+        // A token is not empty.
+        differs |= usize::from(byte ^ token[at % token.len()]);
+    }
+    black_box(differs) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn tokens(all: &[&str]) -> Result<Tokens, String> {
+        Tokens::fixed(all.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn who_shows_one_of_the_tokens_is_admitted_and_nobody_else() {
+        let tokens = tokens(&["new-secret", "old-secret"]).unwrap();
+        assert_eq!(tokens.sent(), "Bearer new-secret");
+        assert!(tokens.sent().is_sensitive());
+        for good in ["Bearer new-secret", "bearer old-secret", "BEARER  new-secret "] {
+            assert!(tokens.admits(Some(good.as_bytes())), "{good}");
+        }
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "new-secret",
+            "Basic new-secret",
+            "Bearer new-secre",
+            "Bearer new-secrets",
+            "Bearer new-secretnew-secret",
+            "Bearer New-secret",
+            "Bearer new-secret old-secret",
+            "Bearer \u{0}",
+        ] {
+            assert!(!tokens.admits(Some(bad.as_bytes())), "{bad:?}");
+        }
+        assert!(!tokens.admits(Some(b"Bearer \xff\xfe")));
+        assert!(!tokens.admits(None));
+    }
+
+    #[test]
+    fn tokens_that_no_header_can_carry_are_refused_without_being_told() {
+        for bad in ["", "two words", "line\nbreak", "é", &"x".repeat(513)] {
+            let error = tokens(&["fine", bad]).unwrap_err();
+            assert!(bad.is_empty() || !error.contains(bad), "{error}");
+        }
+        assert!(tokens(&[]).is_err());
+        assert!(tokens(&[&"x".repeat(512)]).is_ok());
+    }
+
+    #[test]
+    fn nothing_that_is_shown_of_tokens_holds_one() {
+        let tokens = tokens(&["hush"]).unwrap();
+        assert!(!format!("{tokens:?}").contains("hush"));
+        assert!(!format!("{:?}", tokens.sent()).contains("hush"));
+    }
+
+    #[test]
+    fn a_file_is_read_again_when_it_changes_and_kept_when_it_is_broken() {
+        let name = format!("geecache-tokens-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        assert!(Tokens::file(path.clone()).is_err(), "there is no such file");
+        fs::write(&path, "# for the cache\n\nold\n").unwrap();
+        let tokens = Tokens::file(path.clone()).unwrap();
+        let admits = |token: &str| {
+            tokens.look_now();
+            tokens.admits(Some(format!("Bearer {token}").as_bytes()))
+        };
+        assert!(admits("old") && !admits("new"));
+        fs::write(&path, "new-token\nold\n").unwrap();
+        assert!(admits("new-token") && admits("old"));
+        assert_eq!(tokens.sent(), "Bearer new-token");
+        for broken in ["", "# nothing but a comment\n", "two words on one line\n"] {
+            fs::write(&path, broken).unwrap();
+            assert!(admits("new-token"), "{broken:?}");
+        }
+        fs::write(&path, "x".repeat(20_000)).unwrap();
+        assert!(admits("new-token"));
+        fs::remove_file(&path).unwrap();
+        assert!(admits("new-token") && admits("old"));
+        fs::write(&path, "the-last-one\n").unwrap();
+        assert!(admits("the-last-one") && !admits("old"));
+        fs::remove_file(&path).unwrap();
+    }
+}
