@@ -47,6 +47,9 @@ impl HttpPool {
     /// A pool that only asks `peers`: it opens no port and owns no key. For programs that come and
     /// go, such as command lines.
     ///
+    /// The list may be empty, and come later by [`set_peers`](Self::set_peers). Until then groups
+    /// load everything for themselves, which the first get logs as a warning.
+    ///
     /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so a
     /// removal elsewhere does not reach the copies that its groups
     /// [keep](crate::GroupBuilder::hot_cache).
