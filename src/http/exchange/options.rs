@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::http::exchange::sweeper::Sweeper;
+
 /// How to reach a peer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ExchangeOptions {
     /// How long a connection may take to open.
     pub(crate) connect_timeout: Duration,
@@ -11,6 +13,8 @@ pub(crate) struct ExchangeOptions {
     pub(crate) timeout: Duration,
     /// How many connections are kept while they have nothing to do.
     pub(crate) max_idle_connections: usize,
+    /// Who closes those that nobody uses any more.
+    pub(crate) sweeper: Sweeper,
 }
 
 impl Default for ExchangeOptions {
@@ -19,6 +23,7 @@ impl Default for ExchangeOptions {
             connect_timeout: Duration::from_millis(250),
             timeout: Duration::from_secs(2),
             max_idle_connections: 64,
+            sweeper: Sweeper::default(),
         }
     }
 }
