@@ -57,7 +57,8 @@ pub enum Error {
         /// The key that nobody could load.
         key: String,
     },
-    /// [`Group::register_peers`](crate::Group::register_peers) was called twice.
+    /// The group has other peers already: [`Group::register_peers`](crate::Group::register_peers)
+    /// is for once.
     PeersAlreadyRegistered {
         /// The group that has its peers already.
         group: String,

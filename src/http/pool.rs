@@ -106,21 +106,22 @@ impl HttpPool {
     ///
     /// [`Error::DuplicateGroup`] if another group of this pool has the name,
     /// [`Error::InvalidGroup`] if the name is empty or holds a `/`,
-    /// [`Error::PeersAlreadyRegistered`] if the group asks peers already. In each case nothing has
-    /// changed.
+    /// [`Error::PeersAlreadyRegistered`] if the group asks the peers of another pool, or other
+    /// ones. In each case nothing has changed.
     pub fn add(&self, group: &Group) -> Result<(), Error> {
-        let Halves { peers, registry, service } = &*self.halves;
+        let Halves { registry, service, .. } = &*self.halves;
         if service.is_none() {
-            return group.register_peers(Arc::clone(peers));
+            return group.register_shared_peers(self.picker());
         }
         registry.insert(group)?;
-        group.register_peers(Arc::clone(peers)).inspect_err(|_| {
+        group.register_shared_peers(self.picker()).inspect_err(|_| {
             registry.remove(group.name());
         })
     }
 
     /// Stops serving the group called `name`: peers are told from now on that there is no such
-    /// group. The group itself goes on to ask the peers. `None` if this pool serves no such group.
+    /// group. The group itself goes on to ask the peers, and can be added again. `None` if this
+    /// pool serves no such group.
     pub fn remove(&self, name: &str) -> Option<Group> {
         self.halves.registry.remove(name)
     }

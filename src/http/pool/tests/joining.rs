@@ -63,7 +63,7 @@ fn a_client_serves_nothing_and_its_groups_ask() {
     client.add(&first).unwrap();
     client.add(&second).unwrap();
     assert_eq!(client.registry().names(), [""; 0]);
-    assert!(matches!(client.add(&first), Err(Error::PeersAlreadyRegistered { .. })));
+    assert!(client.add(&first).is_ok(), "it asks these peers already");
 }
 
 #[test]
@@ -90,8 +90,12 @@ fn a_group_that_was_removed_is_no_longer_served() {
     pool.add(&group).unwrap();
     let getter = HttpGetter::new(pool.url().unwrap()).unwrap();
     assert!(getter.get("g", "k").is_ok());
-    drop((pool.remove("g"), group));
+    pool.remove("g").unwrap();
     assert_eq!(getter.get("g", "k").unwrap_err().kind(), PeerErrorKind::NoSuchGroup);
+    // It may come back.
+    pool.add(&group).unwrap();
+    assert!(getter.get("g", "k").is_ok());
+    drop((pool.remove("g"), group));
     assert_dropped(&witness);
 }
 
