@@ -68,6 +68,11 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The pool was shut down, and serves no group any more.
+    ShutDown {
+        /// The pool's URL.
+        url: String,
+    },
     /// A group's name can't stand in a request path: it is empty or holds a `/`.
     InvalidGroup {
         /// The name.
@@ -115,6 +120,7 @@ impl fmt::Display for Error {
                 write!(f, "group {group:?} has its peers already")
             }
             Self::DuplicateGroup { name } => write!(f, "there is a group {name:?} already"),
+            Self::ShutDown { url } => write!(f, "the pool at {url} was shut down"),
             Self::InvalidGroup { name } => {
                 write!(f, "a group can not be named {name:?}: empty, or with a slash in it")
             }

@@ -98,6 +98,7 @@ fn messages_start_small_end_without_a_full_stop_and_name_what_failed() {
         (Error::ReentrantLoad { group: group.clone(), key: key.clone() }, vec!["scores", "Tom"]),
         (Error::TimedOut { group: group.clone(), key, timeout }, vec!["scores", "Tom", "250ms"]),
         (Error::PeersAlreadyRegistered { group: group.clone() }, vec!["scores"]),
+        (Error::ShutDown { url: "http://a:1".to_owned() }, vec!["http://a:1"]),
         (Error::DuplicateGroup { name: group.clone() }, vec!["scores"]),
         (Error::InvalidGroup { name: group }, vec!["scores"]),
     ];
