@@ -39,6 +39,16 @@ pub enum Error {
         /// The key that is being loaded by this very thread.
         key: String,
     },
+    /// A getter asked for a key, and so many others are running one inside the other on this thread
+    /// that its stack might end. The getter was not called for this key.
+    NestedTooDeep {
+        /// The group that was asked.
+        group: String,
+        /// The key that was not loaded.
+        key: String,
+        /// How many getters are running on the thread.
+        levels: usize,
+    },
     /// The caller's time was up before the value was there. The load, if a thread was free for it,
     /// goes on and fills the cache.
     TimedOut {
@@ -109,6 +119,9 @@ impl fmt::Display for Error {
             Self::Load { group, key, .. } => write!(f, "loading {key:?} of group {group:?} failed"),
             Self::ReentrantLoad { group, key } => {
                 write!(f, "the load of {key:?} in group {group:?} asked for itself")
+            }
+            Self::NestedTooDeep { group, key, levels } => {
+                write!(f, "{key:?} of group {group:?} is too deep: {levels} loads wait for it already")
             }
             Self::TimedOut { group, key, timeout } => {
                 write!(f, "{key:?} of group {group:?} was not there within {timeout:?}")

@@ -74,6 +74,8 @@ impl Group {
     /// * [`Error::Load`] when the getter failed.
     /// * [`Error::ReentrantLoad`] when it is called by the getter that loads this key, for the
     ///   second time. (The first such call could be an innocent one: it is loaded alone.)
+    /// * [`Error::NestedTooDeep`] when it is called by a getter, and too many are running one
+    ///   inside the other.
     /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too
     ///   short, and [`Error::Overloaded`] when no thread to load became free in that time.
     ///
