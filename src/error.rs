@@ -121,7 +121,7 @@ impl fmt::Display for Error {
                 write!(f, "the load of {key:?} in group {group:?} asked for itself")
             }
             Self::NestedTooDeep { group, key, levels } => {
-                write!(f, "{key:?} of group {group:?} is too deep: {levels} loads wait for it already")
+                write!(f, "{key:?} of group {group:?} is too deep: {levels} loads wait for it")
             }
             Self::TimedOut { group, key, timeout } => {
                 write!(f, "{key:?} of group {group:?} was not there within {timeout:?}")
