@@ -158,9 +158,16 @@ impl Cache {
 
     /// Removes the entry of `key`; whether there was one.
     pub(crate) fn remove(&self, key: &str) -> bool {
+        self.remove_if(key, || true)
+    }
+
+    /// As [`remove`](Self::remove), if `go` says so, which is called under the lock.
+    pub(crate) fn remove_if(&self, key: &str, go: impl FnOnce() -> bool) -> bool {
         let mut gone = Departures::default();
         let (shard, tag) = self.shard(key);
-        let removed = lock(shard).remove(tag, key.as_bytes(), &mut gone);
+        let mut shard = lock(shard);
+        let removed = go() && shard.remove(tag, key.as_bytes(), &mut gone);
+        drop(shard);
         drop(gone);
         removed
     }

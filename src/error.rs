@@ -39,6 +39,16 @@ pub enum Error {
         /// The key that is being loaded by this very thread.
         key: String,
     },
+    /// A getter asked for a key, and so many others are running one inside the other on this thread
+    /// that its stack might end. The getter was not called for this key.
+    NestedTooDeep {
+        /// The group that was asked.
+        group: String,
+        /// The key that was not loaded.
+        key: String,
+        /// How many getters are running on the thread.
+        levels: usize,
+    },
     /// The caller's time was up before the value was there. The load, if a thread was free for it,
     /// goes on and fills the cache.
     TimedOut {
@@ -57,7 +67,8 @@ pub enum Error {
         /// The key that nobody could load.
         key: String,
     },
-    /// [`Group::register_peers`](crate::Group::register_peers) was called twice.
+    /// The group has other peers already: [`Group::register_peers`](crate::Group::register_peers)
+    /// is for once.
     PeersAlreadyRegistered {
         /// The group that has its peers already.
         group: String,
@@ -66,6 +77,11 @@ pub enum Error {
     DuplicateGroup {
         /// The name.
         name: String,
+    },
+    /// The pool was shut down, and serves no group any more.
+    ShutDown {
+        /// The pool's URL.
+        url: String,
     },
     /// A group's name can't stand in a request path: it is empty or holds a `/`.
     InvalidGroup {
@@ -104,6 +120,9 @@ impl fmt::Display for Error {
             Self::ReentrantLoad { group, key } => {
                 write!(f, "the load of {key:?} in group {group:?} asked for itself")
             }
+            Self::NestedTooDeep { group, key, levels } => {
+                write!(f, "{key:?} of group {group:?} is too deep: {levels} loads wait for it")
+            }
             Self::TimedOut { group, key, timeout } => {
                 write!(f, "{key:?} of group {group:?} was not there within {timeout:?}")
             }
@@ -114,6 +133,7 @@ impl fmt::Display for Error {
                 write!(f, "group {group:?} has its peers already")
             }
             Self::DuplicateGroup { name } => write!(f, "there is a group {name:?} already"),
+            Self::ShutDown { url } => write!(f, "the pool at {url} was shut down"),
             Self::InvalidGroup { name } => {
                 write!(f, "a group can not be named {name:?}: empty, or with a slash in it")
             }

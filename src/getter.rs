@@ -44,6 +44,9 @@ use crate::error::BoxError;
 /// * Keys must not need each other in a circle. A key that needs itself gets
 ///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the second
 ///   time on one thread. A circle over several peers ends with their time limits.
+/// * At most 64 getters run one inside the other on a thread, so that the stack does not end. The
+///   next one that is asked for is an [`Error::NestedTooDeep`](crate::Error::NestedTooDeep). A
+///   level takes up to 12 KiB of the stack beside what the getter needs.
 /// * In a pool that steals work, such as rayon's, a getter that splits its work should have a pool
 ///   of its own. Else a thread that works for the getter may take up a task that gets the same key.
 ///   It then waits for the getter, which waits for it. Nobody can see that, but a caller without a

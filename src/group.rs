@@ -75,6 +75,8 @@ impl Group {
     /// * [`Error::Load`] when the getter failed.
     /// * [`Error::ReentrantLoad`] when it is called by the getter that loads this key, for the
     ///   second time. (The first such call could be an innocent one: it is loaded alone.)
+    /// * [`Error::NestedTooDeep`] when it is called by a getter, and too many are running one
+    ///   inside the other.
     /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too
     ///   short, and [`Error::Overloaded`] when no thread to load became free in that time.
     ///
@@ -272,8 +274,20 @@ impl Group {
     ///
     /// [`Error::PeersAlreadyRegistered`] the second time.
     pub fn register_peers(&self, peers: impl PeerPicker) -> Result<(), Error> {
-        let registered = self.parts.owners.register(Box::new(peers));
-        registered.map_err(|_| Error::PeersAlreadyRegistered { group: self.name().to_owned() })
+        self.register_shared_peers(Arc::new(peers))
+    }
+
+    /// As [`register_peers`](Self::register_peers), with a picker that others hold as well. To
+    /// register the same one again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PeersAlreadyRegistered`] when the group has another picker.
+    pub fn register_shared_peers(&self, peers: Arc<dyn PeerPicker>) -> Result<(), Error> {
+        if self.parts.owners.register(peers) {
+            return Ok(());
+        }
+        Err(Error::PeersAlreadyRegistered { group: self.name().to_owned() })
     }
 
     /// What the peers of this process may ask of the group. For those who write a transport.

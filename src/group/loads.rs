@@ -21,8 +21,10 @@ use crate::error::{BoxError, NotFound};
 use crate::getter::{Getter, Loaded};
 use crate::group::batch::Answer;
 use crate::group::call::Call;
-use crate::group::error::{GetterPanicked, load_failed, overloaded, reentrant, timed_out};
-use crate::group::nesting::{Inside, LoadId, is_in_circle, is_inside_getter};
+use crate::group::error::{
+    GetterPanicked, load_failed, overloaded, reentrant, timed_out, too_deep,
+};
+use crate::group::nesting::{Inside, LoadId, is_in_circle, is_inside_getter, is_too_deep};
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stats::Counter;
 use crate::workers::Workers;
@@ -116,6 +118,10 @@ impl Loads {
             many.resize_with(keys.len(), || None);
             &mut many
         };
+        if is_too_deep() {
+            let error = |key: &&str| Some(Err(too_deep(&self.group, key)));
+            return answers.iter_mut().zip(keys).for_each(|(answer, key)| *answer = error(key));
+        }
         let mut waits_since = None;
         // Who waited for a flight that ended without a value starts over.
         while answers.iter().any(Option::is_none) {

@@ -197,8 +197,8 @@ impl Memory {
         if let Some(meta) = meta {
             cache.insert(key, loaded.value(), meta, now, &is_wanted);
         }
-        if (meta.is_none() || owner == Owner::Elsewhere) && is_wanted() {
-            self.main.remove(key); // An older value, which this result replaces.
+        if meta.is_none() || owner == Owner::Elsewhere {
+            self.main.remove_if(key, is_wanted); // An older value, which this result replaces.
         }
     }
 

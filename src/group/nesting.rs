@@ -15,12 +15,26 @@
 //! and whose value nobody keeps, since no removal could doom it. A key that needs itself would do
 //! so for ever. It is found out when the same thread is to load a key alone that it is loading
 //! twice.
+//!
+//! Keys that need one another in a long chain take room on the thread's stack, whose end ends the
+//! process. So there is a bound on the getters that run one inside the other.
 
 use std::cell::RefCell;
 
+/// No more getters run one inside the other on one thread. A level takes 12 KiB of the stack at
+/// most, without what the getter itself needs, and the threads of the standard library have 2 MiB.
+pub(super) const MAX_LEVELS: usize = 64;
+
 thread_local! {
-    /// What the getters on the thread's stack are loading.
-    static LOADING: RefCell<Vec<LoadId>> = const { RefCell::new(Vec::new()) };
+    static STACK: RefCell<Stack> = const { RefCell::new(Stack { loading: Vec::new(), levels: 0 }) };
+}
+
+/// The getters on the stack of a thread.
+struct Stack {
+    /// What they are loading.
+    loading: Vec<LoadId>,
+    /// How many they are.
+    levels: usize,
 }
 
 /// A key of a group. Two keys with the same hash are taken for one.
@@ -31,9 +45,10 @@ pub(super) struct LoadId {
     pub(super) key_hash: u64,
 }
 
-/// Calls `look` with the thread's list; `None` when the thread is ending and the list is gone.
-fn with_loading<T>(look: impl FnOnce(&mut Vec<LoadId>) -> T) -> Option<T> {
-    LOADING.try_with(|loading| look(&mut loading.borrow_mut())).ok()
+/// Calls `look` with what is on the thread's stack; `None` when the thread is ending and its locals
+/// are gone.
+fn with_stack<T>(look: impl FnOnce(&mut Stack) -> T) -> Option<T> {
+    STACK.try_with(|stack| look(&mut stack.borrow_mut())).ok()
 }
 
 /// Whether the calling thread is inside a getter of any group: whether what it gets, it gets to
@@ -44,12 +59,18 @@ fn with_loading<T>(look: impl FnOnce(&mut Vec<LoadId>) -> T) -> Option<T> {
 /// getter's thread.
 #[must_use]
 pub fn is_inside_getter() -> bool {
-    with_loading(|loading| !loading.is_empty()).unwrap_or(false)
+    with_stack(|stack| stack.levels > 0).unwrap_or(false)
+}
+
+/// Whether another getter would be one too many on the calling thread.
+pub(super) fn is_too_deep() -> bool {
+    with_stack(|stack| stack.levels >= MAX_LEVELS).unwrap_or(false)
 }
 
 /// Whether the calling thread is loading this for the second time already.
 pub(super) fn is_in_circle(load: LoadId) -> bool {
-    with_loading(|loading| loading.iter().filter(|&&it| it == load).count() > 1).unwrap_or(false)
+    let times = |stack: &mut Stack| stack.loading.iter().filter(|&&it| it == load).count();
+    with_stack(times).is_some_and(|times| times > 1)
 }
 
 /// Says that a getter loads on the calling thread, as long as it lives.
@@ -59,10 +80,11 @@ pub(super) struct Inside {
 
 impl Inside {
     pub(super) fn begin(loads: impl Iterator<Item = LoadId>) -> Self {
-        let count = with_loading(|loading| {
-            let before = loading.len();
-            loading.extend(loads);
-            loading.len() - before
+        let count = with_stack(|stack| {
+            stack.levels += 1;
+            let before = stack.loading.len();
+            stack.loading.extend(loads);
+            stack.loading.len() - before
         });
         Self { count: count.unwrap_or(0) }
     }
@@ -70,7 +92,10 @@ impl Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        with_loading(|loading| loading.truncate(loading.len() - self.count));
+        with_stack(|stack| {
+            stack.levels -= 1;
+            stack.loading.truncate(stack.loading.len() - self.count);
+        });
     }
 }
 

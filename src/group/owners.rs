@@ -46,7 +46,7 @@ pub enum OwnerErrors {
 /// Who owns the keys of a group, and the flights of those who ask them.
 pub(super) struct Owners {
     group: Arc<str>,
-    picker: OnceLock<Box<dyn PeerPicker>>,
+    picker: OnceLock<Arc<dyn PeerPicker>>,
     flights: Singleflight<Forwarded>,
     /// Threads that ask several peers at once.
     fan_out: Workers,
@@ -111,9 +111,10 @@ impl Owners {
         }
     }
 
-    /// Sets who owns which key, once; the picker comes back if there is one already.
-    pub(super) fn register(&self, picker: Box<dyn PeerPicker>) -> Result<(), Box<dyn PeerPicker>> {
-        self.picker.set(picker)
+    /// Sets who owns which key, once; whether that is this picker from now on.
+    pub(super) fn register(&self, picker: Arc<dyn PeerPicker>) -> bool {
+        let there = self.picker.get_or_init(|| Arc::clone(&picker));
+        std::ptr::addr_eq(Arc::as_ptr(there), Arc::as_ptr(&picker))
     }
 
     /// Warns, once, of a group that peers ask and that knows no peers.

@@ -94,6 +94,7 @@
 //! | says that the key does not exist | [`Error::NotFound`]. From an owner that is final: no other getter runs. |
 //! | panics on the caller's thread | The panic goes on in that caller. Other callers that waited start over. |
 //! | panics on a thread of the group, in a `get_many`, or for a peer | [`Error::Load`] for the caller, a 500 for the peer. The threads live on. |
+//! | asks for a key whose getter asks for another one, and so on | After 64 of them on one thread the next one is [`Error::NestedTooDeep`]. |
 //! | does not return | Callers without a time limit wait. From time to time one of them [runs it again](crate::Getter#for-those-who-implement-it) on its own thread. [`get_timeout`](crate::Group::get_timeout) and peers give up in time; the load goes on. When all [`max_loaders`](crate::GroupBuilder::max_loaders) threads are busy, such callers get [`Error::Overloaded`] when their time is up. |
 //!
 //! [`OwnerErrors::Return`]: crate::OwnerErrors::Return
@@ -114,6 +115,7 @@
 //! [`Load`]: crate::PeerErrorKind::Load
 //! [`NoSuchGroup`]: crate::PeerErrorKind::NoSuchGroup
 //! [`NotSupported`]: crate::PeerErrorKind::NotSupported
+//! [`Error::NestedTooDeep`]: crate::Error::NestedTooDeep
 //! [`Error::TimedOut`]: crate::Error::TimedOut
 //! [`Error::Load`]: crate::Error::Load
 //! [`Error::NotFound`]: crate::Error::NotFound

@@ -87,6 +87,7 @@
 //! | `peers of NAME` | 16, per group | asks several owners at once |
 //! | `changes of NAME` | 16, per group | takes a change to several peers at once |
 //! | `geecache-resolve` | 1 per peer, for a moment | looks a name up |
+//! | `geecache-sweep` | 1 per pool, while connections to peers have nothing to do | closes those that nobody used for 10 s |
 //! | `geecache-accept` | 1 per pool, guarded | accepts connections |
 //! | `geecache-connection` | 1 per connection, guarded | reads, handles and answers its requests |
 //! | `geecache-supervisor` | 1 per pool, tiny_http | keeps the server serving |
@@ -104,7 +105,7 @@
 //! | what | time |
 //! |---|---|
 //! | a peer that failed is not asked | 1 s, doubled up to 30 s, ± 20 % |
-//! | a connection to a peer is used again if it was idle for less than | 10 s |
+//! | a connection to a peer is used again if it was idle for less than | 10 s; it is closed within 15 s |
 //! | the addresses of a name are looked up again after | 30 s; after a failed connection, 1 s |
 //! | a peer that does not know batches, or can't answer from memory, is not asked so again for | 60 s |
 //! | a previous owner that was late three times in a row is not asked for | 1 s |

@@ -18,6 +18,7 @@
 //! | | a peer is down, and for how long it is not asked |
 //! | | a load takes so long that one who waits for it loads as well |
 //! | | a value past its ttl is served, as its getter failed |
+//! | | a group asks for a key, and its client pool has no peers (once for each pool) |
 //! | | a peer owns more than 1.5 times the mean share of the ring |
 //! | | connections could not be accepted, or are accepted again |
 //! | | no thread could be started for a connection or for a request |

@@ -9,6 +9,7 @@ mod options;
 mod outgoing;
 mod resolver;
 mod socket;
+mod sweeper;
 mod trace;
 
 pub(crate) use failure::{CallError, Failure};
@@ -76,7 +77,8 @@ impl Exchange {
             .max_idle_age(MAX_IDLE_AGE)
             .build();
         let max_idle = options.max_idle_connections;
-        let agents = Agents::new(config, Arc::clone(&addresses), max_idle, MAX_IDLE_AGE);
+        let sweeper = options.sweeper.clone();
+        let agents = Agents::new(config, Arc::clone(&addresses), max_idle, MAX_IDLE_AGE, sweeper);
         Self { origin: Origin::of(&url), url, agents, addresses, options }
     }
 

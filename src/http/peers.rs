@@ -6,6 +6,7 @@ mod previous;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub(crate) struct Peers {
     /// Held while new members are made, so that of two lists set at once one is in force as a
     /// whole.
     changing: Mutex<()>,
+    /// Whether it was told that a client without peers is asked.
+    warned: AtomicBool,
 }
 
 /// What is alike for all peers.
@@ -63,7 +66,7 @@ impl Peers {
         let list = PeerList { ring, peers: BTreeMap::new() };
         let alone = Members { list, previous: None, warm_ups: 0, has_left: false };
         let (members, changing) = (Mutex::new(Arc::new(alone)), Mutex::new(()));
-        Self { own, options, members, changing }
+        Self { own, options, members, changing, warned: AtomicBool::new(false) }
     }
 
     /// The URL of this process; `None` for a client.
@@ -118,6 +121,17 @@ impl Peers {
     pub(crate) fn stats(&self) -> Vec<PeerStats> {
         // The map is in this order.
         self.members().list.peers.values().map(|peer| peer.stats()).collect()
+    }
+
+    /// Warns, once, of a client that is to ask and has nobody to.
+    fn warn_without_peers(&self, members: &Members, key: &str) {
+        let is_idle = self.own.is_none() && members.list.ring.is_empty();
+        if is_idle && !self.warned.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "{self:?} has no peers: {key:?} and all other keys are loaded here until \
+                 `set_peers` names some"
+            );
+        }
     }
 
     fn members(&self) -> Arc<Members> {
@@ -194,13 +208,16 @@ impl Peers {
 
 impl PeerPicker for Peers {
     fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
-        let picked = Arc::clone(self.members().list.pick(key, Peer::is_ready)?);
+        let members = self.members();
+        self.warn_without_peers(&members, key);
+        let picked = Arc::clone(members.list.pick(key, Peer::is_ready)?);
         log::debug!("{self:?} picks {picked:?} for {key:?}");
         Some(picked)
     }
 
     fn pick_peers(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
         let members = self.members();
+        self.warn_without_peers(&members, keys.first().unwrap_or(&""));
         let mut asked: Vec<(*const Peer, bool)> = Vec::new();
         let mut is_ready = |peer: &Peer| {
             let known = asked.iter().find(|(it, _)| std::ptr::eq(*it, peer));

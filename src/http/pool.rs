@@ -106,21 +106,29 @@ impl HttpPool {
     ///
     /// [`Error::DuplicateGroup`] if another group of this pool has the name,
     /// [`Error::InvalidGroup`] if the name is empty or holds a `/`,
-    /// [`Error::PeersAlreadyRegistered`] if the group asks peers already. In each case nothing has
-    /// changed.
+    /// [`Error::ShutDown`] if this pool [serves](Self::shutdown) no more,
+    /// [`Error::PeersAlreadyRegistered`] if the group asks the peers of another pool, or other
+    /// ones. In each case nothing has changed.
     pub fn add(&self, group: &Group) -> Result<(), Error> {
-        let Halves { peers, registry, service } = &*self.halves;
-        if service.is_none() {
-            return group.register_peers(Arc::clone(peers));
-        }
+        let Halves { registry, service, peers } = &*self.halves;
+        let Some(service) = service else {
+            return group.register_shared_peers(self.picker());
+        };
         registry.insert(group)?;
-        group.register_peers(Arc::clone(peers)).inspect_err(|_| {
+        let added = if service.is_serving() {
+            group.register_shared_peers(self.picker())
+        } else {
+            let url = peers.own().map_or("", PeerUrl::as_str).to_owned();
+            Err(Error::ShutDown { url })
+        };
+        added.inspect_err(|_| {
             registry.remove(group.name());
         })
     }
 
     /// Stops serving the group called `name`: peers are told from now on that there is no such
-    /// group. The group itself goes on to ask the peers. `None` if this pool serves no such group.
+    /// group. The group itself goes on to ask the peers, and can be added again. `None` if this
+    /// pool serves no such group.
     pub fn remove(&self, name: &str) -> Option<Group> {
         self.halves.registry.remove(name)
     }
@@ -214,8 +222,8 @@ impl HttpPool {
     }
 
     /// Stops serving: refuses new connections, and answers the requests in flight. Calls after the
-    /// first do nothing; to a client it does nothing at all. The drop of the last handle does the
-    /// same.
+    /// first wait for its end, and do nothing else; to a client it does nothing at all. The drop of
+    /// the last handle does the same.
     ///
     /// Groups that use the pool can go on: the other peers can still be asked.
     /// [`Server::TinyHttp`](crate::Server::TinyHttp) keeps some threads, and the connections that

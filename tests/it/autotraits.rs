@@ -96,8 +96,16 @@ fn messages_start_small_end_without_a_full_stop_and_name_what_failed() {
         (Error::EmptyKey, vec!["empty"]),
         (Error::NotFound { group: group.clone(), key: key.clone() }, vec!["scores", "Tom"]),
         (Error::ReentrantLoad { group: group.clone(), key: key.clone() }, vec!["scores", "Tom"]),
-        (Error::TimedOut { group: group.clone(), key, timeout }, vec!["scores", "Tom", "250ms"]),
+        (
+            Error::TimedOut { group: group.clone(), key: key.clone(), timeout },
+            vec!["scores", "Tom", "250ms"],
+        ),
         (Error::PeersAlreadyRegistered { group: group.clone() }, vec!["scores"]),
+        (
+            Error::NestedTooDeep { group: group.clone(), key, levels: 64 },
+            vec!["scores", "Tom", "64"],
+        ),
+        (Error::ShutDown { url: "http://a:1".to_owned() }, vec!["http://a:1"]),
         (Error::DuplicateGroup { name: group.clone() }, vec!["scores"]),
         (Error::InvalidGroup { name: group }, vec!["scores"]),
     ];

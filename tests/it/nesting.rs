@@ -168,3 +168,32 @@ fn two_threads_whose_keys_need_each_other_are_told_so() {
         assert!(matches!(last.downcast_ref(), Some(Error::ReentrantLoad { .. })), "{error:?}");
     }
 }
+
+/// Not more than a thread has room for, and far from the end of this one.
+#[test]
+fn a_chain_of_keys_that_is_too_long_is_an_error_and_not_the_end_of_the_process() {
+    let me = Arc::new(OnceLock::<Group>::new());
+    let getter = CountingGetter::with({
+        let me = Arc::clone(&me);
+        move |key| match key.parse::<u32>().unwrap() {
+            0 => Ok("end".into()),
+            n => Ok(me.get().unwrap().get(&(n - 1).to_string())?.into()),
+        }
+    });
+    let group = Group::new("chain", 1 << 20, getter);
+    me.set(group.clone()).unwrap();
+    for many in [false, true] {
+        let error = match many {
+            false => group.get("1000000").unwrap_err(),
+            true => group.get_many(&["1000000", "999"])[0].clone().unwrap_err(),
+        };
+        let sources =
+            std::iter::successors(std::error::Error::source(&error), |error| error.source());
+        let last = sources.last().unwrap().downcast_ref();
+        let Some(Error::NestedTooDeep { key, levels: 64, .. }) = last else { panic!("{last:?}") };
+        assert_eq!(key, "999936");
+    }
+    // What is near enough is loaded, and then the rest is.
+    assert_eq!(group.get("63").unwrap(), "end");
+    assert_eq!(group.get("100").unwrap(), "end");
+}

@@ -92,7 +92,7 @@ impl Lifetimes {
         now: u64,
     ) -> Option<Meta> {
         let grace = if loaded.value().is_some() { self.grace() } else { 0 };
-        let load_ms = u32::try_from(millis(cost)).unwrap_or(u32::MAX) & !(1 << 31);
+        let load_ms = u32::try_from(millis(cost)).unwrap_or(u32::MAX);
         match loaded.time_to_live() {
             None => loaded.value().map(|_| Meta { dead_at: 0, load_ms }),
             Some(ttl) if millis(ttl) == 0 => None,
@@ -245,6 +245,16 @@ mod tests {
         let absent = times.with_ttl(Loaded::absent());
         assert_eq!(times.owned(&absent, SECOND, 1).unwrap().dead_at, 1001, "absence has no grace");
         assert_eq!(times.owned(&Loaded::from("v").ttl(Duration::ZERO), SECOND, 1), None);
+    }
+
+    #[test]
+    fn a_load_that_took_very_long_is_remembered_so() {
+        let load_ms = |ms| {
+            let cost = Duration::from_millis(ms);
+            lifetimes().owned(&Loaded::from("v"), cost, 1).unwrap().load_ms
+        };
+        assert_eq!(load_ms(1 << 31), 1 << 31);
+        assert_eq!(load_ms(1 << 40), u32::MAX);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::*;
 use crate::cache::{Accounting, Eviction};
@@ -62,6 +63,29 @@ fn a_value_that_is_not_ours_replaces_the_one_that_was() {
     memory.keep("k", &Loaded::from("new"), Owner::Elsewhere, memory.now(), || true);
     assert_eq!(value(&memory, "k").flatten().unwrap(), "new");
     assert_eq!(memory.main_stats().entries, 0);
+}
+
+#[test]
+fn a_value_that_came_since_a_result_was_wanted_is_not_replaced_by_it() {
+    let (memory, _) = memory(Lifetimes::default());
+    keep_ours(&memory, "k", Loaded::from("older"));
+    std::thread::scope(|scope| {
+        let asked = AtomicU64::new(0);
+        let is_wanted = || {
+            // Asked for the hot cache first, and then for what lies in the main one.
+            if asked.fetch_add(1, Ordering::Relaxed) == 1 {
+                let inserts = scope.spawn(|| keep_ours(&memory, "k", Loaded::from("newer")));
+                let begun = Instant::now();
+                while !inserts.is_finished() && begun.elapsed() < SECOND / 5 {
+                    std::thread::yield_now();
+                }
+            }
+            true
+        };
+        memory.keep("k", &Loaded::from("late"), Owner::Elsewhere, memory.now(), is_wanted);
+        assert_eq!(asked.into_inner(), 2);
+    });
+    assert_eq!(value(&memory, "k").flatten().unwrap(), "newer");
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn owners(peers: &[&Arc<Peer>], rule: OwnerErrors) -> Arc<Owners> {
     let owners = Owners::new("g".into(), rule);
     let peers = peers.iter().map(|&peer| Arc::clone(peer)).collect();
     let picker = ByLetter { peers, picks: Mutex::default() };
-    assert!(owners.register(Box::new(picker)).is_ok());
+    assert!(owners.register(Arc::new(picker)));
     Arc::new(owners)
 }
 
@@ -161,7 +161,7 @@ fn one_stand_in_is_asked_for_a_batch_however_many_there_are() {
     let stand_ins: Vec<_> = ["one", "two", "three"].map(silent).into_iter().collect();
     let owners = Owners::new("g".into(), OwnerErrors::default());
     let picker = Spread(silent("owner"), stand_ins.clone(), Mutex::default());
-    assert!(owners.register(Box::new(picker)).is_ok());
+    assert!(owners.register(Arc::new(picker)));
     let (answers, _) = ask(&Arc::new(owners), &["k", "kk", "kkk", "kkkk"], Call::many(None));
     assert_eq!(answers, ["here"; 4]);
     let asked: Vec<_> = stand_ins.iter().flat_map(|peer| peer.asked()).collect();
@@ -231,7 +231,7 @@ fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free
     for inside_getter in [false, true] {
         let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
         let a = Peer::new("a", None);
-        assert!(owners.register(Box::new(SilentFirst(Arc::new(Silent), Arc::clone(&a)))).is_ok());
+        assert!(owners.register(Arc::new(SilentFirst(Arc::new(Silent), Arc::clone(&a)))));
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
         for _ in 0..MAX_FAN_OUT {

@@ -4,9 +4,13 @@
 //! goes round all of their connections for good: none of them ever rests long enough to be closed,
 //! and none is in the processor's caches here or at the peer. It also walks along all of them twice
 //! in each call, under a lock. So each agent has one connection, and the agents are a stack.
+//!
+//! A peer that closes such a connection tells nobody here: the socket stays until it is used or
+//! dropped. So what rests is swept, whether or not there are calls.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +19,7 @@ use ureq::config::Config;
 
 use crate::http::exchange::connector::NotingConnector;
 use crate::http::exchange::resolver::{Addresses, KeptAddresses};
+use crate::http::exchange::sweeper::Sweeper;
 use crate::sync::lock;
 
 /// The agents of one peer.
@@ -24,8 +29,13 @@ pub(super) struct Agents {
     max_idle: usize,
     max_idle_age: Duration,
     /// Who rests, since when; the last one came last.
-    idle: Mutex<VecDeque<(Agent, Instant)>>,
+    idle: Arc<Mutex<Idle>>,
+    /// Whether the sweeper watches those. Changed under their lock.
+    is_swept: Arc<AtomicBool>,
+    sweeper: Sweeper,
 }
+
+type Idle = VecDeque<(Agent, Instant)>;
 
 impl Agents {
     /// Agents of this configuration, except that `max_idle` of them may keep a connection for up to
@@ -35,8 +45,10 @@ impl Agents {
         addresses: Arc<Addresses>,
         max_idle: usize,
         max_idle_age: Duration,
+        sweeper: Sweeper,
     ) -> Self {
-        Self { config, addresses, max_idle, max_idle_age, idle: Mutex::default() }
+        let (idle, is_swept) = (Arc::default(), Arc::default());
+        Self { config, addresses, max_idle, max_idle_age, idle, is_swept, sweeper }
     }
 
     /// The agent that was used last, or a new one. It is nobody else's until the answer was read,
@@ -66,14 +78,43 @@ impl Agents {
         let now = Instant::now();
         let mut idle = lock(&self.idle);
         idle.push_back((agent, now));
-        let is_old = |since: Instant| now.saturating_duration_since(since) > self.max_idle_age;
         let surplus = idle.len().saturating_sub(self.max_idle);
-        let old = idle.iter().take_while(|(_, since)| is_old(*since)).count();
+        let old = old_ones(&idle, now, self.max_idle_age);
         let gone: Vec<_> = idle.drain(..surplus.max(old)).collect();
+        let is_swept = idle.is_empty() || self.is_swept.swap(true, Ordering::Relaxed);
         drop(idle);
         // Their connections are closed without the lock.
         drop(gone);
+        if !is_swept {
+            self.have_swept();
+        }
     }
+
+    /// Has the agents that rest swept, until there are none.
+    fn have_swept(&self) {
+        let (idle, is_swept) = (Arc::downgrade(&self.idle), Arc::clone(&self.is_swept));
+        let max_age = self.max_idle_age;
+        let sweep = move || {
+            let Some(idle) = idle.upgrade() else { return false };
+            let mut idle = lock(&idle);
+            let old = old_ones(&idle, Instant::now(), max_age);
+            let gone: Vec<_> = idle.drain(..old).collect();
+            let is_left = !idle.is_empty();
+            is_swept.store(is_left, Ordering::Relaxed);
+            drop(idle);
+            drop(gone);
+            is_left
+        };
+        if self.sweeper.watch(max_age / 2, sweep).is_err() {
+            self.is_swept.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How many have rested for longer than `max_age`.
+fn old_ones(idle: &Idle, now: Instant, max_age: Duration) -> usize {
+    let is_old = |since: Instant| now.saturating_duration_since(since) > max_age;
+    idle.iter().take_while(|(_, since)| is_old(*since)).count()
 }
 
 /// An agent in use; it is put back when this is dropped.
@@ -100,12 +141,17 @@ impl Drop for Taken<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener};
+    use std::thread;
+
     use super::*;
     use crate::http::url::PeerUrl;
 
     fn agents(max_idle: usize, max_idle_age: Duration) -> Agents {
         let addresses = Addresses::of(&PeerUrl::parse("http://127.0.0.1:1").unwrap());
-        Agents::new(Agent::config_builder().build(), addresses, max_idle, max_idle_age)
+        let (config, sweeper) = (Agent::config_builder().build(), Sweeper::default());
+        Agents::new(config, addresses, max_idle, max_idle_age, sweeper)
     }
 
     fn idle(agents: &Agents) -> usize {
@@ -132,6 +178,35 @@ mod tests {
         }
         drop(agents.take());
         assert_eq!(idle(&agents), 1, "the one that was used");
+    }
+
+    #[test]
+    fn a_connection_that_nobody_uses_is_closed_though_no_call_comes() {
+        const LIMIT: Duration = Duration::from_secs(10);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serves = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.set_read_timeout(Some(LIMIT)).unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                socket.read_exact(&mut byte).unwrap();
+                seen.extend(byte);
+            }
+            socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap();
+            // As a server does that has had enough of an idle connection. The client's side of it
+            // is in CLOSE_WAIT from now on.
+            socket.shutdown(Shutdown::Write).unwrap();
+            socket.read(&mut [0]).map_err(|error| error.kind())
+        });
+        let addresses = Addresses::of(&PeerUrl::parse(&url).unwrap());
+        let (config, age) = (Agent::config_builder().build(), Duration::from_millis(20));
+        let agents = Agents::new(config, addresses, 8, age, Sweeper::default());
+        let mut answer = agents.take().get(&url).call().unwrap();
+        assert_eq!(answer.body_mut().read_to_string().unwrap(), "hi");
+        assert_eq!(serves.join().unwrap(), Ok(0), "the client has closed it");
+        assert_eq!(idle(&agents), 0);
     }
 
     #[test]

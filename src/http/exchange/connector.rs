@@ -25,7 +25,8 @@ impl Connector for NotingConnector {
     ) -> Result<Option<Socket>, ureq::Error> {
         Trace::note_connect();
         let timeout = details.timeout;
-        let within = timeout.not_zero().map(|within| *within);
+        // Where no time is left, the `not_zero` of ureq would make a second of it.
+        let within = (!timeout.after.is_not_happening()).then_some(*timeout.after);
         let stream = connect(&details.addrs, within).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => ureq::Error::Timeout(timeout.reason),
             _ => ureq::Error::Io(error),
@@ -65,6 +66,12 @@ fn connect(addresses: &[SocketAddr], within: Option<Duration>) -> io::Result<Tcp
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::thread;
+
+    use ureq::config::Config;
+    use ureq::http::Uri;
+    use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+    use ureq::unversioned::transport::NextTimeout;
 
     use super::*;
 
@@ -79,6 +86,38 @@ mod tests {
         }
         let error = connect(&addresses[..1], None).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    /// Finds the address just as the time is over.
+    #[derive(Debug)]
+    struct JustTooLate(SocketAddr);
+
+    impl Resolver for JustTooLate {
+        fn resolve(
+            &self,
+            _uri: &Uri,
+            _config: &Config,
+            timeout: NextTimeout,
+        ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+            thread::sleep(*timeout.after);
+            let mut found = self.empty();
+            found.push(self.0);
+            Ok(found)
+        }
+    }
+
+    #[test]
+    fn nothing_is_connected_to_when_the_look_up_of_its_name_took_all_the_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let resolver = JustTooLate(listener.local_addr().unwrap());
+        let time = Some(Duration::from_millis(20));
+        let config = ureq::Agent::config_builder().timeout_global(time).build();
+        let agent = ureq::Agent::with_parts(config, NotingConnector, resolver);
+        let ended = agent.get("http://peer.invalid:8001/").call();
+        assert!(matches!(ended, Err(ureq::Error::Timeout(_))), "{ended:?}");
+        let nobody = listener.accept().unwrap_err();
+        assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock, "no second more was given");
     }
 
     #[test]

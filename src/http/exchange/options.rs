@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::exchange::sweeper::Sweeper;
 use crate::http::token::Tokens;
 
 /// How to reach a peer.
@@ -16,6 +17,8 @@ pub(crate) struct ExchangeOptions {
     pub(crate) max_idle_connections: usize,
     /// What requests show to be let in.
     pub(crate) tokens: Option<Arc<Tokens>>,
+    /// Who closes those that nobody uses any more.
+    pub(crate) sweeper: Sweeper,
 }
 
 impl Default for ExchangeOptions {
@@ -25,6 +28,7 @@ impl Default for ExchangeOptions {
             timeout: Duration::from_secs(2),
             max_idle_connections: 64,
             tokens: None,
+            sweeper: Sweeper::default(),
         }
     }
 }

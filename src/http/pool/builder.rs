@@ -49,6 +49,9 @@ impl HttpPool {
     /// A pool that only asks `peers`: it opens no port and owns no key. For programs that come and
     /// go, such as command lines.
     ///
+    /// The list may be empty, and come later by [`set_peers`](Self::set_peers). Until then groups
+    /// load everything for themselves, which the first get logs as a warning.
+    ///
     /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so a
     /// removal elsewhere does not reach the copies that its groups
     /// [keep](crate::GroupBuilder::hot_cache).
@@ -219,7 +222,8 @@ impl HttpPoolBuilder {
     }
 
     /// How many open connections to one peer are kept while they have nothing to do. Each takes up
-    /// to 80 KiB here, and at some servers a thread there. Defaults to 64.
+    /// to 80 KiB here, and at some servers a thread there. After 10 to 15 s they are closed.
+    /// Defaults to 64.
     #[must_use]
     pub fn max_idle_connections(mut self, connections: NonZeroUsize) -> Self {
         self.client.exchange.max_idle_connections = connections.get();

@@ -54,6 +54,27 @@ fn a_bad_url_is_refused_by_name_and_the_old_list_stays() {
 }
 
 #[test]
+fn a_client_without_peers_loads_for_itself_and_says_so_once() {
+    keep_logs();
+    let getter = CountingGetter::new();
+    let group = Group::new("scores", 1 << 20, getter.clone());
+    let pool = HttpPool::client([""; 0]).unwrap();
+    pool.add(&group).unwrap();
+    let told = || logged(&["HttpPool(client) has no peers", "all other keys", "lonely"]);
+    assert_eq!(told(), []);
+    for key in ["lonely 1", "lonely 2"] {
+        assert_eq!(group.get(key).unwrap(), value_of(key).as_str());
+        assert!(group.get_many(&["lonely 3", "lonely 4"]).iter().all(Result::is_ok));
+        let told = told();
+        assert!(told.len() == 1 && told[0].0 == Level::Warn, "{told:?}");
+    }
+    let peer = Peer::start(SERVERS[0], CountingGetter::new(), |pool| pool);
+    pool.set_peers([peer.url()]).unwrap();
+    group.get("not lonely").unwrap();
+    assert_eq!((getter.calls(), peer.getter.calls()), (4, 1), "the list came later");
+}
+
+#[test]
 fn a_list_without_oneself_is_refused_unless_one_is_a_client() {
     let cluster = Cluster::of(2, SERVERS[0]);
     let (one, other) = (cluster.node(0), cluster.node(1));

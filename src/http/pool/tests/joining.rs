@@ -1,6 +1,7 @@
 //! Groups that are added, and the end of a pool.
 
 use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
@@ -63,7 +64,7 @@ fn a_client_serves_nothing_and_its_groups_ask() {
     client.add(&first).unwrap();
     client.add(&second).unwrap();
     assert_eq!(client.registry().names(), [""; 0]);
-    assert!(matches!(client.add(&first), Err(Error::PeersAlreadyRegistered { .. })));
+    assert!(client.add(&first).is_ok(), "it asks these peers already");
 }
 
 #[test]
@@ -90,8 +91,12 @@ fn a_group_that_was_removed_is_no_longer_served() {
     pool.add(&group).unwrap();
     let getter = HttpGetter::new(pool.url().unwrap()).unwrap();
     assert!(getter.get("g", "k").is_ok());
-    drop((pool.remove("g"), group));
+    pool.remove("g").unwrap();
     assert_eq!(getter.get("g", "k").unwrap_err().kind(), PeerErrorKind::NoSuchGroup);
+    // It may come back.
+    pool.add(&group).unwrap();
+    assert!(getter.get("g", "k").is_ok());
+    drop((pool.remove("g"), group));
     assert_dropped(&witness);
 }
 
@@ -129,6 +134,62 @@ fn a_pool_that_was_shut_down_stays_so_and_lets_go_of_its_groups_with_its_last_ha
         drop((pool, group));
         assert_dropped(&witness);
     }
+}
+
+#[test]
+fn a_pool_that_was_shut_down_takes_no_group_any_more() {
+    let pool = HttpPool::bind("127.0.0.1:0").unwrap();
+    let (served, late) = (group("served").0, group("late").0);
+    pool.add(&served).unwrap();
+    pool.shutdown();
+    let refused = pool.add(&late).unwrap_err();
+    assert!(matches!(&refused, Error::ShutDown { url } if url == pool.url().unwrap()));
+    assert_eq!(pool.registry().names(), ["served"]);
+    // It has no picker either.
+    HttpPool::bind("127.0.0.1:0").unwrap().add(&late).unwrap();
+
+    let client = HttpPool::client(["http://127.0.0.1:1"]).unwrap();
+    client.shutdown();
+    client.add(&group("asks").0).unwrap();
+}
+
+#[test]
+fn every_shutdown_waits_for_the_requests_in_flight() {
+    let (arrived_tx, arrived) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gates = Mutex::new((arrived_tx, gone));
+    let is_done = Arc::new(AtomicBool::new(false));
+    let done = Arc::clone(&is_done);
+    let group = Group::new("g", 1 << 20, move |_: &str| {
+        let gates = lock(&gates);
+        gates.0.send(()).unwrap();
+        gates.1.recv_timeout(SOON).unwrap();
+        done.store(true, Ordering::SeqCst);
+        Ok::<_, io::Error>("v")
+    });
+    let pool = HttpPool::builder().drain_timeout(SOON).bind("127.0.0.1:0").unwrap();
+    pool.add(&group).unwrap();
+    let getter = HttpGetter::new(pool.url().unwrap()).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| getter.get_timeout("g", "k", SOON));
+        arrived.recv_timeout(SOON).unwrap();
+        let shutdown = || {
+            pool.shutdown();
+            assert!(is_done.load(Ordering::SeqCst), "something is in flight");
+        };
+        scope.spawn(shutdown);
+        let begun = Instant::now();
+        while pool.halves.service.as_ref().unwrap().is_serving() {
+            assert!(begun.elapsed() < SOON);
+            thread::yield_now();
+        }
+        let second = scope.spawn(shutdown);
+        let begun = Instant::now();
+        while !second.is_finished() && begun.elapsed() < Duration::from_millis(200) {
+            thread::yield_now();
+        }
+        go.send(()).unwrap();
+    });
 }
 
 #[test]
