@@ -1,14 +1,14 @@
 //! One connection: reading, handling and answering its requests, one after the other.
 
-use std::io::{self, IoSlice, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use crate::http::server::answer::{COPIED_BODY, Connection, write_head};
+use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::guarded::connections::Member;
 use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
 use crate::http::server::guarded::shared::GuardedShared;
@@ -20,9 +20,6 @@ const BUFFER: usize = 4 * 1024;
 
 /// Bytes by which the buffer grows for a body before any of it has come.
 const LONGEST_STEP: usize = 64 * 1024;
-
-/// Bytes of an answer that a client must take within the time of one write.
-const LEAST_PROGRESS: usize = 1024 * 1024;
 
 /// How long, and how much, is read from a client after a refusal, so that its end of the connection
 /// does not break before the refusal is read.
@@ -245,11 +242,12 @@ impl Session<'_> {
     ) -> io::Result<()> {
         self.out.clear();
         write_head(&mut self.out, response, connection);
+        let (mut stream, patience) = (self.stream, self.shared.limits.io);
         if body.len() <= COPIED_BODY {
             self.out.extend_from_slice(body);
-            write_both(self.stream, &self.out, &[])
+            write_all(&mut stream, &self.out, &[], patience)
         } else {
-            write_both(self.stream, &self.out, body)
+            write_all(&mut stream, &self.out, body, patience)
         }
     }
 
@@ -287,6 +285,7 @@ impl Session<'_> {
         if self.buffer.len() < len {
             self.buffer.resize(len.max(self.buffer.len() * 2), 0);
         }
+        let mut deadline = None;
         loop {
             let mut stream = self.stream;
             match stream.read(&mut self.buffer[self.end..]) {
@@ -294,7 +293,14 @@ impl Session<'_> {
                     self.end += n;
                     return Ok(Some(n));
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A signal. The next read would wait for the whole timeout again, and signals can
+                // come faster than that.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
+                    let Some(left) = left_until(deadline) else { return Ok(None) };
+                    self.stream.set_read_timeout(Some(left))?;
+                    self.timeout = Some(left);
+                }
                 Err(error) if is_timeout(&error) => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -303,15 +309,24 @@ impl Session<'_> {
 
     /// Gives back a buffer that was grown for a long request.
     fn tidy_buffer(&mut self) {
-        if self.start == self.end {
+        if let Some(smaller) = smaller_buffer(&self.buffer, self.start..self.end) {
+            self.buffer = smaller;
+            self.end -= self.start;
             self.start = 0;
-            self.end = 0;
-            if self.buffer.len() > 16 * BUFFER {
-                self.buffer.truncate(BUFFER);
-                self.buffer.shrink_to_fit();
-            }
         }
     }
+}
+
+/// A buffer that begins with what is `pending` in `buffer`, if that leaves most of it unused. There
+/// may be no end of requests that come one after the other, so it can't be waited for.
+fn smaller_buffer(buffer: &[u8], pending: Range<usize>) -> Option<Vec<u8>> {
+    if buffer.len() <= 16 * BUFFER || pending.len() > buffer.len() / 4 {
+        return None;
+    }
+    let mut smaller = Vec::with_capacity(pending.len().max(BUFFER));
+    smaller.extend_from_slice(&buffer[pending]);
+    smaller.resize(smaller.capacity(), 0);
+    Some(smaller)
 }
 
 const TOO_SLOW: Over = Over::Refused(Refusal(408, "the request took too long\n"));
@@ -355,31 +370,6 @@ fn request_of<'a>(
     HttpRequest { method: head.method, target: head.target, headers: &head.headers, body, client }
 }
 
-/// Writes `head` and then `body`, unless the client takes less than [`LEAST_PROGRESS`] within the
-/// write timeout.
-fn write_both(mut stream: &TcpStream, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
-    while !head.is_empty() || !body.is_empty() {
-        let written = if body.is_empty() {
-            stream.write(head)
-        } else {
-            stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
-        };
-        // A blocking socket writes everything, unless its write timeout ends the call first.
-        let n = match written {
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let from_head = n.min(head.len());
-        head = &head[from_head..];
-        body = &body[n - from_head..];
-        if n < LEAST_PROGRESS && !(head.is_empty() && body.is_empty()) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"));
-        }
-    }
-    Ok(())
-}
-
 fn left_until(deadline: Instant) -> Option<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     (!left.is_zero()).then_some(left)
@@ -387,4 +377,28 @@ fn left_until(deadline: Instant) -> Option<Duration> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_buffer_is_given_back_although_the_next_request_has_begun() {
+        let mut buffer = vec![b'x'; 64 << 20];
+        let len = buffer.len();
+        buffer[len - 1] = b'G';
+        let smaller = smaller_buffer(&buffer, len - 1..len).unwrap();
+        assert!(smaller.capacity() <= 2 * BUFFER, "{}", smaller.capacity());
+        assert_eq!((smaller.len(), smaller[0]), (smaller.capacity(), b'G'));
+
+        let smaller = smaller_buffer(&buffer, 0..0).unwrap();
+        assert!(smaller.len() <= 2 * BUFFER);
+    }
+
+    #[test]
+    fn buffer_that_is_short_or_in_use_is_kept() {
+        assert_eq!(smaller_buffer(&[0; 16 * BUFFER], 5..6), None);
+        assert_eq!(smaller_buffer(&[0; 64 * BUFFER], 0..17 * BUFFER), None);
+    }
 }
