@@ -66,6 +66,8 @@
 //! * **A request for many keys** has up to 1,024 keys, each of up to 64 KiB, in 1 MiB. An answer to
 //!   it holds up to 8 MiB of values, or one value that is longer. What does not fit is asked for
 //!   again. An answer from memory only holds up to 1 MiB.
+//! * **An answer of which little has come** takes little memory, whatever length it announces: 1
+//!   MiB at first, and then up to four times what has come.
 //! * **A kept connection** takes up to 80 KiB here.
 //! * **The guarded server** takes heads of up to 32 KiB with up to 64 headers, and bodies of up to
 //!   `max_value_bytes` (1 MiB at least). Bodies over 64 KiB get room for eight of the longest kind,
