@@ -156,7 +156,8 @@ pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
 pub use group::{
-    Group, GroupBuilder, HotCache, OwnerErrors, PeerReport, PeerSide, RemoveOutcome, RemoveReport,
+    Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide, RemoveOutcome,
+    RemoveReport,
 };
 #[cfg(feature = "http")]
 pub use http::{HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server};

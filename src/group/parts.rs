@@ -69,6 +69,12 @@ impl Parts {
         self.loads.refresh(key, self, find);
     }
 
+    /// Whose the value of `key` is, which took `cost` to load.
+    fn owner_of(&self, key: &str, cost: Duration) -> Owner {
+        let is_ours = self.owners.picker().owns(key);
+        if is_ours { Owner::Here { cost } } else { Owner::Elsewhere }
+    }
+
     /// What all parts counted.
     pub(super) fn stats(&self) -> Stats {
         let (memory, loads, changes) =
@@ -132,9 +138,7 @@ impl LoadHost for Parts {
         now: u64,
         is_wanted: &dyn Fn() -> bool,
     ) {
-        let is_ours = self.owners.picker().owns(key);
-        let owner = if is_ours { Owner::Here { cost } } else { Owner::Elsewhere };
-        self.memory.keep(key, loaded, owner, now, is_wanted);
+        self.memory.keep(key, loaded, self.owner_of(key, cost), now, is_wanted);
     }
 }
 
@@ -184,8 +188,9 @@ impl ChangeHost for Parts {
         self.loads.doom_all();
     }
 
-    fn keep_inserted(&self, key: &str, loaded: Loaded) {
+    fn keep_inserted(&self, key: &str, loaded: Loaded) -> bool {
         let loaded = self.memory.with_ttl(loaded);
-        LoadHost::keep(self, key, &loaded, Duration::ZERO, self.memory.now(), &|| true);
+        let owner = self.owner_of(key, Duration::ZERO);
+        self.memory.keep_wanted(key, &loaded, owner, self.memory.now())
     }
 }

@@ -96,11 +96,10 @@ impl<'a> PeerSide<'a> {
         self.parts.changes.clear_here(&**self.parts);
     }
 
-    /// Keeps a value here: what a peer's insertion comes to. An empty key is ignored.
-    pub fn insert(&self, key: &str, value: impl Into<Loaded>) {
-        if !key.is_empty() {
-            self.parts.changes.insert_here(key, value.into(), &**self.parts);
-        }
+    /// Keeps a value here: what a peer's insertion comes to. Whether it is there now: not one that
+    /// is too large, or that is not to be kept at all, and nothing under an empty key.
+    pub fn insert(&self, key: &str, value: impl Into<Loaded>) -> bool {
+        !key.is_empty() && self.parts.changes.insert_here(key, value.into(), &**self.parts)
     }
 
     fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<Loaded, Error> {

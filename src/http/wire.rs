@@ -12,7 +12,7 @@
 //! | `POST {base}{group}` with a frame | removes keys | 204 |
 //! | `DELETE {base}{group}/{key}` | removes a key | 204 |
 //! | `DELETE {base}{group}` | removes all keys | 204 |
-//! | `PUT {base}{group}/{key}` with a value, or with `Geecache-Status: not-found` | inserts it | 204 |
+//! | `PUT {base}{group}/{key}` with a value, or with `Geecache-Status: not-found` | inserts it | 204; `not-kept` beside it where the value is not kept, and the older one is gone |
 //!
 //! The peers of GeeCache and groupcache ignore the method. They answer 400 to a path without a key,
 //! which is why we remove single keys by a frame as well, and insert only where a peer is known to
@@ -181,10 +181,12 @@ pub(crate) enum Status {
     Overloaded,
     ShuttingDown,
     NotSupported,
+    /// An insertion has removed the older value, and the new one is not kept.
+    NotKept,
 }
 
 impl Status {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::BadRequest,
         Self::NoSuchGroup,
         Self::NotFound,
@@ -193,6 +195,7 @@ impl Status {
         Self::Overloaded,
         Self::ShuttingDown,
         Self::NotSupported,
+        Self::NotKept,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -205,12 +208,14 @@ impl Status {
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting-down",
             Self::NotSupported => "not-supported",
+            Self::NotKept => "not-kept",
         }
     }
 
     /// The HTTP status that goes with the name.
     pub(crate) const fn code(self) -> u16 {
         match self {
+            Self::NotKept => 204,
             Self::BadRequest => 400,
             Self::NoSuchGroup | Self::NotFound => 404,
             Self::NotSupported => 405,

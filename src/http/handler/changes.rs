@@ -22,8 +22,17 @@ pub(super) fn put(
         .is_some_and(|name| Status::read(404, Some(name)) == Some(Status::NotFound));
     let loaded =
         if is_absent { Loaded::absent() } else { Loaded::from(ByteView::from(request.body)) };
-    group.peer_side().insert(&key, ttl.flatten().into_iter().fold(loaded, Loaded::ttl));
-    Ok(done())
+    let loaded = ttl.flatten().into_iter().fold(loaded, Loaded::ttl);
+    let is_kept = group.peer_side().insert(&key, loaded);
+    Ok(if is_kept { done() } else { not_kept() })
+}
+
+/// The older value is gone, and the new one is not kept. Peers that do not know this status take it
+/// for done.
+fn not_kept() -> HttpResponse {
+    let mut response = done();
+    response.headers.push((wire::STATUS_HEADER, Status::NotKept.name().to_owned()));
+    response
 }
 
 /// The removal of a key, or of all of them.
