@@ -14,6 +14,7 @@ mod nesting;
 mod owners;
 mod parts;
 mod peer_side;
+mod portions;
 
 use std::fmt;
 use std::sync::Arc;

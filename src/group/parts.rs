@@ -12,6 +12,7 @@ use crate::group::changes::{ChangeHost, Changes};
 use crate::group::loads::{LoadHost, Loads};
 use crate::group::memory::{Memory, Owner};
 use crate::group::owners::{OwnerHost, Owners};
+use crate::group::portions::Portions;
 use crate::stats::{Counter, Stats};
 
 /// What the handles of a group share: its four parts.
@@ -22,6 +23,8 @@ pub(super) struct Parts {
     pub(super) owners: Arc<Owners>,
     pub(super) changes: Changes,
     pub(super) wait_timeout: Option<Duration>,
+    /// For what peers ask for in batches.
+    pub(super) portions: Portions,
     pub(super) counters: GroupCounters,
 }
 

@@ -38,11 +38,12 @@ pub(super) fn get_many(
     let timeout = timeout_of(request);
     let first = keys.first().copied().unwrap_or_default();
     let serve = || match timeout {
-        Some(timeout) => group.peer_side().get_many_timeout(keys, timeout),
-        None => group.peer_side().get_many(keys),
+        Some(timeout) => group.peer_side().get_some_timeout(keys, frame::MAX_VALUES_BYTES, timeout),
+        None => group.peer_side().get_some(keys, frame::MAX_VALUES_BYTES),
     };
-    let answers = unless_panicked(group, first, serve)?;
-    let answers: Vec<KeyAnswer> = answers.into_iter().map(answer).collect();
+    let answers = unless_panicked(group, first, serve)?.into_iter();
+    let answers: Vec<KeyAnswer> =
+        answers.map(|served| served.map_or(KeyAnswer::Left, answer)).collect();
     Ok(many(&answers, frame::MAX_VALUES_BYTES))
 }
 
