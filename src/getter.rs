@@ -46,8 +46,13 @@ use crate::error::BoxError;
 ///   time on one thread. A circle over several peers ends with their time limits.
 /// * In a pool that steals work, such as rayon's, a getter that splits its work should have a pool
 ///   of its own. Else a thread that works for the getter may take up a task that gets the same key.
-///   It then waits for the getter, which waits for it, and only a [time
-///   limit](crate::Group::get_timeout) ends that.
+///   It then waits for the getter, which waits for it. Nobody can see that, but a caller without a
+///   [time limit](crate::Group::get_timeout) that has waited for too long loads on its own thread
+///   as well. The first value is then that of all who wait, and the circle ends.
+/// * *Too long* is 5 s; where loads usually take longer than 1 s, four times that, and 30 s at
+///   most. A slow getter may so run a second time beside itself: one caller does that at a time,
+///   and the others go on waiting. The next one does so after twice the time, if neither has come
+///   back by then. An error of such a load is its caller's alone.
 pub trait Getter: Send + Sync + 'static {
     /// Loads the value of `key`. [`Loaded::absent`] or the error [`NotFound`](crate::NotFound) say
     /// that there is none.

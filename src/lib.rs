@@ -137,6 +137,7 @@ mod cache;
 mod clock;
 pub mod consistenthash;
 pub mod lru;
+mod one_line;
 mod random;
 pub mod singleflight;
 mod sync;
@@ -193,6 +194,12 @@ pub mod fuzz {
         if let Ok(text) = std::str::from_utf8(bytes) {
             crate::http::fuzz::target(text);
         }
+    }
+
+    /// What a request or an answer tells beside HTTP.
+    #[cfg(feature = "http")]
+    pub fn note(bytes: &[u8]) {
+        crate::http::fuzz::note(bytes);
     }
 
     /// The head of a request.

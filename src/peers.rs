@@ -56,11 +56,15 @@ pub trait PeerPicker: Send + Sync + 'static {
         None
     }
 
-    /// Whether the list of peers changed so lately that previous owners still have in memory what
+    /// Says that the list of peers changed so lately that previous owners still have in memory what
     /// new owners lack: a new owner then asks the previous one [for it](PeerGetter::peek) before it
-    /// runs its getter. Defaults to `false`.
-    fn is_warming_up(&self) -> bool {
-        false
+    /// runs its getter.
+    ///
+    /// The number stands for the time for which this lasts. It is the same for all of that time,
+    /// also where the list changes again meanwhile, and a greater one the next time. Defaults to
+    /// `None`, which is no such time.
+    fn warm_up(&self) -> Option<u64> {
+        None
     }
 }
 
@@ -85,8 +89,8 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
         (**self).previous_owner(key)
     }
 
-    fn is_warming_up(&self) -> bool {
-        (**self).is_warming_up()
+    fn warm_up(&self) -> Option<u64> {
+        (**self).warm_up()
     }
 }
 

@@ -18,7 +18,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::sync::lock;
 
@@ -32,6 +32,9 @@ pub struct Singleflight<T> {
 /// Parts of the flights with a lock of their own each. A batch flies a thousand keys at once, so
 /// there are many.
 const SHARDS: usize = 256;
+
+/// The wait for one more back-up of a flight is doubled so often at most.
+const MOST_DOUBLINGS: u32 = 10;
 
 /// All flights that have not ended. There are a few in each shard at most, so that looking at all
 /// of them takes less time than a second hash would.
@@ -144,7 +147,7 @@ impl<T: Clone> Singleflight<T> {
         shard.push(Arc::clone(&flight));
         drop(shard);
         let flights = Arc::clone(&self.flights);
-        Ok(Ticket::Leader(Leader { flights, flight, can_be_found: true }))
+        Ok(Ticket::Leader(Leader { flights, flight, can_be_found: true, is_back_up: false }))
     }
 
     /// A place as the leader of a flight that nobody can find, beside those that there may be. It
@@ -153,7 +156,38 @@ impl<T: Clone> Singleflight<T> {
         let flight = Flight::new(self.flights.hasher.hash_one(key), key);
         flight.doomed.store(true, Ordering::Release);
         let flights = Arc::clone(&self.flights);
-        Leader { flights, flight: Arc::new(flight), can_be_found: false }
+        Leader { flights, flight: Arc::new(flight), can_be_found: false, is_back_up: false }
+    }
+
+    /// A second place as a leader of the flight that `follower` waits for, beside the first leader:
+    /// for a follower whose `patience` is at an end. The value of whichever lands first is that of
+    /// the flight. The others are doomed then.
+    ///
+    /// One at a time, mostly: after the last back-up began the next one has to wait for `patience`
+    /// again, and for twice as long with each back-up that has not ended. None at all would be too
+    /// few, as a back-up may get stuck like the leader. The error is when to ask again.
+    pub(crate) fn back_up(
+        &self,
+        follower: &Follower<T>,
+        patience: Duration,
+    ) -> Result<Leader<T>, Instant> {
+        let (flight, now) = (&follower.flight, Instant::now());
+        let mut state = lock(&flight.state);
+        if state.ended || state.leaders == 0 {
+            return Err(now);
+        }
+        if let Some(last) = state.last_back_up {
+            let doubled = (state.leaders - 1).min(MOST_DOUBLINGS);
+            let next = last.checked_add(patience.saturating_mul(1 << doubled));
+            if let Some(next) = next.filter(|next| *next > now) {
+                return Err(next);
+            }
+        }
+        state.leaders += 1;
+        state.last_back_up = Some(now);
+        drop(state);
+        let (flights, flight) = (Arc::clone(&self.flights), Arc::clone(flight));
+        Ok(Leader { flights, flight, can_be_found: true, is_back_up: true })
     }
 }
 
@@ -211,12 +245,15 @@ pub(crate) enum Ticket<T> {
     Follower(Follower<T>),
 }
 
-/// The place of the one who does the work. Dropping it ends the flight without a value.
+/// The place of the one who does the work. Dropping it ends the flight without a value, unless
+/// somebody else does the same work.
 pub(crate) struct Leader<T> {
     flights: Arc<Flights<T>>,
     flight: Arc<Flight<T>>,
     /// Until the flight ends.
     can_be_found: bool,
+    /// Whether it came after the first leader, see [`Singleflight::back_up`].
+    is_back_up: bool,
 }
 
 impl<T: Clone> Leader<T> {
@@ -230,6 +267,9 @@ impl<T: Clone> Leader<T> {
 
     /// Says that the work is done on the calling thread from now on.
     pub(crate) fn begin(&self) {
+        if self.is_back_up {
+            return;
+        }
         let mut state = lock(&self.flight.state);
         state.leader = Some(this_thread());
         state.queued = false;
@@ -237,6 +277,8 @@ impl<T: Clone> Leader<T> {
 
     /// Ends the flight with `value`.
     pub(crate) fn land(mut self, value: &T) {
+        // Nobody could doom those who still do the same work, once the flight can't be found.
+        self.flight.doomed.store(true, Ordering::Release);
         self.depart();
         if self.is_followed() {
             let _ = self.flight.value.set(Box::new(value.clone()));
@@ -253,9 +295,14 @@ impl<T: Clone> Leader<T> {
     }
 
     /// Whether the key was removed since the flight began, so that its value may already be out of
-    /// date: the callers get it, but nobody may keep it.
+    /// date: the callers get it, but nobody may keep it. So it is when another leader has landed.
     pub(crate) fn is_doomed(&self) -> bool {
         self.flight.is_doomed()
+    }
+
+    /// Whether another leader does this work as well, and began before.
+    pub(crate) fn is_back_up(&self) -> bool {
+        self.is_back_up
     }
 
     /// A place among those who wait for this very flight.
@@ -272,6 +319,14 @@ impl<T> Leader<T> {
         }
     }
 
+    /// Gives up this place without a value; whether other leaders are left. If not, there is no
+    /// back-up from now on.
+    fn goes_on_without(&self) -> bool {
+        let mut state = lock(&self.flight.state);
+        state.leaders -= 1;
+        state.leaders > 0
+    }
+
     /// Whether somebody waits, or is about to. Of a flight that can't be found, nobody can become a
     /// follower any more.
     fn is_followed(&mut self) -> bool {
@@ -283,7 +338,12 @@ impl<T> Drop for Leader<T> {
     /// Ends the flight: removes it first, then wakes its followers, so that one who starts over
     /// never meets the flight that has just failed it. What the work put into a cache is there
     /// before both.
+    ///
+    /// Where this leader has no value and there are others, the flight is theirs.
     fn drop(&mut self) {
+        if self.can_be_found && self.goes_on_without() {
+            return;
+        }
         self.depart();
         if self.is_followed() {
             let mut state = lock(&self.flight.state);
@@ -319,18 +379,27 @@ impl<T: Clone> Follower<T> {
     /// A flight that waits for a thread is not waited for without a deadline: such a follower can
     /// work on its own thread. The flight is doomed then, and starting over makes another one.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Waited<T> {
+        self.wait_for_end(deadline, deadline.is_none())
+    }
+
+    /// As [`wait`](Self::wait) of one who can work, but [times out](Waited::TimedOut) at `until`.
+    pub(crate) fn wait_as_worker(&self, until: Instant) -> Waited<T> {
+        self.wait_for_end(Some(until), true)
+    }
+
+    fn wait_for_end(&self, until: Option<Instant>, can_work: bool) -> Waited<T> {
         let mut state = lock(&self.flight.state);
         state.waiting += 1;
         while !state.ended {
-            if state.queued && deadline.is_none() {
+            if state.queued && can_work {
                 state.waiting -= 1;
                 self.flight.doomed.store(true, Ordering::Release);
                 return Waited::Abandoned;
             }
-            state = match deadline {
+            state = match until {
                 None => self.flight.landed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         state.waiting -= 1;
                         return Waited::TimedOut;
@@ -373,6 +442,10 @@ struct Progress {
     leader: Option<ThreadId>,
     /// Whether it can't begin for want of a thread.
     queued: bool,
+    /// Leaders that have neither landed nor given up: the first one, and its back-ups.
+    leaders: u32,
+    /// When the last back-up began.
+    last_back_up: Option<Instant>,
     ended: bool,
     /// Followers that wait, or that did until the end.
     waiting: u32,
@@ -384,7 +457,14 @@ impl<T> Flight<T> {
             hash,
             key: key.into(),
             value: OnceLock::new(),
-            state: Mutex::new(Progress { leader: None, queued: false, ended: false, waiting: 0 }),
+            state: Mutex::new(Progress {
+                leader: None,
+                queued: false,
+                leaders: 1,
+                last_back_up: None,
+                ended: false,
+                waiting: 0,
+            }),
             landed: Condvar::new(),
             doomed: AtomicBool::new(false),
         }

@@ -126,16 +126,19 @@ impl Workers {
         T: Send + Sync + 'static,
         R: Send + 'static,
     {
-        self.map_beside(items, work, None::<fn()>)
+        self.map_beside(items, move |item, _| work(item), None::<fn()>)
     }
 
     /// As [`map`](Self::map), while the calling thread does something else. Work for which there is
     /// no thread comes first: when the calling thread begins with `meanwhile`, nothing waits for
     /// it.
+    ///
+    /// `work` is also told how many other things, `meanwhile` among them, may have to wait until
+    /// this one is done, as there is no other thread for them.
     pub(crate) fn map_beside<T, R>(
         &self,
         items: Vec<T>,
-        work: impl Fn(&T) -> R + Send + Sync + 'static,
+        work: impl Fn(&T, usize) -> R + Send + Sync + 'static,
         meanwhile: Option<impl FnOnce()>,
     ) -> Vec<Option<R>>
     where
@@ -156,13 +159,13 @@ impl Workers {
         let mut helpers = 0;
         while helpers < wanted {
             let task = Arc::clone(&task);
-            if !self.run_now(move || task.help()) {
+            if !self.run_now(move || task.help(0, 0)) {
                 break;
             }
             helpers += 1;
         }
         if helpers < count {
-            task.help();
+            task.help(count - helpers, usize::from(meanwhile.is_some()));
         }
         if let Some(meanwhile) = meanwhile {
             meanwhile();
@@ -195,13 +198,16 @@ struct Task<T, R, F> {
     done: Condvar,
 }
 
-impl<T, R, F: Fn(&T) -> R> Task<T, R, F> {
-    /// Takes items until there are none.
-    fn help(&self) {
+impl<T, R, F: Fn(&T, usize) -> R> Task<T, R, F> {
+    /// Takes items until there are none. There may be no other thread for so many of them as
+    /// `alone`, and this one has as many things to do as `after`, when there are no more items.
+    fn help(&self, mut alone: usize, after: usize) {
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = self.items.get(at) else { return };
-            let result = unless_panicked(|| (self.work)(item));
+            alone = alone.saturating_sub(1);
+            let waiting = alone.min(self.items.len() - at - 1) + after;
+            let result = unless_panicked(|| (self.work)(item, waiting));
             lock(&self.results)[at] = result;
             let mut left = lock(&self.left);
             *left -= 1;
@@ -364,7 +370,7 @@ mod tests {
         let workers = Workers::new("test", 1);
         let (say, said) = mpsc::channel();
         let said = Mutex::new(said);
-        let hears = move |(): &()| lock(&said).recv_timeout(SOON).is_ok();
+        let hears = move |(): &(), _| lock(&said).recv_timeout(SOON).is_ok();
         assert_eq!(
             workers.map_beside(vec![()], hears, Some(|| say.send(()).unwrap())),
             [Some(true)]
@@ -380,10 +386,22 @@ mod tests {
         }));
         let done = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&done);
-        let work = move |(): &()| count.fetch_add(1, Ordering::SeqCst);
+        let work = move |(): &(), waiting| (count.fetch_add(1, Ordering::SeqCst), waiting);
         let beside = || assert_eq!(done.load(Ordering::SeqCst), 3, "it waits for nobody then");
-        assert_eq!(workers.map_beside(vec![(); 3], work, Some(beside)).len(), 3);
+        let done = workers.map_beside(vec![(); 3], work, Some(beside));
+        assert_eq!(done, [Some((0, 3)), Some((1, 2)), Some((2, 1))]);
         drop(open);
+    }
+
+    #[test]
+    fn nothing_waits_for_work_that_has_a_thread_of_its_own() {
+        let workers = Workers::new("test", 2);
+        let meet = std::sync::Barrier::new(3);
+        let work = move |(): &(), waiting| {
+            meet.wait();
+            waiting
+        };
+        assert_eq!(workers.map_beside(vec![(); 3], work, None::<fn()>), [Some(0); 3]);
     }
 
     #[test]

@@ -40,6 +40,14 @@ impl Call {
         self.deadline.map(|deadline| deadline.at)
     }
 
+    /// This call with its share of the time that is left, where so many other things `wait` for it.
+    pub(super) fn share(self, wait: usize) -> Self {
+        let Some(deadline) = self.deadline.filter(|_| wait > 0) else { return self };
+        let parts = u32::try_from(wait).unwrap_or(u32::MAX).saturating_add(1);
+        let at = Instant::now() + deadline.left() / parts;
+        Self { deadline: Some(Deadline { at, ..deadline }), ..self }
+    }
+
     /// Whether it is.
     pub(super) fn is_over(&self) -> bool {
         self.deadline.is_some_and(|deadline| deadline.left().is_zero())

@@ -44,6 +44,7 @@ pub use report::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::batch::{by_peer, is_same_peer};
+use crate::one_line::OneLine;
 use crate::peers::{PeerGetter, PeerPicker};
 use crate::stats::Counter;
 use crate::workers::Workers;
@@ -244,7 +245,7 @@ impl Changes {
                     PeerErrorKind::NotSupported => log::Level::Debug,
                     _ => log::Level::Warn,
                 };
-                log::log!(level, "changing group {:?}: {error}", self.group);
+                log::log!(level, "changing group {:?}: {}", self.group, OneLine(error));
             }
             let outcome = RemoveOutcome::from(result.map(|kept| is_kept |= kept));
             told.add(peer, outcome);

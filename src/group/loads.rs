@@ -5,14 +5,17 @@
 //! once for all of them, and waits for the flights of the others afterwards. One rule keeps such
 //! callers from waiting for each other for ever: **who waits for another's flight holds no flight
 //! that has yet to begin or to end.** A thread that is inside a getter holds one, so it never
-//! waits: see [`nesting`](crate::group::nesting).
+//! waits: see [`nesting`](crate::group::nesting). Where that can't be known, a wait ends with
+//! [`Patience`].
 //!
 //! This part knows neither caches nor peers. What a flight needs of them, it asks of a
 //! [`LoadHost`].
 
+mod patience;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{BoxError, NotFound};
 use crate::getter::{Getter, Loaded};
@@ -23,12 +26,14 @@ use crate::group::nesting::{Inside, LoadId, is_in_circle, is_inside_getter};
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stats::Counter;
 use crate::workers::Workers;
+use patience::Patience;
 
 /// The source of truth of a group, and the flights of those who load from it.
 pub(super) struct Loads {
     group: Arc<str>,
     getter: Box<dyn Getter>,
     flights: Singleflight<Answer>,
+    patience: Patience,
     /// Threads that run the getter for callers who may not wait for its end.
     loaders: Workers,
     /// Threads that run the getter for values that are served meanwhile.
@@ -89,6 +94,7 @@ impl Loads {
             group,
             getter,
             flights: Singleflight::new(),
+            patience: Patience::new(),
             counters: LoadCounters::default(),
         }
     }
@@ -110,6 +116,7 @@ impl Loads {
             many.resize_with(keys.len(), || None);
             &mut many
         };
+        let mut waits_since = None;
         // Who waited for a flight that ended without a value starts over.
         while answers.iter().any(Option::is_none) {
             let followed = self.board(keys, led, answers);
@@ -125,17 +132,80 @@ impl Loads {
                 };
                 answers[at] = Some(answer);
             }
-            for (at, follower) in followed {
-                answers[at] = match follower.wait(call.until()) {
-                    Waited::Value(answer) => {
-                        self.counters.deduplicated.add_one();
-                        Some(answer)
-                    }
-                    Waited::TimedOut => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
-                    Waited::Abandoned => None,
-                };
+            if !followed.is_empty() {
+                let since = *waits_since.get_or_insert_with(Instant::now);
+                self.follow(keys, followed, led, answers, (call, since));
             }
         }
+    }
+
+    /// Waits for the flights of others, as this call does since the time `since`.
+    ///
+    /// Where that takes too long, flights come to be led here beside those who lead them already.
+    /// From then on nothing is waited for, see the rule of the module.
+    fn follow(
+        &self,
+        keys: &[&str],
+        followed: Vec<(usize, Follower<Answer>)>,
+        led: &mut [Option<Leader<Answer>>],
+        answers: &mut [Option<Answer>],
+        (call, since): (Call, Instant),
+    ) {
+        let patience = self.patience.span();
+        let overdue = since.checked_add(patience).filter(|_| call.deadline.is_none());
+        let mut may_wait = true;
+        for (at, follower) in followed {
+            let waited = match overdue {
+                None => Ok(follower.wait(call.until())),
+                Some(until) if may_wait => self.wait_or_back_up(&follower, until, patience),
+                Some(_) => match follower.wait_as_worker(since) {
+                    Waited::TimedOut => match self.flights.back_up(&follower, patience) {
+                        Ok(leader) => Err(leader),
+                        Err(_) => continue,
+                    },
+                    ended => Ok(ended),
+                },
+            };
+            answers[at] = match waited {
+                Ok(Waited::Value(answer)) => {
+                    self.counters.deduplicated.add_one();
+                    Some(answer)
+                }
+                Ok(Waited::TimedOut) => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
+                Ok(Waited::Abandoned) => None,
+                Err(back_up) => {
+                    self.tell_of_back_up(keys[at], patience);
+                    may_wait = false;
+                    led[at] = Some(back_up);
+                    None
+                }
+            };
+        }
+    }
+
+    /// Waits for a flight to end. The place as its back-up is the error when that takes too long.
+    fn wait_or_back_up(
+        &self,
+        follower: &Follower<Answer>,
+        mut until: Instant,
+        patience: Duration,
+    ) -> Result<Waited<Answer>, Leader<Answer>> {
+        loop {
+            match follower.wait_as_worker(until) {
+                Waited::TimedOut => match self.flights.back_up(follower, patience) {
+                    Ok(leader) => return Err(leader),
+                    Err(next) => until = next,
+                },
+                ended => return Ok(ended),
+            }
+        }
+    }
+
+    fn tell_of_back_up(&self, key: &str, patience: Duration) {
+        let group = &self.group;
+        log::warn!(
+            "{key:?} of group {group:?} loads for {patience:?} by now: a second load begins"
+        );
     }
 
     /// Takes a place in the flight of each key that has no answer. Those led here go to `led`, and
@@ -149,7 +219,7 @@ impl Loads {
         let may_wait = !is_inside_getter();
         let mut followed = Vec::new();
         for (at, key) in keys.iter().enumerate() {
-            if answers[at].is_some() {
+            if answers[at].is_some() || led[at].is_some() {
                 continue;
             }
             match self.flights.join(key) {
@@ -306,7 +376,12 @@ impl Loads {
             replies
         };
         let now = host.now();
-        let cost = Duration::from_millis(now.saturating_sub(start) / count as u64);
+        let took = now.saturating_sub(start);
+        let cost = Duration::from_millis(took / count as u64);
+        // What was stuck until a back-up landed tells nothing of how long loads take.
+        if led.iter().flatten().any(|leader| !leader.is_doomed()) {
+            self.patience.learn(took);
+        }
         let open = keys.iter().zip(led).zip(answers).filter(|((_, led), _)| led.is_some());
         for (((key, led), answer), reply) in open.zip(replies) {
             let Some(leader) = led else { continue };
@@ -392,9 +467,10 @@ impl Loads {
     }
 }
 
-/// Ends the flight of a key with its answer.
+/// Ends the flight of a key with its answer. The failure of a back-up is that of its caller alone:
+/// the first load may yet succeed.
 fn land(led: &mut Option<Leader<Answer>>, slot: &mut Option<Answer>, answer: Answer) {
-    if let Some(leader) = led.take() {
+    if let Some(leader) = led.take().filter(|leader| answer.is_ok() || !leader.is_back_up()) {
         leader.land(&answer);
     }
     *slot = Some(answer);

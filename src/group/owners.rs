@@ -20,6 +20,7 @@ use crate::group::batch::{Answer, ByPeer, by_peer, is_same_peer};
 use crate::group::call::Call;
 use crate::group::error::{load_failed, reentrant, timed_out};
 use crate::group::nesting::is_inside_getter;
+use crate::one_line::OneLine;
 use crate::peers::{NoPeers, PeerGetter, PeerPicker};
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stats::Counter;
@@ -217,6 +218,9 @@ impl Owners {
     }
 
     /// Sends requests and does, beside them, what is to be done `meanwhile`.
+    ///
+    /// What has to wait for a request must not lose all its time to an owner that is silent. So
+    /// such a request has its share of the time only.
     fn send(
         self: &Arc<Self>,
         requests: Vec<Request>,
@@ -227,15 +231,20 @@ impl Owners {
         let is_one = requests.len() < 2 && meanwhile.is_none();
         // Other threads would not know that they are inside a getter.
         let answers = if is_one || is_inside_getter() {
-            let run = |request: &Request| Some(request.run(self, call, &**host));
-            let answers = requests.iter().map(run).collect();
+            let waiting = (0..requests.len() + usize::from(meanwhile.is_some())).rev();
+            let run = |(request, waiting): (&Request, usize)| {
+                Some(request.run(self, call.share(waiting), &**host))
+            };
+            let answers = requests.iter().zip(waiting).map(run).collect();
             if let Some(meanwhile) = meanwhile {
                 meanwhile();
             }
             answers
         } else {
             let (owners, host) = (Arc::clone(self), Arc::clone(host));
-            let request = move |request: &Request| request.run(&owners, call, &*host);
+            let request = move |request: &Request, waiting: usize| {
+                request.run(&owners, call.share(waiting), &*host)
+            };
             self.fan_out.map_beside(requests, request, meanwhile)
         };
         answers.into_iter().flatten().flatten().collect()
@@ -272,8 +281,11 @@ impl Owners {
         match forwarded {
             Forwarded::Answered(loaded) => Some(Ok(loaded)),
             Forwarded::Refused(error) => Some(Err(load_failed(&self.group, key, error.into()))),
-            Forwarded::CutShort => Some(Err(timed_out(&self.group, key, call.deadline))),
-            Forwarded::Failed => None,
+            Forwarded::CutShort if call.is_over() => {
+                Some(Err(timed_out(&self.group, key, call.deadline)))
+            }
+            // One who is out of its share of the time may have the rest of it.
+            Forwarded::CutShort | Forwarded::Failed => None,
         }
     }
 
@@ -308,9 +320,11 @@ impl Owners {
         }
         match (&failed[..], last_error) {
             ([one], Some(error)) => {
+                let error = OneLine(error);
                 log::warn!("getting {:?} of group {:?}: {error}", one.key(), self.group);
             }
             (many, Some(error)) => {
+                let error = OneLine(error);
                 log::warn!("getting {} keys of group {:?}: {error}", many.len(), self.group);
             }
             (_, None) => {}

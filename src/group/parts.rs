@@ -13,6 +13,7 @@ use crate::group::loads::{LoadHost, Loads};
 use crate::group::memory::{Memory, Owner};
 use crate::group::owners::{OwnerHost, Owners};
 use crate::group::portions::Portions;
+use crate::one_line::OneLine;
 use crate::stats::{Counter, Stats};
 
 /// What the handles of a group share: its four parts.
@@ -58,7 +59,11 @@ impl Parts {
     fn serve_stale(&self, key: &str, answer: &mut Option<Answer>) {
         let Some(Err(Error::Load { source, .. })) = answer else { return };
         if let Some(stale) = self.memory.stale(key) {
-            log::warn!("serving {key:?} of group {:?} past its ttl: {source}", self.name);
+            log::warn!(
+                "serving {key:?} of group {:?} past its ttl: {}",
+                self.name,
+                OneLine(source)
+            );
             *answer = Some(Ok(stale));
         }
     }
@@ -120,7 +125,7 @@ impl LoadHost for Parts {
     }
 
     fn is_warming_up(&self) -> bool {
-        self.owners.picker().is_warming_up()
+        self.owners.picker().warm_up().is_some()
     }
 
     fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>> {

@@ -26,7 +26,8 @@
 //! | can't be connected to in time | after [`connect_timeout`] | [`Unreachable`] | a failure \* |
 //! | has a name that does not resolve (one that stops resolving keeps its last addresses) | at once, or after [`timeout`] | [`Unreachable`] | a failure \* |
 //! | closes or resets the connection before the value is whole | at once | [`Unreachable`] | a failure |
-//! | accepts and never answers; is stopped (`SIGSTOP`); falls silent within the head or the value; sends byte by byte; sends 1xx for ever; answers too late | after [`timeout`] | [`TimedOut`] | a failure \* |
+//! | accepts and never answers; is stopped (`SIGSTOP`); falls silent within the head or the value; sends its head byte by byte; sends 1xx for ever; answers too late | after [`timeout`] | [`TimedOut`] | a failure \* |
+//! | was still sending the value when the time was over (a slow link) | after [`timeout`] | [`TimedOut`] | nothing, it is well |
 //! | answers with garbage, HTTP/2, a head over 8 KiB, two lengths or none, bad chunks, a compressed value, a web page, or a redirect that is not in the next rows | at once | [`Protocol`] | a failure |
 //! | says that it has too much to do (503 with our header) | at once | [`Overloaded`] | nothing, it is well |
 //! | answers 503 without our header | at once | [`Overloaded`] | a failure |
@@ -34,11 +35,15 @@
 //! | has a getter that needs too long (504 with our header); the load goes on there | in time | [`TimedOut`] | nothing, it is well |
 //! | has no such group (404 with our header, or with GeeCache's text) | at once | [`NoSuchGroup`] | nothing |
 //! | rejects this one request: 400 with our header, 413, 414, 431, or a redirect with 301, 307 or 308, as Go's routers send for some paths | at once | [`Protocol`] | nothing |
+//! | finds that the path was rewritten on its way (a proxy that merges slashes), or speaks another protocol | at once | [`Protocol`] | nothing |
 //! | sends a value over [`max_value_bytes`] | at once | [`Protocol`] | nothing |
 //! | has [too many](crate::HttpPoolBuilder::max_requests_per_peer) requests in flight from here | at once | [`Overloaded`] | nothing, it was not asked |
 //! | went down after it was picked | at once | [`Unreachable`] | nothing, it was not asked |
 //! | can't be sent the key, which takes more than 15 KiB of a path | at once | [`NotSupported`] | nothing, it was not asked |
 //! | can't be asked, as this process has no descriptor or no local port left | at once | [`Unreachable`] | nothing |
+//!
+//! A timeout on a kept connection closes all others to that peer that have rested since before the
+//! call: they may be dead as well. So the next callers do not wait for one each.
 //!
 //! \* A caller that has less than the usual time proves nothing by itself, and is not counted. But
 //! if all callers are in a hurry, a dead peer must be noticed too. Once the peer has been silent to
@@ -88,7 +93,7 @@
 //! | says that the key does not exist | [`Error::NotFound`]. From an owner that is final: no other getter runs. |
 //! | panics on the caller's thread | The panic goes on in that caller. Other callers that waited start over. |
 //! | panics on a thread of the group, in a `get_many`, or for a peer | [`Error::Load`] for the caller, a 500 for the peer. The threads live on. |
-//! | does not return | Callers without a time limit wait. [`get_timeout`](crate::Group::get_timeout) and peers give up in time; the load goes on. When all [`max_loaders`](crate::GroupBuilder::max_loaders) threads are busy, such callers get [`Error::Overloaded`] when their time is up. |
+//! | does not return | Callers without a time limit wait. From time to time one of them [runs it again](crate::Getter#for-those-who-implement-it) on its own thread. [`get_timeout`](crate::Group::get_timeout) and peers give up in time; the load goes on. When all [`max_loaders`](crate::GroupBuilder::max_loaders) threads are busy, such callers get [`Error::Overloaded`] when their time is up. |
 //!
 //! [`OwnerErrors::Return`]: crate::OwnerErrors::Return
 //! [`Stats::peer_errors`]: crate::Stats::peer_errors

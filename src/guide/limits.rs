@@ -47,7 +47,7 @@
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
 //! | `warm_up`, *alike* | 60 s | for how long after a new list new owners ask previous ones; 0 never asks |
 //! | `server` | `TinyHttp` | which server answers |
-//! | `max_requests` | 256 | requests that are handled at once; past it, a 503 |
+//! | `max_requests` | 256 | requests that are handled at once; past it, a 503 that is not held against this peer |
 //! | `max_connections` | 4,096 | open connections; only the guarded server holds it |
 //! | `idle_timeout` | 60 s | how long a connection without requests is kept open; 15 s at least |
 //! | `drain_timeout` | 5 s | how long a shutdown waits for requests in flight |
@@ -94,11 +94,13 @@
 //! | `geecache-connection` | 1 per connection, guarded | reads, handles and answers its requests |
 //! | `geecache-supervisor` | 1 per pool, tiny_http | keeps the server serving |
 //! | `geecache-handler` | `max_requests` and one more, tiny_http | handles requests; four of them stay while idle |
+//! | `geecache-refused` | 1 per request that is refused before all of its body is there, tiny_http | reads the rest of it |
 //! | of tiny_http itself | 1 per connection, and five | reads requests |
 //! | `geecache-linger` | 1 per pool, tiny_http | answers late clients for an `idle_timeout` after a shutdown |
 //!
 //! When all threads that may ask several peers are busy, the caller asks one after the other
-//! itself.
+//! itself. Each of them has its share of the caller's time then, so that one that is silent does
+//! not take that of the others.
 //!
 //! # Times that are fixed
 //!
@@ -109,6 +111,7 @@
 //! | the addresses of a name are looked up again after | 30 s; after a failed connection, 1 s |
 //! | a peer that does not know batches, or can't answer from memory, is not asked so again for | 60 s |
 //! | a previous owner that was late three times in a row is not asked for | 1 s |
+//! | a caller without a time limit that waits for another's load loads as well after | 5 s; four times what loads usually take where that is more, 30 s at most |
 //! | a key counts as asked for again (`HotCache::SecondHit`) within | 10 s |
 //! | a request's head must arrive within (guarded) | 10 s |
 //! | a body must arrive, and a client must take 1 MiB of an answer, within (guarded) | 30 s |

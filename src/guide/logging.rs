@@ -4,7 +4,8 @@
 //! modules, so all of them begin with `geecache`, and those about HTTP with `geecache::http`.
 //!
 //! Names of groups, keys, URLs of peers, and what a getter or a peer says of an error stand in the
-//! messages. Values never do.
+//! messages. Values never do. What others have written, such as the error of a peer, takes one
+//! line: control characters are escaped, and what is longer than 400 characters is cut.
 //!
 //! | level | what |
 //! |---|---|
@@ -15,6 +16,7 @@
 //! | warn | a peer gave no value: one line for a request, of one key or of many |
 //! | | a peer did not make a change (a removal, a clearing, an insertion) |
 //! | | a peer is down, and for how long it is not asked |
+//! | | a load takes so long that one who waits for it loads as well |
 //! | | a value past its ttl is served, as its getter failed |
 //! | | a peer owns more than 1.5 times the mean share of the ring |
 //! | | connections could not be accepted, or are accepted again |
@@ -31,6 +33,12 @@
 //! | | a connection that was dead and is replaced; one that ended with an error; an answer that could not be sent |
 //! | | a name that does not resolve |
 //! | trace | each request that was served, with its status |
+//!
+//! **tiny_http logs as well**, with the target `tiny_http`. One of its lines is no sign of trouble:
+//! at each shutdown of a pool on `Server::TinyHttp` it says `Error accepting new client: Invalid
+//! argument`, at the level error. It takes the end of its listener for a fault, and can't be told
+//! of a shutdown before the last client is gone. Set the level of that target to `off`, or take
+//! `Server::Guarded`, if such a line alarms somebody. What matters is told under `geecache` too.
 //!
 //! A panic of a getter on the thread of a caller is not logged: it goes on in that caller. An error
 //! that a getter returns is not logged either: the caller gets it.

@@ -65,7 +65,7 @@
 //! | [`pick_peers`](crate::PeerPicker::pick_peers) | many keys are looked up at once |
 //! | [`owns`](crate::PeerPicker::owns) | values that are loaded in place of an owner that is down do not stay long |
 //! | [`peers`](crate::PeerPicker::peers) | changes are told to all peers |
-//! | [`previous_owner`](crate::PeerPicker::previous_owner), [`is_warming_up`](crate::PeerPicker::is_warming_up) | warm values move to new owners, and removals find them on the way |
+//! | [`previous_owner`](crate::PeerPicker::previous_owner), [`warm_up`](crate::PeerPicker::warm_up) | warm values move to new owners, and removals find them on the way |
 //!
 //! # Rules that keep a cluster alive
 //!

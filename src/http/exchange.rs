@@ -9,25 +9,28 @@ mod options;
 mod outgoing;
 mod resolver;
 mod socket;
+mod trace;
 
 pub(crate) use failure::{CallError, Failure};
 pub(crate) use incoming::Incoming;
 pub(crate) use options::ExchangeOptions;
-pub(crate) use outgoing::Outgoing;
+pub(crate) use outgoing::{Outgoing, Target};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::Agent;
 
 use agents::Agents;
+use failure::Spent;
 use outgoing::Origin;
 use resolver::Addresses;
+use trace::Trace;
 
 use crate::error::PeerErrorKind;
+use crate::http::note::Status;
 use crate::http::url::PeerUrl;
-use crate::http::wire::{self, Status};
+use crate::http::verdict::Verdict;
 
 /// The longest request path that fits into the output buffer beside the headers.
 pub(crate) const MAX_PATH_BYTES: usize = 15 << 10;
@@ -98,10 +101,20 @@ impl Exchange {
         read: impl FnOnce(Incoming) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         let left = left.min(self.options.timeout);
+        let begun = Instant::now();
         self.try_send(request, left, read).map_err(|error| {
-            let failure = error.into_failure(left, &self.options);
-            if failure.kind == PeerErrorKind::Unreachable {
-                self.addresses.doubt();
+            let trace = Trace::of_this_thread();
+            let failure = error.into_failure(Spent { begun, left, trace }, &self.options);
+            match (failure.kind, failure.verdict) {
+                (PeerErrorKind::Unreachable, _) => self.addresses.doubt(),
+                (PeerErrorKind::TimedOut, Verdict::Failed | Verdict::Silent)
+                    if !trace.connected =>
+                {
+                    // A kept connection may have been dead for long, without a word from the other
+                    // side. So may be those that have rested since before this call.
+                    self.agents.close_idle_since(begun);
+                }
+                _ => {}
             }
             failure
         })
@@ -117,7 +130,7 @@ impl Exchange {
         // Given back when the answer was read.
         let agent = self.agents.take();
         let mut answer = self.call(&agent, request, left, Reuse::Kept);
-        if is_of_a_dead_connection(&answer) && !connector::connected() {
+        if is_of_a_dead_connection(&answer) && !Trace::of_this_thread().connected {
             // A kept connection: the peer closed it just as the request went out, or is no longer
             // the one that it was opened to. That tells nothing about the process that listens
             // there now.
@@ -125,7 +138,10 @@ impl Exchange {
             let left = left.saturating_sub(begun.elapsed());
             answer = self.call(&agent, request, left, Reuse::Fresh);
         }
-        answer.map(Incoming::new).and_then(read)
+        answer.and_then(|answer| {
+            Trace::note_answer();
+            read(answer)
+        })
     }
 
     fn call(
@@ -134,8 +150,8 @@ impl Exchange {
         outgoing: &Outgoing<'_>,
         left: Duration,
         reuse: Reuse,
-    ) -> Result<Response<Body>, CallError> {
-        connector::forget();
+    ) -> Result<Incoming, CallError> {
+        Trace::begin();
         let request = outgoing.request(&self.origin, left);
         let mut request = request.map_err(|error| CallError::Http(error.into()))?;
         if left != self.options.timeout || matches!(reuse, Reuse::Fresh) {
@@ -149,7 +165,7 @@ impl Exchange {
             None => agent.run(request),
             Some(body) => agent.run(request.map(|()| body)),
         };
-        answer.map_err(CallError::Http)
+        answer.map(Incoming::new).map_err(CallError::Http)
     }
 }
 
@@ -162,13 +178,9 @@ enum Reuse {
 }
 
 /// Whether a call ended as it does on a connection to a server that has closed it or shuts down.
-fn is_of_a_dead_connection(answer: &Result<Response<Body>, CallError>) -> bool {
+fn is_of_a_dead_connection(answer: &Result<Incoming, CallError>) -> bool {
     match answer {
-        Ok(answer) => {
-            let code = answer.status().as_u16();
-            let name = || answer.headers().get(wire::STATUS_HEADER)?.to_str().ok();
-            code == 503 && Status::read(code, name()) == Some(Status::ShuttingDown)
-        }
+        Ok(answer) => answer.status() == Some(Status::ShuttingDown),
         Err(error) => error.is_of_a_closed_connection(),
     }
 }

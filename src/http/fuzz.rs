@@ -1,6 +1,7 @@
 //! What the fuzz targets reach below this module.
 
 pub(crate) use crate::http::frame::fuzz::drive as frame;
+pub(crate) use crate::http::note::fuzz::drive as note;
 pub(crate) use crate::http::server::fuzz_head as head;
 pub(crate) use crate::http::wire::fuzz::drive as target;
 

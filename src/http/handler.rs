@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex};
 use replies::{done, refuse};
 
 use crate::http::frame::{self, Operation};
+use crate::http::note::{Note, Status};
 use crate::http::server::{Handler, HttpRequest, HttpResponse};
-use crate::http::wire::Status;
+use crate::one_line::OneLine;
 use crate::sync::lock;
 
 /// Answers requests of other peers until it is [closed](Self::close).
@@ -50,10 +51,18 @@ impl Handler for PeerHandler {
         let Some(serving) = serving else {
             return refuse(Status::ShuttingDown, "this peer is shutting down");
         };
-        let response = answer(&serving, request);
+        let response = answer(&serving, request).unwrap_or_else(|refusal| refusal);
         let (method, target, status) = (request.method, request.target, response.status);
-        log::trace!("{} answers {method} {target:?}: {status}", self.name);
+        log::trace!(
+            "{} answers {}: {status}",
+            self.name,
+            OneLine(format_args!("{method} {target}"))
+        );
         response
+    }
+
+    fn overloaded(&self, reason: &'static str) -> HttpResponse {
+        refuse(Status::Overloaded, reason)
     }
 }
 
@@ -63,32 +72,36 @@ impl fmt::Debug for PeerHandler {
     }
 }
 
-fn answer(serving: &Serving, request: &HttpRequest<'_>) -> HttpResponse {
-    let answer = match request.method {
+fn answer(serving: &Serving, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+    let note = &serving::note_of(request)?;
+    match request.method {
         // The server leaves the body of an answer to a HEAD out.
-        "GET" | "HEAD" => gets::get(serving, request),
-        "POST" => post(serving, request),
-        "PUT" => changes::put(serving, request),
-        "DELETE" => changes::delete(serving, request),
+        "GET" | "HEAD" => gets::get(serving, request, note),
+        "POST" => post(serving, request, note),
+        "PUT" => changes::put(serving, request, note),
+        "DELETE" => changes::delete(serving, request, note),
         _ => {
             let mut response = refuse(Status::NotSupported, "method not allowed");
-            response.headers.push(("Allow", "GET, HEAD, POST, PUT, DELETE".to_owned()));
+            response.headers = &[("Allow", "GET, HEAD, POST, PUT, DELETE")];
             Err(response)
         }
-    };
-    answer.unwrap_or_else(|refusal| refusal)
+    }
 }
 
 /// Something with many keys. It goes to the path of the group, which is a sure 400 for old peers:
 /// at the path of a key they would load it.
-fn post(serving: &Serving, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
-    let group = serving.group_alone(request)?;
+fn post(
+    serving: &Serving,
+    request: &HttpRequest<'_>,
+    note: &Note,
+) -> Result<HttpResponse, HttpResponse> {
+    let group = serving.group_alone(request, note)?;
     let (operation, keys) = frame::decode_request(request.body).map_err(|error| {
-        log::debug!("a peer sent {error}");
+        log::debug!("a peer sent {}", OneLine(&error));
         refuse(Status::BadRequest, error)
     })?;
     match operation {
-        Operation::Get => gets::get_many(&group, &keys, request),
+        Operation::Get => gets::get_many(&group, &keys, note),
         Operation::Peek => Ok(gets::peek_many(&group, &keys)),
         Operation::Remove => {
             group.peer_side().remove(&keys);

@@ -3,9 +3,9 @@
 //!
 //! Read in this order, in which each uses only what stands before it:
 //!
-//! * `wire`: paths, headers, and what answers mean, as pure functions; `frame`, many keys in one
-//!   request; `protocol` and `protobuf`, what is different where peers of other programs are to
-//!   join; `url`; `verdict`, how a peer is.
+//! * `wire`: paths, and what answers mean, as pure functions; `note`, the header in which our peers
+//!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
+//!   different where peers of other programs are to join; `url`; `verdict`, how a peer is.
 //! * `exchange`: one request to a peer and its answer, over ureq.
 //! * `breaker`: when not to ask a peer; `peer`: how to ask it, and whether; `getter`, the same for
 //!   one peer that is always asked.
@@ -23,6 +23,7 @@ mod frame;
 pub(crate) mod fuzz;
 mod getter;
 mod handler;
+mod note;
 mod peer;
 mod peers;
 mod pool;

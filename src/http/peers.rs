@@ -49,6 +49,8 @@ struct Members {
     list: PeerList,
     /// `None` if nobody owned anything before this list, or nothing is to be handed over.
     previous: Option<Arc<PreviousOwners>>,
+    /// How often owners began to ask previous ones.
+    warm_ups: u64,
     /// Whether this process has left, and so is not among the owners.
     has_left: bool,
 }
@@ -59,7 +61,7 @@ impl Peers {
         let mut ring = Ring::with_hash(options.replicas, options.hash.function());
         ring.extend(own.iter().map(PeerUrl::as_str));
         let list = PeerList { ring, peers: BTreeMap::new() };
-        let alone = Members { list, previous: None, has_left: false };
+        let alone = Members { list, previous: None, warm_ups: 0, has_left: false };
         let (members, changing) = (Mutex::new(Arc::new(alone)), Mutex::new(()));
         Self { own, options, members, changing }
     }
@@ -143,6 +145,7 @@ impl Peers {
         self.change(|old| Members {
             list: old.list.clone(),
             previous: old.previous.clone().filter(|previous| previous.is_emptied(now)),
+            warm_ups: old.warm_ups,
             has_left: old.has_left,
         });
     }
@@ -158,16 +161,20 @@ impl Peers {
             (Arc::clone(url.text()), old.known(url).unwrap_or_else(another))
         });
         let list = PeerList { ring, peers: peers.collect() };
+        let now = Instant::now();
         let previous = if list.is_same(&old.list) {
             // A caller that sets the list again and again has not changed it.
             old.previous.clone()
         } else if options.warm_up.is_zero() {
             None
         } else {
-            let (own, now) = (self.own.as_ref(), Instant::now());
-            PreviousOwners::new(own, &old.list, &list, now, options.warm_up).map(Arc::new)
+            PreviousOwners::new(self.own.as_ref(), &old.list, &list, now, options.warm_up)
+                .map(Arc::new)
         };
-        Members { list, previous, has_left }
+        // A change while owners ask already only prolongs that.
+        let goes_on = old.previous.as_ref().is_some_and(|previous| previous.is_asked(now));
+        let begins = previous.is_some() && !goes_on && !list.is_same(&old.list);
+        Members { list, previous, warm_ups: old.warm_ups + u64::from(begins), has_left }
     }
 
     /// Tells the log how many peers there are, and which of them will have more than their share to
@@ -233,13 +240,13 @@ impl PeerPicker for Peers {
         (members.list.ring.get(key) != Some(owner)).then(|| Arc::clone(peer) as _)
     }
 
-    fn is_warming_up(&self) -> bool {
+    fn warm_up(&self) -> Option<u64> {
         let (members, now) = (self.members(), Instant::now());
-        let Some(previous) = &members.previous else { return false };
+        let previous = members.previous.as_ref()?;
         if !previous.is_emptied(now) {
             self.forget_previous(now);
         }
-        previous.is_asked(now)
+        previous.is_asked(now).then_some(members.warm_ups)
     }
 }
 
@@ -260,3 +267,6 @@ impl Members {
         self.list.peers.get(url.text()).or_else(left).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests;

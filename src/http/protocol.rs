@@ -6,7 +6,9 @@ use crate::byteview::ByteView;
 use crate::getter::Loaded;
 use crate::http::protobuf::{self, MalformedMessage};
 
-/// What the peers of a cluster speak. All members must speak the same, for an answer does not tell.
+/// What the peers of a cluster speak. All members must speak the same. Peers of this crate tell
+/// each other what they speak, and a request or an answer of another protocol is an error. The
+/// answer of a foreign peer does not tell.
 ///
 /// | protocol | base path | body of an answer | content type |
 /// |---|---|---|---|
@@ -31,6 +33,22 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    pub(super) const ALL: [Self; 3] = [Self::GeeCache, Self::GeeCacheProtobuf, Self::Groupcache];
+
+    /// What peers of this crate call it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::GeeCache => "geecache",
+            Self::GeeCacheProtobuf => "geecache-protobuf",
+            Self::Groupcache => "groupcache",
+        }
+    }
+
+    /// The protocol that peers of this crate call `name`.
+    pub(super) fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.name().as_bytes() == name)
+    }
+
     /// All that is different from one protocol to the other.
     pub(super) fn wire(self) -> &'static Wire {
         match self {

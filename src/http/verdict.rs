@@ -9,7 +9,7 @@ pub(crate) enum Verdict {
     Failed,
     /// Nothing listens at its address.
     Refused,
-    /// It did not answer a caller that had less time for it than is usual.
+    /// A request was sent, and not answered to a caller that had less time than is usual.
     Silent,
     /// Nothing is known: the call failed for a reason on our side.
     Unclear,

@@ -1,8 +1,8 @@
-//! The wire between peers, as pure functions: paths, headers, and what an answer means.
+//! The wire between peers, as pure functions: paths, and what an answer means.
 //!
 //! `GET {peer}{base}{group}/{key}`, answered by `200` with the raw bytes of the value, or by an
-//! error whose body is text. The form is the one of GeeCache and groupcache. The headers named here
-//! are ours; peers that do not know them ignore them.
+//! error whose body is text. The form is the one of GeeCache and groupcache. What our peers tell
+//! each other beside it is a [note](crate::http::note), which others ignore.
 //!
 //! Between peers of this crate there is more:
 //!
@@ -12,7 +12,7 @@
 //! | `POST {base}{group}` with a frame | removes keys | 204 |
 //! | `DELETE {base}{group}/{key}` | removes a key | 204 |
 //! | `DELETE {base}{group}` | removes all keys | 204 |
-//! | `PUT {base}{group}/{key}` with a value, or with `Geecache-Status: not-found` | inserts it | 204; `not-kept` beside it where the value is not kept, and the older one is gone |
+//! | `PUT {base}{group}/{key}` with a value, or with `s=not-found` in its note | inserts it | 204; with `s=not-kept` where the value is not kept, and the older one is gone |
 //!
 //! The peers of GeeCache and groupcache ignore the method. They answer 400 to a path without a key,
 //! which is why we remove single keys by a frame as well, and insert only where a peer is known to
@@ -21,19 +21,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::PeerErrorKind;
+use crate::http::note::Status;
 use crate::http::verdict::Verdict;
-
-/// Says what an answer that is not a value means, so that it can be told from a foreign server's.
-pub(crate) const STATUS_HEADER: &str = "Geecache-Status";
-/// Milliseconds that are left of the value's life. No clocks need to agree.
-pub(crate) const TTL_HEADER: &str = "Geecache-Ttl-Ms";
-/// Milliseconds that the asking peer is going to wait.
-pub(crate) const TIMEOUT_HEADER: &str = "Geecache-Timeout-Ms";
 
 /// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a
 /// space and for those that do not, as we send neither a plus nor a space.
@@ -170,77 +163,13 @@ impl fmt::Display for BadTarget {
     }
 }
 
-/// What [`STATUS_HEADER`] says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    BadRequest,
-    NoSuchGroup,
-    NotFound,
-    LoadFailed,
-    TimedOut,
-    Overloaded,
-    ShuttingDown,
-    NotSupported,
-    /// An insertion has removed the older value, and the new one is not kept.
-    NotKept,
-}
-
-impl Status {
-    const ALL: [Self; 9] = [
-        Self::BadRequest,
-        Self::NoSuchGroup,
-        Self::NotFound,
-        Self::LoadFailed,
-        Self::TimedOut,
-        Self::Overloaded,
-        Self::ShuttingDown,
-        Self::NotSupported,
-        Self::NotKept,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad-request",
-            Self::NoSuchGroup => "no-such-group",
-            Self::NotFound => "not-found",
-            Self::LoadFailed => "load-failed",
-            Self::TimedOut => "timed-out",
-            Self::Overloaded => "overloaded",
-            Self::ShuttingDown => "shutting-down",
-            Self::NotSupported => "not-supported",
-            Self::NotKept => "not-kept",
-        }
-    }
-
-    /// The HTTP status that goes with the name.
-    pub(crate) const fn code(self) -> u16 {
-        match self {
-            Self::NotKept => 204,
-            Self::BadRequest => 400,
-            Self::NoSuchGroup | Self::NotFound => 404,
-            Self::NotSupported => 405,
-            Self::LoadFailed => 500,
-            Self::Overloaded | Self::ShuttingDown => 503,
-            Self::TimedOut => 504,
-        }
-    }
-
-    /// The status that an answer's code and header agree on. A name that does not go with the code
-    /// is somebody else's header.
-    pub(crate) fn read(code: u16, name: Option<&str>) -> Option<Self> {
-        let name = name?.trim();
-        let named = |status: &Self| status.name().eq_ignore_ascii_case(name);
-        Self::ALL.into_iter().find(|status| status.code() == code && named(status))
-    }
-}
-
 /// An answer that is not a value, as read off the wire.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ErrorAnswer<'a> {
     /// The HTTP status.
     pub(crate) code: u16,
-    /// What [`STATUS_HEADER`] holds.
-    pub(crate) status: Option<&'a str>,
+    /// What the note says, if it goes with the code.
+    pub(crate) status: Option<Status>,
     pub(crate) content_type: Option<&'a str>,
     /// The body, or its beginning.
     pub(crate) text: &'a str,
@@ -255,6 +184,7 @@ impl ErrorAnswer<'_> {
     /// | 404 `no-such-group`; or plain text `no such group…` | no such group | is well |
     /// | 500 `load-failed`; or plain text (an old peer's getter failed) | could not load | is well |
     /// | 504 `timed-out` | the owner is still loading | is well |
+    /// | 400 `other-key`, `other-protocol` | it did not get what was sent; it speaks otherwise | is well |
     /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is one that it does not take | is well |
     /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
     /// | 503 `overloaded` | has too much to do | is well: it said so itself |
@@ -262,13 +192,14 @@ impl ErrorAnswer<'_> {
     /// | any other 503 | overloaded | failed |
     /// | anything else: another redirect, a web page of whatever status | not our protocol | failed |
     pub(crate) fn classify(&self) -> (PeerErrorKind, Verdict) {
-        let status = Status::read(self.code, self.status);
-        match (status, self.code) {
+        match (self.status, self.code) {
             (Some(Status::NotFound), _) => (PeerErrorKind::NotFound, Verdict::Answered),
             (Some(Status::NoSuchGroup), _) => (PeerErrorKind::NoSuchGroup, Verdict::Answered),
             (Some(Status::LoadFailed), _) => (PeerErrorKind::Load, Verdict::Answered),
             (Some(Status::TimedOut), _) => (PeerErrorKind::TimedOut, Verdict::Answered),
-            (Some(Status::BadRequest), _) => (PeerErrorKind::Protocol, Verdict::Answered),
+            (Some(Status::BadRequest | Status::OtherKey | Status::OtherProtocol), _) => {
+                (PeerErrorKind::Protocol, Verdict::Answered)
+            }
             (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
             (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
             (Some(Status::Overloaded), _) => (PeerErrorKind::Overloaded, Verdict::Answered),
@@ -304,22 +235,6 @@ impl ErrorAnswer<'_> {
             essence.trim().eq_ignore_ascii_case("text/plain")
         })
     }
-}
-
-/// A span of time as the headers carry it: whole milliseconds, rounded down, so that no copy
-/// outlives its original.
-pub(crate) fn encode_millis(time: Duration) -> String {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).to_string()
-}
-
-/// Reads what [`encode_millis`] wrote. More digits than fit are the longest span; anything but
-/// digits is none.
-pub(crate) fn decode_millis(text: &str) -> Option<Duration> {
-    let digits = text.trim();
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    Some(Duration::from_millis(digits.parse().unwrap_or(u64::MAX)))
 }
 
 #[cfg(any(test, feature = "unstable-bench"))]

@@ -169,3 +169,75 @@ fn many_flights_are_told_apart() {
     }
     assert_eq!(flights.len(), 0);
 }
+
+/// A place as a back-up for a follower of the flight of "key".
+fn back_up_of(flights: &Singleflight<u32>) -> Leader<u32> {
+    let follower = follower_of(flights);
+    let Ok(leader) = flights.back_up(&follower, Duration::ZERO) else { panic!("none is allowed") };
+    leader
+}
+
+#[test]
+fn a_back_up_that_is_first_lands_for_all_and_dooms_the_leader() {
+    let flights = Singleflight::new();
+    let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
+    let waits = follower_of(&flights);
+    let back_up = back_up_of(&flights);
+    assert!(back_up.is_back_up() && !back_up.is_doomed() && !leader.is_doomed());
+    back_up.land(&8);
+    assert!(matches!(waits.wait(None), Waited::Value(8)));
+    assert!(leader.is_doomed(), "a removal does not find it any more");
+    assert_eq!(flights.len(), 0);
+    let Ok(Ticket::Leader(next)) = flights.join("key") else { panic!("it has ended") };
+    leader.land(&7);
+    assert!(matches!(waits.wait(None), Waited::Value(8)), "the first value stays");
+    assert!(!next.is_doomed() && matches!(flights.join("key"), Ok(Ticket::Follower(_))));
+}
+
+#[test]
+fn a_leader_that_is_first_lands_for_all_and_dooms_the_back_up() {
+    let flights = Singleflight::new();
+    let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
+    let back_up = back_up_of(&flights);
+    let waits = follower_of(&flights);
+    leader.land(&7);
+    assert!(matches!(waits.wait(None), Waited::Value(7)));
+    assert!(back_up.is_doomed());
+    assert!(flights.back_up(&waits, Duration::ZERO).is_err(), "it has ended");
+}
+
+#[test]
+fn the_flight_goes_on_as_long_as_one_of_its_leaders_is_left() {
+    let flights = Singleflight::new();
+    for leader_stays in [true, false] {
+        let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
+        let waits = follower_of(&flights);
+        let back_up = back_up_of(&flights);
+        let (stays, gives_up) = if leader_stays { (leader, back_up) } else { (back_up, leader) };
+        drop(gives_up);
+        assert!(matches!(waits.wait(Some(Instant::now())), Waited::TimedOut));
+        flights.doom("key");
+        assert!(stays.is_doomed(), "a removal finds it");
+        drop(stays);
+        assert!(matches!(waits.wait(None), Waited::Abandoned));
+        assert!(flights.back_up(&waits, Duration::ZERO).is_err(), "it has ended");
+        assert_eq!(flights.len(), 0);
+    }
+}
+
+#[test]
+fn one_back_up_at_a_time_and_the_next_one_after_twice_the_patience() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let flights = Singleflight::<u32>::new();
+    let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
+    let follower = follower_of(&flights);
+    let begun = Instant::now();
+    let Ok(back_up) = flights.back_up(&follower, HOUR) else { panic!("it is the first") };
+    let next = flights.back_up(&follower, HOUR).err().expect("another one is under way");
+    assert!(next >= begun + 2 * HOUR);
+    drop(back_up);
+    let next = flights.back_up(&follower, HOUR).err().expect("another one began just now");
+    assert!(next >= begun + HOUR && next < begun + 2 * HOUR);
+    assert!(flights.back_up(&follower, Duration::ZERO).is_ok());
+    drop(leader);
+}

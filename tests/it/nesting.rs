@@ -2,6 +2,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 
 use geecache::{Error, Group, GroupBuilder};
@@ -42,6 +43,38 @@ fn a_task_that_a_waiting_getter_runs_on_its_thread_is_no_circle() {
     });
     for _ in 0..2 {
         assert_eq!(answers.recv_timeout(SOON).unwrap().unwrap(), "k");
+    }
+}
+
+/// One thread waits for the half of its getter's work that another one took. That one takes up a
+/// task meanwhile, which gets the same key, and so waits for the first.
+#[test]
+fn a_task_that_waits_for_the_getter_that_its_thread_works_for_loads_in_the_end() {
+    let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let me = Arc::new(OnceLock::<Group>::new());
+    let (answer, answers) = mpsc::channel();
+    let calls = AtomicUsize::new(0);
+    let group = Group::new("split", 0, {
+        let (me, answer) = (Arc::clone(&me), answer.clone());
+        move |key: &str| {
+            if calls.fetch_add(1, Ordering::SeqCst) > 0 {
+                return Ok::<_, io::Error>(key.to_owned());
+            }
+            let (take, taken) = mpsc::channel();
+            let (group, answer) = (me.get().unwrap().clone(), answer.clone());
+            let theirs = move || {
+                take.send(()).unwrap();
+                rayon::spawn(move || answer.send(group.get("k")).unwrap());
+                rayon::yield_now(); // runs it
+            };
+            rayon::join(move || taken.recv_timeout(SOON).unwrap(), theirs);
+            Ok(key.to_owned())
+        }
+    });
+    me.set(group.clone()).unwrap();
+    pool.spawn(move || answer.send(group.get("k")).unwrap());
+    for _ in 0..2 {
+        assert_eq!(answers.recv_timeout(SOON).expect("nobody hangs").unwrap(), "k");
     }
 }
 
@@ -110,12 +143,12 @@ fn a_key_that_somebody_is_loading_is_loaded_alone_by_a_getter_and_not_kept() {
 fn two_threads_whose_keys_need_each_other_are_told_so() {
     let me = Arc::new(OnceLock::<Group>::new());
     let both = Arc::new(std::sync::Barrier::new(2));
-    let first = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let first = Arc::new(AtomicUsize::new(0));
     let group = Group::new("circle", 1 << 20, {
         let me = Arc::clone(&me);
         move |key: &str| {
             // The two outer loads are both under way before either asks for the other's key.
-            if first.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2 {
+            if first.fetch_add(1, Ordering::SeqCst) < 2 {
                 both.wait();
             }
             let other = if key == "x" { "y" } else { "x" };

@@ -19,6 +19,8 @@ struct Host {
     /// Stands still between two calls of the getter, if that does not move it.
     clock: AtomicU64,
     cost: Mutex<Duration>,
+    /// Whether nothing is kept.
+    forgets: bool,
 }
 
 impl LoadHost for Host {
@@ -52,7 +54,7 @@ impl LoadHost for Host {
     ) {
         assert_eq!(now, self.now());
         *lock(&self.cost) = cost;
-        if is_wanted() {
+        if is_wanted() && !self.forgets {
             lock(&self.kept).insert(key.to_owned(), loaded.clone());
         }
     }
@@ -201,4 +203,145 @@ fn a_refresh_runs_elsewhere_and_only_if_it_is_still_due() {
     assert_eq!(asks.recv_timeout(SOON).unwrap(), "b");
     loads.refresh("c", &host, |_, _| None);
     assert_eq!(results.recv_timeout(SOON).unwrap(), "c", "and b was not loaded");
+}
+
+/// Loads whose callers lose their patience at once.
+fn impatient(getter: impl Getter) -> Arc<Loads> {
+    let mut loads = Loads::new("g".into(), Box::new(getter), 1, 2);
+    loads.patience = Patience::at_least(Duration::from_millis(20));
+    Arc::new(loads)
+}
+
+/// A getter of which the first call waits at the gate, and that numbers its values by their calls.
+fn stuck_at_first() -> (impl Getter, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (pass, begins, open) = gate();
+    let calls = AtomicU64::new(0);
+    let getter = move |key: &str| -> Result<String, std::fmt::Error> {
+        let nth = calls.fetch_add(1, Ordering::SeqCst);
+        if nth == 0 {
+            pass();
+        }
+        if key == "failing" && nth > 0 { Err(std::fmt::Error) } else { Ok(format!("{key}{nth}")) }
+    };
+    (getter, begins, open)
+}
+
+#[test]
+fn a_load_that_takes_too_long_is_made_again_by_one_who_waits_and_lands_for_all() {
+    let (getter, begins, open) = stuck_at_first();
+    let (loads, host) = (impatient(getter), Arc::new(Host::default()));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| load(&loads, &["a"], Call::one(None), &host).remove(0));
+        begins.recv_timeout(SOON).unwrap();
+        let waiting: Vec<_> = (0..8)
+            .map(|n| {
+                let (loads, host) = (&loads, &host);
+                scope.spawn(move || match n % 2 {
+                    0 => load(loads, &["a"], Call::one(None), host).remove(0),
+                    _ => load(loads, &["a", "b"], Call::many(None), host).remove(0),
+                })
+            })
+            .collect();
+        for waiting in waiting {
+            assert_ne!(waiting.join().unwrap().unwrap(), Loaded::from("a0"));
+        }
+        let kept = lock(&host.kept)["a"].clone();
+        open.send(()).unwrap();
+        assert_eq!(first.join().unwrap().unwrap(), Loaded::from("a0"));
+        assert_eq!(lock(&host.kept)["a"], kept, "what was stuck is not kept");
+    });
+}
+
+#[test]
+fn the_failure_of_a_back_up_is_its_caller_s_alone() {
+    let (getter, begins, open) = stuck_at_first();
+    let (loads, host) = (impatient(getter), Arc::new(Host::default()));
+    thread::scope(|scope| {
+        let get = || load(&loads, &["failing"], Call::one(None), &host).remove(0);
+        let first = scope.spawn(get);
+        begins.recv_timeout(SOON).unwrap();
+        assert!(matches!(get(), Err(Error::Load { .. })));
+        let Ok(Ticket::Follower(other)) = loads.flights.join("failing") else { panic!("it flies") };
+        open.send(()).unwrap();
+        let Waited::Value(answer) = other.wait(soon().map(|it| it.at)) else { panic!("it lands") };
+        assert_eq!(answer.unwrap(), Loaded::from("failing0"));
+        assert!(first.join().unwrap().is_ok());
+    });
+}
+
+#[test]
+fn a_caller_with_a_time_limit_keeps_it_and_makes_no_second_load() {
+    let (getter, begins, open) = stuck_at_first();
+    let (loads, host) = (impatient(getter), Arc::new(Host::default()));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| load(&loads, &["a"], Call::one(None), &host).remove(0));
+        begins.recv_timeout(SOON).unwrap();
+        let brief = Call::one(Deadline::after(Duration::from_millis(60)));
+        let answer = load(&loads, &["a"], brief, &host).remove(0);
+        assert!(matches!(answer, Err(Error::TimedOut { .. })), "{answer:?}");
+        open.send(()).unwrap();
+        assert_eq!(first.join().unwrap().unwrap(), Loaded::from("a0"));
+    });
+    assert_eq!(loads.counters.loads.value(), 1);
+}
+
+#[test]
+fn a_batch_makes_all_its_overdue_loads_in_one_call() {
+    let (pass, begins, open) = gate();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    struct Noting<F>(Arc<Mutex<Vec<usize>>>, F);
+    impl<F: Fn() + Send + Sync + 'static> Getter for Noting<F> {
+        fn get(&self, _key: &str) -> Result<Loaded, BoxError> {
+            unreachable!("these are batches")
+        }
+
+        fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
+            let is_first = {
+                let mut calls = lock(&self.0);
+                calls.push(keys.len());
+                calls.len() == 1
+            };
+            if is_first {
+                (self.1)();
+            }
+            keys.iter().map(|&key| Ok(Loaded::from(key))).collect()
+        }
+    }
+    let (loads, host) = (impatient(Noting(Arc::clone(&calls), pass)), Arc::new(Host::default()));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| load(&loads, &["a", "b", "c"], Call::many(None), &host));
+        begins.recv_timeout(SOON).unwrap();
+        let answers = load(&loads, &["a", "b", "c"], Call::many(None), &host);
+        assert!(answers.iter().all(Result::is_ok));
+        open.send(()).unwrap();
+        assert!(first.join().unwrap().iter().all(Result::is_ok));
+    });
+    assert_eq!(*lock(&calls), [3, 3]);
+}
+
+#[test]
+fn getters_that_split_their_work_in_the_pool_of_their_callers_all_return() {
+    use rayon::prelude::*;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    let loads = impatient(|key: &str| {
+        let slow = |n: u64| {
+            thread::sleep(Duration::from_micros(50));
+            n
+        };
+        let sum: u64 = (0..16).into_par_iter().map(slow).sum();
+        Ok::<_, std::fmt::Error>(format!("{key}{sum}"))
+    });
+    let host = Arc::new(Host { forgets: true, ..Host::default() });
+    let (answer, answers) = mpsc::channel();
+    const GETS: usize = 400;
+    pool.spawn(move || {
+        (0..GETS).into_par_iter().for_each(|n| {
+            let key = ["a", "b", "c"][n % 3];
+            let got = load(&loads, &[key], Call::one(None), &host).remove(0);
+            answer.send(got.map_err(|error| error.to_string())).unwrap();
+        });
+    });
+    for _ in 0..GETS {
+        answers.recv_timeout(SOON).expect("nobody hangs").unwrap();
+    }
 }

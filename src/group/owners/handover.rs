@@ -1,7 +1,7 @@
 //! [`HandOver`]: what a new owner of keys takes over from the previous ones before it loads.
 //!
 //! When the list of peers changes, keys move to owners that do not have them, while those who do
-//! are no longer asked. For a while ([`PeerPicker::is_warming_up`]) a new owner therefore looks
+//! are no longer asked. For a while ([`PeerPicker::warm_up`]) a new owner therefore looks
 //! into the memory of the previous one. It does so in the local flight of the key: once for any
 //! number of callers, and a removal that arrives meanwhile dooms what it comes back with, as it
 //! does with a load.
@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::batch::by_peer;
+use crate::one_line::OneLine;
 use crate::peers::{PeerGetter, PeerPicker};
 use crate::stats::Counter;
 use crate::sync::lock;
@@ -37,8 +38,11 @@ pub(in crate::group) struct HandOverCounters {
     pub(in crate::group) peek_hits: Counter,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Removed {
+    /// The warm-up that this is for. Another one has other previous owners, which may be asked for
+    /// what was removed before.
+    warm_up: Option<u64>,
     /// Hashes of keys. Another key that shares one is loaded, rather than taken over.
     keys: HashSet<u64>,
     all: bool,
@@ -53,11 +57,11 @@ impl HandOver {
         keys: &[&str],
         picker: &dyn PeerPicker,
     ) -> Vec<Option<Loaded>> {
-        if keys.is_empty() || !picker.is_warming_up() {
+        let Some(warm_up) = picker.warm_up().filter(|_| !keys.is_empty()) else {
             return Vec::new();
-        }
+        };
         let previous = |key: &str| {
-            let may_have = picker.owns(key) && !self.was_removed(key);
+            let may_have = picker.owns(key) && !self.was_removed(key, warm_up);
             may_have.then(|| picker.previous_owner(key)).flatten()
         };
         let (questions, _) = by_peer((0..keys.len()).map(|at| (previous(keys[at]), at)));
@@ -91,19 +95,38 @@ impl HandOver {
                 found
             }
             Err(error) => {
-                log::debug!("peeking at {} keys of group {group:?}: {error}", keys.len());
+                log::debug!(
+                    "peeking at {} keys of group {group:?}: {}",
+                    keys.len(),
+                    OneLine(error)
+                );
                 Vec::new()
             }
         }
     }
 
     /// Remembers the removal of `key`, or of all keys, while keys move.
+    ///
+    /// The picker is foreign code and so asked without the lock. Its answer may be out of date when
+    /// it is used:
+    ///
+    /// ```text
+    /// this thread: asks, and hears of no warm-up
+    /// another:     changes the list; removes a key, hears of the warm-up, and remembers it
+    /// this thread: must not forget that
+    /// ```
+    ///
+    /// So only what was there before the question is forgotten by its answer.
     pub(super) fn remember_removal(&self, key: Option<&str>, picker: &dyn PeerPicker) {
         let hash = key.map(|key| self.hasher.hash_one(key));
-        let is_warming_up = picker.is_warming_up();
+        let before = lock(&self.removed).warm_up;
+        let warm_up = picker.warm_up();
         let mut removed = lock(&self.removed);
+        if removed.warm_up < warm_up || (removed.warm_up == before && warm_up.is_none()) {
+            *removed = Removed { warm_up, ..Removed::default() };
+        }
         match hash {
-            _ if !is_warming_up => *removed = Removed::default(),
+            _ if warm_up.is_none() => {}
             Some(hash) if removed.keys.len() < MOST_REMOVED => {
                 removed.keys.insert(hash);
             }
@@ -111,10 +134,10 @@ impl HandOver {
         }
     }
 
-    fn was_removed(&self, key: &str) -> bool {
+    fn was_removed(&self, key: &str, warm_up: u64) -> bool {
         let hash = self.hasher.hash_one(key);
         let removed = lock(&self.removed);
-        removed.all || removed.keys.contains(&hash)
+        removed.warm_up >= Some(warm_up) && (removed.all || removed.keys.contains(&hash))
     }
 
     pub(super) fn counters(&self) -> &HandOverCounters {
@@ -142,7 +165,7 @@ mod tests {
 
     /// Owns every key, and took the odd ones over from somebody.
     struct Moved {
-        is_warming_up: bool,
+        warm_up: Option<u64>,
     }
 
     impl PeerPicker for Moved {
@@ -154,13 +177,13 @@ mod tests {
             (key.len() % 2 == 1).then(|| Arc::new(Full) as Arc<dyn PeerGetter>)
         }
 
-        fn is_warming_up(&self) -> bool {
-            self.is_warming_up
+        fn warm_up(&self) -> Option<u64> {
+            self.warm_up
         }
     }
 
-    const WARMING_UP: Moved = Moved { is_warming_up: true };
-    const SETTLED: Moved = Moved { is_warming_up: false };
+    const WARMING_UP: Moved = Moved { warm_up: Some(1) };
+    const SETTLED: Moved = Moved { warm_up: None };
 
     #[test]
     fn only_what_has_moved_is_taken_over_and_only_for_a_while() {
@@ -193,6 +216,38 @@ mod tests {
         }
         assert_eq!(hand_over.take_over("g", &["b"], &WARMING_UP), [], "too many to tell apart");
         hand_over.remember_removal(None, &SETTLED);
+        assert_eq!(lock(&hand_over.removed).keys.len(), 0, "its room is free");
         assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP), [Some(Loaded::from("a"))]);
+    }
+
+    #[test]
+    fn what_was_removed_in_one_warm_up_does_not_keep_the_next_one_from_anything() {
+        let hand_over = HandOver::default();
+        hand_over.remember_removal(None, &WARMING_UP);
+        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP), []);
+        let next = Moved { warm_up: Some(2) };
+        assert_eq!(hand_over.take_over("g", &["a"], &next), [Some(Loaded::from("a"))]);
+        hand_over.remember_removal(Some("ccc"), &next);
+        let taken = hand_over.take_over("g", &["a", "ccc"], &next);
+        assert_eq!(taken, [Some(Loaded::from("a")), None]);
+    }
+
+    #[test]
+    fn a_removal_that_saw_no_warm_up_forgets_nothing_of_the_one_that_began_meanwhile() {
+        /// While it is asked, the list changes and another thread removes "a".
+        struct Changing<'a>(&'a HandOver);
+        impl PeerPicker for Changing<'static> {
+            fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+                None
+            }
+
+            fn warm_up(&self) -> Option<u64> {
+                self.0.remember_removal(Some("a"), &WARMING_UP);
+                None
+            }
+        }
+        let hand_over: &'static HandOver = Box::leak(Box::default());
+        hand_over.remember_removal(Some("b"), &Changing(hand_over));
+        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP), []);
     }
 }

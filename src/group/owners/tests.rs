@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::group::batch::all;
+use crate::group::nesting::{Inside, LoadId};
 
 /// A group that keeps nothing, and whose clock stands.
 struct Host;
@@ -190,4 +191,60 @@ fn a_caller_without_time_left_sends_nothing_and_holds_nothing_against_the_peer()
         assert_eq!(owners.counters.errors.value(), 0);
     }
     assert!(a.asked().is_empty());
+}
+
+/// A peer that is silent for as long as its asker has time.
+struct Silent;
+
+impl PeerGetter for Silent {
+    fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+        unreachable!("there is a time limit")
+    }
+
+    fn get_many_timeout(
+        &self,
+        _group: &str,
+        keys: &[&str],
+        timeout: Duration,
+    ) -> Vec<Result<Loaded, PeerError>> {
+        std::thread::sleep(timeout);
+        let error = || PeerError::new(PeerErrorKind::TimedOut, "silent", "it is silent");
+        keys.iter().map(|_| Err(error())).collect()
+    }
+}
+
+/// "s…" is owned by the silent peer, "a…" by another one, and the rest by this process.
+struct SilentFirst(Arc<Silent>, Arc<Peer>);
+
+impl PeerPicker for SilentFirst {
+    fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        match &key[..1] {
+            "s" => Some(Arc::clone(&self.0) as _),
+            "a" => Some(Arc::clone(&self.1) as _),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free_thread() {
+    for inside_getter in [false, true] {
+        let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+        let a = Peer::new("a", None);
+        assert!(owners.register(Box::new(SilentFirst(Arc::new(Silent), Arc::clone(&a)))).is_ok());
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        for _ in 0..MAX_FAN_OUT {
+            let gate = Arc::clone(&gate);
+            assert!(owners.fan_out.run_now(move || assert!(lock(&gate).recv().is_err())));
+        }
+        let load = LoadId { group: 0, key_hash: 0 };
+        let _inside = inside_getter.then(|| Inside::begin([load].into_iter()));
+        let call = Call::many(Deadline::after(Duration::from_secs(4)));
+        let (answers, loaded) = ask(&owners, &["s1", "a1", "ours", "s2"], call);
+        assert_eq!(answers, ["here", "a", "here", "here"]);
+        assert_eq!(loaded, [vec!["ours"], vec!["s1", "s2"]], "the getter stands in, too");
+        assert!(!call.is_over());
+        drop(open);
+    }
 }

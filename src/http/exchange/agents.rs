@@ -52,6 +52,16 @@ impl Agents {
         Agent::with_parts(self.config.clone(), NotingConnector, resolver)
     }
 
+    /// Closes the connections that have rested since before `moment`. Those that are in use stay.
+    pub(super) fn close_idle_since(&self, moment: Instant) {
+        let mut idle = lock(&self.idle);
+        let old = idle.partition_point(|(_, since)| *since < moment);
+        let gone: Vec<_> = idle.drain(..old).collect();
+        drop(idle);
+        // The connections are closed without the lock.
+        drop(gone);
+    }
+
     fn put_back(&self, agent: Agent) {
         let now = Instant::now();
         let mut idle = lock(&self.idle);

@@ -1,7 +1,5 @@
-//! Connects to a peer for ureq, and tells whether a call used a kept connection or made a fresh
-//! one.
+//! Connects to a peer for ureq.
 
-use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -9,24 +7,9 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
 
 use crate::http::exchange::socket::Socket;
+use crate::http::exchange::trace::Trace;
 
-thread_local! {
-    /// Whether this thread's call made a connection. ureq connects on the thread of the call, and
-    /// does not tell.
-    static CONNECTED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Forgets the last call of this thread.
-pub(crate) fn forget() {
-    CONNECTED.set(false);
-}
-
-/// Whether this thread connected, or tried to, since [`forget`].
-pub(crate) fn connected() -> bool {
-    CONNECTED.get()
-}
-
-/// Opens [`Socket`]s, and notes for the calling thread that it ran.
+/// Opens [`Socket`]s, and notes it in the [trace](Trace) of the calling thread.
 ///
 /// Nothing shuts the agent of a peer down, so the sockets are not registered for that.
 #[derive(Debug, Default)]
@@ -40,7 +23,7 @@ impl Connector for NotingConnector {
         details: &ConnectionDetails<'_>,
         _chained: Option<()>,
     ) -> Result<Option<Socket>, ureq::Error> {
-        CONNECTED.set(true);
+        Trace::note_connect();
         let timeout = details.timeout;
         let within = timeout.not_zero().map(|within| *within);
         let stream = connect(&details.addrs, within).map_err(|error| match error.kind() {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::PeerErrorKind;
 use crate::http::exchange::options::ExchangeOptions;
+use crate::http::exchange::trace::Trace;
 use crate::http::verdict::Verdict;
 
 /// Why a request did not get what it was sent for, and what that tells about the peer.
@@ -37,28 +38,54 @@ pub(crate) enum CallError {
     Answer(Failure),
 }
 
+/// What a call has spent.
+#[derive(Clone, Copy)]
+pub(super) struct Spent {
+    pub(super) begun: Instant,
+    /// The time that it had.
+    pub(super) left: Duration,
+    pub(super) trace: Trace,
+}
+
+impl Spent {
+    /// What it tells about the peer that the time was not enough, where a call `usual`ly gets more.
+    fn blame(&self, usual: Duration) -> Verdict {
+        if self.trace.was_coming_after(self.begun + self.left / 2) {
+            // The way is slow, and the peer well.
+            Verdict::Answered
+        } else if self.left >= usual {
+            Verdict::Failed
+        } else if self.trace.reached_the_peer() {
+            Verdict::Silent
+        } else {
+            Verdict::Unclear
+        }
+    }
+}
+
 impl CallError {
-    /// What it means for a caller that had `left`.
-    pub(super) fn into_failure(self, left: Duration, options: &ExchangeOptions) -> Failure {
+    /// What it means for the caller.
+    pub(super) fn into_failure(self, spent: Spent, options: &ExchangeOptions) -> Failure {
         use PeerErrorKind::{NotSupported, Protocol, TimedOut, Unreachable};
         let error = match self {
             Self::Answer(failure) => return failure,
             Self::Http(error) => error,
         };
-        let message = error.to_string();
+        let (message, left) = (error.to_string(), spent.left);
         match error {
             ureq::Error::Timeout(ureq::Timeout::Connect) => {
                 let usual = options.connect_timeout;
                 let message = format!("no connection within {:?}", usual.min(left));
-                Failure::new(Unreachable, blame(left, usual), message)
+                Failure::new(Unreachable, spent.blame(usual), message)
             }
             ureq::Error::Timeout(ureq::Timeout::Resolve) => {
                 let message = format!("no address for its name within {left:?}");
-                Failure::new(Unreachable, blame(left, options.timeout), message)
+                Failure::new(Unreachable, spent.blame(options.timeout), message)
             }
             ureq::Error::Timeout(_) => {
-                let message = format!("no answer within {left:?}");
-                Failure::new(TimedOut, blame(left, options.timeout), message)
+                let verdict = spent.blame(options.timeout);
+                let what = if verdict == Verdict::Answered { "whole answer" } else { "answer" };
+                Failure::new(TimedOut, verdict, format!("no {what} within {left:?}"))
             }
             ureq::Error::HostNotFound => {
                 Failure::new(Unreachable, Verdict::Failed, "no address is known for its name")
@@ -98,12 +125,6 @@ impl From<io::Error> for CallError {
         // The reader of a body wraps ureq's errors; this unwraps them.
         Self::Http(error.into())
     }
-}
-
-/// What it tells that a peer needed more than `left`: that it failed, unless it `usual`ly gets
-/// more.
-fn blame(left: Duration, usual: Duration) -> Verdict {
-    if left < usual { Verdict::Silent } else { Verdict::Failed }
 }
 
 /// What a failed operation on a socket tells about the peer.

@@ -7,19 +7,23 @@ use ureq::http::response::Parts;
 use crate::byteview::ByteView;
 use crate::http::exchange::body;
 use crate::http::exchange::failure::{CallError, Failure};
-use crate::http::wire::{self, ErrorAnswer, Status};
+use crate::http::note::{self, BadNote, Note, Status};
+use crate::http::wire::ErrorAnswer;
 
 /// An answer, with its body still to be read. It should be read to its end, or the connection can't
 /// be used again.
 pub(crate) struct Incoming {
     head: Parts,
     body: Body,
+    note: Result<Note, BadNote>,
 }
 
 impl Incoming {
     pub(super) fn new(answer: Response<Body>) -> Self {
         let (head, body) = answer.into_parts();
-        Self { head, body }
+        let note = head.headers.get(note::HEADER);
+        let note = note.map_or_else(|| Ok(Note::default()), |text| Note::read(text.as_bytes()));
+        Self { head, body, note }
     }
 
     /// The HTTP status.
@@ -27,13 +31,14 @@ impl Incoming {
         self.head.status.as_u16()
     }
 
-    /// What our header says of the answer, if a peer of ours sent it.
-    pub(crate) fn status(&self) -> Option<Status> {
-        Status::read(self.code(), self.header(wire::STATUS_HEADER))
+    /// What a peer of ours tells beside the answer.
+    pub(crate) fn note(&self) -> Result<Note, Failure> {
+        self.note.map_err(Failure::broken)
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    /// What the answer means, if a peer of ours sent it.
+    pub(crate) fn status(&self) -> Option<Status> {
+        self.note.ok()?.status_with(self.code())
     }
 
     /// The whole body, which may be `limit` bytes long.
@@ -44,10 +49,11 @@ impl Incoming {
     /// What the answer means, where it is not what was asked for.
     pub(crate) fn into_failure(mut self) -> Failure {
         let text = body::read_text(&mut self.body, &self.head.headers);
+        let content_type = self.head.headers.get("content-type");
         let answer = ErrorAnswer {
             code: self.code(),
-            status: self.header(wire::STATUS_HEADER),
-            content_type: self.header("content-type"),
+            status: self.status(),
+            content_type: content_type.and_then(|value| value.to_str().ok()),
             text: &text,
         };
         let (kind, verdict) = answer.classify();

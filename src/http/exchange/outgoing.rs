@@ -6,11 +6,11 @@ use ureq::http::header::{HeaderName, HeaderValue};
 use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 use ureq::http::{self, Method, Request, Uri};
 
+use crate::http::note::Note;
 use crate::http::url::PeerUrl;
-use crate::http::wire;
 
-/// [`wire::TIMEOUT_HEADER`], which needs no parsing.
-const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("geecache-timeout-ms");
+/// [`note::HEADER`], which needs no parsing.
+const NOTE: HeaderName = HeaderName::from_static("geecache");
 
 /// What the URIs of all requests to a peer begin with.
 pub(super) struct Origin(Authority);
@@ -30,30 +30,39 @@ impl Origin {
     }
 }
 
+/// What a request is about.
+pub(crate) struct Target {
+    pub(crate) path: String,
+    /// Names the same for a second time.
+    pub(crate) note: Note,
+}
+
 /// A request, which may have to be sent twice.
 pub(crate) struct Outgoing<'a> {
     method: Method,
     path: String,
     /// `None` for methods without one.
     pub(super) body: Option<&'a [u8]>,
-    pub(crate) headers: Vec<(&'static str, String)>,
+    /// What the peer is told, except for the time that it has.
+    pub(crate) note: Note,
 }
 
 impl<'a> Outgoing<'a> {
-    pub(crate) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: None, headers: Vec::new() }
+    pub(crate) fn get(target: Target) -> Self {
+        let Target { path, note } = target;
+        Self { method: Method::GET, path, body: None, note }
     }
 
-    pub(crate) fn delete(path: String) -> Self {
-        Self { method: Method::DELETE, ..Self::get(path) }
+    pub(crate) fn delete(target: Target) -> Self {
+        Self { method: Method::DELETE, ..Self::get(target) }
     }
 
-    pub(crate) fn post(path: String, body: &'a [u8]) -> Self {
-        Self { method: Method::POST, body: Some(body), ..Self::get(path) }
+    pub(crate) fn post(target: Target, body: &'a [u8]) -> Self {
+        Self { method: Method::POST, body: Some(body), ..Self::get(target) }
     }
 
-    pub(crate) fn put(path: String, body: &'a [u8]) -> Self {
-        Self { method: Method::PUT, body: Some(body), ..Self::get(path) }
+    pub(crate) fn put(target: Target, body: &'a [u8]) -> Self {
+        Self { method: Method::PUT, body: Some(body), ..Self::get(target) }
     }
 
     /// The request, for a caller that waits for as long as `left`.
@@ -65,14 +74,11 @@ impl<'a> Outgoing<'a> {
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = origin.uri(self.path.clone())?;
-        let headers = request.headers_mut();
         // The owner is told a little less than what is left, so that its answer that it needs
         // longer arrives in time.
         let told = (left * 9 / 10).max(Duration::from_millis(1));
-        headers.insert(TIMEOUT_HEADER, HeaderValue::try_from(wire::encode_millis(told))?);
-        for (name, value) in &self.headers {
-            headers.insert(HeaderName::from_bytes(name.as_bytes())?, value.parse::<HeaderValue>()?);
-        }
+        let note = Note { timeout: Some(told), ..self.note };
+        request.headers_mut().insert(NOTE, HeaderValue::from_bytes(&note.text())?);
         Ok(request)
     }
 }
@@ -80,23 +86,27 @@ impl<'a> Outgoing<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::note;
+
+    fn target(path: &str) -> Target {
+        Target { path: path.to_owned(), note: Note::default() }
+    }
 
     #[test]
     fn request_carries_what_it_was_made_of() {
         let origin = Origin::of(&PeerUrl::parse("http://[::1]:8001").unwrap());
-        let mut outgoing = Outgoing::put("/_geecache/g/k%20".to_owned(), b"630");
-        outgoing.headers.push((wire::TTL_HEADER, "12".to_owned()));
+        let mut outgoing = Outgoing::put(target("/_geecache/g/k%20"), b"630");
+        outgoing.note.ttl = Some(Duration::from_millis(12));
         let request = outgoing.request(&origin, Duration::from_secs(2)).unwrap();
         assert_eq!(request.uri(), "http://[::1]:8001/_geecache/g/k%20");
         assert_eq!(request.method(), Method::PUT);
-        assert_eq!(request.headers()[wire::TIMEOUT_HEADER], "1800");
-        assert_eq!(request.headers()[wire::TTL_HEADER], "12");
+        assert_eq!(request.headers()[note::HEADER], "t=1800 ttl=12");
         assert_eq!(outgoing.body, Some(&b"630"[..]));
     }
 
     #[test]
     fn path_that_is_none_is_an_error() {
         let origin = Origin::of(&PeerUrl::parse("http://a:1").unwrap());
-        assert!(Outgoing::get("/a b\n".to_owned()).request(&origin, Duration::ZERO).is_err());
+        assert!(Outgoing::get(target("/a b\n")).request(&origin, Duration::ZERO).is_err());
     }
 }

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
+use crate::http::exchange::trace::Trace;
+
 /// A timeout this short is set as it is.
 const SHORT: Duration = Duration::from_millis(20);
 
@@ -52,7 +54,10 @@ impl Socket {
             countdown.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
             match (&self.stream).write(&self.buffers.output[sent..self.buffers.held]) {
                 Ok(0) => return Err(Error::Io(io::ErrorKind::WriteZero.into())),
-                Ok(n) => sent += n,
+                Ok(n) => {
+                    Trace::note_sent();
+                    sent += n;
+                }
                 Err(error) if is_closed(&error) => self.refused = Some(error),
                 Err(error) => countdown.go_on_after(error)?,
             }
@@ -86,6 +91,7 @@ impl Transport for Socket {
             countdown.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
             match (&self.stream).read(self.buffers.input_append_buf()) {
                 Ok(n) if n > 0 => {
+                    Trace::note_heard();
                     self.buffers.input_appended(n);
                     return Ok(true);
                 }

@@ -5,12 +5,14 @@ use std::sync::Mutex;
 use std::thread;
 
 use super::*;
+use crate::http::note::Note;
 use crate::http::testing::{FaultyPeer, SOON, ok};
 use crate::sync::lock;
 
 #[track_caller]
 fn assert_answered(exchange: &Exchange) {
-    let request = Outgoing::get("/_geecache/g/k".to_owned());
+    let target = Target { path: "/_geecache/g/k".to_owned(), note: Note::default() };
+    let request = Outgoing::get(target);
     let value = exchange.send(&request, exchange.timeout(), |answer| answer.into_value(100));
     assert_eq!(value.unwrap(), "630");
 }

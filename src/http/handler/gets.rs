@@ -8,18 +8,18 @@ use crate::getter::Loaded;
 use crate::group::Group;
 use crate::http::frame::{self, KeyAnswer};
 use crate::http::handler::replies::refuse;
-use crate::http::handler::serving::{Serving, timeout_of};
+use crate::http::handler::serving::Serving;
+use crate::http::note::{Note, Status};
 use crate::http::server::{HttpRequest, HttpResponse};
-use crate::http::wire::{self, Status};
 
 /// One value.
 pub(super) fn get(
     serving: &Serving,
     request: &HttpRequest<'_>,
+    note: &Note,
 ) -> Result<HttpResponse, HttpResponse> {
-    let (group, key) = serving.group_and_key(request)?;
-    let timeout = timeout_of(request);
-    let serve = || match timeout {
+    let (group, key) = serving.group_and_key(request, note)?;
+    let serve = || match note.timeout {
         Some(timeout) => group.peer_side().get_timeout(&key, timeout),
         None => group.peer_side().get(&key),
     };
@@ -33,11 +33,10 @@ pub(super) fn get(
 pub(super) fn get_many(
     group: &Group,
     keys: &[&str],
-    request: &HttpRequest<'_>,
+    note: &Note,
 ) -> Result<HttpResponse, HttpResponse> {
-    let timeout = timeout_of(request);
     let first = keys.first().copied().unwrap_or_default();
-    let serve = || match timeout {
+    let serve = || match note.timeout {
         Some(timeout) => group.peer_side().get_some_timeout(keys, frame::MAX_VALUES_BYTES, timeout),
         None => group.peer_side().get_some(keys, frame::MAX_VALUES_BYTES),
     };
@@ -66,7 +65,8 @@ fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> HttpRe
             HttpResponse {
                 status: 200,
                 content_type: wire.content_type,
-                headers: Vec::new(),
+                note: Note { protocol: Some(serving.protocol), ..Note::default() },
+                headers: &[],
                 body: wire.encode(value, ttl, SystemTime::now()),
             }
         }
@@ -75,9 +75,7 @@ fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> HttpRe
             refuse(Status::NotFound, text)
         }
     };
-    if let Some(ttl) = ttl {
-        response.headers.push((wire::TTL_HEADER, wire::encode_millis(ttl)));
-    }
+    response.note.ttl = ttl;
     response
 }
 
@@ -85,7 +83,8 @@ fn many(answers: &[KeyAnswer], max_bytes: usize) -> HttpResponse {
     HttpResponse {
         status: 200,
         content_type: "application/octet-stream",
-        headers: Vec::new(),
+        note: Note::default(),
+        headers: &[],
         body: frame::encode_answers(answers, max_bytes).into(),
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use crate::byteview::ByteView;
+use crate::http::note::{Note, Status};
 use crate::http::server::HttpResponse;
-use crate::http::wire::{self, Status};
 
 /// The longest text of an error that is sent, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 8 << 10;
@@ -22,7 +22,7 @@ pub(super) fn refuse(status: Status, text: impl fmt::Display) -> HttpResponse {
     let _ = write!(body, "{text}");
     body.0.push('\n');
     let mut response = HttpResponse::text(status.code(), body.0);
-    response.headers.push((wire::STATUS_HEADER, status.name().to_owned()));
+    response.note = Note::of(status);
     response
 }
 

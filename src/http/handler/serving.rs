@@ -1,13 +1,14 @@
 //! [`Serving`]: what requests are answered with, and which group and key they name.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use crate::group::Group;
 use crate::http::handler::replies::refuse;
+use crate::http::note::{self, Note, Status};
 use crate::http::protocol::Protocol;
 use crate::http::server::{HttpRequest, HttpResponse};
-use crate::http::wire::{self, BadTarget, Plus, Status};
+use crate::http::wire::{self, BadTarget, Plus};
+use crate::one_line::OneLine;
 use crate::registry::Registry;
 
 /// What requests are answered with.
@@ -23,21 +24,46 @@ impl Serving {
     pub(super) fn group_and_key<'a>(
         &self,
         request: &HttpRequest<'a>,
+        note: &Note,
     ) -> Result<(Group, Cow<'a, str>), HttpResponse> {
         let parts = wire::parse_target(&self.base_path, request.target, self.plus);
         let (group, key) = parts.map_err(|error| refuse_target(request, error))?;
+        self.check(note, &group, Some(&key))?;
         Ok((self.group(&group)?, key))
     }
 
     /// The group that a request's path names, which names no key.
-    pub(super) fn group_alone(&self, request: &HttpRequest<'_>) -> Result<Group, HttpResponse> {
+    pub(super) fn group_alone(
+        &self,
+        request: &HttpRequest<'_>,
+        note: &Note,
+    ) -> Result<Group, HttpResponse> {
         let group = wire::parse_group(&self.base_path, request.target, self.plus);
-        self.group(&group.map_err(|error| refuse_target(request, error))?)
+        let group = group.map_err(|error| refuse_target(request, error))?;
+        self.check(note, &group, None)?;
+        self.group(&group)
     }
 
     /// Whether a request's path names a group, and no key.
     pub(super) fn names_group_alone(&self, request: &HttpRequest<'_>) -> bool {
         wire::parse_group(&self.base_path, request.target, self.plus).is_ok()
+    }
+
+    /// A refusal if the asker means another group or key than the path names, or speaks another
+    /// protocol.
+    fn check(&self, note: &Note, group: &str, key: Option<&str>) -> Result<(), HttpResponse> {
+        if note.key.is_some_and(|meant| meant != note::hash_of(group, key)) {
+            let text = "the path was rewritten on its way: it names another key than the header";
+            return Err(refuse(Status::OtherKey, text));
+        }
+        match note.protocol {
+            Some(theirs) if theirs != self.protocol => {
+                let (theirs, ours) = (theirs.name(), self.protocol.name());
+                let text = format_args!("this peer speaks the protocol {ours}, and not {theirs}");
+                Err(refuse(Status::OtherProtocol, text))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn group(&self, name: &str) -> Result<Group, HttpResponse> {
@@ -46,12 +72,13 @@ impl Serving {
     }
 }
 
-/// How long the asking peer is going to wait, if it says so.
-pub(super) fn timeout_of(request: &HttpRequest<'_>) -> Option<Duration> {
-    request.header(wire::TIMEOUT_HEADER).and_then(wire::decode_millis)
+/// What the asker tells beside its request.
+pub(super) fn note_of(request: &HttpRequest<'_>) -> Result<Note, HttpResponse> {
+    let Some(text) = request.header(note::HEADER) else { return Ok(Note::default()) };
+    Note::read(text).map_err(|error| refuse(Status::BadRequest, error))
 }
 
 fn refuse_target(request: &HttpRequest<'_>, error: BadTarget) -> HttpResponse {
-    log::debug!("a peer asked for {:?}: {error}", request.target);
+    log::debug!("a peer asked for {}: {error}", OneLine(request.target));
     refuse(Status::BadRequest, "bad request")
 }

@@ -52,14 +52,10 @@ impl Bench {
     }
 }
 
-fn header<'a>(response: &'a HttpResponse, name: &str) -> Option<&'a str> {
-    response.headers.iter().find(|(it, _)| *it == name).map(|(_, value)| value.as_str())
-}
-
 #[track_caller]
 fn assert_refused(response: &HttpResponse, code: u16, status: &str, text: &str) {
     assert_eq!(response.status, code);
-    assert_eq!(header(response, "Geecache-Status"), Some(status));
+    assert_eq!(response.note.status.map(Status::name), Some(status));
     assert_eq!(response.content_type, "text/plain; charset=utf-8");
     assert_eq!(response.body.as_str(), Ok(text));
 }
@@ -91,7 +87,7 @@ fn what_is_left_of_a_life_is_told() {
     let bench = Bench::new();
     for _ in 0..2 {
         let response = bench.get("/_geecache/scores/gone%20soon");
-        let left: u64 = header(&response, "Geecache-Ttl-Ms").unwrap().parse().unwrap();
+        let left = response.note.ttl.unwrap().as_millis();
         assert!((500_000..=600_000).contains(&left), "{left}");
     }
 }
@@ -153,7 +149,9 @@ fn unknown_methods_are_refused_and_change_nothing() {
     for method in ["PATCH", "OPTIONS", "TRACE", "get", "BREW"] {
         let response = bench.ask(method, "/_geecache/scores/Tom", &[]);
         assert_refused(&response, 405, "not-supported", "method not allowed\n");
-        assert!(header(&response, "Allow").unwrap().contains("GET"));
+        assert!(
+            response.headers.iter().any(|(name, value)| *name == "Allow" && value.contains("GET"))
+        );
     }
     assert_eq!(bench.group.stats().server_requests, 0);
 }
@@ -168,20 +166,20 @@ fn a_peer_in_a_hurry_is_told_in_time_and_the_load_goes_on() {
     });
     let serving = lock(&bench.handler.serving).clone().unwrap();
     serving.registry.insert(&slow).unwrap();
-    let hurry = [("geecache-timeout-ms", "30")];
+    let hurry = [("geecache", "t=30")];
     let response = bench.ask("GET", "/_geecache/slow/k", &hurry);
     assert_eq!(response.status, 504);
-    assert_eq!(header(&response, "Geecache-Status"), Some("timed-out"));
+    assert_eq!(response.note.status, Some(Status::TimedOut));
     go.send(()).unwrap();
     // Nobody calls the getter a second time: it would wait for a second word.
-    let patience = [("geecache-timeout-ms", "10000")];
+    let patience = [("Geecache", "t=10000")];
     assert_eq!(bench.ask("GET", "/_geecache/slow/k", &patience).body, "at last");
     assert_eq!(slow.stats().local_loads, 1);
-    // What is in memory is there at once, and what can't be read is no deadline.
-    for time in ["0", "soon"] {
-        let answer = bench.ask("GET", "/_geecache/slow/k", &[("Geecache-Timeout-Ms", time)]);
-        assert_eq!(answer.body, "at last");
-    }
+    // What is in memory is there at once.
+    assert_eq!(bench.ask("GET", "/_geecache/slow/k", &[("Geecache", "t=0")]).body, "at last");
+    let soon = bench.ask("GET", "/_geecache/slow/k", &[("Geecache", "t=soon")]);
+    let text = "the `t` of the header Geecache can't be read\n";
+    assert_refused(&soon, 400, "bad-request", text);
 }
 
 #[test]

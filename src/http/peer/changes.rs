@@ -8,11 +8,11 @@ use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
 use crate::http::frame::{self, Operation};
+use crate::http::note::Status;
 use crate::http::peer::abilities::Abilities;
 use crate::http::peer::frames;
 use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
-use crate::http::wire::{self, Status};
 
 /// Has the peer forget `keys`.
 pub(super) fn remove(link: &Link, group: &str, keys: &[&str]) -> Result<(), PeerError> {
@@ -21,7 +21,7 @@ pub(super) fn remove(link: &Link, group: &str, keys: &[&str]) -> Result<(), Peer
 
 /// Has the peer forget everything.
 pub(super) fn clear(link: &Link, group: &str) -> Result<(), PeerError> {
-    let request = Outgoing::delete(link.options().group_path(group));
+    let request = Outgoing::delete(link.options().group(group));
     unless_gone(link, change(link, &request)).map_err(|failure| link.error_of(failure))
 }
 
@@ -80,8 +80,8 @@ fn remove_all(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
 fn remove_some(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
     link.call(Admit::Always, |exchange| {
         let frame = frame::encode_request(Operation::Remove, keys);
-        let path = link.options().group_path(group);
-        let done = frames::post(exchange, path, &frame, link.timeout(), read_change)?;
+        let target = link.options().group(group);
+        let done = frames::post(exchange, target, &frame, link.timeout(), read_change)?;
         done.ok_or_else(|| frames::unsupported("it does not know how to remove keys"))
     })
 }
@@ -93,20 +93,18 @@ fn put<'a>(
     key: &str,
     value: &'a Loaded,
 ) -> Result<Outgoing<'a>, Failure> {
-    let path = link.options().key_path(group, key)?;
+    let target = link.options().key(group, key)?;
     let body = value.value().map_or(&[][..], |value| value.as_slice());
     let (length, limit) = (body.len(), link.options().max_value_bytes);
     if length as u64 > limit {
         let message = format!("a value of {length} bytes is longer than the limit of {limit}");
         return Err(Failure::new(PeerErrorKind::Protocol, Verdict::Unclear, message));
     }
-    let mut request = Outgoing::put(path, body);
+    let mut request = Outgoing::put(target, body);
     if value.value().is_none() {
-        request.headers.push((wire::STATUS_HEADER, Status::NotFound.name().to_owned()));
+        request.note.status = Some(Status::NotFound);
     }
-    if let Some(ttl) = value.time_to_live() {
-        request.headers.push((wire::TTL_HEADER, wire::encode_millis(ttl)));
-    }
+    request.note.ttl = value.time_to_live();
     Ok(request)
 }
 

@@ -6,21 +6,22 @@
 use std::time::Duration;
 
 use crate::error::PeerErrorKind;
-use crate::http::exchange::{CallError, Exchange, Failure, Incoming, Outgoing};
+use crate::http::exchange::{CallError, Exchange, Failure, Incoming, Outgoing, Target};
 use crate::http::frame::{self, KeyAnswer};
+use crate::http::note::Status;
 use crate::http::peer::options::PeerOptions;
 use crate::http::verdict::Verdict;
-use crate::http::wire::Status;
+use crate::one_line::OneLine;
 
 /// Posts a frame; `None` when the peer does not know such frames.
 pub(super) fn post<T>(
     exchange: &Exchange,
-    path: String,
+    target: Target,
     frame: &[u8],
     left: Duration,
     read: impl FnOnce(Incoming) -> Result<T, CallError>,
 ) -> Result<Option<T>, Failure> {
-    exchange.send(&Outgoing::post(path, frame), left, |answer| {
+    exchange.send(&Outgoing::post(target, frame), left, |answer| {
         match answer.status() {
             // It knows batches, but no such frame; or it is not the address of a group.
             Some(Status::BadRequest | Status::NotSupported) => {}
@@ -46,7 +47,7 @@ pub(super) fn read_answers(
     let limit = options.max_value_bytes.saturating_add(more as u64);
     let body = match answer.into_value(limit) {
         Err(CallError::Answer(failure)) if failure.verdict == Verdict::Answered => {
-            log::debug!("the answer to a batch is too long: {}", failure.message);
+            log::debug!("the answer to a batch is too long: {}", OneLine(&failure.message));
             return Ok(vec![KeyAnswer::Left; count]);
         }
         other => other?,

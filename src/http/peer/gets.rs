@@ -7,7 +7,7 @@ use crate::getter::Loaded;
 use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
 use crate::http::peer::link::{Admit, Link};
 use crate::http::peer::options::PeerOptions;
-use crate::http::wire;
+use crate::http::verdict::Verdict;
 
 /// Asks for `key` in `group`, and ends within `left`, or the timeout of the options if that is
 /// shorter.
@@ -15,7 +15,7 @@ pub(super) fn get(link: &Link, group: &str, key: &str, left: Duration) -> Result
     Link::needs_time(left)?;
     link.call(Admit::IfUp, |exchange| {
         let options = link.options();
-        let request = Outgoing::get(options.key_path(group, key)?);
+        let request = Outgoing::get(options.key(group, key)?);
         match exchange.send(&request, left, |answer| read(answer, options)) {
             Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
                 Ok(ttl.into_iter().fold(Loaded::absent(), Loaded::ttl))
@@ -26,18 +26,23 @@ pub(super) fn get(link: &Link, group: &str, key: &str, left: Duration) -> Result
 }
 
 fn read(answer: Incoming, options: &PeerOptions) -> Result<Loaded, CallError> {
-    // A life that can't be read is none: the value may be used now, but not be kept.
-    let ttl =
-        answer.header(wire::TTL_HEADER).map(|text| wire::decode_millis(text).unwrap_or_default());
+    let note = answer.note()?;
     if answer.code() == 200 {
+        if let Some(theirs) = note.protocol.filter(|&theirs| theirs != options.protocol) {
+            let (theirs, ours) = (theirs.name(), options.protocol.name());
+            answer.drain();
+            let message = format!("it answers in the protocol {theirs}, and not in {ours}");
+            let kind = PeerErrorKind::Protocol;
+            return Err(CallError::Answer(Failure::new(kind, Verdict::Answered, message)));
+        }
         let protocol = options.protocol.wire();
         let limit = options.max_value_bytes.saturating_add(protocol.overhead_bytes);
         let body = answer.into_value(limit)?;
         let value = protocol.decode(body, SystemTime::now()).map_err(Failure::broken)?;
         // Where the body tells it too, the header counts, as it needs no clocks that agree.
-        return Ok(ttl.into_iter().fold(value, Loaded::ttl));
+        return Ok(note.ttl.into_iter().fold(value, Loaded::ttl));
     }
-    Err(CallError::Answer(Failure { ttl, ..answer.into_failure() }))
+    Err(CallError::Answer(Failure { ttl: note.ttl, ..answer.into_failure() }))
 }
 
 #[cfg(test)]

@@ -121,9 +121,10 @@ impl Link {
         ended
     }
 
-    /// An error if there is no time `left`. Such a call is not made, and counts nowhere.
+    /// An error if there is no time `left`: less than a millisecond, which is what a request can
+    /// tell. Such a call is not made, and counts nowhere.
     pub(super) fn needs_time(left: Duration) -> Result<(), Failure> {
-        if left.is_zero() {
+        if left < Duration::from_millis(1) {
             let message = "there is no time left to ask";
             return Err(Failure::new(PeerErrorKind::TimedOut, Verdict::Unclear, message));
         }

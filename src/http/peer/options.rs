@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::error::PeerErrorKind;
-use crate::http::exchange::{ExchangeOptions, Failure, MAX_PATH_BYTES};
+use crate::http::exchange::{ExchangeOptions, Failure, MAX_PATH_BYTES, Target};
+use crate::http::note::{self, Note};
 use crate::http::protocol::Protocol;
 use crate::http::verdict::Verdict;
 use crate::http::wire;
@@ -36,8 +37,8 @@ impl Default for PeerOptions {
 }
 
 impl PeerOptions {
-    /// The path of what concerns one key; a failure if it can't be sent.
-    pub(super) fn key_path(&self, group: &str, key: &str) -> Result<String, Failure> {
+    /// The target of what concerns one key; a failure if it can't be sent.
+    pub(super) fn key(&self, group: &str, key: &str) -> Result<Target, Failure> {
         let path = wire::request_path(&self.base_path, group, key);
         if path.len() > MAX_PATH_BYTES {
             return Err(Failure::new(
@@ -46,11 +47,19 @@ impl PeerOptions {
                 format!("the key takes {} bytes of a request path, too many", path.len()),
             ));
         }
-        Ok(path)
+        Ok(Target { path, note: self.note(group, Some(key)) })
     }
 
-    /// The path of what concerns many keys, or all of them.
-    pub(super) fn group_path(&self, group: &str) -> String {
-        wire::group_path(&self.base_path, group)
+    /// The target of what concerns many keys, or all of them.
+    pub(super) fn group(&self, group: &str) -> Target {
+        Target { path: wire::group_path(&self.base_path, group), note: self.note(group, None) }
+    }
+
+    fn note(&self, group: &str, key: Option<&str>) -> Note {
+        Note {
+            key: Some(note::hash_of(group, key)),
+            protocol: Some(self.protocol),
+            ..Note::default()
+        }
     }
 }

@@ -60,8 +60,8 @@ fn request(link: &Link, group: &str, keys: &[&str]) -> Result<Vec<KeyAnswer>, Fa
         let options = link.options();
         let frame = frame::encode_request(Operation::Peek, keys);
         let left = options.peek_timeout.min(link.timeout());
-        let path = options.group_path(group);
-        let asked = frames::post(exchange, path, &frame, left, |answer| {
+        let target = options.group(group);
+        let asked = frames::post(exchange, target, &frame, left, |answer| {
             frames::read_answers(answer, options, keys.len())
         });
         let unknown = || frames::unsupported("it does not know how to answer from memory only");

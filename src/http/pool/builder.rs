@@ -212,7 +212,7 @@ impl HttpPoolBuilder {
     }
 
     /// How many requests the server answers at once, each on a thread of its own. Past that it
-    /// answers 503. Defaults to 256.
+    /// answers 503, which its peers do not count as a failure. Defaults to 256.
     #[must_use]
     pub fn max_requests(mut self, requests: NonZeroUsize) -> Self {
         self.limits.max_in_flight = requests.get();

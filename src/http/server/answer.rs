@@ -1,9 +1,16 @@
 //! An answer as bytes.
 
+use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
+
+use crate::http::note;
 use crate::http::server::message::{HttpResponse, NO_CONTENT};
 
 /// Bodies up to this many bytes are copied behind their head, so that one system call sends both.
 pub(super) const COPIED_BODY: usize = 32 * 1024;
+
+/// Bytes of an answer that a client must take within the time of one write.
+const LEAST_PROGRESS: usize = 1024 * 1024;
 
 /// What an answer says about its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +38,60 @@ pub(super) fn write_head(out: &mut Vec<u8>, response: &HttpResponse, connection:
         out.extend_from_slice(response.content_type.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
-    for (name, value) in &response.headers {
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b": ");
-        // A peer that could put a line break in here would write the rest of the answer.
-        out.extend(value.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
-        out.extend_from_slice(b"\r\n");
+    for (name, value) in response.headers {
+        push_header(out, name, value.as_bytes());
+    }
+    let note = response.note.text();
+    if !note.is_empty() {
+        push_header(out, note::HEADER, &note);
     }
     out.extend_from_slice(match connection {
         Connection::Open => b"\r\n",
         Connection::KeepAlive => b"Connection: keep-alive\r\n\r\n",
         Connection::Close => b"Connection: close\r\n\r\n",
     });
+}
+
+fn push_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Writes `head` and then `body` to a client that takes at least [`LEAST_PROGRESS`] within each
+/// `patience`, which is also the write timeout of its socket.
+pub(super) fn write_all(
+    out: &mut impl io::Write,
+    mut head: &[u8],
+    mut body: &[u8],
+    patience: Duration,
+) -> io::Result<()> {
+    let (mut taken, mut since) = (0, Instant::now());
+    while !head.is_empty() || !body.is_empty() {
+        let written = if body.is_empty() {
+            out.write(head)
+        } else {
+            out.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
+        };
+        // A blocking socket writes everything, unless its timeout, or a signal, ends the call
+        // first. In the second case the client may well be reading.
+        let n = match written {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => return Err(error),
+        };
+        let from_head = n.min(head.len());
+        head = &head[from_head..];
+        body = &body[n - from_head..];
+        taken += n;
+        if taken >= LEAST_PROGRESS {
+            (taken, since) = (0, Instant::now());
+        } else if !(head.is_empty() && body.is_empty()) && since.elapsed() >= patience {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"));
+        }
+    }
+    Ok(())
 }
 
 fn push_number(out: &mut Vec<u8>, mut number: usize) {
@@ -83,6 +132,8 @@ fn reason(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn head_of(response: &HttpResponse, connection: Connection) -> String {
@@ -94,12 +145,61 @@ mod tests {
     #[test]
     fn head_carries_length_type_and_headers() {
         let mut response = HttpResponse::text(200, "630");
-        response.headers.push(("Geecache-Ttl-Ms", "12".to_owned()));
+        response.headers = &[("Allow", "GET")];
+        response.note.ttl = Some(Duration::from_millis(12));
         assert_eq!(
             head_of(&response, Connection::Close),
             "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain; charset=utf-8\r\n\
-             Geecache-Ttl-Ms: 12\r\nConnection: close\r\n\r\n"
+             Allow: GET\r\nGeecache: ttl=12\r\nConnection: close\r\n\r\n"
         );
+    }
+
+    /// A client that takes `at_once` bytes in a call, after as many signals as that.
+    struct Client {
+        at_once: usize,
+        signals: usize,
+        taken: Vec<u8>,
+    }
+
+    impl io::Write for Client {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.signals > 0 {
+                self.signals -= 1;
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let n = bytes.len().min(self.at_once);
+            self.taken.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn write(at_once: usize, signals: usize, patience: Duration) -> io::Result<Vec<u8>> {
+        let mut client = Client { at_once, signals, taken: Vec::new() };
+        let body = vec![b'b'; 3 * LEAST_PROGRESS];
+        write_all(&mut client, b"head", &body, patience)?;
+        Ok(client.taken)
+    }
+
+    #[test]
+    fn answer_that_signals_interrupt_is_written_to_its_end() {
+        let whole = [b"head".to_vec(), vec![b'b'; 3 * LEAST_PROGRESS]].concat();
+        for (at_once, signals) in [(1000, 0), (3, 5), (1 << 16, 1000), (usize::MAX, 1)] {
+            assert_eq!(write(at_once, signals, Duration::from_secs(1000)).unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn client_that_takes_too_little_in_its_time_is_given_up() {
+        for (at_once, signals) in [(1000, 0), (LEAST_PROGRESS - 5, 0), (1 << 30, usize::MAX)] {
+            let error = write(at_once, signals, Duration::ZERO).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        }
+        let error = write(0, 0, Duration::from_secs(1000)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
     }
 
     #[test]
@@ -123,14 +223,5 @@ mod tests {
     fn an_answer_without_content_has_no_length() {
         let head = head_of(&HttpResponse::text(204, ""), Connection::Open);
         assert_eq!(head, "HTTP/1.1 204 No Content\r\n\r\n");
-    }
-
-    #[test]
-    fn line_breaks_in_a_header_value_become_spaces() {
-        let mut response = HttpResponse::text(200, "");
-        response.headers.push(("X", "a\r\nSet-Cookie: b\0\n".to_owned()));
-        let head = head_of(&response, Connection::Open);
-        assert!(head.contains("X: a  Set-Cookie: b  \r\n\r\n"), "{head}");
-        assert_eq!(head.matches("\r\n").count(), 5, "{head}");
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::byteview::ByteView;
+use crate::http::note::Note;
+use crate::one_line::OneLine;
 
 /// The status that allows neither a body nor its length.
 pub(super) const NO_CONTENT: u16 = 204;
@@ -14,6 +16,10 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// The answer to `request`. Called from many threads at once. It may block, and it may panic:
     /// the server answers a 500.
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse;
+
+    /// The 503 to a request, or to a connection, that the server can't take for `reason`. It tells
+    /// clients that the server lives.
+    fn overloaded(&self, reason: &'static str) -> HttpResponse;
 }
 
 /// A request, as a [`Handler`] sees it.
@@ -29,8 +35,8 @@ pub(crate) struct HttpRequest<'a> {
 }
 
 impl HttpRequest<'_> {
-    /// The value of the first header called `name`, in any case of letters, if it is text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The value of the first header called `name`, in any case of letters. It may be no text.
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.header(name)
     }
 }
@@ -47,14 +53,15 @@ impl fmt::Debug for HttpRequest<'_> {
 
 /// The headers of a request, in whatever form the server keeps them.
 pub(crate) trait Headers {
-    /// The value of the first header called `name`, in any case of letters, if it is text.
-    fn header(&self, name: &str) -> Option<&str>;
+    /// The value of the first header called `name`, in any case of letters. It may be no text.
+    fn header(&self, name: &str) -> Option<&[u8]>;
 }
 
 /// Headers as pairs of name and value, for requests that no server made.
 impl Headers for &[(&str, &str)] {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|&(_, value)| value)
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let (_, value) = self.iter().find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+        Some(value.as_bytes())
     }
 }
 
@@ -66,8 +73,10 @@ pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     /// The value of `Content-Type`.
     pub(crate) content_type: &'static str,
-    /// Further headers. Control characters in a value are sent as spaces.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    /// What peers of ours are told.
+    pub(crate) note: Note,
+    /// Further headers.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
     /// The body. It is not sent in answer to a `HEAD`, but its length is.
     pub(crate) body: ByteView,
 }
@@ -83,7 +92,8 @@ impl HttpResponse {
         Self {
             status,
             content_type: "text/plain; charset=utf-8",
-            headers: Vec::new(),
+            note: Note::default(),
+            headers: &[],
             body: text.into(),
         }
     }
@@ -95,7 +105,9 @@ pub(super) fn answer_of(handler: &dyn Handler, request: &HttpRequest<'_>) -> Htt
         Ok(response) => response,
         Err(panic) => {
             let message = message_of(&*panic);
-            log::error!("the handler of {} {} panicked: {message}", request.method, request.target);
+            let what =
+                OneLine(format_args!("{} {} panicked: {message}", request.method, request.target));
+            log::error!("the handler of {what}");
             // A payload may panic in its drop, too.
             std::mem::forget(panic);
             HttpResponse::text(500, "the handler panicked\n")

@@ -8,6 +8,7 @@ mod figures;
 mod hostile;
 mod requests;
 mod shutdown;
+mod smuggling;
 mod support;
 
 use super::{HttpRequest, HttpResponse};

@@ -8,7 +8,9 @@
 //! [`Generation`]s bring the handler threads, and timeouts are set on the listener, from which
 //! sockets inherit them on Linux.
 
+mod ended;
 mod generation;
+mod serve;
 mod shared;
 mod supervisor;
 

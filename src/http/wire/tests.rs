@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::fuzz::{assert_come_back, drive};
 use super::*;
 
@@ -130,26 +128,26 @@ fn answers_mean_what_the_table_says() {
     let text = Some("text/plain; charset=utf-8");
     let page = Some("text/html");
     for (code, status, content_type, body, kind, verdict) in [
-        (404, Some("not-found"), text, "x", Kind::NotFound, Verdict::Answered),
-        (404, Some("no-such-group"), text, "x", Kind::NoSuchGroup, Verdict::Answered),
+        (404, Some(Status::NotFound), text, "x", Kind::NotFound, Verdict::Answered),
+        (404, Some(Status::NoSuchGroup), text, "x", Kind::NoSuchGroup, Verdict::Answered),
         (404, None, text, "no such group: g\n", Kind::NoSuchGroup, Verdict::Answered),
         (404, None, text, "404 page not found\n", Kind::Protocol, Verdict::Failed),
         (404, None, page, "no such group: g\n", Kind::Protocol, Verdict::Failed),
-        (404, Some("load-failed"), None, "", Kind::Protocol, Verdict::Failed),
-        (404, Some("no idea"), page, "", Kind::Protocol, Verdict::Failed),
-        (500, Some("load-failed"), text, "x", Kind::Load, Verdict::Answered),
+        (500, Some(Status::LoadFailed), text, "x", Kind::Load, Verdict::Answered),
         (500, None, text, "the database is down\n", Kind::Load, Verdict::Answered),
         (500, None, Some("TEXT/PLAIN"), "", Kind::Load, Verdict::Answered),
         (500, None, page, "<html>", Kind::Protocol, Verdict::Failed),
         (500, None, None, "", Kind::Protocol, Verdict::Failed),
-        (503, Some("overloaded"), text, "", Kind::Overloaded, Verdict::Answered),
+        (503, Some(Status::Overloaded), text, "", Kind::Overloaded, Verdict::Answered),
         (503, None, page, "", Kind::Overloaded, Verdict::Failed),
-        (503, Some("shutting-down"), text, "", Kind::Unreachable, Verdict::Refused),
-        (504, Some("timed-out"), text, "", Kind::TimedOut, Verdict::Answered),
+        (503, Some(Status::ShuttingDown), text, "", Kind::Unreachable, Verdict::Refused),
+        (504, Some(Status::TimedOut), text, "", Kind::TimedOut, Verdict::Answered),
         (504, None, page, "", Kind::Protocol, Verdict::Failed),
-        (400, Some("bad-request"), text, "bad request\n", Kind::Protocol, Verdict::Answered),
+        (400, Some(Status::BadRequest), text, "bad request\n", Kind::Protocol, Verdict::Answered),
+        (400, Some(Status::OtherKey), text, "", Kind::Protocol, Verdict::Answered),
+        (400, Some(Status::OtherProtocol), text, "", Kind::Protocol, Verdict::Answered),
         (400, None, text, "bad request\n", Kind::Protocol, Verdict::Failed),
-        (405, Some("not-supported"), text, "", Kind::NotSupported, Verdict::Answered),
+        (405, Some(Status::NotSupported), text, "", Kind::NotSupported, Verdict::Answered),
         (414, None, None, "", Kind::Protocol, Verdict::Answered),
         (301, None, page, "", Kind::Protocol, Verdict::Answered),
         (302, None, None, "", Kind::Protocol, Verdict::Failed),
@@ -173,30 +171,6 @@ fn a_failed_load_is_told_in_the_words_of_the_getter_and_a_web_page_in_brief() {
     let long = "x".repeat(5_000);
     answer.text = &long;
     assert!(answer.message(PeerErrorKind::Protocol).len() < 200);
-}
-
-#[test]
-fn every_status_name_is_read_back() {
-    for status in Status::ALL {
-        assert_eq!(Status::read(status.code(), Some(status.name())), Some(status));
-        assert_eq!(Status::read(418, Some(status.name())), None);
-    }
-    assert_eq!(Status::read(404, Some(" Not-Found ")), Some(Status::NotFound));
-    assert_eq!(Status::read(404, Some("ok")), None);
-    assert_eq!(Status::read(404, None), None);
-}
-
-#[test]
-fn times_are_whole_milliseconds_rounded_down() {
-    assert_eq!(encode_millis(Duration::from_micros(1_999)), "1");
-    assert_eq!(encode_millis(Duration::MAX), u64::MAX.to_string());
-    assert_eq!(decode_millis("1500"), Some(Duration::from_millis(1_500)));
-    assert_eq!(decode_millis(" 0 "), Some(Duration::ZERO));
-    let longest = Some(Duration::from_millis(u64::MAX));
-    assert_eq!(decode_millis("99999999999999999999999"), longest);
-    for text in ["", "-1", "+1", "1.5", "1s", "0x1", "１"] {
-        assert_eq!(decode_millis(text), None, "{text:?}");
-    }
 }
 
 /// A small generator (xorshift64*), so that a seed replays a run.

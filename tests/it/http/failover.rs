@@ -330,13 +330,13 @@ fn a_getter_that_hangs_at_the_owner_is_answered_for_in_time_and_goes_on() {
         let (owner, key) = (cluster.node(1), "Tom");
         let mut stream = TcpStream::connect(owner.addr()).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
-        let head = "Host: x\r\nConnection: close\r\nGeecache-Timeout-Ms: 100\r\n\r\n";
+        let head = "Host: x\r\nConnection: close\r\nGeecache: t=100\r\n\r\n";
         write!(stream, "GET /_geecache/scores/{key} HTTP/1.1\r\n{head}").unwrap();
         let (mut answer, from) = (String::new(), Instant::now());
         stream.read_to_string(&mut answer).unwrap();
         assert!(from.elapsed() < SOON, "{server:?}: {:?}", from.elapsed());
         assert!(answer.starts_with("HTTP/1.1 504 "), "{server:?}: {answer}");
-        assert!(answer.to_lowercase().contains("geecache-status: timed-out"), "{answer}");
+        assert!(answer.to_lowercase().contains("geecache: s=timed-out"), "{answer}");
 
         // Others do not wait for it either, and what they ask for meanwhile waits in the same load.
         assert_eq!(owner.getter.calls(), 1);

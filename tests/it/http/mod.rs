@@ -1,6 +1,8 @@
 //! Clusters whose peers speak HTTP over real sockets.
 
+mod agreement;
 mod batch;
+mod bounds;
 mod bursts;
 mod changes;
 mod damage;
@@ -14,6 +16,7 @@ mod lifecycle;
 mod lists;
 mod loads;
 mod peeks;
+mod raw;
 mod removal;
 mod values;
 mod warm_up;

@@ -95,7 +95,7 @@ fn without_a_warm_up_what_moves_is_loaded_anew() {
     let moved = keys().filter(|key| new.pool.owner(key) == Some(new.url())).count();
     assert!(moved > 0);
     assert_eq!((new.getter.calls(), new.stats().peeks), (moved, 0));
-    assert!(!new.pool.picker().is_warming_up());
+    assert_eq!(new.pool.picker().warm_up(), None);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn previous_owners_are_those_of_the_list_before() {
     let peers = [peer(SERVERS[1]), peer(SERVERS[1]), peer(SERVERS[1])];
     let [one, two, three] = &peers;
     let name = |key: &str| one.pool.picker().previous_owner(key).map(|peer| peer.name().to_owned());
-    assert!(!one.pool.picker().is_warming_up());
+    assert_eq!(one.pool.picker().warm_up(), None);
     assert!(keys().all(|key| name(&key).is_none()), "there was nobody before");
 
     set_all(&[one, two]);
@@ -146,7 +146,7 @@ fn previous_owners_are_those_of_the_list_before() {
     // Saying the same again changes nothing, nor does it in another order.
     for urls in [[one.url(), two.url(), three.url()], [three.url(), two.url(), one.url()]] {
         one.pool.set_peers(urls).unwrap();
-        assert!(one.pool.picker().is_warming_up());
+        assert_eq!(one.pool.picker().warm_up(), Some(1));
         for (key, before) in keys().zip(&before) {
             let stays = one.pool.owner(&key) == *before;
             let expected = before.clone().filter(|owner| !stays && *owner != one.url());

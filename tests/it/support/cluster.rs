@@ -136,7 +136,12 @@ impl Peer {
 
     /// A key that the peer at `owner` owns in the cluster of this peer and that one.
     pub(crate) fn key_owned_by(&self, owner: &str) -> String {
-        keys_owned_by(&[self.url(), owner.to_owned()], owner).next().unwrap()
+        self.keys_owned_by(owner).next().unwrap()
+    }
+
+    /// All such keys.
+    pub(crate) fn keys_owned_by(&self, owner: &str) -> impl Iterator<Item = String> + use<> {
+        keys_owned_by(&[self.url(), owner.to_owned()], owner)
     }
 }
 

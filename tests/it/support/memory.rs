@@ -411,8 +411,9 @@ impl PeerPicker for Picker {
         elsewhere.then(|| self.link(previous))
     }
 
-    fn is_warming_up(&self) -> bool {
-        self.view.list().previous.is_some()
+    fn warm_up(&self) -> Option<u64> {
+        let list = self.view.list();
+        list.previous.as_ref().map(|previous| previous.len() as u64)
     }
 }
 

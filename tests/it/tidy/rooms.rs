@@ -24,6 +24,7 @@ const CRATE: Floor = Floor {
         // They know nothing.
         "byteview",
         "error",
+        "one_line",
         "sync",
         "clock",
         "random",
@@ -79,9 +80,10 @@ const HTTP: Floor = Floor {
         "http/url",
         "http/verdict",
         "http/protobuf",
+        "http/protocol",
+        "http/note",
         "http/wire",
         "http/frame",
-        "http/protocol",
         // Peers that are asked.
         "http/breaker",
         "http/exchange",

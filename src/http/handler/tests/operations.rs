@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::error::{Error, PeerErrorKind};
 use crate::http::frame::KeyAnswer;
-use crate::http::wire;
+use crate::http::note;
 
 /// A peer's handler that serves the group "scores".
 struct Desk {
@@ -55,9 +55,8 @@ impl Desk {
     }
 }
 
-fn status(response: &HttpResponse) -> (u16, Option<&str>) {
-    let header = response.headers.iter().find(|(name, _)| *name == wire::STATUS_HEADER);
-    (response.status, header.map(|(_, value)| value.as_str()))
+fn status(response: &HttpResponse) -> (u16, Option<&'static str>) {
+    (response.status, response.note.status.map(Status::name))
 }
 
 #[track_caller]
@@ -103,7 +102,7 @@ fn an_overloaded_getter_is_told_alike_of_one_key_and_of_many() {
     .build();
     let desk = Desk::new();
     lock(&desk.handler.serving).clone().unwrap().registry.insert(&busy).unwrap();
-    let hurry = [("geecache-timeout-ms", "30")];
+    let hurry = [("geecache", "t=30")];
     let late = desk.ask("GET", "/_geecache/busy/first", &hurry, b"");
     assert_eq!(status(&late), (504, Some("timed-out")));
     arrived.recv_timeout(Duration::from_secs(10)).unwrap();
@@ -150,10 +149,10 @@ fn keys_are_removed_one_by_one_or_many_at_once_or_all() {
 #[test]
 fn what_is_put_is_kept_as_if_it_had_been_loaded() {
     let desk = Desk::new();
-    let ttl = [(wire::TTL_HEADER, "60000")];
+    let ttl = [("Geecache", "ttl=60000")];
     assert_done(&desk.ask("PUT", "/_geecache/scores/Tom", &ttl, b"631"));
     assert_done(&desk.ask("PUT", "/_geecache/scores/empty", &[], b""));
-    let absent = [(wire::STATUS_HEADER, "not-found"), (wire::TTL_HEADER, "60000")];
+    let absent = [("Geecache", "s=not-found ttl=60000")];
     assert_done(&desk.ask("PUT", "/_geecache/scores/Jack", &absent, b""));
     assert_eq!(desk.group.get("Tom").unwrap(), "631");
     assert_eq!(desk.group.get("empty").unwrap(), "");
@@ -182,7 +181,7 @@ fn an_insertion_that_is_not_kept_is_told_and_removes_what_there_was() {
     assert_eq!((status(&response), response.body.len()), ((204, Some("not-kept")), 0));
     assert_eq!(desk.in_memory(), 0);
     // An absence without a life is not kept either.
-    let absent = [(wire::STATUS_HEADER, "not-found")];
+    let absent = [("Geecache", "s=not-found")];
     let response = desk.ask("PUT", "/_geecache/scores/Tom", &absent, b"");
     assert_eq!(status(&response), (204, Some("not-kept")));
 }
@@ -194,7 +193,7 @@ fn what_is_no_request_of_ours_changes_nothing() {
     let frame = frame::encode_request(Operation::Remove, &["Tom"]);
     let newer = [&[2], &frame[1..]].concat();
     let unknown = [&frame[..1], &[9], &frame[2..]].concat();
-    let bad_ttl = [(wire::TTL_HEADER, "soon")];
+    let bad_ttl = [("Geecache", "ttl=soon")];
     for (method, target, headers, body) in [
         ("POST", "/_geecache/scores/Tom", &[][..], &frame[..]),
         ("POST", "/_geecache/", &[], &frame),
@@ -218,4 +217,52 @@ fn what_is_no_request_of_ours_changes_nothing() {
     }
     assert_eq!(desk.group.get("Tom").unwrap(), "value of Tom");
     assert_eq!(desk.group.stats().loads, 1);
+}
+
+#[test]
+fn a_request_whose_path_names_another_key_or_group_than_its_header_is_refused() {
+    let desk = Desk::new();
+    desk.group.get("a/b").unwrap();
+    let frame = frame::encode_request(Operation::Get, &["a/b"]);
+    let meant = |group, key| format!("k={:08x}", note::hash_of(group, key));
+    for (method, target, meant, body) in [
+        ("GET", "/_geecache/scores/a/b", meant("scores", Some("a//b")), &b""[..]),
+        ("HEAD", "/_geecache/scores/a/b", meant("scores", Some("a//b")), b""),
+        ("GET", "/_geecache/scores/a+b", meant("scores", Some("a+b")), b""),
+        ("GET", "/_geecache/scores/a/b", meant("Scores", Some("a/b")), b""),
+        ("PUT", "/_geecache/scores/a/b", meant("scores", Some("a//b")), b"of another"),
+        ("DELETE", "/_geecache/scores/a/b", meant("scores", Some("a//b")), b""),
+        // The path of a key lost it.
+        ("DELETE", "/_geecache/scores", meant("scores", Some("..")), b""),
+        ("POST", "/_geecache/scores", meant("sc/ores", None), &frame),
+    ] {
+        let response = desk.ask(method, target, &[("Geecache", &meant)], body);
+        assert_eq!(status(&response), (400, Some("other-key")), "{method} {target}");
+    }
+    assert_eq!(desk.group.get("a/b").unwrap(), "value of a/b");
+    assert_eq!(desk.group.stats().loads, 1);
+    let same = meant("scores", Some("a/b"));
+    let response = desk.ask("GET", "/_geecache/scores/a%2Fb", &[("Geecache", &same)], b"");
+    assert_eq!(response.body, "value of a/b");
+}
+
+#[test]
+fn a_request_in_another_protocol_is_refused_and_an_answer_names_its_own() {
+    let desk = Desk::new();
+    let frame = frame::encode_request(Operation::Get, &["Tom"]);
+    for (method, target, body) in [
+        ("GET", "/_geecache/scores/Tom", &b""[..]),
+        ("PUT", "/_geecache/scores/Tom", b"v"),
+        ("POST", "/_geecache/scores", &frame),
+    ] {
+        let header = [("Geecache", "p=geecache-protobuf")];
+        let response = desk.ask(method, target, &header, body);
+        assert_eq!(status(&response), (400, Some("other-protocol")), "{method} {target}");
+        let header = [("Geecache", "p=of-tomorrow")];
+        let response = desk.ask(method, target, &header, body);
+        assert_eq!(status(&response), (400, Some("bad-request")), "{method} {target}");
+    }
+    assert_eq!(desk.group.stats().loads, 0);
+    let response = desk.ask("GET", "/_geecache/scores/Tom", &[("Geecache", "p=geecache")], b"");
+    assert_eq!(response.note.protocol, Some(Protocol::GeeCache));
 }

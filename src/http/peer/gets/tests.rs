@@ -11,8 +11,10 @@ use crate::http::exchange::{ExchangeOptions, MAX_PATH_BYTES};
 use crate::http::testing::{FaultyPeer, SOON, ok};
 use crate::http::url::PeerUrl;
 use crate::http::verdict::Verdict;
+use crate::http::wire;
 use crate::sync::lock;
 
+mod answers;
 mod bodies;
 mod connections;
 
@@ -101,7 +103,8 @@ fn a_value_comes_as_it_is_over_one_kept_connection() {
     assert_eq!(requests.len(), 10);
     let request = requests[0].to_ascii_lowercase();
     assert!(request.starts_with("get /_geecache/scores/tom http/1.1\r\n"), "{request}");
-    assert!(request.contains("geecache-timeout-ms: 18000\r\n"), "{request}");
+    let note = "geecache: t=18000 k=6bbb767f p=geecache\r\n";
+    assert!(request.contains(note), "{request}");
     assert!(request.len() < 140, "{request}");
 }
 
@@ -215,15 +218,20 @@ fn a_peer_that_answers_too_late_is_given_up() {
 fn a_caller_in_a_hurry_does_not_blame_the_peer() {
     let peer = FaultyPeer::start(|talk, _| talk.stay_silent());
     let link = link(&peer.url);
-    for left in [Duration::from_nanos(1), Duration::from_millis(30)] {
+    let (answer, verdict) = get_within(&link, "g", "k", Duration::from_millis(30));
+    assert_eq!(verdict, Verdict::Silent, "{answer:?}");
+    assert!(answer.is_err());
+    // There is no time to send anything.
+    for left in [0, 1, 999_999].map(Duration::from_nanos) {
         let (answer, verdict) = get_within(&link, "g", "k", left);
-        assert_eq!(verdict, Verdict::Silent, "{left:?}: {answer:?}");
-        assert!(answer.is_err());
+        assert_eq!(answer.unwrap_err().kind(), PeerErrorKind::TimedOut);
+        assert_eq!((verdict, link.stats().requests), (Verdict::Unclear, 1), "{left:?}");
     }
+    assert_eq!(peer.connections(), 1);
 }
 
 #[test]
-fn a_peer_that_drips_gets_no_more_time() {
+fn a_peer_that_drips_its_head_gets_no_more_time() {
     let peer = FaultyPeer::start(|talk, _| {
         talk.request();
         for byte in ok(b"a value that is never whole") {
@@ -232,6 +240,25 @@ fn a_peer_that_drips_gets_no_more_time() {
             }
             thread::sleep(Duration::from_millis(100));
         }
+    });
+    assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Failed);
+}
+
+#[test]
+fn a_value_that_is_still_coming_when_the_time_is_over_is_held_against_nobody() {
+    let peer = FaultyPeer::start(|talk, _| {
+        talk.request();
+        talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+        talk.say_for_ever(&[7; 1_000], Duration::from_millis(5));
+    });
+    let error = assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Answered);
+    assert!(error.message().contains("no whole answer within"), "{error}");
+    // One that stops half way is as silent as one that never begins.
+    let peer = FaultyPeer::start(|talk, _| {
+        talk.request();
+        talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+        talk.say(&[7; 10_000]);
+        talk.stay_silent();
     });
     assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Failed);
 }
@@ -349,68 +376,6 @@ fn a_redirect_is_not_followed() {
         assert_error(&link(&peer.url), PeerErrorKind::Protocol, verdict);
     }
     assert_eq!(elsewhere.connections(), 0);
-}
-
-#[test]
-fn errors_are_told_apart_by_our_header_and_by_what_old_peers_send() {
-    use PeerErrorKind::{Load, NoSuchGroup, Overloaded, Protocol, TimedOut};
-    let text = "Content-Type: text/plain; charset=utf-8\r\n";
-    let page = "Content-Type: text/html\r\n";
-    for (line, headers, body, kind, verdict, message) in [
-        (
-            "500",
-            "Geecache-Status: load-failed\r\n",
-            "no disk\n",
-            Load,
-            Verdict::Answered,
-            "no disk",
-        ),
-        ("500", text, "no disk\n", Load, Verdict::Answered, "no disk"),
-        ("500", page, "<html>", Protocol, Verdict::Failed, "status 500: <html>"),
-        ("503", page, "busy", Overloaded, Verdict::Failed, "status 503: busy"),
-        ("404", page, "<html>", Protocol, Verdict::Failed, "status 404: <html>"),
-        ("404", text, "no such group: g\n", NoSuchGroup, Verdict::Answered, "no such group: g"),
-        ("404", "Geecache-Status: no-such-group\r\n", "", NoSuchGroup, Verdict::Answered, "404"),
-        ("504", "Geecache-Status: timed-out\r\n", "", TimedOut, Verdict::Answered, "504"),
-        ("400", "Geecache-Status: bad-request\r\n", "", Protocol, Verdict::Answered, "400"),
-        ("204", "", "", Protocol, Verdict::Failed, "204"),
-        ("206", "", "part", Protocol, Verdict::Failed, "206"),
-    ] {
-        let length = body.len();
-        let peer = FaultyPeer::start(move |talk, _| {
-            let answer =
-                format!("HTTP/1.1 {line} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
-            while talk.request().is_some() && talk.say(answer.as_bytes()) {}
-        });
-        let link = link(&peer.url);
-        for _ in 0..2 {
-            let error = assert_error(&link, kind, verdict);
-            assert!(error.message().contains(message), "{error}");
-        }
-        assert_eq!(peer.connections(), 1, "an error that was read whole keeps its connection");
-    }
-}
-
-#[test]
-fn absence_is_an_answer_and_life_times_are_read() {
-    let not_found = "HTTP/1.1 404 X\r\nGeecache-Status: not-found\r\nContent-Length: 2\r\n";
-    for (ttl, expected) in [
-        ("", None),
-        ("Geecache-Ttl-Ms: 1500\r\n", Some(Duration::from_millis(1_500))),
-        ("Geecache-Ttl-Ms: soon\r\n", Some(Duration::ZERO)),
-    ] {
-        let peer = FaultyPeer::saying(format!("{not_found}{ttl}\r\nno"));
-        let (answer, verdict) = ask(&link(&peer.url));
-        let answer = answer.unwrap();
-        assert_eq!((answer.value(), answer.time_to_live()), (None, expected));
-        assert_eq!(verdict, Verdict::Answered);
-
-        let peer =
-            FaultyPeer::saying(format!("HTTP/1.1 200 X\r\nContent-Length: 2\r\n{ttl}\r\nok"));
-        let answer = ask(&link(&peer.url)).0.unwrap();
-        assert!(answer.value().is_some_and(|value| value == "ok"));
-        assert_eq!(answer.time_to_live(), expected);
-    }
 }
 
 #[test]

@@ -86,10 +86,10 @@ fn a_peer_that_is_down_is_not_asked_until_a_trial_is_answered() {
 #[test]
 fn answers_of_an_owner_that_has_no_value_never_open_the_breaker() {
     for answer in [
-        "HTTP/1.1 500 X\r\nGeecache-Status: load-failed\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 404 X\r\nGeecache-Status: not-found\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 504 X\r\nGeecache-Status: timed-out\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 503 X\r\nGeecache-Status: overloaded\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 500 X\r\nGeecache: s=load-failed\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 404 X\r\nGeecache: s=not-found\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 504 X\r\nGeecache: s=timed-out\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 X\r\nGeecache: s=overloaded\r\nContent-Length: 0\r\n\r\n",
     ] {
         let faulty =
             FaultyPeer::start(

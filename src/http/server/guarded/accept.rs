@@ -12,7 +12,6 @@ use crate::http::server::answer::{Connection, write_head};
 use crate::http::server::guarded::connection;
 use crate::http::server::guarded::connections::OpenConnection;
 use crate::http::server::guarded::shared::GuardedShared;
-use crate::http::server::message::HttpResponse;
 
 /// The least and the longest pause after an `accept` that failed for want of something.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
@@ -87,8 +86,7 @@ fn admit(
 
 /// Answers a 503 without waiting for the request.
 fn turn_away(shared: &GuardedShared, mut stream: &TcpStream) {
-    shared.rejected.fetch_add(1, Ordering::Relaxed);
-    let response = HttpResponse::text(503, "too many connections\n");
+    let response = shared.reject("too many connections");
     let mut bytes = Vec::with_capacity(256);
     write_head(&mut bytes, &response, Connection::Close);
     bytes.extend_from_slice(&response.body);

@@ -1,14 +1,14 @@
 //! One connection: reading, handling and answering its requests, one after the other.
 
-use std::io::{self, IoSlice, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use crate::http::server::answer::{COPIED_BODY, Connection, write_head};
+use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::guarded::connections::Member;
 use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
 use crate::http::server::guarded::shared::GuardedShared;
@@ -20,9 +20,6 @@ const BUFFER: usize = 4 * 1024;
 
 /// Bytes by which the buffer grows for a body before any of it has come.
 const LONGEST_STEP: usize = 64 * 1024;
-
-/// Bytes of an answer that a client must take within the time of one write.
-const LEAST_PROGRESS: usize = 1024 * 1024;
 
 /// How long, and how much, is read from a client after a refusal, so that its end of the connection
 /// does not break before the refusal is read.
@@ -65,6 +62,8 @@ enum Over {
     Ended,
     /// The request can't be served.
     Refused(Refusal),
+    /// There is too much to do.
+    Overloaded(&'static str),
 }
 
 /// A request whose head has come.
@@ -89,7 +88,10 @@ impl Session<'_> {
             let reply = match self.next_request()? {
                 Ok(reply) => reply,
                 Err(Over::Ended) => return Ok(()),
-                Err(Over::Refused(refusal)) => return self.refuse(refusal),
+                Err(Over::Refused(Refusal(status, text))) => {
+                    return self.refuse(&HttpResponse::text(status, text));
+                }
+                Err(Over::Overloaded(reason)) => return self.refuse(&self.shared.reject(reason)),
             };
             if self.send(&reply)?.is_break() {
                 return Ok(());
@@ -109,8 +111,7 @@ impl Session<'_> {
             Err(over) => return Ok(Err(over)),
         };
         let Some(_reserved) = self.shared.bodies.reserve(len) else {
-            self.shared.rejected.fetch_add(1, Ordering::Relaxed);
-            return Ok(Err(Over::Refused(Refusal(503, "too many long bodies at once\n"))));
+            return Ok(Err(Over::Overloaded("too many long bodies at once")));
         };
         // From here on others may have this connection's place, until the body is there.
         self.member.await_body();
@@ -216,9 +217,8 @@ impl Session<'_> {
     }
 
     /// Tells the client what is wrong, and ends the connection.
-    fn refuse(&mut self, Refusal(status, text): Refusal) -> io::Result<()> {
-        let response = HttpResponse::text(status, text);
-        self.answer(&response, &response.body, Connection::Close)?;
+    fn refuse(&mut self, response: &HttpResponse) -> io::Result<()> {
+        self.answer(response, &response.body, Connection::Close)?;
         self.start = self.end;
         self.linger();
         Ok(())
@@ -233,11 +233,12 @@ impl Session<'_> {
     ) -> io::Result<()> {
         self.out.clear();
         write_head(&mut self.out, response, connection);
+        let (mut stream, patience) = (self.stream, self.shared.limits.io);
         if body.len() <= COPIED_BODY {
             self.out.extend_from_slice(body);
-            write_both(self.stream, &self.out, &[])
+            write_all(&mut stream, &self.out, &[], patience)
         } else {
-            write_both(self.stream, &self.out, body)
+            write_all(&mut stream, &self.out, body, patience)
         }
     }
 
@@ -275,6 +276,7 @@ impl Session<'_> {
         if self.buffer.len() < len {
             self.buffer.resize(len.max(self.buffer.len() * 2), 0);
         }
+        let mut deadline = None;
         loop {
             let mut stream = self.stream;
             match stream.read(&mut self.buffer[self.end..]) {
@@ -282,7 +284,14 @@ impl Session<'_> {
                     self.end += n;
                     return Ok(Some(n));
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A signal. The next read would wait for the whole timeout again, and signals can
+                // come faster than that.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
+                    let Some(left) = left_until(deadline) else { return Ok(None) };
+                    self.stream.set_read_timeout(Some(left))?;
+                    self.timeout = Some(left);
+                }
                 Err(error) if is_timeout(&error) => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -291,15 +300,24 @@ impl Session<'_> {
 
     /// Gives back a buffer that was grown for a long request.
     fn tidy_buffer(&mut self) {
-        if self.start == self.end {
+        if let Some(smaller) = smaller_buffer(&self.buffer, self.start..self.end) {
+            self.buffer = smaller;
+            self.end -= self.start;
             self.start = 0;
-            self.end = 0;
-            if self.buffer.len() > 16 * BUFFER {
-                self.buffer.truncate(BUFFER);
-                self.buffer.shrink_to_fit();
-            }
         }
     }
+}
+
+/// A buffer that begins with what is `pending` in `buffer`, if that leaves most of it unused. There
+/// may be no end of requests that come one after the other, so it can't be waited for.
+fn smaller_buffer(buffer: &[u8], pending: Range<usize>) -> Option<Vec<u8>> {
+    if buffer.len() <= 16 * BUFFER || pending.len() > buffer.len() / 4 {
+        return None;
+    }
+    let mut smaller = Vec::with_capacity(pending.len().max(BUFFER));
+    smaller.extend_from_slice(&buffer[pending]);
+    smaller.resize(smaller.capacity(), 0);
+    Some(smaller)
 }
 
 const TOO_SLOW: Over = Over::Refused(Refusal(408, "the request took too long\n"));
@@ -334,37 +352,9 @@ fn handle(shared: &GuardedShared, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
                 body: &bytes[head.len..request_len],
             },
         ),
-        None => {
-            shared.rejected.fetch_add(1, Ordering::Relaxed);
-            HttpResponse::text(503, "too many requests in flight\n")
-        }
+        None => shared.reject("too many requests in flight"),
     };
     Reply { response, request_len, is_head: head.method == "HEAD", connection: head.connection }
-}
-
-/// Writes `head` and then `body`, unless the client takes less than [`LEAST_PROGRESS`] within the
-/// write timeout.
-fn write_both(mut stream: &TcpStream, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
-    while !head.is_empty() || !body.is_empty() {
-        let written = if body.is_empty() {
-            stream.write(head)
-        } else {
-            stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
-        };
-        // A blocking socket writes everything, unless its write timeout ends the call first.
-        let n = match written {
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let from_head = n.min(head.len());
-        head = &head[from_head..];
-        body = &body[n - from_head..];
-        if n < LEAST_PROGRESS && !(head.is_empty() && body.is_empty()) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"));
-        }
-    }
-    Ok(())
 }
 
 fn left_until(deadline: Instant) -> Option<Duration> {
@@ -374,4 +364,28 @@ fn left_until(deadline: Instant) -> Option<Duration> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_buffer_is_given_back_although_the_next_request_has_begun() {
+        let mut buffer = vec![b'x'; 64 << 20];
+        let len = buffer.len();
+        buffer[len - 1] = b'G';
+        let smaller = smaller_buffer(&buffer, len - 1..len).unwrap();
+        assert!(smaller.capacity() <= 2 * BUFFER, "{}", smaller.capacity());
+        assert_eq!((smaller.len(), smaller[0]), (smaller.capacity(), b'G'));
+
+        let smaller = smaller_buffer(&buffer, 0..0).unwrap();
+        assert!(smaller.len() <= 2 * BUFFER);
+    }
+
+    #[test]
+    fn buffer_that_is_short_or_in_use_is_kept() {
+        assert_eq!(smaller_buffer(&[0; 16 * BUFFER], 5..6), None);
+        assert_eq!(smaller_buffer(&[0; 64 * BUFFER], 0..17 * BUFFER), None);
+    }
 }

@@ -167,9 +167,9 @@ fn has_bare_line_feed(head: &[u8]) -> bool {
 }
 
 impl Headers for &[Header<'_>] {
-    fn header(&self, name: &str) -> Option<&str> {
+    fn header(&self, name: &str) -> Option<&[u8]> {
         let header = self.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(header.value).ok()
+        Some(header.value)
     }
 }
 
@@ -199,7 +199,10 @@ mod tests {
         assert_eq!((head.len, head.body_len), (WHOLE.len(), 3));
         assert_eq!((head.connection, head.expects_continue), (Connection::Close, true));
         let headers = &head.headers;
-        assert_eq!((headers.header("HOST"), headers.header("x")), (Some("peer:8001"), Some("")));
+        assert_eq!(
+            (headers.header("HOST"), headers.header("x")),
+            (Some(&b"peer:8001"[..]), Some(&b""[..]))
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::http::server::guarded::bodies::Bodies;
 use crate::http::server::guarded::connections::Connections;
 use crate::http::server::limits::Limits;
 use crate::http::server::listener::own_addr;
-use crate::http::server::message::Handler;
+use crate::http::server::message::{Handler, HttpResponse};
 
 /// What the accepting thread and the threads of all connections share.
 pub(super) struct GuardedShared {
@@ -44,6 +44,12 @@ impl GuardedShared {
             rejected: AtomicU64::new(0),
             accept_restarts: AtomicU64::new(0),
         })
+    }
+
+    /// The answer to what can't be taken for `reason`.
+    pub(super) fn reject(&self, reason: &'static str) -> HttpResponse {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        self.handler.overloaded(reason)
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::http::server::{HttpRequest, HttpResponse, Server};
 
 const SERVERS: [Server; 2] = [Server::TinyHttp, Server::Guarded];
 const REQUEST: &[u8] = b"GET /_geecache/scores/Tom HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\
-      Geecache-Timeout-Ms: 250\r\n\r\n";
+      Geecache: t=250 k=6bbb767f p=geecache\r\n\r\n";
 
 fn value(_: &HttpRequest<'_>) -> HttpResponse {
     HttpResponse {

@@ -21,8 +21,7 @@ const CLOSED: Outcome = 0;
 const SILENCE: Outcome = 1;
 
 /// What, the request, its outcome in the guarded server, and in tiny_http where that differs. Where
-/// tiny_http answers a 200, it does not see what is wrong; where it may take a body for the next
-/// request, that is request smuggling behind a proxy.
+/// tiny_http answers a 200, it does not see what is wrong.
 const MALFORMED: &[(&str, &str, Outcome, Option<Outcome>)] = &[
     ("garbage", "\u{1}\u{2}\u{3}\r\n\r\n", 400, None),
     ("one word", "HELLO\r\n\r\n", 400, None),
@@ -44,31 +43,16 @@ const MALFORMED: &[(&str, &str, Outcome, Option<Outcome>)] = &[
     ("bare CR", "GET / HTTP/1.1\r\nHost: x\ry\r\n\r\n", 400, Some(200)),
     ("bare LF", "GET / HTTP/1.1\nHost: x\n\n", 400, Some(SILENCE)),
     ("target that is not ASCII", "GET /你好 HTTP/1.1\r\nHost: x\r\n\r\n", 400, Some(CLOSED)),
-    (
-        "length of no digits",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
-        400,
-        Some(200),
-    ),
-    ("empty length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n", 400, Some(200)),
-    ("negative length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, Some(200)),
-    (
-        "length with a sign",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\nab",
-        400,
-        Some(200),
-    ),
-    (
-        "list of lengths",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2, 2\r\n\r\nab",
-        400,
-        Some(200),
-    ),
+    ("length of no digits", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", 400, None),
+    ("empty length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n", 400, None),
+    ("negative length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, None),
+    ("length with a sign", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\nab", 400, None),
+    ("list of lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2, 2\r\n\r\nab", 400, None),
     (
         "two lengths",
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nabcde",
         400,
-        Some(200),
+        None,
     ),
     (
         "length and encoding",

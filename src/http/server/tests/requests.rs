@@ -3,6 +3,7 @@
 use super::echo;
 use super::support::{Client, Served, limits, on_each_server};
 use crate::ByteView;
+use crate::http::note::{Note, Status};
 use crate::http::server::{HttpResponse, Limits, Server};
 
 on_each_server! {
@@ -32,7 +33,8 @@ fn kept_connection_serves_one_request_after_the_other(server: Server) {
 
 fn target_and_headers_reach_the_handler_as_they_were_sent(server: Server) {
     let served = Served::new(server, limits(), |request| {
-        let header = request.header("GEECACHE-timeout-ms").unwrap_or("none");
+        let header = request.header("GEECACHE-timeout-ms").unwrap_or(b"none");
+        let header = String::from_utf8_lossy(header);
         assert_eq!(request.header("absent"), None);
         HttpResponse::text(200, format!("{} {} {header}", request.method, request.target))
     });
@@ -180,12 +182,14 @@ fn answer_of_eleven_mebibytes_arrives_whole(server: Server) {
 
 fn answer_carries_type_length_and_headers(server: Server) {
     let served = Served::new(server, limits(), |_| HttpResponse {
-        headers: vec![("Geecache-Status", "not-found\r\nX: y".to_owned())],
+        note: Note::of(Status::NotFound),
+        headers: &[("Allow", "GET")],
         ..HttpResponse::text(404, "kkk not exist\n")
     });
     let answer = Client::connect(served.addr).get("/kkk");
     assert_eq!((answer.status, answer.text().as_str()), (404, "kkk not exist\n"));
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(answer.header("content-length"), Some("14"));
-    assert_eq!(answer.header("geecache-status"), Some("not-found  x: y"));
+    assert_eq!(answer.header("geecache"), Some("s=not-found"));
+    assert_eq!(answer.header("allow"), Some("get"));
 }

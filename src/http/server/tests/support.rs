@@ -32,6 +32,10 @@ impl<F: Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static> Handler fo
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse {
         (self.0)(request)
     }
+
+    fn overloaded(&self, reason: &'static str) -> HttpResponse {
+        HttpResponse { headers: &[("X-Overloaded", "yes")], ..HttpResponse::text(503, reason) }
+    }
 }
 
 impl Served {
@@ -210,6 +214,8 @@ impl Client {
         let head: Vec<_> = head.trim_end().lines().map(str::to_ascii_lowercase).collect();
         let status = head[0].split(' ').nth(1).unwrap().parse().unwrap();
         let mut answer = Answer { status, head, body: Vec::new() };
+        let has_word = answer.header("x-overloaded").is_some();
+        assert!(status != 503 || has_word, "a 503 that is not the handler's: {:?}", answer.head);
         let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         if method != "HEAD" {
             while self.buffer.len() < length {

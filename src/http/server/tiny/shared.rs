@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::http::server::limits::Limits;
 use crate::http::server::listener::own_addr;
 use crate::http::server::message::Handler;
+use crate::http::server::tiny::ended::Ended;
 use crate::sync::lock;
 
 /// Connections that are told apart from new ones.
@@ -32,6 +33,7 @@ pub(super) struct TinyShared {
     pub(super) napping: AtomicBool,
     pub(super) nap: Mutex<bool>,
     pub(super) wake: Condvar,
+    pub(super) ended: Ended,
     pub(super) in_flight: AtomicUsize,
     pub(super) requests: AtomicU64,
     pub(super) rejected: AtomicU64,
@@ -46,6 +48,8 @@ impl TinyShared {
         handler: Arc<dyn Handler>,
     ) -> io::Result<Self> {
         Ok(Self {
+            // Its client and its server each wait once for the other at most.
+            ended: Ended::new(limits.idle.saturating_mul(2)),
             limits,
             handler,
             addr: own_addr(listener)?,

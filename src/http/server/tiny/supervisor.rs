@@ -145,6 +145,7 @@ impl Supervisor {
                 self.kick();
             }
             self.end_former();
+            self.shared.ended.forget_silent();
         }
         let former = self.former.into_iter().map(|former| former.generation);
         former.chain([self.current]).collect()

@@ -1,6 +1,7 @@
 //! Connections that are kept, shared, and found dead.
 
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 
 use super::*;
@@ -50,7 +51,7 @@ fn all_kept_connections_may_be_dead_at_once() {
 
 #[test]
 fn a_peer_that_shuts_down_is_asked_once_more_on_a_fresh_connection() {
-    let leaving = "HTTP/1.1 503 X\r\nGeecache-Status: shutting-down\r\nContent-Length: 0\r\n\r\n";
+    let leaving = "HTTP/1.1 503 X\r\nGeecache: s=shutting-down\r\nContent-Length: 0\r\n\r\n";
     // The first connection is with a server that ends, the second with its successor, if there is
     // one.
     for restarted in [true, false] {
@@ -122,4 +123,44 @@ fn many_threads_share_a_link() {
         }
     });
     assert!(peer.connections() <= 16, "{}", peer.connections());
+}
+
+#[test]
+fn one_silent_connection_closes_those_that_have_rested_beside_it() {
+    // The first connections answer until the way to their other end is lost without a word.
+    const KEPT: usize = 16;
+    let (all, is_lost) = (Arc::new(Barrier::new(KEPT)), Arc::new(AtomicBool::new(false)));
+    let theirs = (Arc::clone(&all), Arc::clone(&is_lost));
+    let peer = FaultyPeer::start(move |talk, number| {
+        talk.request();
+        if number < KEPT {
+            theirs.0.wait();
+        }
+        talk.say(&ok(b"630"));
+        while talk.request().is_some() {
+            if number >= KEPT || !theirs.1.load(Ordering::SeqCst) {
+                talk.say(&ok(b"630"));
+            }
+        }
+    });
+    let link = Link::without_breaker(PeerUrl::parse(&peer.url).unwrap(), options());
+    thread::scope(|scope| {
+        for _ in 0..KEPT {
+            scope.spawn(|| assert_value(&link, b"630"));
+        }
+    });
+    assert_eq!(peer.connections(), KEPT);
+    is_lost.store(true, Ordering::SeqCst);
+    let (answer, verdict) = get_within(&link, "scores", "Tom", TIMEOUT);
+    assert_eq!((answer.unwrap_err().kind(), verdict), (PeerErrorKind::TimedOut, Verdict::Silent));
+    // The next ones get fresh connections, even all at once.
+    let together = Barrier::new(KEPT);
+    thread::scope(|scope| {
+        for _ in 0..KEPT {
+            scope.spawn(|| {
+                together.wait();
+                assert_value(&link, b"630");
+            });
+        }
+    });
 }

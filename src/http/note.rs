@@ -1,0 +1,269 @@
+//! [`Note`]: what peers of this crate tell each other beside HTTP, in one header each way.
+//!
+//! ```text
+//! request   Geecache: t=1800 k=9f3a01bc p=geecache
+//! answer    Geecache: p=geecache ttl=60000
+//! answer    Geecache: s=not-found ttl=1000
+//! ```
+//!
+//! | name | in a request | in an answer |
+//! |---|---|---|
+//! | `t` | milliseconds that the asker is going to wait | |
+//! | `k` | hash of the group and the key that are asked for, see [`hash_of`] | |
+//! | `p` | the [protocol](Protocol) of the asker | the protocol of the body |
+//! | `s` | `not-found` in a `PUT`: there is no value | what the answer [means](Status) |
+//! | `ttl` | milliseconds that are left of the value's life | the same |
+//!
+//! Names that are not known are ignored, and so is the whole header at peers of other programs. No
+//! clocks need to agree. Neither reading nor writing allocates.
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use crate::http::protocol::Protocol;
+
+/// The name of the header.
+pub(crate) const HEADER: &str = "Geecache";
+/// No note is longer, in bytes.
+const MAX_BYTES: usize = 128;
+
+/// What a request or an answer tells a peer of ours. The default tells nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Note {
+    /// How long the asker is going to wait.
+    pub(crate) timeout: Option<Duration>,
+    /// The [hash](hash_of) of what is asked for.
+    pub(crate) key: Option<u32>,
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) status: Option<Status>,
+    /// What is left of the value's life.
+    pub(crate) ttl: Option<Duration>,
+}
+
+impl Note {
+    /// A note that tells what an answer means.
+    pub(crate) fn of(status: Status) -> Self {
+        Self { status: Some(status), ..Self::default() }
+    }
+
+    /// Reads the value of the header.
+    pub(crate) fn read(text: &[u8]) -> Result<Self, BadNote> {
+        let mut note = Self::default();
+        for field in text.split(u8::is_ascii_whitespace) {
+            let Some(at) = field.iter().position(|&byte| byte == b'=') else { continue };
+            let (name, value) = (&field[..at], &field[at + 1..]);
+            match name {
+                b"t" => note.timeout = Some(millis(value).ok_or(BadNote("t"))?),
+                b"k" => note.key = Some(hash(value).ok_or(BadNote("k"))?),
+                b"p" => note.protocol = Some(Protocol::named(value).ok_or(BadNote("p"))?),
+                b"s" => note.status = Status::named(value),
+                b"ttl" => note.ttl = Some(millis(value).ok_or(BadNote("ttl"))?),
+                _ => {}
+            }
+        }
+        Ok(note)
+    }
+
+    /// What an answer with the HTTP status `code` means. A status that does not go with the code is
+    /// somebody else's.
+    pub(crate) fn status_with(&self, code: u16) -> Option<Status> {
+        self.status.filter(|status| status.code() == code)
+    }
+
+    /// The value of the header; empty if there is nothing to tell.
+    pub(crate) fn text(&self) -> NoteText {
+        let mut text = NoteText { bytes: [0; MAX_BYTES], length: 0 };
+        if let Some(timeout) = self.timeout {
+            text.push("t", Decimal::of(timeout).digits());
+        }
+        if let Some(key) = self.key {
+            text.push("k", &hexadecimal(key));
+        }
+        if let Some(protocol) = self.protocol {
+            text.push("p", protocol.name().as_bytes());
+        }
+        if let Some(status) = self.status {
+            text.push("s", status.name().as_bytes());
+        }
+        if let Some(ttl) = self.ttl {
+            text.push("ttl", Decimal::of(ttl).digits());
+        }
+        text
+    }
+}
+
+/// A note, written.
+pub(crate) struct NoteText {
+    bytes: [u8; MAX_BYTES],
+    length: usize,
+}
+
+impl NoteText {
+    fn push(&mut self, name: &str, value: &[u8]) {
+        let space: &[u8] = if self.length == 0 { b"" } else { b" " };
+        for part in [space, name.as_bytes(), b"=", value] {
+            let end = self.length + part.len();
+            self.bytes[self.length..end].copy_from_slice(part);
+            self.length = end;
+        }
+    }
+}
+
+impl Deref for NoteText {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// A part of the header can't be read; its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadNote(&'static str);
+
+impl fmt::Display for BadNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the `{}` of the header {HEADER} can't be read", self.0)
+    }
+}
+
+/// The hash that names a key, or a group alone, for the second time: CRC-32 of the group's bytes,
+/// and for a key of a byte `ff` and the key's bytes behind them.
+///
+/// A proxy on the way may merge slashes, resolve dots, or decode what is escaped, and a path that
+/// then names another key is a good one. No text holds a byte `ff`, so no two pairs of names are
+/// hashed as the same bytes.
+pub(crate) fn hash_of(group: &str, key: Option<&str>) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(group.as_bytes());
+    if let Some(key) = key {
+        hasher.update(&[0xff]);
+        hasher.update(key.as_bytes());
+    }
+    hasher.finalize()
+}
+
+/// Reads whole milliseconds. More digits than fit are the longest span; anything but digits is
+/// none.
+fn millis(text: &[u8]) -> Option<Duration> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let add = |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(value_of(*digit));
+    Some(Duration::from_millis(text.iter().fold(0, add)))
+}
+
+fn value_of(digit: u8) -> u64 {
+    (digit - b'0').into()
+}
+
+/// Milliseconds as digits: whole ones, rounded down, so that no copy outlives its original.
+struct Decimal {
+    bytes: [u8; 20],
+    begin: usize,
+}
+
+impl Decimal {
+    fn of(time: Duration) -> Self {
+        let mut rest = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let mut decimal = Self { bytes: [0; 20], begin: 20 };
+        loop {
+            decimal.begin -= 1;
+            decimal.bytes[decimal.begin] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                return decimal;
+            }
+        }
+    }
+
+    fn digits(&self) -> &[u8] {
+        &self.bytes[self.begin..]
+    }
+}
+
+fn hexadecimal(number: u32) -> [u8; 8] {
+    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (28 - 4 * at)) as usize & 0xf])
+}
+
+/// Reads what [`hexadecimal`] wrote.
+fn hash(text: &[u8]) -> Option<u32> {
+    if text.len() != 8 {
+        return None;
+    }
+    text.iter().try_fold(0, |number, &byte| Some(number << 4 | char::from(byte).to_digit(16)?))
+}
+
+/// What an answer that is not a value means, so that it can be told from a foreign server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    BadRequest,
+    /// The path names another key than the note, or another group.
+    OtherKey,
+    /// The asker speaks another protocol.
+    OtherProtocol,
+    NoSuchGroup,
+    NotFound,
+    LoadFailed,
+    TimedOut,
+    Overloaded,
+    ShuttingDown,
+    NotSupported,
+    /// An insertion has removed the older value, and the new one is not kept.
+    NotKept,
+}
+
+impl Status {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::BadRequest,
+        Self::OtherKey,
+        Self::OtherProtocol,
+        Self::NoSuchGroup,
+        Self::NotFound,
+        Self::LoadFailed,
+        Self::TimedOut,
+        Self::Overloaded,
+        Self::ShuttingDown,
+        Self::NotSupported,
+        Self::NotKept,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::OtherKey => "other-key",
+            Self::OtherProtocol => "other-protocol",
+            Self::NoSuchGroup => "no-such-group",
+            Self::NotFound => "not-found",
+            Self::LoadFailed => "load-failed",
+            Self::TimedOut => "timed-out",
+            Self::Overloaded => "overloaded",
+            Self::ShuttingDown => "shutting-down",
+            Self::NotSupported => "not-supported",
+            Self::NotKept => "not-kept",
+        }
+    }
+
+    fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name().as_bytes() == name)
+    }
+
+    /// The HTTP status that goes with the name.
+    pub(crate) const fn code(self) -> u16 {
+        match self {
+            Self::BadRequest | Self::OtherKey | Self::OtherProtocol => 400,
+            Self::NoSuchGroup | Self::NotFound => 404,
+            Self::NotSupported => 405,
+            Self::NotKept => 204,
+            Self::LoadFailed => 500,
+            Self::Overloaded | Self::ShuttingDown => 503,
+            Self::TimedOut => 504,
+        }
+    }
+}
+
+#[cfg(any(test, feature = "unstable-bench"))]
+pub(super) mod fuzz;
+#[cfg(test)]
+mod tests;

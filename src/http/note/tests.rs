@@ -1,0 +1,127 @@
+use super::*;
+use crate::testing::with_seeds;
+
+fn read(text: &str) -> Result<Note, BadNote> {
+    Note::read(text.as_bytes())
+}
+
+fn written(note: Note) -> String {
+    String::from_utf8(note.text().to_vec()).unwrap()
+}
+
+fn full() -> Note {
+    Note {
+        timeout: Some(Duration::from_millis(1800)),
+        key: Some(0x9f3a_01bc),
+        protocol: Some(Protocol::GeeCacheProtobuf),
+        status: Some(Status::NotFound),
+        ttl: Some(Duration::from_secs(60)),
+    }
+}
+
+#[test]
+fn a_note_is_written_as_the_table_says_and_read_back() {
+    let text = "t=1800 k=9f3a01bc p=geecache-protobuf s=not-found ttl=60000";
+    assert_eq!(written(full()), text);
+    assert_eq!(read(text), Ok(full()));
+    assert_eq!(written(Note::default()), "");
+    assert_eq!(read(""), Ok(Note::default()));
+    assert_eq!(written(Note::of(Status::Overloaded)), "s=overloaded");
+}
+
+#[test]
+fn the_longest_note_fits() {
+    let longest = |protocol, status| Note {
+        timeout: Some(Duration::MAX),
+        key: Some(0),
+        protocol: Some(protocol),
+        status: Some(status),
+        ttl: Some(Duration::MAX),
+    };
+    for protocol in Protocol::ALL {
+        for status in Status::ALL {
+            let text = longest(protocol, status).text();
+            assert_eq!(Note::read(&text).unwrap().status, Some(status));
+        }
+    }
+}
+
+#[test]
+fn names_that_are_not_known_are_ignored_and_what_is_known_must_be_readable() {
+    let ttl = Note { ttl: Some(Duration::from_millis(5)), ..Note::default() };
+    for text in ["ttl=5", "  ttl=5 ", "peek ttl=5 x=", "TTL=x ttl=5", "ttl=5 a=b=c", "=1\tttl=5"] {
+        assert_eq!(read(text), Ok(ttl), "{text:?}");
+    }
+    // A status of a later version means nothing here.
+    assert_eq!(read("s=tired"), Ok(Note::default()));
+    for (text, name) in [
+        ("ttl=", "ttl"),
+        ("ttl=-1", "ttl"),
+        ("ttl=+1", "ttl"),
+        ("ttl=1.5", "ttl"),
+        ("ttl=soon", "ttl"),
+        ("ttl=１", "ttl"),
+        ("t=1s", "t"),
+        ("k=9f3a01b", "k"),
+        ("k=9f3a01bcd", "k"),
+        ("k=9f3a01bx", "k"),
+        ("k=+f3a01bc", "k"),
+        ("p=", "p"),
+        ("p=http", "p"),
+    ] {
+        assert_eq!(read(text), Err(BadNote(name)), "{text:?}");
+    }
+    assert_eq!(Note::read(b"ttl=\xff"), Err(BadNote("ttl")));
+}
+
+#[test]
+fn a_status_counts_only_beside_the_code_that_goes_with_it() {
+    for status in Status::ALL {
+        let note = Note::of(status);
+        assert_eq!(Note::read(&note.text()), Ok(note));
+        assert_eq!(note.status_with(status.code()), Some(status));
+        assert_eq!(note.status_with(418), None);
+    }
+    assert_eq!(Note::default().status_with(404), None);
+}
+
+#[test]
+fn times_are_whole_milliseconds_rounded_down_and_end_nowhere_too_early() {
+    let ttl = |ttl| Note { ttl: Some(ttl), ..Note::default() };
+    assert_eq!(written(ttl(Duration::from_micros(1_999))), "ttl=1");
+    assert_eq!(written(ttl(Duration::ZERO)), "ttl=0");
+    assert_eq!(written(ttl(Duration::MAX)), format!("ttl={}", u64::MAX));
+    let longest = Ok(ttl(Duration::from_millis(u64::MAX)));
+    assert_eq!(read("ttl=99999999999999999999999"), longest);
+}
+
+#[test]
+fn hashes_of_names_are_fixed_and_no_two_pairs_are_the_same_bytes() {
+    // Python: zlib.crc32(b"scores\xffTom")
+    assert_eq!(hash_of("scores", Some("Tom")), 0x6bbb_767f);
+    assert_eq!(hash_of("scores", None), crc32fast::hash(b"scores"));
+    assert_ne!(hash_of("g", Some("")), hash_of("g", None));
+    assert_ne!(hash_of("ga", Some("b")), hash_of("g", Some("ab")));
+    assert_ne!(hash_of("g", Some("a//b")), hash_of("g", Some("a/b")));
+    assert_ne!(hash_of("g", Some("a+b")), hash_of("g", Some("a b")));
+}
+
+#[test]
+fn any_bytes_are_a_note_that_comes_back_or_none() {
+    let names = ["t", "k", "p", "s", "ttl", "x", ""];
+    let values =
+        ["0", "17", "9f3a01bc", "geecache", "not-found", "", "\u{7f}", "99999999999999999999"];
+    with_seeds(20_000, |random| {
+        let mut bytes = Vec::new();
+        for _ in 0..random.below(6) {
+            let name = names[random.below(names.len() as u64) as usize];
+            let value = values[random.below(values.len() as u64) as usize];
+            bytes.extend_from_slice(format!("{name}={value} ").as_bytes());
+        }
+        if !bytes.is_empty() && random.below(2) == 0 {
+            let at = random.below(bytes.len() as u64) as usize;
+            bytes[at] = random.below(256) as u8;
+        }
+        fuzz::drive(&bytes);
+    });
+}
