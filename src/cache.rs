@@ -75,7 +75,7 @@ pub use options::Eviction;
 
 use departures::Departures;
 use entry::Entry;
-use shard::CacheShard;
+use shard::{CacheShard, Place};
 
 /// A bounded cache that any number of threads share.
 #[derive(Debug)]
@@ -131,7 +131,19 @@ impl Cache {
         now: u64,
         keep: impl FnOnce() -> bool,
     ) -> bool {
-        self.insert_slice(key, value.map(ByteView::as_slice), meta, now, keep)
+        self.insert_slice(key, value.map(ByteView::as_slice), meta, now, Place::ByMerit, keep)
+    }
+
+    /// As [`insert`](Self::insert), for an entry that is wanted by those who know: it is there
+    /// afterwards wherever it fits into its shard alone, whatever has to leave for it.
+    pub(crate) fn insert_wanted(
+        &self,
+        key: &str,
+        value: Option<&ByteView>,
+        meta: Meta,
+        now: u64,
+    ) -> bool {
+        self.insert_slice(key, value.map(ByteView::as_slice), meta, now, Place::Sure, || true)
     }
 
     fn insert_slice(
@@ -140,6 +152,7 @@ impl Cache {
         value: Option<&[u8]>,
         meta: Meta,
         now: u64,
+        place: Place,
         keep: impl FnOnce() -> bool,
     ) -> bool {
         if self.options.max_bytes == 0 {
@@ -150,7 +163,7 @@ impl Cache {
         let mut gone = Departures::default();
         let (shard, tag) = self.shard(key);
         let mut shard = lock(shard);
-        let kept = keep() && shard.insert(tag, key.as_bytes(), entry, now, &mut gone);
+        let kept = keep() && shard.insert(tag, key.as_bytes(), entry, now, place, &mut gone);
         drop(shard);
         drop(gone);
         kept

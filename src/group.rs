@@ -14,13 +14,14 @@ mod nesting;
 mod owners;
 mod parts;
 mod peer_side;
+mod portions;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::GroupBuilder;
-pub use changes::{PeerReport, RemoveOutcome, RemoveReport};
+pub use changes::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
 pub use memory::HotCache;
 pub use nesting::is_inside_getter;
 pub use owners::OwnerErrors;
@@ -246,9 +247,10 @@ impl Group {
     /// write to the source of truth themselves: after it returns, a get answers from the owner's
     /// memory with what was inserted.
     ///
-    /// The owner keeps the value as if its getter had loaded it, for its own [ttl](Loaded::ttl) or
-    /// the group's. From an owner that does not take it, such as one too large, the key is removed,
-    /// and the next get loads it again.
+    /// The owner keeps the value for its own [ttl](Loaded::ttl) or the group's. Unlike a value that
+    /// was loaded it is kept wherever it fits: others make room, however often they are asked for.
+    /// From an owner that can't keep it, such as one that is too large, the key is removed, and the
+    /// next get loads it again. The [report](InsertReport::is_kept) says which.
     ///
     /// # Errors
     ///
@@ -257,7 +259,7 @@ impl Group {
     /// # Blocking
     ///
     /// As [`remove`](Self::remove).
-    pub fn insert(&self, key: &str, value: impl Into<Loaded>) -> Result<RemoveReport, Error> {
+    pub fn insert(&self, key: &str, value: impl Into<Loaded>) -> Result<InsertReport, Error> {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }

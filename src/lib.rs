@@ -157,8 +157,8 @@ pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
 pub use group::{
-    Group, GroupBuilder, HotCache, OwnerErrors, PeerReport, PeerSide, RemoveOutcome, RemoveReport,
-    is_inside_getter,
+    Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide, RemoveOutcome,
+    RemoveReport, is_inside_getter,
 };
 #[cfg(feature = "http")]
 pub use http::{HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server};

@@ -224,14 +224,16 @@ pub trait PeerGetter: Send + Sync + 'static {
         Err(not_supported(self.name()))
     }
 
-    /// Has the peer keep a value; its side calls [`PeerSide::insert`](crate::PeerSide::insert).
+    /// Has the peer keep a value; its side calls [`PeerSide::insert`](crate::PeerSide::insert). The
+    /// answer is whether the value is there now: where it is too large, for example, the peer only
+    /// forgets the older one.
     ///
     /// Defaults to an error of the kind `NotSupported`.
     ///
     /// # Errors
     ///
     /// Why the peer has not done it, or may not have.
-    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
         let _ = (group, key, value);
         Err(not_supported(self.name()))
     }

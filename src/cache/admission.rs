@@ -131,15 +131,29 @@ impl Admission {
         self.recency.resize(table.places());
     }
 
+    /// Takes in a new entry that was admitted by those who know, and for which there is room. It
+    /// does not pass through the window, and is no arrival there.
+    pub(super) fn insert_admitted(&mut self, table: &mut Table, tag: u32, entry: Entry) {
+        let count = self.sketch.estimate(tag).saturating_add(1).min(MAX_COUNT);
+        table.insert(tag, entry, count, ListName::Probation);
+        self.sketch.resize(table.places());
+        self.recency.resize(table.places());
+    }
+
     /// Evicts at least one entry of a table that is over the bound.
     pub(super) fn evict(&mut self, table: &mut Table, gone: &mut Departures) {
         if table.charged_in(ListName::Window) > self.window.max_bytes() {
             self.admit_or_refuse(table, gone);
         } else {
-            let main = [ListName::Probation, ListName::Protected];
-            let victim = main.into_iter().find_map(|list| table.last(list));
-            self.evict_at(table, victim.or_else(|| table.last(ListName::Window)), gone);
+            self.evict_from_main(table, gone);
         }
+    }
+
+    /// Evicts the last entry of the main lists, or of the window where they are empty.
+    pub(super) fn evict_from_main(&mut self, table: &mut Table, gone: &mut Departures) {
+        let lists = [ListName::Probation, ListName::Protected, ListName::Window];
+        let victim = lists.into_iter().find_map(|list| table.last(list));
+        self.evict_at(table, victim, gone);
     }
 
     /// Brings the window down to its size while the main lists have room of their own. An entry

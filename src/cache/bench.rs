@@ -7,6 +7,7 @@ use crate::cache::Cache;
 use crate::cache::accounting::Accounting;
 use crate::cache::entry::Meta;
 use crate::cache::options::{CacheOptions, Eviction};
+use crate::cache::shard::Place;
 use crate::stats::CacheStats;
 
 /// The store.
@@ -40,7 +41,7 @@ impl BenchStore {
 
     /// The same, without a view of the value.
     pub fn insert_bytes(&self, key: &str, value: &[u8]) -> bool {
-        self.0.insert_slice(key, Some(value), Meta::default(), 0, || true)
+        self.0.insert_slice(key, Some(value), Meta::default(), 0, Place::ByMerit, || true)
     }
 
     /// What the store counted.

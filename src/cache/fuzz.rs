@@ -41,7 +41,16 @@ pub(super) fn drive(cache: &Cache, bytes: &[u8]) {
                     (size > 3).then(|| ByteView::from(vec![what; usize::from(size).pow(2) / 16]));
                 let dead_at = if life % 4 == 0 { now + u64::from(life) / 4 } else { 0 };
                 let meta = Meta { dead_at, load_ms: step as u32 };
-                let kept = cache.insert(&key, value.as_ref(), meta, now, || true);
+                let is_wanted = what % 16 == 5;
+                let kept = if is_wanted {
+                    cache.insert_wanted(&key, value.as_ref(), meta, now)
+                } else {
+                    cache.insert(&key, value.as_ref(), meta, now, || true)
+                };
+                if is_wanted && dead_at != now {
+                    let size = key.len() + value.as_ref().map_or(0, |value| value.len());
+                    assert_eq!(kept, cache.fits_alone(size as u64), "it must stay if it fits");
+                }
                 let found = cache.peek(&key, || now);
                 if dead_at != now {
                     assert_eq!(
@@ -81,6 +90,12 @@ fn check(newest: &HashMap<String, Found>, key: &str, now: u64, found: Option<Fou
 }
 
 impl Cache {
+    /// Whether a key and value of so many bytes fit into a shard.
+    fn fits_alone(&self, payload: u64) -> bool {
+        let share = self.options.max_bytes / self.shards.len() as u64;
+        self.options.max_bytes > 0 && self.options.accounting.charge(payload) <= share
+    }
+
     /// Checks everything that must hold between two operations.
     pub(super) fn validate(&self) {
         for Padded(shard) in &self.shards {

@@ -15,6 +15,15 @@ const SWEEP_SLOTS: usize = 4;
 /// How many more slots an insertion looks at when something must go, before it takes a live entry.
 const SWEEP_SLOTS_FOR_ROOM: usize = 12;
 
+/// By what right an entry comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The policy decides whether it may stay.
+    ByMerit,
+    /// It stays, and others make room.
+    Sure,
+}
+
 /// One shard of the cache: a table, the policy, the bound.
 ///
 /// What a hit needs comes first, to be in the cache line of the lock: threads on different
@@ -121,10 +130,12 @@ impl CacheShard {
         key: &[u8],
         entry: Entry,
         now: u64,
+        place: Place,
         gone: &mut Departures,
     ) -> bool {
         let found = self.table.find(tag, key).map(|(at, _)| at);
-        if self.accounting.charge(entry.payload()) > self.max_bytes {
+        let charge = self.accounting.charge(entry.payload());
+        if charge > self.max_bytes {
             self.counts.rejected += 1;
             gone.push(Some(entry), Departure::Removed);
             // What the key had is out of date, so it must not stay either.
@@ -132,7 +143,19 @@ impl CacheShard {
             return false;
         }
         self.counts.inserts += 1;
+        // What is sure to stay makes its room before it is there, and so is never its own victim.
+        let found = match place {
+            Place::ByMerit => found,
+            Place::Sure => {
+                gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
+                self.make_room(charge, now, gone);
+                None
+            }
+        };
         match (found, &mut self.admission) {
+            (None, Some(admission)) if place == Place::Sure => {
+                admission.insert_admitted(&mut self.table, tag, entry);
+            }
             (Some(at), _) => {
                 gone.push(self.table.replace(at, entry), Departure::Removed);
                 self.table.count_use(at);
@@ -144,10 +167,10 @@ impl CacheShard {
             }
         }
         self.sweep(SWEEP_SLOTS, now, gone);
-        self.make_room(now, gone);
+        self.make_room(0, now, gone);
         self.counts.evictions += gone.evicted;
         self.counts.expired += gone.expired;
-        // Admission may have refused the entry itself. It may also have been dead when it came.
+        // The policy may have refused the entry itself. It may also have been dead when it came.
         (gone.evicted == 0 && gone.expired == 0) || self.table.find(tag, key).is_some()
     }
 
@@ -181,16 +204,20 @@ impl CacheShard {
         &self.table
     }
 
-    fn make_room(&mut self, now: u64, gone: &mut Departures) {
-        if self.table.charged() > self.max_bytes {
+    /// Evicts until the bound holds, and until there is room for what is going to be charged
+    /// `more`, which must fit into the shard.
+    fn make_room(&mut self, more: u64, now: u64, gone: &mut Departures) {
+        let most = self.max_bytes - more;
+        if self.table.charged() > most {
             self.sweep(SWEEP_SLOTS_FOR_ROOM, now, gone);
         }
-        while self.table.charged() > self.max_bytes {
+        while self.table.charged() > most {
             if let Some(dead) = self.dead_at_the_back(now) {
                 gone.push(self.table.remove(dead), Departure::Expired);
                 continue;
             }
             match &mut self.admission {
+                Some(admission) if more > 0 => admission.evict_from_main(&mut self.table, gone),
                 Some(admission) => admission.evict(&mut self.table, gone),
                 None => {
                     let Some(last) = self.table.last(ListName::Window) else { return };

@@ -78,6 +78,52 @@ fn a_value_too_large_is_counted_and_evicts_nothing() {
 }
 
 #[test]
+fn what_is_wanted_stays_wherever_it_fits() {
+    let sizes = [0, 80, 300, 3_000, 9_000, 9_994];
+    for eviction in [Eviction::Lru, Eviction::Adaptive] {
+        for (size, asked) in sizes.into_iter().flat_map(|size| [(size, 0), (size, 3)]) {
+            let cache = cache(10_000, 1, eviction, Accounting::PayloadOnly);
+            let others: Vec<String> = (0..1_000).map(|i| format!("{i:010}")).collect();
+            for _ in 0..=asked {
+                for key in &others {
+                    if get(&cache, key).is_none() {
+                        insert(&cache, key, "");
+                    }
+                }
+            }
+            for value in ["x".repeat(size), "y".repeat(size)] {
+                let view = ByteView::from(value.as_str());
+                assert!(cache.insert_wanted("wanted", Some(&view), Meta::default(), 0));
+                cache.validate();
+                assert!(get(&cache, "wanted").is_some_and(|it| it == *value), "{size}");
+            }
+            let large = ByteView::from(vec![0; 9_996]);
+            assert!(!cache.insert_wanted("wanted", Some(&large), Meta::default(), 0));
+            assert_eq!(get(&cache, "wanted"), None);
+        }
+    }
+}
+
+#[test]
+fn values_that_are_inserted_by_the_thousand_leave_what_is_asked_for_again_and_again() {
+    let cache = cache(1_000 * 10, 1, Eviction::Adaptive, Accounting::PayloadOnly);
+    for _ in 0..5 {
+        for i in 0..400 {
+            let key = format!("hot{i:05}");
+            if get(&cache, &key).is_none() {
+                insert(&cache, &key, "12");
+            }
+        }
+    }
+    for i in 0..10_000 {
+        assert!(cache.insert_wanted(&format!("all{i:06}"), None, Meta::default(), 0));
+    }
+    let left = (0..400).filter(|i| get(&cache, &format!("hot{i:05}")).is_some()).count();
+    assert!(left >= 390, "{left} of 400 are left");
+    cache.validate();
+}
+
+#[test]
 fn replacing_a_value_counts_the_difference() {
     for eviction in [Eviction::Lru, Eviction::Adaptive] {
         let cache = cache(100, 1, eviction, Accounting::PayloadOnly);

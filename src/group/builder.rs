@@ -14,6 +14,7 @@ use crate::group::loads::Loads;
 use crate::group::memory::{HotCache, Lifetimes, Memory};
 use crate::group::owners::{OwnerErrors, Owners};
 use crate::group::parts::{GroupCounters, Parts};
+use crate::group::portions::Portions;
 
 /// Making one.
 impl Group {
@@ -235,6 +236,7 @@ impl GroupBuilder {
             owners: Arc::new(Owners::new(Arc::clone(&name), self.owner_errors)),
             changes: Changes::new(Arc::clone(&name)),
             wait_timeout: self.wait_timeout,
+            portions: Portions::default(),
             counters: GroupCounters::default(),
             name,
         })

@@ -39,7 +39,7 @@ mod report;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-pub use report::{PeerReport, RemoveOutcome, RemoveReport};
+pub use report::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
@@ -76,8 +76,8 @@ pub(super) trait ChangeHost {
     /// As [`forget`](Self::forget), for all keys.
     fn forget_all(&self);
 
-    /// Keeps a value as if the getter had loaded it.
-    fn keep_inserted(&self, key: &str, loaded: Loaded);
+    /// Keeps a value as if the getter had loaded it, but wherever it fits. Whether it is there now.
+    fn keep_inserted(&self, key: &str, loaded: Loaded) -> bool;
 }
 
 /// Something that a peer is to do.
@@ -88,13 +88,14 @@ enum Change {
 }
 
 impl Change {
-    fn make_at(&self, peer: &dyn PeerGetter, group: &str) -> Result<(), PeerError> {
+    /// Makes it at a peer. Whether the peer has a new value now.
+    fn make_at(&self, peer: &dyn PeerGetter, group: &str) -> Result<bool, PeerError> {
         match self {
             Self::Remove(keys) => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                peer.remove(group, &keys)
+                peer.remove(group, &keys).map(|()| false)
             }
-            Self::Clear => peer.clear(group),
+            Self::Clear => peer.clear(group).map(|()| false),
             Self::Insert(key, loaded) => peer.insert(group, key, loaded),
         }
     }
@@ -167,7 +168,7 @@ impl Changes {
         loaded: Loaded,
         here: &impl ChangeHost,
         picker: &dyn PeerPicker,
-    ) -> RemoveReport {
+    ) -> InsertReport {
         let mut told = Told::default();
         let remove = || Change::Remove(vec![key.to_owned()]);
         let owner = picker.pick_peer(key);
@@ -178,13 +179,13 @@ impl Changes {
         if let Some(previous) = picker.previous_owner(key) {
             self.make_at(vec![(previous, remove())], &mut told);
         }
-        match &owner {
+        let is_kept = match &owner {
             None => self.insert_here(key, loaded, here),
             Some(owner) => {
                 let insert = Change::Insert(key.to_owned(), loaded);
-                self.make_at(vec![(Arc::clone(owner), insert)], &mut told);
+                self.make_at(vec![(Arc::clone(owner), insert)], &mut told)
             }
-        }
+        };
         // What an owner has that did not take the new value is out of date all the same.
         let took_it =
             |owner: &&Arc<dyn PeerGetter>| told.outcome(owner).is_some_and(RemoveOutcome::is_done);
@@ -198,7 +199,7 @@ impl Changes {
         if owner.is_some() {
             here.forget(key);
         }
-        told.report()
+        InsertReport { is_kept, peers: told.report().peers }
     }
 
     /// Removes keys in this process alone.
@@ -215,23 +216,24 @@ impl Changes {
         self.counters.clears.add_one();
     }
 
-    /// Keeps a value in this process alone.
-    pub(super) fn insert_here(&self, key: &str, loaded: Loaded, here: &impl ChangeHost) {
+    /// Keeps a value in this process alone; whether it is there now.
+    pub(super) fn insert_here(&self, key: &str, loaded: Loaded, here: &impl ChangeHost) -> bool {
         self.counters.inserts.add_one();
         here.forget(key);
-        here.keep_inserted(key, loaded);
+        here.keep_inserted(key, loaded)
     }
 
-    /// Makes changes at peers, in parallel, and notes what became of them.
+    /// Makes changes at peers, in parallel, and notes what became of them. Whether one of the peers
+    /// has a new value now.
     ///
     /// A peer that did not answer in time before is not asked again: each round would take as long.
-    fn make_at(&self, mut changes: Vec<(Arc<dyn PeerGetter>, Change)>, told: &mut Told) {
+    fn make_at(&self, mut changes: Vec<(Arc<dyn PeerGetter>, Change)>, told: &mut Told) -> bool {
         changes.retain(|(peer, _)| !told.outcome(peer).is_some_and(RemoveOutcome::is_late));
-        #[expect(clippy::needless_collect, reason = "the changes move away before they are done")]
         let peers: Vec<_> = changes.iter().map(|(peer, _)| Arc::clone(peer)).collect();
         let group = Arc::clone(&self.group);
         let results =
             self.fan_out.map(changes, move |(peer, change)| change.make_at(&**peer, &group));
+        let mut is_kept = false;
         for (peer, result) in peers.into_iter().zip(results) {
             let result = result.unwrap_or_else(|| {
                 let message = "the transport panicked";
@@ -245,8 +247,10 @@ impl Changes {
                 };
                 log::log!(level, "changing group {:?}: {}", self.group, OneLine(error));
             }
-            told.add(peer, RemoveOutcome::from(result));
+            let outcome = RemoveOutcome::from(result.map(|kept| is_kept |= kept));
+            told.add(peer, outcome);
         }
+        is_kept
     }
 }
 

@@ -188,17 +188,33 @@ impl Memory {
         now: u64,
         is_wanted: impl Fn() -> bool,
     ) {
-        let (cache, meta) = match owner {
-            Owner::Here { cost } => (&self.main, self.lifetimes.owned(loaded, cost, now)),
-            Owner::Elsewhere => {
-                (&self.hot, self.lifetimes.copied(loaded, self.lifetimes.fallback_ttl, now))
-            }
-        };
+        let (cache, meta) = self.cache_for(loaded, owner, now);
         if let Some(meta) = meta {
             cache.insert(key, loaded.value(), meta, now, &is_wanted);
         }
         if meta.is_none() || owner == Owner::Elsewhere {
             self.main.remove_if(key, is_wanted); // An older value, which this result replaces.
+        }
+    }
+
+    /// As [`keep`](Self::keep), for what a caller knows and wants to be there: it is kept wherever
+    /// it fits. Whether it is there now.
+    pub(super) fn keep_wanted(&self, key: &str, loaded: &Loaded, owner: Owner, now: u64) -> bool {
+        let (cache, meta) = self.cache_for(loaded, owner, now);
+        let is_kept = meta.is_some_and(|meta| cache.insert_wanted(key, loaded.value(), meta, now));
+        if meta.is_none() || owner == Owner::Elsewhere {
+            self.main.remove(key); // An older value.
+        }
+        is_kept
+    }
+
+    /// Where a result belongs, and what to keep beside it, if it is to be kept at all.
+    fn cache_for(&self, loaded: &Loaded, owner: Owner, now: u64) -> (&Cache, Option<Meta>) {
+        match owner {
+            Owner::Here { cost } => (&self.main, self.lifetimes.owned(loaded, cost, now)),
+            Owner::Elsewhere => {
+                (&self.hot, self.lifetimes.copied(loaded, self.lifetimes.fallback_ttl, now))
+            }
         }
     }
 

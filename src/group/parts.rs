@@ -12,6 +12,7 @@ use crate::group::changes::{ChangeHost, Changes};
 use crate::group::loads::{LoadHost, Loads};
 use crate::group::memory::{Memory, Owner};
 use crate::group::owners::{OwnerHost, Owners};
+use crate::group::portions::Portions;
 use crate::one_line::OneLine;
 use crate::stats::{Counter, Stats};
 
@@ -23,6 +24,8 @@ pub(super) struct Parts {
     pub(super) owners: Arc<Owners>,
     pub(super) changes: Changes,
     pub(super) wait_timeout: Option<Duration>,
+    /// For what peers ask for in batches.
+    pub(super) portions: Portions,
     pub(super) counters: GroupCounters,
 }
 
@@ -72,6 +75,12 @@ impl Parts {
     pub(super) fn refresh(self: &Arc<Self>, key: &str, seen: Meta) {
         let find = move |parts: &Self, key: &str| parts.memory.peek_newer(key, seen);
         self.loads.refresh(key, self, find);
+    }
+
+    /// Whose the value of `key` is, which took `cost` to load.
+    fn owner_of(&self, key: &str, cost: Duration) -> Owner {
+        let is_ours = self.owners.picker().owns(key);
+        if is_ours { Owner::Here { cost } } else { Owner::Elsewhere }
     }
 
     /// What all parts counted.
@@ -137,9 +146,7 @@ impl LoadHost for Parts {
         now: u64,
         is_wanted: &dyn Fn() -> bool,
     ) {
-        let is_ours = self.owners.picker().owns(key);
-        let owner = if is_ours { Owner::Here { cost } } else { Owner::Elsewhere };
-        self.memory.keep(key, loaded, owner, now, is_wanted);
+        self.memory.keep(key, loaded, self.owner_of(key, cost), now, is_wanted);
     }
 }
 
@@ -189,8 +196,9 @@ impl ChangeHost for Parts {
         self.loads.doom_all();
     }
 
-    fn keep_inserted(&self, key: &str, loaded: Loaded) {
+    fn keep_inserted(&self, key: &str, loaded: Loaded) -> bool {
         let loaded = self.memory.with_ttl(loaded);
-        LoadHost::keep(self, key, &loaded, Duration::ZERO, self.memory.now(), &|| true);
+        let owner = self.owner_of(key, Duration::ZERO);
+        self.memory.keep_wanted(key, &loaded, owner, self.memory.now())
     }
 }

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::getter::Loaded;
 use crate::group::batch::{Answer, answer_many};
 use crate::group::call::Call;
+use crate::group::error::timed_out;
 use crate::group::parts::Parts;
 
 /// What peers may ask of a [`Group`](crate::Group), for those who write a transport; from
@@ -90,6 +91,36 @@ impl<'a> PeerSide<'a> {
         self.get_many_by(keys, Some(timeout))
     }
 
+    /// As [`get_many`](Self::get_many), but answers only as many keys as have values of `max_bytes`
+    /// together. `None` is no answer: the peer has to ask for that key again. The first value is
+    /// among the answers however long it is, so that each call brings the peer further.
+    ///
+    /// What is not in memory is loaded in portions, and each of them by one call of the getter. A
+    /// portion is as large as the lengths of the group's last values allow, so that it is likely to
+    /// fit. What is left out was not loaded, unless values are far longer than those before.
+    ///
+    /// # Errors
+    ///
+    /// Per key, those of [`get_many`](Self::get_many).
+    pub fn get_some(&self, keys: &[&str], max_bytes: usize) -> Vec<Option<Result<Loaded, Error>>> {
+        self.get_some_by(keys, max_bytes, None)
+    }
+
+    /// As [`get_some`](Self::get_some), but waits no longer than `timeout`. After that only what is
+    /// in memory is answered.
+    ///
+    /// # Errors
+    ///
+    /// Per key, those of [`get_timeout`](Self::get_timeout).
+    pub fn get_some_timeout(
+        &self,
+        keys: &[&str],
+        max_bytes: usize,
+        timeout: Duration,
+    ) -> Vec<Option<Result<Loaded, Error>>> {
+        self.get_some_by(keys, max_bytes, Some(timeout))
+    }
+
     /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not.
     /// Counts as no request and no use of the value.
     ///
@@ -110,11 +141,10 @@ impl<'a> PeerSide<'a> {
         self.parts.changes.clear_here(&**self.parts);
     }
 
-    /// Keeps a value here: what a peer's insertion comes to. An empty key is ignored.
-    pub fn insert(&self, key: &str, value: impl Into<Loaded>) {
-        if !key.is_empty() {
-            self.parts.changes.insert_here(key, value.into(), &**self.parts);
-        }
+    /// Keeps a value here: what a peer's insertion comes to. Whether it is there now: not one that
+    /// is too large, or that is not to be kept at all, and nothing under an empty key.
+    pub fn insert(&self, key: &str, value: impl Into<Loaded>) -> bool {
+        !key.is_empty() && self.parts.changes.insert_here(key, value.into(), &**self.parts)
     }
 
     fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<Loaded, Error> {
@@ -140,10 +170,58 @@ impl<'a> PeerSide<'a> {
 
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
         let call = self.nested_or_not(Call::many(timeout.and_then(Deadline::after)));
+        self.answer_all(keys, |missing, answers| self.parts.load_here(missing, answers, call))
+    }
+
+    fn get_some_by(
+        &self,
+        keys: &[&str],
+        max_bytes: usize,
+        timeout: Option<Duration>,
+    ) -> Vec<Option<Result<Loaded, Error>>> {
+        let call = self.nested_or_not(Call::many(timeout.and_then(Deadline::after)));
+        // What is planned for half of the room fits into all of it, as a rule, where lengths vary.
+        let (planned, mut taken) = (max_bytes / 2, 0_usize);
+        let mut is_first = true;
+        let mut all = Vec::with_capacity(keys.len());
+        while all.len() < keys.len() && (taken < planned || is_first) {
+            let rest = &keys[all.len()..];
+            let portion = self.parts.portions.next(planned - taken).min(rest.len());
+            let answers = self.answer_all(&rest[..portion], |missing, answers| {
+                if all.is_empty() || !call.is_over() {
+                    return self.parts.load_here(missing, answers, call);
+                }
+                for (key, answer) in missing.iter().zip(answers) {
+                    *answer = Some(Err(timed_out(&self.parts.name, key, call.deadline)));
+                }
+            });
+            self.parts.portions.saw(&answers);
+            all.extend(answers.into_iter().map(|answer| {
+                if let Some(value) = answer.as_ref().ok().and_then(Loaded::value) {
+                    let fits = value.len() <= max_bytes.saturating_sub(taken);
+                    if !fits && !is_first {
+                        return None;
+                    }
+                    taken = taken.saturating_add(value.len());
+                    is_first = false;
+                }
+                Some(answer)
+            }));
+        }
+        all.resize(keys.len(), None);
+        all
+    }
+
+    /// Answers keys from memory, and with what `load` says of the others.
+    fn answer_all(
+        &self,
+        keys: &[&str],
+        load: impl FnOnce(&[&str], &mut [Option<Answer>]),
+    ) -> Vec<Answer> {
         let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
         let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
             self.parts.counters.served_misses.add(asked);
-            self.parts.load_here(missing, answers, call);
+            load(missing, answers);
         };
         let (answers, hits) = answer_many(keys, self.parts.memory.key_hash(), find, load);
         self.parts.counters.served_hits.add(hits);
@@ -156,3 +234,6 @@ impl fmt::Debug for PeerSide<'_> {
         f.debug_struct("PeerSide").field("group", &self.parts.name).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,13 @@
 //!   an answer may have 8 KiB, the text of an error is cut at 8 KiB.
 //! * **A request for many keys** has up to 1,024 keys, each of up to 64 KiB, in 1 MiB. An answer to
 //!   it holds up to 8 MiB of values, or one value that is longer. What does not fit is asked for
-//!   again. An answer from memory only holds up to 1 MiB.
+//!   again. The owner loads what it lacks in portions that are likely to fit into half an answer,
+//!   by the lengths of the last values; a group that has answered no such request begins with 16
+//!   keys. So a request holds about 4 MiB of values at its owner, and 4 more as it is answered;
+//!   much more only where values suddenly are much longer than those before. An answer from memory
+//!   only holds up to 1 MiB.
+//! * **An answer of which little has come** takes little memory, whatever length it announces: 1
+//!   MiB at first, and then up to four times what has come.
 //! * **A kept connection** takes up to 80 KiB here.
 //! * **The guarded server** takes heads of up to 32 KiB with up to 64 headers, and bodies of up to
 //!   `max_value_bytes` (1 MiB at least). Bodies over 64 KiB get room for eight of the longest kind,

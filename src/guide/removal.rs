@@ -41,8 +41,9 @@
 //! asked again in the same call. A peer that is down is asked all the same.
 //!
 //! `insert` is for programs that write to the source themselves. After it the next get is answered
-//! by the owner's memory. An owner that does not take the value, such as one that is too large,
-//! removes the key instead.
+//! by the owner's memory: the value is kept wherever it fits, and others make room for it. Where it
+//! does not fit into one of the [parts](crate::GroupBuilder::shards) of the owner's cache, or is
+//! not to be kept at all, the owner only removes the key. [`InsertReport::is_kept`] tells which.
 //!
 //! # What no removal can reach
 //!
@@ -65,6 +66,7 @@
 //! nothing has to be removed.
 //!
 //! [`Group::remove`]: crate::Group::remove
+//! [`InsertReport::is_kept`]: crate::InsertReport::is_kept
 //! [`hot_ttl`]: crate::GroupBuilder::hot_ttl
 //! [`fallback_ttl`]: crate::GroupBuilder::fallback_ttl
 //! [`ttl`]: crate::GroupBuilder::ttl

@@ -118,7 +118,7 @@ impl PeerGetter for HttpGetter {
         self.peer.clear(group)
     }
 
-    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
         self.peer.insert(group, key, value)
     }
 }

@@ -229,10 +229,12 @@ pub(crate) enum Status {
     Overloaded,
     ShuttingDown,
     NotSupported,
+    /// An insertion has removed the older value, and the new one is not kept.
+    NotKept,
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::BadRequest,
         Self::OtherKey,
         Self::OtherProtocol,
@@ -244,6 +246,7 @@ impl Status {
         Self::Overloaded,
         Self::ShuttingDown,
         Self::NotSupported,
+        Self::NotKept,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -259,6 +262,7 @@ impl Status {
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting-down",
             Self::NotSupported => "not-supported",
+            Self::NotKept => "not-kept",
         }
     }
 
@@ -273,6 +277,7 @@ impl Status {
             Self::Unauthorized => 401,
             Self::NoSuchGroup | Self::NotFound => 404,
             Self::NotSupported => 405,
+            Self::NotKept => 204,
             Self::LoadFailed => 500,
             Self::Overloaded | Self::ShuttingDown => 503,
             Self::TimedOut => 504,

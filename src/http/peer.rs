@@ -112,7 +112,7 @@ impl PeerGetter for Peer {
         changes::clear(&self.link, group)
     }
 
-    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
         changes::insert(&self.link, &self.abilities, group, key, value)
     }
 }

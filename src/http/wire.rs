@@ -12,7 +12,7 @@
 //! | `POST {base}{group}` with a frame | removes keys | 204 |
 //! | `DELETE {base}{group}/{key}` | removes a key | 204 |
 //! | `DELETE {base}{group}` | removes all keys | 204 |
-//! | `PUT {base}{group}/{key}` with a value, or with `s=not-found` in its note | inserts it | 204 |
+//! | `PUT {base}{group}/{key}` with a value, or with `s=not-found` in its note | inserts it | 204; with `s=not-kept` where the value is not kept, and the older one is gone |
 //!
 //! The peers of GeeCache and groupcache ignore the method. They answer 400 to a path without a key,
 //! which is why we remove single keys by a frame as well, and insert only where a peer is known to

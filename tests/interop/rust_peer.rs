@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use geecache::{BoxError, Error, Group, HttpPool, Loaded, Protocol, RemoveOutcome, RemoveReport};
+use geecache::{BoxError, Error, Group, HttpPool, Loaded, PeerReport, Protocol, RemoveOutcome};
 
 use crate::control::{Message, receive, send};
 
@@ -72,19 +72,19 @@ impl RustPeer {
                     .map(|value| value.map(|it| it.to_vec()).map_err(|error| said(&error)))
                     .collect()
             }
-            ("remove", [key]) => Ok(outcomes(&self.group.remove(key))),
+            ("remove", [key]) => Ok(outcomes(&self.group.remove(key).peers)),
             ("remove", keys) => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                Ok(outcomes(&self.group.remove_many(&keys)))
+                Ok(outcomes(&self.group.remove_many(&keys).peers))
             }
-            ("clear", []) => Ok(outcomes(&self.group.clear())),
+            ("clear", []) => Ok(outcomes(&self.group.clear().peers)),
             ("peeks", []) => {
                 let stats = self.group.stats();
                 Ok([stats.peeks, stats.peek_hits].map(|count| count.to_string().into()).into())
             }
             ("insert", [key, value]) => {
                 let report = self.group.insert(key, &**value).map_err(|error| said(&error))?;
-                Ok(outcomes(&report))
+                Ok(outcomes(&report.peers))
             }
             ("loads", [key]) => Ok(vec![self.loads.count(key).to_string().into_bytes()]),
             _ => Err(format!("no command {command} with {} arguments", args.len())),
@@ -97,8 +97,8 @@ impl RustPeer {
 }
 
 /// Each peer with what became of a change there, in turns.
-fn outcomes(report: &RemoveReport) -> Vec<Vec<u8>> {
-    let words = report.peers.iter().flat_map(|it| {
+fn outcomes(reports: &[PeerReport]) -> Vec<Vec<u8>> {
+    let words = reports.iter().flat_map(|it| {
         let outcome = match &it.outcome {
             RemoveOutcome::Done => "done",
             RemoveOutcome::NotSupported => "not supported",

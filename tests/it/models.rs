@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use geecache::{Error, Group, HotCache, Loaded, PeerErrorKind, RemoveReport};
+use geecache::{Error, Group, HotCache, Loaded, PeerErrorKind};
 
 use crate::support::{
     Condition, CountingGetter, Hand, MemoryPeers, Random, Versions, all_at_once, until, value_at,
@@ -270,8 +270,8 @@ impl Truth {
         self.said.insert((key.to_owned(), says), now);
     }
 
-    fn changed(&mut self, report: RemoveReport, keys: &[String], source: &Versions) {
-        if report.is_complete() {
+    fn changed(&mut self, is_complete: bool, keys: &[String], source: &Versions) {
+        if is_complete {
             self.floors.extend(keys.iter().map(|key| (key.clone(), source.version(key))));
         }
     }
@@ -328,21 +328,25 @@ fn three_peers_never_serve_what_was_removed_or_is_too_old() {
                 14 => {
                     source.write(key);
                     truth.note(key, &source, now);
-                    truth.changed(node.remove(key), std::slice::from_ref(key), &source);
+                    truth.changed(
+                        node.remove(key).is_complete(),
+                        std::slice::from_ref(key),
+                        &source,
+                    );
                 }
                 15 => {
                     let written = source.write(key);
                     source.make(key, Condition::Present);
                     truth.note(key, &source, now);
                     let report = node.insert(key, Loaded::from(value_at(written))).unwrap();
-                    truth.changed(report, std::slice::from_ref(key), &source);
+                    truth.changed(report.is_complete(), std::slice::from_ref(key), &source);
                 }
                 16 if random.below(4) == 0 => {
                     for key in &keys {
                         source.write(key);
                         truth.note(key, &source, now);
                     }
-                    truth.changed(node.clear(), &keys, &source);
+                    truth.changed(node.clear().is_complete(), &keys, &source);
                 }
                 16..18 => {
                     source.make(

@@ -445,7 +445,7 @@ fn an_insertion_is_read_at_the_owner_and_removed_everywhere_else() {
     for inserter in [0, 1, 2] {
         let written = source.write(&key);
         let report = peers.node(inserter).group.insert(&key, value_at(written)).unwrap();
-        assert!(report.is_complete());
+        assert!(report.is_complete() && report.is_kept);
         assert_eq!(report.peers.len(), 2);
         for node in peers.nodes() {
             assert_eq!(version(&node.group, &key), written);
@@ -467,7 +467,7 @@ fn an_insertion_that_the_owner_refuses_leaves_no_old_value_there() {
     let written = source.write(&key);
     peers.node(1).link.fail_once(PeerErrorKind::Protocol);
     let report = peers.node(0).group.insert(&key, value_at(written)).unwrap();
-    assert!(!report.is_complete(), "it was not inserted");
+    assert!(!report.is_complete() && !report.is_kept, "it was not inserted");
     for node in peers.nodes() {
         assert_eq!(version(&node.group, &key), written);
     }
@@ -583,17 +583,16 @@ fn a_peer_that_is_silent_costs_a_change_its_timeout_once() {
     silent.break_with(PeerErrorKind::TimedOut);
     let theirs = peers.key_owned_by(&[1]);
     for (count, report) in [
-        (1, group.clear()),
-        (2, group.remove_many(&keys)),
-        (3, group.insert(&theirs, value_at(1)).unwrap()),
+        (1, group.clear().peers),
+        (2, group.remove_many(&keys).peers),
+        (3, group.insert(&theirs, value_at(1)).unwrap().peers),
     ] {
         let done: Vec<_> = report
-            .peers
             .iter()
             .filter(|peer| matches!(peer.outcome, RemoveOutcome::Done))
             .map(|peer| peer.peer.as_str())
             .collect();
-        assert_eq!((done, report.peers.len()), (vec!["2"], 2), "change {count}");
+        assert_eq!((done, report.len()), (vec!["2"], 2), "change {count}");
     }
     assert_eq!(silent.requests(), 3);
 }
@@ -636,10 +635,11 @@ fn a_peer_that_does_not_know_how_to_remove_is_reported_as_that() {
     let group = Group::new("beside a peer that removes nothing", 1 << 20, CountingGetter::new());
     let peer = ScriptedPeer::new(|_| Ok("v".into()));
     group.register_peers(Beside(peer)).unwrap();
-    for report in [group.remove("Tom"), group.clear(), group.insert("Tom", "v").unwrap()] {
-        assert!(!report.is_complete());
-        assert_eq!(report.peers.len(), 1);
-        assert!(matches!(report.peers[0].outcome, RemoveOutcome::NotSupported));
+    let inserted = group.insert("Tom", "v").unwrap();
+    assert!(inserted.is_kept && !inserted.is_complete());
+    for reports in [group.remove("Tom").peers, group.clear().peers, inserted.peers] {
+        assert_eq!(reports.len(), 1);
+        assert!(matches!(reports[0].outcome, RemoveOutcome::NotSupported));
     }
     assert_eq!(logged(&[group.name()]), [], "it is as it should be");
 }

@@ -1,4 +1,4 @@
-//! [`RemoveReport`]: what became of a change at each peer.
+//! [`RemoveReport`], [`InsertReport`]: what became of a change at each peer.
 
 use crate::error::{PeerError, PeerErrorKind};
 
@@ -13,6 +13,33 @@ pub struct RemoveReport {
 
 impl RemoveReport {
     /// Whether every peer did it.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.peers.iter().all(|report| report.outcome.is_done())
+    }
+}
+
+/// What became of an insertion: at the owner of the key, and at the others, where the key was
+/// removed.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct InsertReport {
+    /// Whether the owner has the value now, in this process or as it told. Then the next get is
+    /// answered with it.
+    ///
+    /// It has not where the value does not fit: into one of the
+    /// [parts](crate::GroupBuilder::shards) of its cache, or into what it takes from peers. Neither
+    /// where the value is not to be kept at all, such as one with a ttl of zero, or the word that
+    /// there is none in a group without a [`negative_ttl`](crate::GroupBuilder::negative_ttl). Nor
+    /// where the owner could not be told.
+    pub is_kept: bool,
+    /// One entry for every other peer, in no particular order. At the owner, `Done` is that the
+    /// older value is gone, whether or not the new one is kept.
+    pub peers: Vec<PeerReport>,
+}
+
+impl InsertReport {
+    /// Whether no peer has an older value: every one did as it was told.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.peers.iter().all(|report| report.outcome.is_done())

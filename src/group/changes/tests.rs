@@ -18,8 +18,9 @@ impl ChangeHost for Here {
         lock(&self.0).push("here clear".to_owned());
     }
 
-    fn keep_inserted(&self, key: &str, _loaded: Loaded) {
+    fn keep_inserted(&self, key: &str, loaded: Loaded) -> bool {
         lock(&self.0).push(format!("here +{key}"));
+        loaded.value().is_some()
     }
 }
 
@@ -53,8 +54,8 @@ impl PeerGetter for Peer {
         self.told("clear".to_owned())
     }
 
-    fn insert(&self, _group: &str, key: &str, _value: &Loaded) -> Result<(), PeerError> {
-        self.told(format!("+{key}"))
+    fn insert(&self, _group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
+        self.told(format!("+{key}")).map(|()| value.value().is_some())
     }
 }
 
@@ -130,6 +131,24 @@ fn an_insertion_ends_at_the_owner_and_removes_elsewhere() {
 }
 
 #[test]
+fn a_report_tells_whether_the_owner_has_the_value_and_whether_nobody_has_an_older_one() {
+    use crate::peers::NoPeers;
+    for (error, value, is_kept) in [
+        (None, Loaded::from("v"), true),
+        (None, Loaded::absent(), false),
+        (Some(PeerErrorKind::Protocol), Loaded::from("v"), false),
+        (Some(PeerErrorKind::TimedOut), Loaded::from("v"), false),
+    ] {
+        let (changes, here, peers, _) = three(error);
+        let report = changes.insert("k", value, &here, &peers);
+        assert_eq!((report.is_kept, report.is_complete()), (is_kept, error.is_none()));
+    }
+    let (changes, here, ..) = three(None);
+    assert!(changes.insert("k", Loaded::from("v"), &here, &NoPeers).is_kept);
+    assert!(!changes.insert("k", Loaded::absent(), &here, &NoPeers).is_kept);
+}
+
+#[test]
 fn an_owner_that_did_not_take_the_value_loses_the_old_one() {
     let (changes, here, peers, log) = three(Some(PeerErrorKind::Protocol));
     let report = changes.insert("k", Loaded::from("v"), &here, &peers);
@@ -174,8 +193,8 @@ impl PeerGetter for Nameless {
         if self.is_late { Err(late()) } else { Ok(()) }
     }
 
-    fn insert(&self, group: &str, key: &str, _value: &Loaded) -> Result<(), PeerError> {
-        self.remove(group, &[key])
+    fn insert(&self, group: &str, key: &str, _value: &Loaded) -> Result<bool, PeerError> {
+        self.remove(group, &[key]).map(|()| true)
     }
 }
 
@@ -195,13 +214,13 @@ fn a_late_peer_without_a_name_keeps_nothing_from_the_others() {
         let (changes, here, ..) = three(None);
         let nameless = |is_late| Arc::new(Nameless { is_late, told: AtomicUsize::new(0) });
         let peers = Unnamed([nameless(true), nameless(false), nameless(false)]);
-        let report = match insert {
-            false => changes.remove(&["k"], &here, &peers),
-            true => changes.insert("k", Loaded::from("v"), &here, &peers),
+        let reports = match insert {
+            false => changes.remove(&["k"], &here, &peers).peers,
+            true => changes.insert("k", Loaded::from("v"), &here, &peers).peers,
         };
         let told: Vec<_> = peers.0.iter().map(|peer| peer.told.load(Ordering::SeqCst)).collect();
         assert_eq!(told, [1, 1, 1]);
-        let done = report.peers.iter().filter(|report| report.outcome.is_done()).count();
-        assert_eq!((report.peers.len(), done), (3, 2), "{report:?}");
+        let done = reports.iter().filter(|report| report.outcome.is_done()).count();
+        assert_eq!((reports.len(), done), (3, 2), "{reports:?}");
     }
 }

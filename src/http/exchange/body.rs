@@ -18,9 +18,11 @@ use crate::http::verdict::Verdict;
 
 /// As much of an error's text is read, and kept.
 const MAX_TEXT_BYTES: u64 = 8 << 10;
-/// A value that is said to be longer gets its memory while it comes, which costs one more copy of
-/// it.
-const MAX_BYTES_AT_ONCE: u64 = 64 << 20;
+/// A value up to this long gets all of its memory before its first byte has come.
+const MAX_BYTES_AHEAD: usize = 1 << 20;
+/// A longer one gets this many times what has come of it, again and again. Each time, what has come
+/// is copied: a third of the value altogether, and a quarter of it at the end.
+const GROWTH: usize = 4;
 
 /// Reads the whole body that follows `headers`, which may be `limit` bytes long.
 pub(super) fn read_value(
@@ -37,7 +39,7 @@ pub(super) fn read_value(
         Length::Known(length) if length > limit => {
             Err(too_long(format_args!("of {length} bytes"), limit))
         }
-        Length::Known(length) => read_exactly(body, length),
+        Length::Known(length) => read_exactly(body.as_reader(), length),
         Length::Chunked => read_chunks(body, limit),
     }
 }
@@ -77,27 +79,36 @@ fn all(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("not text"))
 }
 
-/// Reads a body of `length` bytes, into the one allocation that the value is going to live in
-/// unless it is very long.
-fn read_exactly(body: &mut Body, length: u64) -> Result<ByteView, CallError> {
-    if length > MAX_BYTES_AT_ONCE {
-        let mut bytes = Vec::new();
-        body.as_reader().read_to_end(&mut bytes)?;
-        if bytes.len() as u64 != length {
-            return Err(broken("the value is not as long as its Content-Length"));
-        }
-        return Ok(ByteView::from(bytes));
-    }
+/// Reads a body of `length` bytes, into the allocation that the value is going to live in.
+///
+/// A length that was only announced takes little memory, or a peer that says nothing more could
+/// take all of it: the allocation grows with what has come.
+fn read_exactly(mut reader: impl Read, length: u64) -> Result<ByteView, CallError> {
     let length = usize::try_from(length).map_err(|_| broken("the value fills the memory"))?;
-    let mut bytes: Arc<[u8]> = iter::repeat_n(0, length).collect();
-    let unshared = Arc::get_mut(&mut bytes).expect("nobody else has seen the allocation");
-    let mut reader = body.as_reader();
-    reader.read_exact(unshared)?;
+    let mut bytes = zeros(length.min(MAX_BYTES_AHEAD));
+    let mut come = 0;
+    loop {
+        let unshared = Arc::get_mut(&mut bytes).expect("nobody else has seen the allocation");
+        reader.read_exact(&mut unshared[come..])?;
+        come = bytes.len();
+        if come == length {
+            break;
+        }
+        let mut more = zeros(length.min(come.saturating_mul(GROWTH)));
+        let unshared = Arc::get_mut(&mut more).expect("nobody else has seen the allocation");
+        unshared[..come].copy_from_slice(&bytes);
+        bytes = more;
+    }
     // Only a reader that has seen the end gives its connection back.
     if reader.read(&mut [0])? != 0 {
         return Err(broken("the value is longer than its Content-Length"));
     }
     Ok(ByteView::from(bytes))
+}
+
+fn zeros(length: usize) -> Arc<[u8]> {
+    // Collecting a run of known length into an `Arc` allocates once, and copies nothing.
+    iter::repeat_n(0, length).collect()
 }
 
 /// Reads chunks to the last one. If that never comes, the reader ends with an error.
@@ -135,4 +146,52 @@ pub(super) fn read_text(body: &mut Body, headers: &HeaderMap) -> String {
 /// The answer breaks the protocol.
 fn broken(what: impl fmt::Display) -> CallError {
     CallError::Answer(Failure::broken(what))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Gives so many bytes, and notes the longest run that it was asked for when it had given less
+    /// than a quarter of that.
+    struct Slow {
+        left: usize,
+        given: usize,
+        most_ahead: usize,
+    }
+
+    impl Read for Slow {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            if self.given < room.len() / 4 {
+                self.most_ahead = self.most_ahead.max(room.len());
+            }
+            let n = room.len().min(self.left).min(10_000);
+            room[..n].fill(b'v');
+            self.left -= n;
+            self.given += n;
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn memory_for_a_value_grows_with_what_has_come() {
+        for (announced, sent) in [(64 << 20, 0), (64 << 20, 3 << 20), (u64::MAX >> 1, 1 << 20)] {
+            let mut slow = Slow { left: sent, given: 0, most_ahead: 0 };
+            assert!(read_exactly(&mut slow, announced).is_err());
+            assert!(slow.most_ahead <= MAX_BYTES_AHEAD, "{} bytes", slow.most_ahead);
+        }
+    }
+
+    #[test]
+    fn values_of_all_lengths_are_read_whole() {
+        for length in [0, 1, MAX_BYTES_AHEAD, MAX_BYTES_AHEAD + 1, 5 * MAX_BYTES_AHEAD, 11 << 20] {
+            let mut slow = Slow { left: length, given: 0, most_ahead: 0 };
+            let value = read_exactly(&mut slow, length as u64).ok().unwrap();
+            assert!(value.len() == length && value.iter().all(|&byte| byte == b'v'));
+            let mut longer = Slow { left: length + 1, given: 0, most_ahead: 0 };
+            assert!(read_exactly(&mut longer, length as u64).is_err());
+        }
+    }
 }

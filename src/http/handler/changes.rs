@@ -21,8 +21,16 @@ pub(super) fn put(
         Some(Status::NotFound) => Loaded::absent(),
         _ => Loaded::from(ByteView::from(request.body)),
     };
-    group.peer_side().insert(&key, note.ttl.into_iter().fold(loaded, Loaded::ttl));
-    Ok(done())
+    let is_kept = group.peer_side().insert(&key, note.ttl.into_iter().fold(loaded, Loaded::ttl));
+    Ok(if is_kept { done() } else { not_kept() })
+}
+
+/// The older value is gone, and the new one is not kept. Peers that do not know this status take it
+/// for done.
+fn not_kept() -> HttpResponse {
+    let mut response = done();
+    response.note = Note::of(Status::NotKept);
+    response
 }
 
 /// The removal of a key, or of all of them.

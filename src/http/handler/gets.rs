@@ -37,11 +37,14 @@ pub(super) fn get_many(
 ) -> Result<HttpResponse, HttpResponse> {
     let first = keys.first().copied().unwrap_or_default();
     let serve = || match note.timeout {
-        Some(timeout) => side_for(group, note).get_many_timeout(keys, timeout),
-        None => side_for(group, note).get_many(keys),
+        Some(timeout) => {
+            side_for(group, note).get_some_timeout(keys, frame::MAX_VALUES_BYTES, timeout)
+        }
+        None => side_for(group, note).get_some(keys, frame::MAX_VALUES_BYTES),
     };
-    let answers = unless_panicked(group, first, serve)?;
-    let answers: Vec<KeyAnswer> = answers.into_iter().map(answer).collect();
+    let answers = unless_panicked(group, first, serve)?.into_iter();
+    let answers: Vec<KeyAnswer> =
+        answers.map(|served| served.map_or(KeyAnswer::Left, answer)).collect();
     Ok(many(&answers, frame::MAX_VALUES_BYTES))
 }
 

@@ -65,7 +65,7 @@ impl Abilities {
     }
 
     /// Learns from the end of a change.
-    pub(super) fn changed<E>(&self, ended: &Result<(), E>, now: Instant) {
+    pub(super) fn changed<T, E>(&self, ended: &Result<T, E>, now: Instant) {
         let known_for = if ended.is_ok() { KNOWN_FOR } else { Duration::ZERO };
         self.makes_changes.set(now, known_for);
     }
@@ -127,7 +127,7 @@ mod tests {
         assert!(!abilities.makes_changes(now));
         abilities.changed(&Ok::<(), ()>(()), now);
         assert!(abilities.makes_changes(now + 59 * SECOND));
-        abilities.changed(&Err(()), now);
+        abilities.changed(&Err::<(), _>(()), now);
         assert!(!abilities.makes_changes(now));
     }
 }

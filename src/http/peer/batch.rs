@@ -93,8 +93,8 @@ impl<'a> Batch<'a> {
                     let answered = self.take(answers);
                     // One of the values is too long for an answer, and maybe only that one.
                     is_better = answered > 0;
-                    // What the peer left out it may have to load again. Asked for twice as many as
-                    // it could answer, it loads no more than half of them in vain.
+                    // A peer that loads more than it can answer may have to load the rest again.
+                    // Asked for twice as many as it answered, it loads no more than half in vain.
                     most = if answered == next.len() { frame::MAX_KEYS } else { 2 * answered };
                 }
             }

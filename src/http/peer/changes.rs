@@ -25,20 +25,26 @@ pub(super) fn clear(link: &Link, group: &str) -> Result<(), PeerError> {
     unless_gone(link, change(link, &request)).map_err(|failure| link.error_of(failure))
 }
 
-/// Has the peer keep a value, or that there is none. A peer that is not known to make changes first
-/// has to remove the key: one that ignores the method would load it, and hang up on a long value.
+/// Has the peer keep a value, or that there is none; whether it is there now. A peer that is not
+/// known to make changes first has to remove the key: one that ignores the method would load it,
+/// and hang up on a long value.
 pub(super) fn insert(
     link: &Link,
     abilities: &Abilities,
     group: &str,
     key: &str,
     value: &Loaded,
-) -> Result<(), PeerError> {
+) -> Result<bool, PeerError> {
     let request = put(link, group, key, value).map_err(|failure| link.error_of(failure))?;
     if !abilities.makes_changes(Instant::now()) {
         remove_all(link, group, &[key]).map_err(|failure| link.error_of(failure))?;
     }
-    let done = change(link, &request);
+    let done = link.call(Admit::Always, |exchange| {
+        exchange.send(&request, link.timeout(), |answer| {
+            let is_kept = answer.status() != Some(Status::NotKept);
+            read_change(answer).map(|()| is_kept)
+        })
+    });
     abilities.changed(&done, Instant::now());
     done.map_err(|failure| link.error_of(failure))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use geecache::{ByteView, Error, Loaded, PeerErrorKind, PeerGetter, PeerState};
+use geecache::{ByteView, Error, Group, HttpPool, Loaded, PeerErrorKind, PeerGetter, PeerState};
 
 use crate::support::{
     Cluster, CountingGetter, FaultyPeer, Gate, Peer, SERVERS, SOON, answer, start, until, value_of,
@@ -130,6 +130,35 @@ fn an_answer_that_would_be_too_long_comes_in_parts() {
         }
         assert_eq!(asker.getter.calls(), 0, "{server:?}: the owner has answered for all of them");
         assert!(requests(asker) >= 4);
+    }
+}
+
+/// The owner's cache holds a small part of what it is asked for.
+#[test]
+fn long_batch_is_loaded_in_parts_that_fit_into_an_answer_and_each_key_once() {
+    let size = |key: &str| 50_000 + 1_000 * key.bytes().map(usize::from).sum::<usize>() % 300_000;
+    let source = || CountingGetter::with(move |key| Ok(vec![7; size(key)].into()));
+    for server in SERVERS {
+        let (getter, unasked) = (source(), source());
+        let owner = HttpPool::builder().server(server).bind("127.0.0.1:0").unwrap();
+        let asker = HttpPool::builder().timeout(SOON).bind("127.0.0.1:0").unwrap();
+        let group = Group::new("large", 2 << 20, unasked.clone());
+        owner.add(&Group::new("large", 2 << 20, getter.clone())).unwrap();
+        asker.add(&group).unwrap();
+        let urls = [owner.url().unwrap(), asker.url().unwrap()];
+        owner.set_peers(urls).unwrap();
+        asker.set_peers(urls).unwrap();
+        let keys = (0..).map(|n| format!("key {n}"));
+        let keys: Vec<String> =
+            keys.filter(|key| asker.owner(key).as_deref() == Some(urls[0])).take(100).collect();
+        for (key, answer) in keys.iter().zip(group.get_many(&refs(&keys))) {
+            assert_eq!(answer.unwrap().len(), size(key));
+        }
+        assert_eq!(getter.calls(), 100);
+        assert_eq!(unasked.calls(), 0);
+        let of_batch = |keys: &Vec<String>| keys.iter().map(|key| size(key)).sum::<usize>();
+        let longest = getter.batches().iter().map(of_batch).max().unwrap();
+        assert!(longest <= 8 << 20, "{longest} bytes were loaded at once for an answer of 8 MiB");
     }
 }
 

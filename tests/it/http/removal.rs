@@ -168,17 +168,17 @@ fn a_peer_that_takes_every_method_for_a_get_is_reported_as_such() {
     let peer = Peer::start(SERVERS[1], CountingGetter::new(), |pool| pool);
     peer.join(&[&old.url()]);
     let reports = [
-        peer.group.remove("Tom"),
-        peer.group.remove_many(&["Tom", "Jack"]),
-        peer.group.clear(),
-        peer.group.insert("Tom", "631").unwrap(),
+        peer.group.remove("Tom").peers,
+        peer.group.remove_many(&["Tom", "Jack"]).peers,
+        peer.group.clear().peers,
+        peer.group.insert("Tom", "631").unwrap().peers,
     ];
-    for report in reports {
-        assert_eq!(report.peers.len(), 1);
-        let outcome = &report.peers[0].outcome;
+    for reports in reports {
+        assert_eq!(reports.len(), 1);
+        let outcome = &reports[0].outcome;
         assert!(matches!(outcome, RemoveOutcome::NotSupported), "{outcome:?}");
-        assert!(!report.is_complete());
     }
+    assert!(!peer.group.remove("Tom").is_complete());
     assert_eq!(peer.pool.peer_stats()[0].state, PeerState::Up);
 }
 
@@ -192,17 +192,51 @@ fn what_was_inserted_is_read_by_all() {
             assert_all_get(&cluster, &key, "version 0");
             for (writer, value) in [(0, "one"), (1, ""), (2, "three")] {
                 let report = cluster.node(writer).group.insert(&key, value).unwrap();
-                assert_done(&report, 2);
+                assert!(report.is_complete() && report.is_kept, "{report:?}");
+                assert_eq!(report.peers.len(), 2);
                 assert_all_get(&cluster, &key, value);
             }
             let absent = Loaded::absent().ttl(Duration::from_secs(3600));
-            assert_done(&cluster.node(0).group.insert(&key, absent).unwrap(), 2);
+            assert!(cluster.node(0).group.insert(&key, absent).unwrap().is_kept);
             for node in 0..3 {
                 let error = cluster.node(node).group.get(&key).unwrap_err();
                 assert!(matches!(error, Error::NotFound { .. }), "{error}");
             }
         }
         assert_eq!(cluster.calls(), 3, "one load per key, before its first insertion");
+    }
+}
+
+/// The owner's cache is full of what is asked for again and again, and has parts of 8 MiB.
+#[test]
+fn a_large_value_inserted_into_a_full_cache_is_read_by_all_or_reported_as_not_kept() {
+    for server in SERVERS {
+        let cluster = Cluster::with(2, server, |_| {
+            CountingGetter::with(|key| Ok(vec![0; if key.len() < 12 { 100_000 } else { 9 }].into()))
+        });
+        let (asker, owner) = (cluster.node(0), cluster.node(1));
+        let keys: Vec<_> = cluster.keys_owned_by(1).take(700).collect();
+        for key in keys.iter().chain(&keys[..500]) {
+            owner.group.get(key).unwrap();
+        }
+        let loads = cluster.calls();
+        for (n, size) in [300_000, 1 << 20, 7 << 20].into_iter().enumerate() {
+            for inserter in [asker, owner] {
+                let key = &keys[600 + n];
+                let value = vec![n as u8 + 1; size];
+                let report = inserter.group.insert(key, value.clone()).unwrap();
+                assert!(report.is_kept && report.is_complete(), "{size}: {report:?}");
+                assert!(owner.group.get(key).unwrap() == value[..], "{size} at the owner");
+                assert!(asker.group.get(key).unwrap() == value[..], "{size} elsewhere");
+            }
+        }
+        assert_eq!(cluster.calls(), loads, "what was inserted is not loaded");
+        for inserter in [asker, owner] {
+            let key = &keys[610];
+            let report = inserter.group.insert(key, vec![1; 9 << 20]).unwrap();
+            assert!(!report.is_kept && report.is_complete(), "{report:?}");
+            assert_eq!(asker.group.get(key).unwrap().len(), 100_000, "it is loaded again");
+        }
     }
 }
 
@@ -213,7 +247,7 @@ fn an_inserted_value_keeps_its_ttl_and_may_be_large() {
         let getter = HttpGetter::new(&peer.url()).unwrap();
         let hour = Duration::from_secs(3600);
         let value = Loaded::from(vec![7; 2 << 20]).ttl(hour);
-        getter.insert("scores", "large", &value).unwrap();
+        assert!(getter.insert("scores", "large", &value).unwrap());
         let got = getter.get("scores", "large").unwrap();
         assert_eq!(got.value(), value.value());
         let left = got.time_to_live().unwrap();

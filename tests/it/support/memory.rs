@@ -335,11 +335,10 @@ impl PeerGetter for Link {
         Ok(())
     }
 
-    fn insert(&self, _group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+    fn insert(&self, _group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
         self.reach(Point::InsertSent);
         self.on_the_way()?;
-        self.group.peer_side().insert(key, value.clone());
-        Ok(())
+        Ok(self.group.peer_side().insert(key, value.clone()))
     }
 }
 

@@ -62,6 +62,8 @@ const GROUP: Floor = Floor {
         "group/loads",
         "group/owners",
         "group/changes",
+        // How much of a batch is loaded at a time for peers.
+        "group/portions",
         // What joins them, what peers may ask, the handle, and what makes it.
         "group/parts",
         "group/peer_side",

@@ -181,6 +181,19 @@ fn a_look_into_memory_never_loads() {
 }
 
 #[test]
+fn an_insertion_that_is_not_kept_is_told_and_removes_what_there_was() {
+    let desk = Desk::new();
+    desk.group.get("Tom").unwrap();
+    let response = desk.ask("PUT", "/_geecache/scores/Tom", &[], &[7; 2 << 20]);
+    assert_eq!((status(&response), response.body.len()), ((204, Some("not-kept")), 0));
+    assert_eq!(desk.in_memory(), 0);
+    // An absence without a life is not kept either.
+    let absent = [("Geecache", "s=not-found")];
+    let response = desk.ask("PUT", "/_geecache/scores/Tom", &absent, b"");
+    assert_eq!(status(&response), (204, Some("not-kept")));
+}
+
+#[test]
 fn what_is_no_request_of_ours_changes_nothing() {
     let desk = Desk::new();
     desk.group.get("Tom").unwrap();

@@ -66,3 +66,43 @@ fn a_value_whose_last_chunk_is_missing_is_an_error() {
         assert_eq!(verdict, Verdict::Failed, "{chunks:?}");
     }
 }
+
+/// The most memory that this process has had so far, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_value_that_is_only_announced_takes_no_memory() {
+    const CHILD: &str = "GEECACHE_TEST_ANNOUNCED_CHILD";
+    const NAME: &str =
+        "http::peer::gets::tests::bodies::a_long_value_that_is_only_announced_takes_no_memory";
+    if let Ok(url) = std::env::var(CHILD) {
+        let link = hasty_link(&url);
+        let before = peak_kib();
+        thread::scope(|threads| {
+            for _ in 0..16 {
+                threads.spawn(|| {
+                    assert_eq!(ask(&link).0.unwrap_err().kind(), PeerErrorKind::TimedOut);
+                });
+            }
+        });
+        let taken = peak_kib() - before;
+        assert!(taken < 64 << 10, "16 gets took {taken} KiB for values of which nothing came");
+        return;
+    }
+    let peer = FaultyPeer::start(|talk, _| {
+        while talk.request().is_some() {
+            talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n");
+        }
+    });
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    // A process of its own: others take memory, too.
+    let output = child.args(["--exact", NAME]).env(CHILD, &peer.url).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(peer.connections(), 16);
+}
