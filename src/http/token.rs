@@ -27,10 +27,10 @@ const SCHEME: &[u8] = b"bearer ";
 pub(crate) struct Tokens {
     /// `None` where they are given once and for all.
     file: Option<PathBuf>,
-    state: Mutex<State>,
+    state: Mutex<TokenState>,
 }
 
-struct State {
+struct TokenState {
     known: Arc<Known>,
     looked: Instant,
     warned: Option<Instant>,
@@ -87,7 +87,7 @@ impl Tokens {
 
     fn with(file: Option<PathBuf>, known: Known) -> Self {
         let (known, looked) = (Arc::new(known), Instant::now());
-        Self { file, state: Mutex::new(State { known, looked, warned: None }) }
+        Self { file, state: Mutex::new(TokenState { known, looked, warned: None }) }
     }
 
     /// The value of `Authorization` for a request.
