@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::byteview::ByteView;
 use crate::error::BoxError;
+use crate::origin::Origin;
 
 /// The slow source of truth behind a [`Group`](crate::Group): a database, a file, another service.
 ///
@@ -92,17 +93,24 @@ where
 
 /// What a load ended with: a value, or the knowledge that there is none; either may say how long it
 /// holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Two are equal if they say the same, wherever they came from.
+#[derive(Debug, Clone)]
 pub struct Loaded {
     value: Option<ByteView>,
     ttl: Option<Duration>,
+    origin: Origin,
 }
 
 impl Loaded {
     /// The key does not exist.
     #[must_use]
     pub fn absent() -> Self {
-        Self { value: None, ttl: None }
+        Self::of(None)
+    }
+
+    fn of(value: Option<ByteView>) -> Self {
+        Self { value, ttl: None, origin: Origin::default() }
     }
 
     /// This result holds for `ttl` from now on, and is not served from a cache afterwards.
@@ -110,6 +118,21 @@ impl Loaded {
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
+    }
+
+    /// This result came from `origin`. For those who write a transport, to whom a peer tells that
+    /// it had the value in [memory](Origin::Memory). What a getter returns comes from the
+    /// [`Getter`](Origin::Getter).
+    #[must_use]
+    pub fn came_from(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// Where this result came from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// The value, or `None` where the key does not exist.
@@ -131,15 +154,23 @@ impl Loaded {
     }
 }
 
+impl PartialEq for Loaded {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.value, self.ttl) == (&other.value, other.ttl)
+    }
+}
+
+impl Eq for Loaded {}
+
 impl<T: Into<ByteView>> From<T> for Loaded {
     fn from(value: T) -> Self {
-        Self { value: Some(value.into()), ttl: None }
+        Self::of(Some(value.into()))
     }
 }
 
 impl<T: Into<ByteView>> From<Option<T>> for Loaded {
     fn from(value: Option<T>) -> Self {
-        Self { value: value.map(Into::into), ttl: None }
+        Self::of(value.map(Into::into))
     }
 }
 

@@ -31,6 +31,7 @@ use crate::byteview::ByteView;
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::getter::Loaded;
+use crate::origin::Origin;
 use crate::peers::PeerPicker;
 use crate::stats::{CacheStats, Stats};
 use batch::{Answer, answer_many};
@@ -111,6 +112,29 @@ impl Group {
         self.get_by(key, Some(timeout))
     }
 
+    /// As [`get`](Self::get), and tells where the value came from.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get).
+    pub fn get_with_origin(&self, key: &str) -> Result<(ByteView, Origin), Error> {
+        if key.is_empty() {
+            return Err(Error::EmptyKey);
+        }
+        let found = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
+        let loaded = found.map_or_else(|| self.load_one(key, self.parts.wait_timeout), Ok)?;
+        let origin = match loaded.origin() {
+            Origin::Owner | Origin::OwnerMemory
+                if !self.parts.owners.picker().picks_the_owner(key) =>
+            {
+                Origin::StandIn
+            }
+            origin => origin,
+        };
+        let value = loaded.into_value().ok_or_else(|| not_found(self.name(), key))?;
+        Ok((value, origin))
+    }
+
     /// The values of many keys; element *i* of the answer belongs to `keys[i]`.
     ///
     /// What is in memory is taken from there. For the rest each owner is asked once, all owners at
@@ -159,17 +183,20 @@ impl Group {
         }
         let value = match self.parts.memory.value(key, |seen| self.parts.refresh(key, seen)) {
             Some(value) => value,
-            None => {
-                self.parts.counters.get_misses.add_one();
-                // From here on there is something to wait for.
-                let call = Call::one(timeout.and_then(Deadline::after));
-                let mut answer = [None];
-                self.load(&[key], &mut answer, call);
-                let [answer] = answer;
-                answer.expect("a load answers every key")?.into_value()
-            }
+            None => self.load_one(key, timeout)?.into_value(),
         };
         value.ok_or_else(|| not_found(self.name(), key))
+    }
+
+    /// The load of a key that is not in memory.
+    fn load_one(&self, key: &str, timeout: Option<Duration>) -> Answer {
+        self.parts.counters.get_misses.add_one();
+        // From here on there is something to wait for.
+        let call = Call::one(timeout.and_then(Deadline::after));
+        let mut answer = [None];
+        self.load(&[key], &mut answer, call);
+        let [answer] = answer;
+        answer.expect("a load answers every key")
     }
 
     /// As [`get_by`](Self::get_by), for many keys.

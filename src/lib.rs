@@ -121,6 +121,7 @@
 mod byteview;
 mod error;
 mod getter;
+mod origin;
 
 // The cache: a group, its peers, what it counts.
 mod group;
@@ -162,6 +163,7 @@ pub use group::{
 };
 #[cfg(feature = "http")]
 pub use http::{HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server};
+pub use origin::Origin;
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};

@@ -31,6 +31,14 @@ pub trait PeerPicker: Send + Sync + 'static {
         keys.iter().map(|key| self.pick_peer(key)).collect()
     }
 
+    /// Whether [`pick_peer`](Self::pick_peer) names the owner of `key` now, and not a peer that
+    /// answers for it while it is down. This only tells callers [where](crate::Origin) a value came
+    /// from. Defaults to `true`.
+    fn picks_the_owner(&self, key: &str) -> bool {
+        let _ = key;
+        true
+    }
+
     /// Whether this process owns `key`, no matter who is down: what it loads is then kept in the
     /// main cache, and else only for a short time.
     ///
@@ -75,6 +83,10 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
 
     fn pick_peers(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
         (**self).pick_peers(keys)
+    }
+
+    fn picks_the_owner(&self, key: &str) -> bool {
+        (**self).picks_the_owner(key)
     }
 
     fn owns(&self, key: &str) -> bool {

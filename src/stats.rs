@@ -7,10 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Keys asked for by this process.
+    /// Keys asked for by this process, each as often as it was asked for.
     pub gets: u64,
-    /// Gets and peers' requests answered from memory.
-    pub cache_hits: u64,
+    /// Those of them that were in memory here: `owned_hits` and `copy_hits`.
+    pub hits: u64,
+    /// Gets answered from the main cache, which has the keys that this process owns.
+    pub owned_hits: u64,
+    /// Keys that gets did not find in memory and that no peer was to be asked for: this process
+    /// owns them, or answers for an owner that is down. A key that occurs more than once in one
+    /// `get_many` counts once.
+    pub owned_misses: u64,
+    /// Gets answered from a copy of what another peer owns.
+    pub copy_hits: u64,
+    /// Keys that gets did not find in memory and that a peer was to be asked for. A key that occurs
+    /// more than once in one `get_many` counts once.
+    pub copy_misses: u64,
     /// Gets and peers' requests that had to wait for a load: their own, another caller's, or a
     /// peer's.
     pub loads: u64,
@@ -18,6 +29,9 @@ pub struct Stats {
     pub loads_deduplicated: u64,
     /// Values, and answers that there is none, got from peers.
     pub peer_loads: u64,
+    /// Those of them that the peers had in memory. A peer of another program does not tell, and
+    /// counts as one that had to load.
+    pub peer_hits: u64,
     /// Keys for which a peer that was asked gave neither a value nor the word that there is none. A
     /// request for many that fails counts for each of its keys.
     pub peer_errors: u64,
@@ -27,6 +41,8 @@ pub struct Stats {
     pub local_load_errors: u64,
     /// Keys that peers asked for.
     pub server_requests: u64,
+    /// Those of them that were in memory here.
+    pub server_hits: u64,
     /// Gets and peers' requests answered with a value past its ttl: while it was refreshed, or
     /// because its reload failed.
     pub hits_stale: u64,
@@ -47,6 +63,45 @@ pub struct Stats {
     /// Times that the whole group was emptied by this process or at a peer's request; who clears
     /// asks its peers three times.
     pub clears: u64,
+}
+
+impl Stats {
+    /// The part of this process's gets that was in memory here: `hits / gets`. `None` before the
+    /// first get.
+    #[must_use]
+    pub fn hit_ratio(&self) -> Option<f64> {
+        ratio(self.hits, self.gets)
+    }
+
+    /// The same for keys that this process owns: `owned_hits / (owned_hits + owned_misses)`.
+    #[must_use]
+    pub fn owned_hit_ratio(&self) -> Option<f64> {
+        ratio(self.owned_hits, self.owned_hits + self.owned_misses)
+    }
+
+    /// The same for keys that others own: `copy_hits / (copy_hits + copy_misses)`.
+    #[must_use]
+    pub fn copy_hit_ratio(&self) -> Option<f64> {
+        ratio(self.copy_hits, self.copy_hits + self.copy_misses)
+    }
+
+    /// The part of what peers answered that they had in memory: `peer_hits / peer_loads`.
+    #[must_use]
+    pub fn peer_hit_ratio(&self) -> Option<f64> {
+        ratio(self.peer_hits, self.peer_loads)
+    }
+
+    /// The part of what peers asked for that was in memory here: `server_hits / server_requests`.
+    #[must_use]
+    pub fn server_hit_ratio(&self) -> Option<f64> {
+        ratio(self.server_hits, self.server_requests)
+    }
+}
+
+/// `part / whole`, unless there is no whole. The fields of a snapshot are read one after the other,
+/// so a part may be ahead of its whole.
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 / whole as f64).min(1.0))
 }
 
 /// What one cache of a group holds, and what it did since it was made.

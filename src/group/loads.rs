@@ -25,6 +25,7 @@ use crate::group::error::{
     GetterPanicked, load_failed, overloaded, reentrant, timed_out, too_deep,
 };
 use crate::group::nesting::{Inside, LoadId, is_in_circle, is_inside_getter, is_too_deep};
+use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stats::Counter;
 use crate::workers::Workers;
@@ -416,7 +417,7 @@ impl Loads {
         };
         self.counters.loads.add_one();
         log::debug!("loaded {key:?} of group {:?} in {cost:?}", self.group);
-        let loaded = host.with_ttl(loaded);
+        let loaded = host.with_ttl(loaded).came_from(Origin::Getter);
         host.keep(key, &loaded, cost, now, &|| !flight.is_doomed());
         Ok(loaded)
     }

@@ -21,6 +21,7 @@ use crate::group::call::Call;
 use crate::group::error::{load_failed, reentrant, timed_out};
 use crate::group::nesting::is_inside_getter;
 use crate::one_line::OneLine;
+use crate::origin::Origin;
 use crate::peers::{NoPeers, PeerGetter, PeerPicker};
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stats::Counter;
@@ -59,8 +60,13 @@ pub(super) struct Owners {
 
 #[derive(Debug, Default)]
 pub(super) struct OwnerCounters {
-    /// Keys that peers answered, and keys that they did not.
+    /// Keys that were not in memory here and that a peer was picked for, and all others.
+    pub(super) misses: Counter,
+    pub(super) own_misses: Counter,
+    /// Keys that peers answered, those of them that were in their memory, and keys that they did
+    /// not answer.
     pub(super) answers: Counter,
+    pub(super) hits: Counter,
     pub(super) errors: Counter,
     /// Callers who got what another caller was answered.
     pub(super) deduplicated: Counter,
@@ -152,9 +158,12 @@ impl Owners {
         load_here: impl Fn(&[&str], &mut [Option<Answer>]),
     ) {
         let mut picks = if self.picker.get().is_some() { self.pick(keys) } else { Vec::new() };
-        if picks.iter().all(Option::is_none) {
+        let theirs = picks.iter().flatten().count();
+        self.counters.own_misses.add(keys.len() - theirs);
+        if theirs == 0 {
             return load_here(keys, answers);
         }
+        self.counters.misses.add(theirs);
         let load_at = |places: &[usize], answers: &mut [Option<Answer>]| {
             let mut loaded = vec![None; places.len()];
             load_here(&keys_at(keys, places), &mut loaded);
@@ -295,7 +304,7 @@ impl Owners {
         &self,
         peer: &Arc<dyn PeerGetter>,
         led: Vec<LedFlight>,
-        call: Call,
+        (role, call): (Role, Call),
         host: &impl OwnerHost,
         tell: Tell<'_>,
     ) -> Vec<LedFlight> {
@@ -311,7 +320,7 @@ impl Owners {
         for led in led {
             let missing = || Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer"));
             let answer = answers.next().unwrap_or_else(missing);
-            match self.settle(led.key(), answer, asked, host, &led.leader) {
+            match self.settle(led.key(), answer, (role, asked), host, &led.leader) {
                 Ok(forwarded) => led.land(forwarded, tell),
                 Err(error) => {
                     last_error = Some(error);
@@ -337,20 +346,29 @@ impl Owners {
     /// All of a batch at once: a counter that many threads write for each key costs each of them a
     /// fetch from another processor.
     fn count(&self, answers: &[Result<Loaded, PeerError>]) {
-        let is_answer = |answer: &&Result<Loaded, PeerError>| match answer {
-            Ok(_) => true,
-            Err(error) => error.kind() == PeerErrorKind::NotFound,
-        };
-        self.counters.answers.add(answers.iter().filter(is_answer).count());
+        let (mut count, mut hits) = (0, 0);
+        for answer in answers {
+            match answer {
+                Ok(loaded) => {
+                    count += 1;
+                    hits += usize::from(loaded.origin().is_memory());
+                }
+                Err(error) => count += usize::from(error.kind() == PeerErrorKind::NotFound),
+            }
+        }
+        self.counters.answers.add(count);
+        if hits > 0 {
+            self.counters.hits.add(hits);
+        }
     }
 
-    /// Takes a peer's answer to a question of the time `asked`; the error, which is counted, when
+    /// Takes the answer of a peer in its role to a question of the time `asked`; the error, which is counted, when
     /// somebody else has to be asked.
     fn settle(
         &self,
         key: &str,
         answer: Result<Loaded, PeerError>,
-        asked: u64,
+        (role, asked): (Role, u64),
         host: &impl OwnerHost,
         flight: &Leader<Forwarded>,
     ) -> Result<Forwarded, PeerError> {
@@ -366,6 +384,7 @@ impl Owners {
                 return Err(error);
             }
         };
+        let loaded = role.mark(loaded);
         let is_wanted = || !flight.is_doomed();
         Ok(Forwarded::Answered(host.keep_copy(key, loaded, asked, &is_wanted)))
     }
@@ -419,7 +438,7 @@ impl Request {
                 None => open.push(led),
             }
         }
-        let failed = owners.ask_once(&self.peer, open, call, host, tell);
+        let failed = owners.ask_once(&self.peer, open, (Role::Owner, call), host, tell);
         let next = |led: &LedFlight| {
             let next = owners.picker().pick_peer(led.key());
             next.filter(|next| !call.is_over() && !is_same_peer(next, &self.peer))
@@ -431,13 +450,32 @@ impl Request {
         stand_ins.sort_by_key(|(_, theirs)| Reverse(theirs.len()));
         for (n, (stand_in, theirs)) in stand_ins.into_iter().enumerate() {
             unanswered.extend(match n {
-                0 => owners.ask_once(&stand_in, theirs, call, host, tell),
+                0 => owners.ask_once(&stand_in, theirs, (Role::StandIn, call), host, tell),
                 _ => theirs,
             });
         }
         let end = if call.is_over() { Forwarded::CutShort } else { Forwarded::Failed };
         unanswered.into_iter().for_each(|led| led.land(end.clone(), tell));
         landed
+    }
+}
+
+/// For whom a peer answers.
+#[derive(Clone, Copy)]
+enum Role {
+    Owner,
+    StandIn,
+}
+
+impl Role {
+    /// An answer, with the origin that it has for this process.
+    fn mark(self, loaded: Loaded) -> Loaded {
+        let was_in_memory = loaded.origin().is_memory();
+        loaded.came_from(match self {
+            Self::StandIn => Origin::StandIn,
+            Self::Owner if was_in_memory => Origin::OwnerMemory,
+            Self::Owner => Origin::Owner,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::group::memory::{Memory, Owner};
 use crate::group::owners::{OwnerHost, Owners};
 use crate::group::portions::Portions;
 use crate::one_line::OneLine;
+use crate::origin::Origin;
 use crate::stats::{Counter, Stats};
 
 /// What the handles of a group share: its four parts.
@@ -36,7 +37,9 @@ pub(super) struct Parts {
 #[derive(Debug, Default)]
 pub(super) struct GroupCounters {
     pub(super) get_misses: Counter,
+    /// Of keys that peers asked for: those in the main cache, and copies.
     pub(super) served_hits: Counter,
+    pub(super) served_copies: Counter,
     pub(super) served_misses: Counter,
 }
 
@@ -89,20 +92,29 @@ impl Parts {
             (&self.memory.counters, &self.loads.counters, &self.changes.counters);
         let (owners, hand_over) = (&self.owners.counters, self.owners.hand_over_counters());
         let get_misses = self.counters.get_misses.value();
-        let served_hits = self.counters.served_hits.value();
+        let served_owned = self.counters.served_hits.value();
+        let served_copies = self.counters.served_copies.value();
         let served_misses = self.counters.served_misses.value();
-        let hits = self.memory.main_stats().hits + self.memory.hot_stats().hits;
-        let cache_hits = hits.saturating_sub(memory.hits_refused.value());
+        // The caches count the hits of gets and of peers together.
+        let hits = self.memory.main_stats().hits.saturating_sub(memory.hits_refused.value());
+        let owned_hits = hits.saturating_sub(served_owned);
+        let copy_hits = self.memory.hot_stats().hits.saturating_sub(served_copies);
         Stats {
-            gets: cache_hits.saturating_sub(served_hits) + get_misses,
-            cache_hits,
+            gets: owned_hits + copy_hits + get_misses,
+            hits: owned_hits + copy_hits,
+            owned_hits,
+            owned_misses: owners.own_misses.value(),
+            copy_hits,
+            copy_misses: owners.misses.value(),
             loads: get_misses + served_misses,
             loads_deduplicated: loads.deduplicated.value() + owners.deduplicated.value(),
             peer_loads: owners.answers.value(),
+            peer_hits: owners.hits.value(),
             peer_errors: owners.errors.value(),
             local_loads: loads.loads.value(),
             local_load_errors: loads.errors.value(),
-            server_requests: served_hits + served_misses,
+            server_requests: served_owned + served_copies + served_misses,
+            server_hits: served_owned + served_copies,
             hits_stale: memory.hits_stale.value(),
             negative_hits: memory.negative_hits.value(),
             refreshes: loads.refreshes.value(),
@@ -131,7 +143,8 @@ impl LoadHost for Parts {
     fn take_over(&self, keys: &[&str]) -> Vec<Option<Loaded>> {
         let asked = self.memory.now();
         let taken = self.owners.take_over(keys).into_iter();
-        taken.map(|taken| taken.map(|loaded| self.memory.aged(loaded, asked))).collect()
+        let aged = |loaded| self.memory.aged(loaded, asked).came_from(Origin::PreviousOwner);
+        taken.map(|taken| taken.map(aged)).collect()
     }
 
     fn with_ttl(&self, loaded: Loaded) -> Loaded {

@@ -1,5 +1,6 @@
 //! [`PeerSide`]: what the peers of a process may ask of a group.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::group::batch::{Answer, answer_many};
 use crate::group::call::Call;
 use crate::group::error::timed_out;
 use crate::group::parts::Parts;
+use crate::origin::Origin;
 
 /// What peers may ask of a [`Group`](crate::Group), for those who write a transport; from
 /// [`Group::peer_side`](crate::Group::peer_side).
@@ -153,7 +155,10 @@ impl<'a> PeerSide<'a> {
         }
         let counters = &self.parts.counters;
         if let Some(found) = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen)) {
-            counters.served_hits.add_one();
+            match found.origin() {
+                Origin::Copy => counters.served_copies.add_one(),
+                _ => counters.served_hits.add_one(),
+            }
             return Ok(found);
         }
         counters.served_misses.add_one();
@@ -218,13 +223,19 @@ impl<'a> PeerSide<'a> {
         keys: &[&str],
         load: impl FnOnce(&[&str], &mut [Option<Answer>]),
     ) -> Vec<Answer> {
-        let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
+        let (counters, copies) = (&self.parts.counters, Cell::new(0));
+        let find = |key: &str| {
+            let found = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen))?;
+            copies.set(copies.get() + usize::from(found.origin() == Origin::Copy));
+            Some(found)
+        };
         let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
-            self.parts.counters.served_misses.add(asked);
+            counters.served_misses.add(asked);
             load(missing, answers);
         };
         let (answers, hits) = answer_many(keys, self.parts.memory.key_hash(), find, load);
-        self.parts.counters.served_hits.add(hits);
+        counters.served_hits.add(hits - copies.get());
+        counters.served_copies.add(copies.get());
         answers
     }
 }

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The data is a value or a message. Numbers are in network order. A ttl of all ones is none, and
-//! with the status of what came too late a ttl of 0 means that the peer is overloaded. All answers
+//! with the status of what came too late a ttl of 0 means that the peer is overloaded. The highest
+//! bit of a status is set where a value, or its absence, was in memory. All answers
 //! have the operation 1. They have the order of the keys, and a frame ends where its last part
 //! does. Whatever comes off a socket is checked before anything is allocated for it.
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 use crate::byteview::ByteView;
 use crate::error::PeerErrorKind;
 use crate::getter::Loaded;
+use crate::origin::Origin;
 
 /// The most keys in one frame.
 pub(crate) const MAX_KEYS: usize = 1024;
@@ -94,6 +96,10 @@ mod status {
     pub(super) const TIMED_OUT: u8 = 4;
     pub(super) const BAD_KEY: u8 = 5;
     pub(super) const NOT_CACHED: u8 = 6;
+    /// The bit of what was in memory.
+    pub(super) const HELD: u8 = 0x80;
+    pub(super) const HELD_VALUE: u8 = VALUE | HELD;
+    pub(super) const HELD_ABSENT: u8 = ABSENT | HELD;
 }
 
 /// How many of `keys`, from the first on, fit into one request. At least one, if there is one and
@@ -151,10 +157,10 @@ pub(crate) fn encode_answers(answers: &[KeyAnswer], max_bytes: usize) -> Vec<u8>
         let (status, ttl, bytes) = match answer {
             KeyAnswer::Loaded(loaded) => match loaded.value() {
                 Some(value) if room.takes(value.len()) => {
-                    (status::VALUE, ttl_of(loaded), value.as_slice())
+                    (status::VALUE | origin_bit(loaded), ttl_of(loaded), value.as_slice())
                 }
                 Some(_) => (status::LEFT, NO_TTL, &[][..]),
-                None => (status::ABSENT, ttl_of(loaded), &[][..]),
+                None => (status::ABSENT | origin_bit(loaded), ttl_of(loaded), &[][..]),
             },
             KeyAnswer::Failed(kind, message) => {
                 let (status, ttl) = match kind {
@@ -174,6 +180,10 @@ pub(crate) fn encode_answers(answers: &[KeyAnswer], max_bytes: usize) -> Vec<u8>
         frame.extend_from_slice(bytes);
     }
     frame
+}
+
+fn origin_bit(loaded: &Loaded) -> u8 {
+    if loaded.origin().is_memory() { status::HELD } else { 0 }
 }
 
 /// About as much as the answers take.
@@ -226,12 +236,16 @@ pub(crate) fn decode_answers(
         let start = frame.len() - rest.0.len();
         let bytes = rest.take(length)?;
         let failed = |kind| KeyAnswer::Failed(kind, String::from_utf8_lossy(bytes).into_owned());
+        let origin = if status & status::HELD == 0 { Origin::default() } else { Origin::Memory };
+        let loaded = |loaded: Loaded| {
+            KeyAnswer::Loaded(ttl.into_iter().fold(loaded, Loaded::ttl).came_from(origin))
+        };
         answers.push(match status {
-            status::VALUE if length >= frame.len() / 2 => {
-                with_ttl(Loaded::from(frame.slice(start..start + length)), ttl)
+            status::VALUE | status::HELD_VALUE if length >= frame.len() / 2 => {
+                loaded(Loaded::from(frame.slice(start..start + length)))
             }
-            status::VALUE => with_ttl(Loaded::from(bytes), ttl),
-            status::ABSENT if length == 0 => with_ttl(Loaded::absent(), ttl),
+            status::VALUE | status::HELD_VALUE => loaded(Loaded::from(bytes)),
+            status::ABSENT | status::HELD_ABSENT if length == 0 => loaded(Loaded::absent()),
             status::LEFT if length == 0 => KeyAnswer::Left,
             status::NOT_CACHED if length == 0 => KeyAnswer::NotCached,
             status::LOAD_FAILED => failed(PeerErrorKind::Load),
@@ -245,10 +259,6 @@ pub(crate) fn decode_answers(
     }
     rest.end()?;
     Ok(answers)
-}
-
-fn with_ttl(loaded: Loaded, ttl: Option<Duration>) -> KeyAnswer {
-    KeyAnswer::Loaded(ttl.into_iter().fold(loaded, Loaded::ttl))
 }
 
 fn push_head(frame: &mut Vec<u8>, operation: Operation, count: usize) {

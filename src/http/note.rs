@@ -14,6 +14,7 @@
 //! | `s` | `not-found` in a `PUT`: there is no value | what the answer [means](Status) |
 //! | `ttl` | milliseconds that are left of the value's life | the same |
 //! | `nested` | without a value: a getter asks | |
+//! | `hit` | | without a value: it was in memory |
 //!
 //! Names that are not known are ignored, and so is the whole header at peers of other programs. No
 //! clocks need to agree. Neither reading nor writing allocates.
@@ -42,6 +43,8 @@ pub(crate) struct Note {
     pub(crate) ttl: Option<Duration>,
     /// Whether a getter asks.
     pub(crate) is_nested: bool,
+    /// Whether the answer was in memory.
+    pub(crate) is_hit: bool,
 }
 
 impl Note {
@@ -63,6 +66,7 @@ impl Note {
                 b"s" => note.status = Status::named(value),
                 b"ttl" => note.ttl = Some(millis(value).ok_or(BadNote("ttl"))?),
                 b"nested" => note.is_nested = true,
+                b"hit" => note.is_hit = true,
                 _ => {}
             }
         }
@@ -95,6 +99,9 @@ impl Note {
         }
         if self.is_nested {
             text.push_name("nested");
+        }
+        if self.is_hit {
+            text.push_name("hit");
         }
         text
     }

@@ -235,6 +235,10 @@ impl PeerPicker for Peers {
         keys.iter().map(&mut pick).collect()
     }
 
+    fn picks_the_owner(&self, key: &str) -> bool {
+        self.members().list.is_owner_ready(key)
+    }
+
     fn owns(&self, key: &str) -> bool {
         self.members().list.is_ours(key)
     }

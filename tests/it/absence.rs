@@ -52,7 +52,7 @@ fn absence_is_remembered_for_its_ttl_and_no_longer() {
         assert_absent(&group, "kkk");
     }
     let stats = group.stats();
-    assert_eq!((stats.gets, stats.cache_hits, stats.negative_hits), (3, 2, 2));
+    assert_eq!((stats.gets, stats.hits, stats.negative_hits), (3, 2, 2));
     assert_eq!(getter.calls(), 1);
     source.make("kkk", Condition::Present);
     hand.advance(5 * SECOND - MS);

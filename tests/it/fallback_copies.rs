@@ -39,7 +39,7 @@ fn a_value_loaded_in_the_owner_s_place_is_kept_for_the_fallback_ttl() {
 
     hand.advance(ttl - Duration::from_millis(1));
     node.group.get(&key).unwrap();
-    assert_eq!((node.getter.calls(), node.stats().cache_hits), (1, 1));
+    assert_eq!((node.getter.calls(), node.stats().hits), (1, 1));
 
     hand.advance(Duration::from_millis(1));
     node.group.get(&key).unwrap();

@@ -29,7 +29,7 @@ fn sixteen_threads_that_want_one_key_cost_one_load() {
     }
     assert_eq!(getter.calls(), 1);
     let stats = group.stats();
-    assert_eq!((stats.gets, stats.local_loads, stats.cache_hits), (16, 1, 0));
+    assert_eq!((stats.gets, stats.local_loads, stats.hits), (16, 1, 0));
     assert!(stats.loads_deduplicated <= 15);
 }
 

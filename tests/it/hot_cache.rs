@@ -85,7 +85,7 @@ fn hits_in_a_copy_are_hits_of_the_group() {
         peers.node(0).group.get(&key).unwrap();
     }
     let stats = peers.node(0).stats();
-    assert_eq!((stats.gets, stats.cache_hits, stats.loads, stats.peer_loads), (4, 3, 1, 1));
+    assert_eq!((stats.gets, stats.hits, stats.loads, stats.peer_loads), (4, 3, 1, 1));
     let stats = peers.node(1).stats();
-    assert_eq!((stats.gets, stats.cache_hits, stats.server_requests, stats.loads), (0, 0, 1, 1));
+    assert_eq!((stats.gets, stats.hits, stats.server_requests, stats.loads), (0, 0, 1, 1));
 }

@@ -23,7 +23,7 @@ fn a_key_is_loaded_once_and_then_comes_from_memory() {
     }
     assert_eq!(getter.calls(), 1);
     let stats = group.stats();
-    assert_eq!((stats.gets, stats.cache_hits, stats.loads), (3, 2, 1));
+    assert_eq!((stats.gets, stats.hits, stats.loads), (3, 2, 1));
     assert_eq!((stats.local_loads, stats.local_load_errors, stats.loads_deduplicated), (1, 0, 0));
     let cache = group.main_cache_stats();
     assert_eq!((cache.entries, cache.inserts), (1, 1));
@@ -220,7 +220,7 @@ fn the_owner_is_asked_for_what_it_owns() {
 
     peers.node(2).group.get(&key).unwrap();
     assert_eq!(peers.calls(), 1, "one load in the whole cluster");
-    assert_eq!(peers.node(1).stats().cache_hits, 1);
+    assert_eq!(peers.node(1).stats().server_hits, 1);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod lifetimes;
 mod load_path;
 mod models;
 mod nesting;
+mod origins;
 mod registry;
 mod removal;
 mod staleness;

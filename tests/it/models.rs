@@ -74,7 +74,7 @@ struct Entry {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Counts {
     gets: u64,
-    cache_hits: u64,
+    hits: u64,
     loads: u64,
     local_loads: u64,
     local_load_errors: u64,
@@ -130,7 +130,7 @@ impl Model {
         if let Some(entry) = entry {
             let stale = now >= entry.expiry;
             if !stale || now < entry.expiry + self.spans.revalidate {
-                self.stats.cache_hits += 1;
+                self.stats.hits += 1;
                 self.stats.hits_stale += u64::from(stale);
                 self.stats.negative_hits += u64::from(entry.answer == Answer::Absent);
                 return (entry.answer, stale);
@@ -152,7 +152,7 @@ fn counts(group: &Group) -> Counts {
     let stats = group.stats();
     Counts {
         gets: stats.gets,
-        cache_hits: stats.cache_hits,
+        hits: stats.hits,
         loads: stats.loads,
         local_loads: stats.local_loads,
         local_load_errors: stats.local_load_errors,
@@ -239,7 +239,7 @@ fn one_group_does_what_its_model_does() {
             }
             assert_eq!(counts(&group), model.stats, "step {step} with {spans:?}");
         }
-        assert!(model.stats.gets > 1000 && model.stats.cache_hits > 0);
+        assert!(model.stats.gets > 1000 && model.stats.hits > 0);
     });
 }
 

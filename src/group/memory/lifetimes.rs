@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::cache::{Found, Meta};
 use crate::clock::{Clock, millis};
 use crate::getter::Loaded;
+use crate::origin::Origin;
 use crate::random;
 
 /// The options of a group about time, and the clock they are measured with.
@@ -149,10 +150,11 @@ impl Lifetimes {
     /// An entry of the main cache as if it had just been loaded: with what is left of its life.
     pub(in crate::group) fn owned_as_loaded(&self, found: Found, now: impl Fn() -> u64) -> Loaded {
         match found.meta.dead_at {
-            0 => Loaded::from(found.value),
+            0 => Loaded::from(found.value).came_from(Origin::Memory),
             _ => {
                 let left = self.expiry(&found).saturating_sub(now());
-                Loaded::from(found.value).ttl(Duration::from_millis(left))
+                let origin = if left > 0 { Origin::Memory } else { Origin::Stale };
+                Loaded::from(found.value).ttl(Duration::from_millis(left)).came_from(origin)
             }
         }
     }
@@ -160,7 +162,7 @@ impl Lifetimes {
     /// A copy as if it had just been loaded: with what is left of its life.
     pub(in crate::group) fn copied_as_loaded(found: Found, now: impl Fn() -> u64) -> Loaded {
         let left = found.meta.dead_at.saturating_sub(now());
-        Loaded::from(found.value).ttl(Duration::from_millis(left))
+        Loaded::from(found.value).ttl(Duration::from_millis(left)).came_from(Origin::Copy)
     }
 
     /// What a peer answered to a question of the time `asked`, with what is certainly left of its

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::error::PeerErrorKind;
 use crate::http::exchange::options::ExchangeOptions;
 use crate::http::exchange::trace::Trace;
+use crate::http::note::Note;
 use crate::http::verdict::Verdict;
 
 /// Why a request did not get what it was sent for, and what that tells about the peer.
@@ -15,13 +16,13 @@ pub(crate) struct Failure {
     pub(crate) kind: PeerErrorKind,
     pub(crate) verdict: Verdict,
     pub(crate) message: String,
-    /// How long the answer holds, where it is that there is no value.
-    pub(crate) ttl: Option<Duration>,
+    /// What else a peer of ours told, where the answer is that there is no value.
+    pub(crate) note: Note,
 }
 
 impl Failure {
     pub(crate) fn new(kind: PeerErrorKind, verdict: Verdict, message: impl fmt::Display) -> Self {
-        Self { kind, verdict, message: message.to_string(), ttl: None }
+        Self { kind, verdict, message: message.to_string(), note: Note::default() }
     }
 
     /// The answer breaks the protocol.

@@ -40,10 +40,18 @@ impl Chance<'_> {
             0 => KeyAnswer::Left,
             8 => KeyAnswer::NotCached,
             1 => KeyAnswer::Failed(kinds[self.of(0..4)], "Ä".repeat(self.of(0..30))),
-            2 => with_ttl(Loaded::absent(), ttl),
-            3 => with_ttl(Loaded::from(vec![7; 5000]), ttl),
-            _ => with_ttl(Loaded::from(vec![b'v'; self.of(0..50)]), ttl),
+            2 => self.loaded(Loaded::absent(), ttl),
+            3 => self.loaded(Loaded::from(vec![7; 5000]), ttl),
+            _ => {
+                let value = vec![b'v'; self.of(0..50)];
+                self.loaded(Loaded::from(value), ttl)
+            }
         }
+    }
+
+    fn loaded(&mut self, loaded: Loaded, ttl: Option<Duration>) -> KeyAnswer {
+        let origin = [Origin::Getter, Origin::Memory, Origin::Copy, Origin::Stale][self.of(0..4)];
+        KeyAnswer::Loaded(ttl.into_iter().fold(loaded, Loaded::ttl).came_from(origin))
     }
 
     /// A whole frame.
@@ -87,7 +95,9 @@ fn what_is_written_is_read_back() {
         }
         let answers = chance.answers();
         let frame = ByteView::from(encode_answers(&answers, usize::MAX));
-        assert_eq!(decode_answers(&frame, answers.len()), Ok(answers));
+        let decoded = decode_answers(&frame, answers.len()).unwrap();
+        assert_eq!(ByteView::from(encode_answers(&decoded, usize::MAX)), frame);
+        assert_eq!(decoded, answers);
     });
 }
 

@@ -83,6 +83,7 @@ fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> HttpRe
         }
     };
     response.note.ttl = ttl;
+    response.note.is_hit = loaded.origin().is_memory();
     response
 }
 

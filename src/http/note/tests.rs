@@ -17,12 +17,13 @@ fn full() -> Note {
         status: Some(Status::NotFound),
         ttl: Some(Duration::from_secs(60)),
         is_nested: true,
+        is_hit: true,
     }
 }
 
 #[test]
 fn a_note_is_written_as_the_table_says_and_read_back() {
-    let text = "t=1800 k=9f3a01bc p=geecache-protobuf s=not-found ttl=60000 nested";
+    let text = "t=1800 k=9f3a01bc p=geecache-protobuf s=not-found ttl=60000 nested hit";
     assert_eq!(written(full()), text);
     assert_eq!(read(text), Ok(full()));
     assert_eq!(written(Note::default()), "");
@@ -40,6 +41,7 @@ fn the_longest_note_fits() {
         status: Some(status),
         ttl: Some(Duration::MAX),
         is_nested: true,
+        is_hit: true,
     };
     for protocol in Protocol::ALL {
         for status in Status::ALL {
@@ -112,7 +114,7 @@ fn hashes_of_names_are_fixed_and_no_two_pairs_are_the_same_bytes() {
 
 #[test]
 fn any_bytes_are_a_note_that_comes_back_or_none() {
-    let names = ["t", "k", "p", "s", "ttl", "nested", "x", ""];
+    let names = ["t", "k", "p", "s", "ttl", "nested", "hit", "x", ""];
     let values =
         ["0", "17", "9f3a01bc", "geecache", "not-found", "", "\u{7f}", "99999999999999999999"];
     with_seeds(20_000, |random| {

@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime};
 use crate::error::PeerErrorKind;
 use crate::getter::Loaded;
 use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
+use crate::http::note::Note;
 use crate::http::peer::link::{Admit, Link};
 use crate::http::peer::options::PeerOptions;
 use crate::http::verdict::Verdict;
+use crate::origin::Origin;
 
 /// Asks for `key` in `group`, and ends within `left`, or the timeout of the options if that is
 /// shorter.
@@ -17,8 +19,8 @@ pub(super) fn get(link: &Link, group: &str, key: &str, left: Duration) -> Result
         let options = link.options();
         let request = Outgoing::get(options.key(group, key)?);
         match exchange.send(&request, left, |answer| read(answer, options)) {
-            Err(Failure { kind: PeerErrorKind::NotFound, ttl, .. }) => {
-                Ok(ttl.into_iter().fold(Loaded::absent(), Loaded::ttl))
+            Err(Failure { kind: PeerErrorKind::NotFound, note, .. }) => {
+                Ok(with_note(Loaded::absent(), &note))
             }
             other => other,
         }
@@ -40,9 +42,14 @@ fn read(answer: Incoming, options: &PeerOptions) -> Result<Loaded, CallError> {
         let body = answer.into_value(limit)?;
         let value = protocol.decode(body, SystemTime::now()).map_err(Failure::broken)?;
         // Where the body tells it too, the header counts, as it needs no clocks that agree.
-        return Ok(note.ttl.into_iter().fold(value, Loaded::ttl));
+        return Ok(with_note(value, &note));
     }
-    Err(CallError::Answer(Failure { ttl: note.ttl, ..answer.into_failure() }))
+    Err(CallError::Answer(Failure { note, ..answer.into_failure() }))
+}
+
+fn with_note(loaded: Loaded, note: &Note) -> Loaded {
+    let loaded = note.ttl.into_iter().fold(loaded, Loaded::ttl);
+    if note.is_hit { loaded.came_from(Origin::Memory) } else { loaded }
 }
 
 #[cfg(test)]

@@ -33,6 +33,12 @@ impl PeerList {
         next.find(|next| next.is_none_or(|peer| is_ready(peer))).flatten()
     }
 
+    /// Whether the owner of `key` is asked for it, and no peer in its place.
+    pub(super) fn is_owner_ready(&self, key: &str) -> bool {
+        let owner = self.ring.get(key).and_then(|owner| self.peers.get(owner));
+        owner.is_none_or(|owner| owner.is_ready())
+    }
+
     /// Whether this process owns `key`. Where there is nobody at all, keys are as much ours as
     /// anybody's.
     pub(super) fn is_ours(&self, key: &str) -> bool {

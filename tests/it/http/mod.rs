@@ -16,6 +16,7 @@ mod lifecycle;
 mod lists;
 mod loads;
 mod nested;
+mod origins;
 mod peeks;
 mod raw;
 mod removal;
