@@ -125,6 +125,7 @@ mod origin;
 
 // The cache: a group, its peers, what it counts.
 mod group;
+mod metrics;
 mod peers;
 mod registry;
 mod stats;
@@ -162,7 +163,10 @@ pub use group::{
     RemoveReport, is_inside_getter,
 };
 #[cfg(feature = "http")]
-pub use http::{HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server};
+pub use http::{
+    HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server, StatusPages,
+};
+pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use registry::Registry;

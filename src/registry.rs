@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::Error;
 use crate::group::Group;
+use crate::metrics::{MetricsFormat, MetricsWriter};
 use crate::sync::lock;
 
 /// Groups by name, for those who serve them to peers.
@@ -62,6 +63,24 @@ impl Registry {
     /// Takes the group called `name` out: peers are told from now on that there is no such group.
     pub fn remove(&self, name: &str) -> Option<Group> {
         lock(&self.groups).remove(name)
+    }
+
+    /// Handles on all groups, in the order of their names.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Group> {
+        lock(&self.groups).values().cloned().collect()
+    }
+
+    /// Writes what the groups count as a text for Prometheus. For a program that has a page of
+    /// metrics of its own; with the feature `http` a pool has one, at `/metrics` of its port.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write_metrics(&self, out: &mut impl fmt::Write, format: MetricsFormat) -> fmt::Result {
+        let mut writer = MetricsWriter::new(out, format);
+        writer.groups(&self.groups())?;
+        writer.end()
     }
 
     /// The names of all groups, in order.

@@ -304,7 +304,7 @@ impl Owners {
         &self,
         peer: &Arc<dyn PeerGetter>,
         led: Vec<LedFlight>,
-        (role, call): (Role, Call),
+        (role, call): (PeerRole, Call),
         host: &impl OwnerHost,
         tell: Tell<'_>,
     ) -> Vec<LedFlight> {
@@ -362,13 +362,13 @@ impl Owners {
         }
     }
 
-    /// Takes the answer of a peer in its role to a question of the time `asked`; the error, which is counted, when
-    /// somebody else has to be asked.
+    /// Takes the answer of a peer in its role to a question of the time `asked`; the error, which
+    /// is counted, when somebody else has to be asked.
     fn settle(
         &self,
         key: &str,
         answer: Result<Loaded, PeerError>,
-        (role, asked): (Role, u64),
+        (role, asked): (PeerRole, u64),
         host: &impl OwnerHost,
         flight: &Leader<Forwarded>,
     ) -> Result<Forwarded, PeerError> {
@@ -438,7 +438,7 @@ impl Request {
                 None => open.push(led),
             }
         }
-        let failed = owners.ask_once(&self.peer, open, (Role::Owner, call), host, tell);
+        let failed = owners.ask_once(&self.peer, open, (PeerRole::Owner, call), host, tell);
         let next = |led: &LedFlight| {
             let next = owners.picker().pick_peer(led.key());
             next.filter(|next| !call.is_over() && !is_same_peer(next, &self.peer))
@@ -450,7 +450,7 @@ impl Request {
         stand_ins.sort_by_key(|(_, theirs)| Reverse(theirs.len()));
         for (n, (stand_in, theirs)) in stand_ins.into_iter().enumerate() {
             unanswered.extend(match n {
-                0 => owners.ask_once(&stand_in, theirs, (Role::StandIn, call), host, tell),
+                0 => owners.ask_once(&stand_in, theirs, (PeerRole::StandIn, call), host, tell),
                 _ => theirs,
             });
         }
@@ -462,12 +462,12 @@ impl Request {
 
 /// For whom a peer answers.
 #[derive(Clone, Copy)]
-enum Role {
+enum PeerRole {
     Owner,
     StandIn,
 }
 
-impl Role {
+impl PeerRole {
     /// An answer, with the origin that it has for this process.
     fn mark(self, loaded: Loaded) -> Loaded {
         let was_in_memory = loaded.origin().is_memory();

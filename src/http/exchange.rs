@@ -25,7 +25,7 @@ use ureq::http::header::AUTHORIZATION;
 
 use agents::Agents;
 use failure::Spent;
-use outgoing::Origin;
+use outgoing::PeerOrigin;
 use resolver::Addresses;
 use trace::Trace;
 
@@ -44,7 +44,7 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(10);
 /// is up to the caller; so is whether the peer should be asked at all.
 pub(crate) struct Exchange {
     url: PeerUrl,
-    origin: Origin,
+    origin: PeerOrigin,
     agents: Agents,
     addresses: Arc<Addresses>,
     options: ExchangeOptions,
@@ -79,7 +79,7 @@ impl Exchange {
         let max_idle = options.max_idle_connections;
         let sweeper = options.sweeper.clone();
         let agents = Agents::new(config, Arc::clone(&addresses), max_idle, MAX_IDLE_AGE, sweeper);
-        Self { origin: Origin::of(&url), url, agents, addresses, options }
+        Self { origin: PeerOrigin::of(&url), url, agents, addresses, options }
     }
 
     /// The peer's URL.

@@ -3,10 +3,12 @@
 mod changes;
 mod door;
 mod gets;
+mod pages;
 mod replies;
 mod serving;
 
 pub(crate) use door::Door;
+pub(crate) use pages::Pages;
 pub(crate) use serving::Serving;
 
 use std::fmt;
@@ -24,7 +26,7 @@ use crate::sync::lock;
 pub(crate) struct PeerHandler {
     /// What logs call this peer.
     name: String,
-    door: Door,
+    door: Arc<Door>,
     /// `None` after the end. A server may hold its handler for a while longer, to tell late
     /// requests that it is over.
     serving: Mutex<Option<Arc<Serving>>>,
@@ -32,12 +34,8 @@ pub(crate) struct PeerHandler {
 
 impl PeerHandler {
     /// A handler that logs call `name`.
-    pub(crate) fn new(name: String, door: Door, serving: Serving) -> Self {
+    pub(crate) fn new(name: String, door: Arc<Door>, serving: Serving) -> Self {
         Self { name, door, serving: Mutex::new(Some(Arc::new(serving))) }
-    }
-
-    pub(crate) fn door(&self) -> &Door {
-        &self.door
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -86,6 +84,9 @@ impl fmt::Debug for PeerHandler {
 
 fn answer(serving: &Serving, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
     let note = &serving::note_of(request)?;
+    if let Some(page) = serving.page(request) {
+        return Ok(page);
+    }
     match request.method {
         // The server leaves the body of an answer to a HEAD out.
         "GET" | "HEAD" => gets::get(serving, request, note),

@@ -11,6 +11,7 @@
 //! * `breaker`: when not to ask a peer; `peer`: how to ask it, and whether; `getter`, the same for
 //!   one peer that is always asked.
 //! * `server`: two servers that know nothing of keys; `handler`: what they call.
+//! * `status`: health and metrics, for those who watch.
 //! * `peers`: all peers, and which of them owns a key; `pool`: the user's handle over peers and
 //!   server.
 //!
@@ -31,6 +32,7 @@ mod pool;
 mod protobuf;
 mod protocol;
 mod server;
+mod status;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -43,3 +45,4 @@ pub use peer::{PeerState, PeerStats};
 pub use pool::{HttpPool, HttpPoolBuilder};
 pub use protocol::Protocol;
 pub use server::Server;
+pub use status::StatusPages;

@@ -117,6 +117,20 @@ impl Peers {
         self.members().list.ring.get(key).map(str::to_owned)
     }
 
+    /// How many peers there are, if this process is one of them.
+    pub(crate) fn listed(&self) -> Option<usize> {
+        let members = self.members();
+        let is_listed = self.own.is_some() && !members.has_left;
+        is_listed.then(|| members.list.ring.len())
+    }
+
+    /// The part of all keys that each peer owns, this one included.
+    pub(crate) fn shares(&self) -> Vec<(String, f64)> {
+        let members = self.members();
+        let shares = members.list.ring.shares().into_iter();
+        shares.map(|(url, share)| (url.to_owned(), share)).collect()
+    }
+
     /// What is known about the others, in the order of their URLs.
     pub(crate) fn stats(&self) -> Vec<PeerStats> {
         // The map is in this order.

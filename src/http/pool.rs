@@ -16,7 +16,9 @@ use crate::error::Error;
 use crate::group::Group;
 use crate::http::peer::PeerStats;
 use crate::http::peers::Peers;
+use crate::http::status::Monitor;
 use crate::http::url::PeerUrl;
+use crate::metrics::MetricsFormat;
 use crate::peers::PeerPicker;
 use crate::registry::Registry;
 
@@ -93,6 +95,7 @@ struct Halves {
     /// Held by groups, too.
     peers: Arc<Peers>,
     registry: Registry,
+    monitor: Arc<Monitor>,
     /// `None` for a client.
     service: Option<Service>,
 }
@@ -110,7 +113,7 @@ impl HttpPool {
     /// [`Error::PeersAlreadyRegistered`] if the group asks the peers of another pool, or other
     /// ones. In each case nothing has changed.
     pub fn add(&self, group: &Group) -> Result<(), Error> {
-        let Halves { registry, service, peers } = &*self.halves;
+        let Halves { registry, service, peers, .. } = &*self.halves;
         let Some(service) = service else {
             return group.register_shared_peers(self.picker());
         };
@@ -204,7 +207,20 @@ impl HttpPool {
     /// [token](HttpPoolBuilder::token) that is known.
     #[must_use]
     pub fn turned_away(&self) -> u64 {
-        self.halves.service.as_ref().map_or(0, Service::turned_away)
+        self.halves.monitor.turned_away()
+    }
+
+    /// Writes what the peers, the server and the groups count as a text for Prometheus: what
+    /// `/metrics` answers. For a program that has a page of metrics of its own.
+    ///
+    /// The groups are those that are [served](Self::registry). A client serves none; there a
+    /// [`Registry`] with the program's groups [writes](Registry::write_metrics) theirs.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write_metrics(&self, out: &mut impl fmt::Write, format: MetricsFormat) -> fmt::Result {
+        self.halves.monitor.write_metrics(out, format)
     }
 
     /// The groups that are served to peers. [`add`](Self::add) puts them in. This is for those who

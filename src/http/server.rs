@@ -23,7 +23,7 @@ pub(crate) use guarded::fuzz_head;
 pub(crate) use limits::Limits;
 pub(crate) use listener::bind;
 pub(crate) use message::{Handler, HttpRequest, HttpResponse};
-pub(crate) use running::Running;
+pub(crate) use running::{Health, Running};
 
 use std::io;
 use std::net::TcpListener;
@@ -59,10 +59,10 @@ impl Server {
         listener: TcpListener,
         limits: Limits,
         handler: Arc<dyn Handler>,
-    ) -> io::Result<Box<dyn Running>> {
+    ) -> io::Result<Arc<dyn Running>> {
         match self {
-            Self::TinyHttp => Ok(Box::new(tiny::Tiny::start(listener, limits, handler)?)),
-            Self::Guarded => Ok(Box::new(guarded::Guarded::start(listener, limits, handler)?)),
+            Self::TinyHttp => Ok(Arc::new(tiny::Tiny::start(listener, limits, handler)?)),
+            Self::Guarded => Ok(Arc::new(guarded::Guarded::start(listener, limits, handler)?)),
         }
     }
 }

@@ -96,8 +96,12 @@ pub(crate) fn parse_group<'a>(
 
 /// The part of a target's path below the base.
 fn below<'a>(base: &str, target: &'a str) -> Result<&'a str, BadTarget> {
-    let path = target.split_once(['?', '#']).map_or(target, |(path, _)| path);
-    origin_form(path).strip_prefix(base).ok_or(BadTarget::OutsideBase)
+    path_of(target).strip_prefix(base).ok_or(BadTarget::OutsideBase)
+}
+
+/// The raw path of a target.
+pub(crate) fn path_of(target: &str) -> &str {
+    origin_form(target.split_once(['?', '#']).map_or(target, |(path, _)| path))
 }
 
 fn unescape_group(group: &str, plus: Plus) -> Result<Cow<'_, str>, BadTarget> {

@@ -13,9 +13,9 @@ use crate::http::url::PeerUrl;
 const NOTE: HeaderName = HeaderName::from_static("geecache");
 
 /// What the URIs of all requests to a peer begin with.
-pub(super) struct Origin(Authority);
+pub(super) struct PeerOrigin(Authority);
 
-impl Origin {
+impl PeerOrigin {
     pub(super) fn of(peer: &PeerUrl) -> Self {
         Self(peer.authority())
     }
@@ -68,7 +68,7 @@ impl<'a> Outgoing<'a> {
     /// The request, for a caller that waits for as long as `left`.
     pub(super) fn request(
         &self,
-        origin: &Origin,
+        origin: &PeerOrigin,
         left: Duration,
     ) -> Result<Request<()>, http::Error> {
         let mut request = Request::new(());
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn request_carries_what_it_was_made_of() {
-        let origin = Origin::of(&PeerUrl::parse("http://[::1]:8001").unwrap());
+        let origin = PeerOrigin::of(&PeerUrl::parse("http://[::1]:8001").unwrap());
         let mut outgoing = Outgoing::put(target("/_geecache/g/k%20"), b"630");
         outgoing.note.ttl = Some(Duration::from_millis(12));
         let request = outgoing.request(&origin, Duration::from_secs(2)).unwrap();
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn path_that_is_none_is_an_error() {
-        let origin = Origin::of(&PeerUrl::parse("http://a:1").unwrap());
+        let origin = PeerOrigin::of(&PeerUrl::parse("http://a:1").unwrap());
         assert!(Outgoing::get(target("/a b\n")).request(&origin, Duration::ZERO).is_err());
     }
 }

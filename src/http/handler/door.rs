@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::http::handler::pages;
 use crate::http::handler::replies::refuse;
 use crate::http::note::Status;
 use crate::http::server::{HttpRequest, HttpResponse};
@@ -36,7 +37,7 @@ impl Door {
     /// whatever they ask for.
     pub(super) fn admit(&self, request: &HttpRequest<'_>, name: &str) -> Result<(), HttpResponse> {
         let Some(tokens) = &self.tokens else { return Ok(()) };
-        if tokens.admits(request.header("Authorization")) {
+        if pages::is_open(request) || tokens.admits(request.header("Authorization")) {
             return Ok(());
         }
         let count = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;

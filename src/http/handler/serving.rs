@@ -1,8 +1,10 @@
 //! [`Serving`]: what requests are answered with, and which group and key they name.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::group::Group;
+use crate::http::handler::pages::{self, Pages};
 use crate::http::handler::replies::refuse;
 use crate::http::note::{self, Note, Status};
 use crate::http::protocol::Protocol;
@@ -17,9 +19,17 @@ pub(crate) struct Serving {
     pub(crate) base_path: String,
     pub(crate) protocol: Protocol,
     pub(crate) plus: Plus,
+    /// `None` where there are none.
+    pub(crate) pages: Option<Arc<dyn Pages>>,
 }
 
 impl Serving {
+    /// The page that a request asks for, if it is not about a key.
+    pub(super) fn page(&self, request: &HttpRequest<'_>) -> Option<HttpResponse> {
+        let pages = self.pages.as_ref()?;
+        pages.page(pages::path_of(request, &self.base_path)?, request)
+    }
+
     /// The group and the key that a request's path names.
     pub(super) fn group_and_key<'a>(
         &self,

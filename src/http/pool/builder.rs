@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
-use crate::http::handler::{Door, PeerHandler, Serving};
+use crate::http::handler::{Door, Pages, PeerHandler, Serving};
 use crate::http::peer::PeerOptions;
 use crate::http::peers::{Peers, PeersOptions};
 use crate::http::pool::service::Service;
 use crate::http::pool::{Halves, HttpPool};
 use crate::http::protocol::Protocol;
 use crate::http::server::{self, Limits, Server};
+use crate::http::status::{Monitor, StatusPages};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
@@ -82,6 +83,7 @@ pub struct HttpPoolBuilder {
     token: Option<String>,
     accepted_tokens: Vec<String>,
     token_file: Option<PathBuf>,
+    status_pages: StatusPages,
 }
 
 impl HttpPoolBuilder {
@@ -100,6 +102,7 @@ impl HttpPoolBuilder {
             token: None,
             accepted_tokens: Vec::new(),
             token_file: None,
+            status_pages: StatusPages::default(),
         }
     }
 
@@ -184,6 +187,14 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.token_file = Some(path.into());
+        self
+    }
+
+    /// Whether the port also tells how the process is, for those who watch it. Defaults to
+    /// [`StatusPages::On`].
+    #[must_use]
+    pub fn status_pages(mut self, pages: StatusPages) -> Self {
+        self.status_pages = pages;
         self
     }
 
@@ -311,20 +322,33 @@ impl HttpPoolBuilder {
             None => PeerUrl::parse(&format!("http://{local_addr}"))?,
         };
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
+        let door = Arc::new(Door::new(self.client.exchange.tokens.clone()));
+        let monitor =
+            Arc::new(Monitor::new(Arc::clone(&peers), registry.clone(), Arc::clone(&door)));
+        let pages = match self.status_pages {
+            StatusPages::On => Some(Arc::clone(&monitor) as Arc<dyn Pages>),
+            StatusPages::Off => None,
+        };
         let handler = PeerHandler::new(
             format!("{peers:?}"),
-            Door::new(self.client.exchange.tokens.clone()),
+            door,
             Serving {
                 registry: registry.clone(),
                 base_path: self.path(),
                 protocol: self.protocol,
                 plus: self.plus,
+                pages,
             },
         );
         let bound = (listener, local_addr);
-        match Service::start(self.server, bound, self.server_limits(), handler) {
+        match Service::start(
+            self.server,
+            bound,
+            self.server_limits(),
+            (handler, Arc::clone(&monitor)),
+        ) {
             Ok(service) => Ok(HttpPool {
-                halves: Arc::new(Halves { peers, registry, service: Some(service) }),
+                halves: Arc::new(Halves { peers, registry, monitor, service: Some(service) }),
             }),
             Err(error) => {
                 Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
@@ -344,7 +368,9 @@ impl HttpPoolBuilder {
     ) -> Result<HttpPool, Error> {
         self.validate()?;
         self.client.exchange.tokens = self.tokens()?;
-        let halves = Halves { peers: self.peers(None), registry: Registry::new(), service: None };
+        let (list, registry, door) = (self.peers(None), Registry::new(), Door::new(None));
+        let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
+        let halves = Halves { peers: list, registry, monitor: Arc::new(monitor), service: None };
         let pool = HttpPool { halves: Arc::new(halves) };
         pool.set_peers(peers)?;
         Ok(pool)

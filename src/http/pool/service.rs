@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::http::handler::PeerHandler;
 use crate::http::server::{Handler, Limits, Running, Server};
+use crate::http::status::Monitor;
 use crate::sync::lock;
 
 /// A server, and the handler that it calls. It serves until it is shut down or dropped.
@@ -15,11 +16,12 @@ pub(super) struct Service {
     /// Told of each change of `state`.
     changed: Condvar,
     handler: Arc<PeerHandler>,
+    monitor: Arc<Monitor>,
     local_addr: SocketAddr,
 }
 
 enum State {
-    Serving(Box<dyn Running>),
+    Serving(Arc<dyn Running>),
     /// Somebody waits for the requests in flight.
     Stopping,
     Stopped,
@@ -37,18 +39,14 @@ impl Service {
         server: Server,
         (listener, local_addr): (TcpListener, SocketAddr),
         limits: Limits,
-        handler: PeerHandler,
+        (handler, monitor): (PeerHandler, Arc<Monitor>),
     ) -> io::Result<Self> {
         let handler = Arc::new(handler);
         let running = server.start(listener, limits, Arc::clone(&handler) as Arc<dyn Handler>)?;
+        monitor.watch(&running);
         log::info!("{} serves at {local_addr}", handler.name());
         let (state, changed) = (Mutex::new(State::Serving(running)), Condvar::new());
-        Ok(Self { state, changed, handler, local_addr })
-    }
-
-    /// How many requests it has turned away.
-    pub(super) fn turned_away(&self) -> u64 {
-        self.handler.door().turned_away()
+        Ok(Self { state, changed, handler, monitor, local_addr })
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
@@ -74,6 +72,7 @@ impl Service {
             let before = std::mem::replace(&mut *state, State::Stopping);
             drop(state);
             self.changed.notify_all();
+            self.monitor.begin_drain();
             let _stopped = WhenStopped(self);
             if let State::Serving(running) = before {
                 running.shutdown();

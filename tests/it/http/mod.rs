@@ -20,6 +20,7 @@ mod origins;
 mod peeks;
 mod raw;
 mod removal;
+mod status;
 mod token;
 mod values;
 mod warm_up;

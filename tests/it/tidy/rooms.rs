@@ -34,12 +34,14 @@ const CRATE: Floor = Floor {
         "singleflight",
         "workers",
         // What users implement and read.
+        "origin",
         "getter",
         "peers",
         "stats",
         // The store, the load path, and the names of groups.
         "cache",
         "group",
+        "metrics",
         "registry",
         // One transport of many that could be.
         "http",
@@ -94,6 +96,8 @@ const HTTP: Floor = Floor {
         // Peers that ask.
         "http/server",
         "http/handler",
+        // Those who watch.
+        "http/status",
         // The user's handle on both.
         "http/pool",
         "http/fuzz",

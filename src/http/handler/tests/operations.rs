@@ -26,12 +26,13 @@ impl Desk {
         registry.insert(&group).unwrap();
         let handler = PeerHandler::new(
             "a peer".to_owned(),
-            Door::new(None),
+            Arc::new(Door::new(None)),
             Serving {
                 registry,
                 base_path: "/_geecache/".to_owned(),
                 protocol: Protocol::GeeCache,
                 plus: Plus::Space,
+                pages: None,
             },
         );
         Self { handler, group }

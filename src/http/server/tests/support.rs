@@ -22,7 +22,7 @@ pub(super) use on_each_server;
 
 /// A server that is shut down at the end of its test.
 pub(super) struct Served {
-    pub(super) running: Box<dyn Running>,
+    pub(super) running: Arc<dyn Running>,
     pub(super) addr: SocketAddr,
 }
 

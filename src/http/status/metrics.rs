@@ -1,0 +1,76 @@
+//! What a pool counts, beside what its groups do.
+
+use std::fmt::{self, Write};
+
+use crate::http::peer::PeerState;
+use crate::http::peers::Peers;
+use crate::http::server::Health;
+use crate::metrics::MetricsWriter;
+
+/// Writes what is known of the other peers, and of the list that they are in.
+pub(super) fn write_peers<W: Write + ?Sized>(
+    writer: &mut MetricsWriter<'_, W>,
+    peers: &Peers,
+) -> fmt::Result {
+    let shares = peers.shares();
+    let help = "Peers in the list, this one included.";
+    writer.gauge("geecache_peers", help)?.sample(&[], shares.len())?;
+    let help = "Whether this process is in the list: 1 if it is.";
+    let is_listed = peers.listed().is_some();
+    writer.gauge("geecache_listed", help)?.sample(&[], u8::from(is_listed))?;
+    let mut family = writer.gauge("geecache_ring_share_ratio", "The part of all keys it owns.")?;
+    for (url, share) in &shares {
+        family.sample(&[("peer", url)], share)?;
+    }
+    let stats = peers.stats();
+    let mut family = writer.gauge("geecache_peer_up", "Whether it is asked: 1 if it is.")?;
+    for peer in &stats {
+        family.sample(&[("peer", &peer.url)], u8::from(peer.state == PeerState::Up))?;
+    }
+    let mut family = writer.gauge("geecache_peer_in_flight", "Requests in flight to it.")?;
+    for peer in &stats {
+        family.sample(&[("peer", &peer.url)], peer.in_flight)?;
+    }
+    let mut family = writer.counter("geecache_peer_requests", "Requests sent to it.")?;
+    for peer in &stats {
+        family.sample(&[("peer", &peer.url)], peer.requests)?;
+    }
+    let help = "Requests that failed because of it.";
+    let mut family = writer.counter("geecache_peer_failures", help)?;
+    for peer in &stats {
+        family.sample(&[("peer", &peer.url)], peer.failures)?;
+    }
+    let help = "Requests that were not sent, as it is down or too many were in flight.";
+    let mut family = writer.counter("geecache_peer_rejected", help)?;
+    for peer in &stats {
+        family.sample(&[("peer", &peer.url)], peer.rejected)?;
+    }
+    Ok(())
+}
+
+/// Writes what the server of this process went through.
+pub(super) fn write_server<W: Write + ?Sized>(
+    writer: &mut MetricsWriter<'_, W>,
+    health: &Health,
+    turned_away: u64,
+) -> fmt::Result {
+    for (name, help, value) in [
+        ("geecache_server_requests", "Requests that were read.", health.requests),
+        ("geecache_server_rejected", "Requests refused at a bound, with a 503.", health.rejected),
+        ("geecache_server_unauthorized", "Requests without a token that is known.", turned_away),
+        (
+            "geecache_server_accept_restarts",
+            "Times that accepting had stopped and was resumed.",
+            health.accept_restarts,
+        ),
+    ] {
+        writer.counter(name, help)?.sample(&[], value)?;
+    }
+    let help = "Requests that are being answered.";
+    writer.gauge("geecache_server_in_flight", help)?.sample(&[], health.in_flight)?;
+    if let Some(connections) = health.connections {
+        let help = "Open connections.";
+        writer.gauge("geecache_server_connections", help)?.sample(&[], connections)?;
+    }
+    Ok(())
+}
