@@ -24,7 +24,9 @@ use crate::group::call::Call;
 use crate::group::error::{
     GetterPanicked, load_failed, overloaded, reentrant, timed_out, too_deep,
 };
-use crate::group::nesting::{Inside, LoadId, is_in_circle, is_inside_getter, is_too_deep};
+use crate::group::nesting::{
+    Inside, LoadId, MAX_LEVELS, is_in_circle, is_inside_getter, is_too_deep,
+};
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stats::Counter;
 use crate::workers::Workers;
@@ -119,7 +121,7 @@ impl Loads {
             &mut many
         };
         if is_too_deep() {
-            let error = |key: &&str| Some(Err(too_deep(&self.group, key)));
+            let error = |key: &&str| Some(Err(too_deep(&self.group, key, MAX_LEVELS)));
             return answers.iter_mut().zip(keys).for_each(|(answer, key)| *answer = error(key));
         }
         let mut waits_since = None;
