@@ -142,7 +142,9 @@ impl Loads {
             }
             if !followed.is_empty() {
                 let since = *waits_since.get_or_insert_with(Instant::now);
-                self.follow(keys, followed, led, answers, (call, since));
+                if self.follow(keys, followed, led, answers, (call, since)) {
+                    waits_since = None;
+                }
             }
         }
     }
@@ -150,7 +152,8 @@ impl Loads {
     /// Waits for the flights of others, as this call does since the time `since`.
     ///
     /// Where that takes too long, flights come to be led here beside those who lead them already.
-    /// From then on nothing is waited for, see the rule of the module.
+    /// From then on nothing is waited for, see the rule of the module. Whether one of the flights
+    /// ended without a value is the answer: what comes after it has just begun.
     fn follow(
         &self,
         keys: &[&str],
@@ -158,10 +161,10 @@ impl Loads {
         led: &mut [Option<Leader<Answer>>],
         answers: &mut [Option<Answer>],
         (call, since): (Call, Instant),
-    ) {
+    ) -> bool {
         let patience = self.patience.span();
         let overdue = since.checked_add(patience).filter(|_| call.deadline.is_none());
-        let mut may_wait = true;
+        let (mut may_wait, mut is_abandoned) = (true, false);
         for (at, follower) in followed {
             let waited = match overdue {
                 None => Ok(follower.wait(call.until())),
@@ -180,7 +183,10 @@ impl Loads {
                     Some(answer)
                 }
                 Ok(Waited::TimedOut) => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
-                Ok(Waited::Abandoned) => None,
+                Ok(Waited::Abandoned) => {
+                    is_abandoned = true;
+                    None
+                }
                 Err(back_up) => {
                     self.tell_of_back_up(keys[at], patience);
                     may_wait = false;
@@ -189,6 +195,7 @@ impl Loads {
                 }
             };
         }
+        is_abandoned
     }
 
     /// Waits for a flight to end. The place as its back-up is the error when that takes too long.
