@@ -324,6 +324,10 @@ impl<T> Leader<T> {
     fn goes_on_without(&self) -> bool {
         let mut state = lock(&self.flight.state);
         state.leaders -= 1;
+        if !self.is_back_up {
+            // Its thread may ask for the key again, and then wait for a back-up as others do.
+            state.leader = None;
+        }
         state.leaders > 0
     }
 

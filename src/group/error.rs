@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::clock::Deadline;
 use crate::error::{BoxError, Error};
-use crate::group::nesting::MAX_LEVELS;
 
 pub(super) fn not_found(group: &str, key: &str) -> Error {
     Error::NotFound { group: group.to_owned(), key: key.to_owned() }
@@ -15,8 +14,8 @@ pub(super) fn reentrant(group: &str, key: &str) -> Error {
     Error::ReentrantLoad { group: group.to_owned(), key: key.to_owned() }
 }
 
-pub(super) fn too_deep(group: &str, key: &str) -> Error {
-    Error::NestedTooDeep { group: group.to_owned(), key: key.to_owned(), levels: MAX_LEVELS }
+pub(super) fn too_deep(group: &str, key: &str, levels: usize) -> Error {
+    Error::NestedTooDeep { group: group.to_owned(), key: key.to_owned(), levels }
 }
 
 pub(super) fn overloaded(group: &str, key: &str) -> Error {

@@ -24,7 +24,9 @@ use crate::group::call::Call;
 use crate::group::error::{
     GetterPanicked, load_failed, overloaded, reentrant, timed_out, too_deep,
 };
-use crate::group::nesting::{Inside, LoadId, is_in_circle, is_inside_getter, is_too_deep};
+use crate::group::nesting::{
+    Inside, LoadId, MAX_LEVELS, is_in_circle, is_inside_getter, is_too_deep,
+};
 use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stats::Counter;
@@ -120,7 +122,7 @@ impl Loads {
             &mut many
         };
         if is_too_deep() {
-            let error = |key: &&str| Some(Err(too_deep(&self.group, key)));
+            let error = |key: &&str| Some(Err(too_deep(&self.group, key, MAX_LEVELS)));
             return answers.iter_mut().zip(keys).for_each(|(answer, key)| *answer = error(key));
         }
         let mut waits_since = None;
@@ -141,7 +143,9 @@ impl Loads {
             }
             if !followed.is_empty() {
                 let since = *waits_since.get_or_insert_with(Instant::now);
-                self.follow(keys, followed, led, answers, (call, since));
+                if self.follow(keys, followed, led, answers, (call, since)) {
+                    waits_since = None;
+                }
             }
         }
     }
@@ -149,7 +153,8 @@ impl Loads {
     /// Waits for the flights of others, as this call does since the time `since`.
     ///
     /// Where that takes too long, flights come to be led here beside those who lead them already.
-    /// From then on nothing is waited for, see the rule of the module.
+    /// From then on nothing is waited for, see the rule of the module. Whether one of the flights
+    /// ended without a value is the answer: what comes after it has just begun.
     fn follow(
         &self,
         keys: &[&str],
@@ -157,10 +162,10 @@ impl Loads {
         led: &mut [Option<Leader<Answer>>],
         answers: &mut [Option<Answer>],
         (call, since): (Call, Instant),
-    ) {
+    ) -> bool {
         let patience = self.patience.span();
         let overdue = since.checked_add(patience).filter(|_| call.deadline.is_none());
-        let mut may_wait = true;
+        let (mut may_wait, mut is_abandoned) = (true, false);
         for (at, follower) in followed {
             let waited = match overdue {
                 None => Ok(follower.wait(call.until())),
@@ -179,7 +184,10 @@ impl Loads {
                     Some(answer)
                 }
                 Ok(Waited::TimedOut) => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
-                Ok(Waited::Abandoned) => None,
+                Ok(Waited::Abandoned) => {
+                    is_abandoned = true;
+                    None
+                }
                 Err(back_up) => {
                     self.tell_of_back_up(keys[at], patience);
                     may_wait = false;
@@ -188,6 +196,7 @@ impl Loads {
                 }
             };
         }
+        is_abandoned
     }
 
     /// Waits for a flight to end. The place as its back-up is the error when that takes too long.

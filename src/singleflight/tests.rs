@@ -213,9 +213,12 @@ fn the_flight_goes_on_as_long_as_one_of_its_leaders_is_left() {
         let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
         let waits = follower_of(&flights);
         let back_up = back_up_of(&flights);
+        leader.begin();
         let (stays, gives_up) = if leader_stays { (leader, back_up) } else { (back_up, leader) };
         drop(gives_up);
         assert!(matches!(waits.wait(Some(Instant::now())), Waited::TimedOut));
+        // This thread has begun it, and does nothing of it any more when that has given up.
+        assert_eq!(flights.join("key").is_err(), leader_stays);
         flights.doom("key");
         assert!(stays.is_doomed(), "a removal finds it");
         drop(stays);

@@ -253,6 +253,23 @@ fn a_load_that_takes_too_long_is_made_again_by_one_who_waits_and_lands_for_all()
 }
 
 #[test]
+fn who_starts_over_has_its_patience_again() {
+    let loads = impatient(upper);
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+    let follow = |leader_gives_up: bool| {
+        let Ok(Ticket::Leader(leader)) = loads.flights.join("a") else { panic!("nobody flies") };
+        let (mut led, mut answers) = ([None], [None]);
+        let (follower, stays) = (leader.follower(), (!leader_gives_up).then_some(leader));
+        let call = (Call::one(None), long_ago);
+        let starts_over = loads.follow(&["a"], vec![(0, follower)], &mut led, &mut answers, call);
+        drop(stays);
+        (starts_over, led[0].is_some())
+    };
+    assert_eq!(follow(true), (true, false), "the next flight has just begun");
+    assert_eq!(follow(false), (false, true), "this one takes too long");
+}
+
+#[test]
 fn the_failure_of_a_back_up_is_its_caller_s_alone() {
     let (getter, begins, open) = stuck_at_first();
     let (loads, host) = (impatient(getter), Arc::new(Host::default()));

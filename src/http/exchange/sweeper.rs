@@ -16,17 +16,17 @@ type Sweep = Box<dyn FnMut() -> bool + Send>;
 pub(crate) struct Sweeper(Arc<Handle>);
 
 #[derive(Default)]
-struct Handle(Arc<Shared>);
+struct Handle(Arc<Sweeps>);
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct Sweeps {
+    state: Mutex<Watch>,
     /// Told of something new to watch, and of the end.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Watch {
     watched: Vec<(Duration, Sweep)>,
     is_running: bool,
     closed: bool,
@@ -68,7 +68,7 @@ impl Sweeper {
 #[derive(Debug)]
 pub(super) struct NoThread;
 
-impl Shared {
+impl Sweeps {
     fn run(&self) {
         loop {
             let mut state = lock(&self.state);

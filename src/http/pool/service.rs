@@ -12,22 +12,22 @@ use crate::sync::lock;
 
 /// A server, and the handler that it calls. It serves until it is shut down or dropped.
 pub(super) struct Service {
-    state: Mutex<State>,
-    /// Told of each change of `state`.
+    stage: Mutex<Stage>,
+    /// Told of each change of `stage`.
     changed: Condvar,
     handler: Arc<PeerHandler>,
     monitor: Arc<Monitor>,
     local_addr: SocketAddr,
 }
 
-enum State {
+enum Stage {
     Serving(Arc<dyn Running>),
     /// Somebody waits for the requests in flight.
     Stopping,
     Stopped,
 }
 
-impl State {
+impl Stage {
     fn is_serving(&self) -> bool {
         matches!(self, Self::Serving(_))
     }
@@ -45,8 +45,8 @@ impl Service {
         let running = server.start(listener, limits, Arc::clone(&handler) as Arc<dyn Handler>)?;
         monitor.watch(&running);
         log::info!("{} serves at {local_addr}", handler.name());
-        let (state, changed) = (Mutex::new(State::Serving(running)), Condvar::new());
-        Ok(Self { state, changed, handler, monitor, local_addr })
+        let (stage, changed) = (Mutex::new(Stage::Serving(running)), Condvar::new());
+        Ok(Self { stage, changed, handler, monitor, local_addr })
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
@@ -55,33 +55,33 @@ impl Service {
 
     /// Whether nobody has shut it down yet.
     pub(super) fn is_serving(&self) -> bool {
-        lock(&self.state).is_serving()
+        lock(&self.stage).is_serving()
     }
 
     /// Waits for as long as `time`, or until it is shut down.
     pub(super) fn stay(&self, time: Duration) {
-        let state = lock(&self.state);
-        let stayed = self.changed.wait_timeout_while(state, time, |state| state.is_serving());
+        let stage = lock(&self.stage);
+        let stayed = self.changed.wait_timeout_while(stage, time, |stage| stage.is_serving());
         drop(stayed.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Stops serving, and lets go of the groups. Calls after the first wait for its end.
     pub(super) fn shutdown(&self) {
-        let mut state = lock(&self.state);
-        if state.is_serving() {
-            let before = std::mem::replace(&mut *state, State::Stopping);
-            drop(state);
+        let mut stage = lock(&self.stage);
+        if stage.is_serving() {
+            let before = std::mem::replace(&mut *stage, Stage::Stopping);
+            drop(stage);
             self.changed.notify_all();
             self.monitor.begin_drain();
             let _stopped = WhenStopped(self);
-            if let State::Serving(running) = before {
+            if let Stage::Serving(running) = before {
                 running.shutdown();
             }
             self.handler.close();
             log::info!("{} has stopped serving", self.handler.name());
         } else {
-            let waits = |state: &mut State| !matches!(state, State::Stopped);
-            let stopped = self.changed.wait_while(state, waits);
+            let waits = |stage: &mut Stage| !matches!(stage, Stage::Stopped);
+            let stopped = self.changed.wait_while(stage, waits);
             drop(stopped.unwrap_or_else(PoisonError::into_inner));
         }
     }
@@ -92,7 +92,7 @@ struct WhenStopped<'a>(&'a Service);
 
 impl Drop for WhenStopped<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.state) = State::Stopped;
+        *lock(&self.0.stage) = Stage::Stopped;
         self.0.changed.notify_all();
     }
 }
