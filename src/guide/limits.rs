@@ -87,7 +87,7 @@
 //! | `geecache-accept` | 1 per pool, guarded | accepts connections |
 //! | `geecache-connection` | 1 per connection, guarded | reads, handles and answers its requests |
 //! | `geecache-supervisor` | 1 per pool, tiny_http | keeps the server serving |
-//! | `geecache-handler` | `max_requests` and one more, tiny_http | handles requests; four of them stay while idle |
+//! | `geecache-handler` | twice `max_requests` and one more, tiny_http | handles requests, or waits for slow clients; four of them stay while idle |
 //! | `geecache-refused` | 1 per request that is refused before all of its body is there, tiny_http | reads the rest of it |
 //! | of tiny_http itself | 1 per connection, and five | reads requests |
 //! | `geecache-linger` | 1 per pool, tiny_http | answers late clients for an `idle_timeout` after a shutdown |

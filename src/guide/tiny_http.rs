@@ -28,9 +28,10 @@
 //! | a head that comes byte by byte | 408 after 10 s | waits; only a pause longer than [`idle_timeout`] ends it |
 //! | thousands of heads that never end | they are the first to go | a thread each |
 //! | a head over 32 KiB or with more than 64 headers, an endless target | 431, 414 | reads until memory ends |
-//! | a body that stops | 408 after 30 s | holds a handler until [`idle_timeout`] has passed |
-//! | thousands of bodies that never end | where no connection is idle, the oldest of them goes | holds all handlers |
-//! | many long bodies at once | a 503 when there is no room for another | one for each request in flight |
+//! | a body that stops | 408 after 30 s | 400 after [`idle_timeout`] |
+//! | thousands of bodies that never end | where no connection is idle, the oldest of them goes | past [`max_requests`], all bodies over 1 KiB get a 503; other requests are answered |
+//! | many long bodies at once | a 503 when there is no room for another | the same past [`max_requests`] |
+//! | thousands of clients that do not read their long answers | each is cut off after 30 s in which it took less than 1 MiB; others are answered | the same, but past [`max_requests`] all answers over 32 KiB are a 503 until then |
 //! | a body is announced that is longer than [`max_value_bytes`] | 413 | 413; over 16 MiB, a thread and two descriptors are lost for good |
 //! | a client that sends many requests and never reads | is not read any further | queues until memory ends, and holds the handlers |
 //! | HTTP/2.0 or 3.0 in the request line | 505 | no answer; a thread and two descriptors are lost for good |
@@ -59,7 +60,8 @@
 //!   comes on a connection whose requests could be read in two ways, or were cut short, is left
 //!   alone from then on. Only to what is no HTTP does tiny_http still answer a 400 by itself.
 //! * It has no bound on handlers. Here at most [`max_requests`] requests are handled at once, each
-//!   on a thread of its own; past that it answers 503.
+//!   on a thread of its own; past that it answers 503. As many again may wait for slow clients: for
+//!   a body over 1 KiB to come, or for an answer over 32 KiB to be read.
 //!
 //! [`HttpPoolBuilder::server`]: crate::HttpPoolBuilder::server
 //! [`Server::TinyHttp`]: crate::Server::TinyHttp

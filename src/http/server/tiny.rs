@@ -91,7 +91,7 @@ impl Running for Tiny {
         let generations = supervisor.and_then(|thread| thread.join().ok()).unwrap_or_default();
 
         let deadline = Instant::now() + shared.limits.drain;
-        while shared.in_flight.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
+        while !shared.is_drained() && Instant::now() < deadline {
             thread::sleep(DRAIN_POLL);
         }
 

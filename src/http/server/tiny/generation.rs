@@ -76,10 +76,10 @@ impl Generation {
 
     /// Adds an idle handler thread, unless there are as many as there may be.
     ///
-    /// There is one more than requests may be in flight: the one that tells further clients that
-    /// the limit is reached.
+    /// There is one more than requests may be in flight and may wait for their clients: the one
+    /// that tells further clients that the limit is reached.
     fn add_thread(self: &Arc<Self>, shared: &Arc<TinyShared>) -> io::Result<()> {
-        let most = shared.limits.max_in_flight.saturating_add(1);
+        let most = shared.limits.max_in_flight.saturating_mul(2).saturating_add(1);
         let reserve = |threads| (threads < most).then_some(threads + 1);
         if self.threads.fetch_update(Ordering::AcqRel, Ordering::Acquire, reserve).is_err() {
             return Ok(());
