@@ -34,6 +34,7 @@
 //! | thousands of clients that do not read their long answers | each is cut off after 30 s in which it took less than 1 MiB; others are answered | the same, but past [`max_requests`] all answers over 32 KiB are a 503 until then |
 //! | a body is announced that is longer than [`max_value_bytes`] | 413 | 413; over 16 MiB, a thread and two descriptors are lost for good |
 //! | a client that sends many requests and never reads | is not read any further | queues until memory ends, and holds the handlers |
+//! | a reset right after a request, before its connection was accepted | nothing | a thread of tiny_http panics, and the connection ends; see below |
 //! | HTTP/2.0 or 3.0 in the request line | 505 | no answer; a thread and two descriptors are lost for good |
 //! | two lengths, or a length that is no number | 400, and the connection is closed | 400, and nothing more is answered; but what was sent along with it may have been handled as a request |
 //! | `Transfer-Encoding` in a request | 411, or 400 beside a length; the connection is closed | the same answers; the connection stays until [`idle_timeout`], but no request on it is handled |
@@ -47,6 +48,17 @@
 //! | platforms other than Linux | the same | no timeouts: sockets do not inherit them everywhere |
 //!
 //! Tests in `src/http/server/tests` hold all rows but the last.
+//!
+//! # Its panics
+//!
+//! tiny_http panics where it can't find out a client's address, because the client is gone, and
+//! where descriptors run out. Such a panic ends one of its threads, which the pool notices where it
+//! matters. But Rust's panic hook is told before anything else is: the standard one prints a
+//! message to the standard error, and one of your own is called each time. A library can't keep it
+//! from that without taking the hook from the program.
+//!
+//! In a program that is built with `panic = "abort"` such a client would end the program. There
+//! [`HttpPoolBuilder::bind`] returns [`Error::InvalidOption`], unless the server is `Guarded`.
 //!
 //! # What is mended from outside
 //!
@@ -64,6 +76,8 @@
 //!   a body over 1 KiB to come, or for an answer over 32 KiB to be read.
 //!
 //! [`HttpPoolBuilder::server`]: crate::HttpPoolBuilder::server
+//! [`HttpPoolBuilder::bind`]: crate::HttpPoolBuilder::bind
+//! [`Error::InvalidOption`]: crate::Error::InvalidOption
 //! [`Server::TinyHttp`]: crate::Server::TinyHttp
 //! [`Server::Guarded`]: crate::Server::Guarded
 //! [`max_connections`]: crate::HttpPoolBuilder::max_connections
