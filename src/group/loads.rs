@@ -24,6 +24,7 @@ use crate::group::call::Call;
 use crate::group::error::{GetterPanicked, load_failed, overloaded, reentrant, timed_out};
 use crate::group::nesting::{Inside, LoadId, is_in_circle, is_inside_getter};
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
+use crate::stack::StackBytes;
 use crate::stats::Counter;
 use crate::workers::Workers;
 use patience::Patience;
@@ -87,10 +88,12 @@ impl Loads {
         getter: Box<dyn Getter>,
         max_loaders: usize,
         max_refreshers: usize,
+        stack: StackBytes,
     ) -> Self {
+        let workers = |name: &str, max| Workers::with_stack(format!("{name} {group}"), max, stack);
         Self {
-            loaders: Workers::new(format!("load {group}"), max_loaders),
-            refreshers: Workers::new(format!("refresh {group}"), max_refreshers),
+            loaders: workers("load", max_loaders),
+            refreshers: workers("refresh", max_refreshers),
             group,
             getter,
             flights: Singleflight::new(),

@@ -18,6 +18,7 @@ use crate::http::server::{self, Limits, Server};
 use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
 use crate::registry::Registry;
+use crate::stack::StackBytes;
 
 /// No request has a longer body, whatever the options say.
 const LONGEST_BODY_BYTES: u64 = 1 << 30;
@@ -243,6 +244,18 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.limits.drain = timeout.min(LONGEST_TIME);
+        self
+    }
+
+    /// The stack of the threads that handle requests, in bytes. Where a request comes without a
+    /// time limit, as from peers in Go, the getter runs on them. Defaults to that of Rust, which is
+    /// 2 MiB. Less than 256 KiB counts as that, and more than 1 GiB as that.
+    ///
+    /// A getter that needs more must be given it for the threads of its group, too:
+    /// [`GroupBuilder::stack_bytes`](crate::GroupBuilder::stack_bytes).
+    #[must_use]
+    pub fn stack_bytes(mut self, bytes: u64) -> Self {
+        self.limits.stack = StackBytes::of(bytes);
         self
     }
 

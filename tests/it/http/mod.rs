@@ -18,5 +18,6 @@ mod loads;
 mod peeks;
 mod raw;
 mod removal;
+mod stack;
 mod values;
 mod warm_up;

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use crate::http::server::tiny::serve::serve;
@@ -86,9 +85,8 @@ impl Generation {
         }
         self.idle.fetch_add(1, Ordering::AcqRel);
         let (generation, shared) = (Arc::clone(self), Arc::clone(shared));
-        let spawned = thread::Builder::new()
-            .name("geecache-handler".to_owned())
-            .spawn(move || generation.work(&shared));
+        let stack = shared.limits.stack;
+        let spawned = stack.thread("geecache-handler").spawn(move || generation.work(&shared));
         if let Err(error) = spawned {
             self.idle.fetch_sub(1, Ordering::AcqRel);
             self.threads.fetch_sub(1, Ordering::AcqRel);
