@@ -35,6 +35,10 @@ use crate::origin::Origin;
 /// * It runs on the thread that asks first for a key, or on a thread of the group: for callers with
 ///   a time limit, as peers have one, and for refreshes. Many calls for different keys run at once.
 ///   It may block. No lock of the crate is held meanwhile.
+/// * It has the stack of the thread that it runs on. That of the threads of the crate is 2 MiB,
+///   where a main thread has 8 MiB as a rule. A getter that needs 3 MiB works in a first test, and
+///   ends the whole process when a peer asks, unless the
+///   [group](crate::GroupBuilder::stack_bytes) and the pool are given larger stacks.
 /// * It may panic: the panic goes to the caller whose thread ran it, and the others that waited
 ///   load again. On a thread of the group it is an [`Error::Load`](crate::Error::Load) for the
 ///   caller.

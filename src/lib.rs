@@ -142,6 +142,7 @@ pub mod lru;
 mod one_line;
 mod random;
 pub mod singleflight;
+mod stack;
 mod sync;
 mod workers;
 

@@ -5,9 +5,9 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::stack::StackBytes;
 use crate::sync::lock;
 
 /// How long a thread without work stays.
@@ -27,6 +27,7 @@ pub(crate) struct Workers {
 struct Shared {
     name: String,
     max_threads: usize,
+    stack: StackBytes,
     state: Mutex<Queue>,
     /// Told when a job was queued, and at the end.
     queued: Condvar,
@@ -47,11 +48,21 @@ struct Queue {
 impl Workers {
     /// At most `max_threads` threads, each called `name`.
     pub(crate) fn new(name: impl Into<String>, max_threads: usize) -> Self {
+        Self::with_stack(name, max_threads, StackBytes::default())
+    }
+
+    /// As [`new`](Self::new), for jobs that need a stack of their own size.
+    pub(crate) fn with_stack(
+        name: impl Into<String>,
+        max_threads: usize,
+        stack: StackBytes,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 // The name of a thread can't hold a zero, but that of a group can.
                 name: name.into().replace('\0', ""),
                 max_threads,
+                stack,
                 state: Mutex::default(),
                 queued: Condvar::new(),
                 freed: Condvar::new(),
@@ -235,8 +246,7 @@ impl Shared {
     /// Starts a thread, already counted, that begins with `job`. Without one the job is dropped.
     fn start_thread(self: &Arc<Self>, job: Job) -> bool {
         let shared = Arc::clone(self);
-        let started =
-            thread::Builder::new().name(self.name.clone()).spawn(move || shared.work(job));
+        let started = self.stack.thread(&self.name).spawn(move || shared.work(job));
         if let Err(error) = &started {
             log::error!("no thread for {}: {error}", self.name);
             lock(&self.state).threads -= 1;
@@ -281,6 +291,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::thread;
 
     use super::*;
 

@@ -15,6 +15,7 @@ use crate::group::memory::{HotCache, Lifetimes, Memory};
 use crate::group::owners::{OwnerErrors, Owners};
 use crate::group::parts::{GroupCounters, Parts};
 use crate::group::portions::Portions;
+use crate::stack::StackBytes;
 
 /// Making one.
 impl Group {
@@ -48,6 +49,7 @@ pub struct GroupBuilder {
     wait_timeout: Option<Duration>,
     max_loaders: NonZeroUsize,
     max_refreshers: NonZeroUsize,
+    stack: StackBytes,
 }
 
 impl GroupBuilder {
@@ -65,6 +67,7 @@ impl GroupBuilder {
             wait_timeout: None,
             max_loaders: NonZeroUsize::new(64).expect("64 is not zero"),
             max_refreshers: NonZeroUsize::new(2).expect("2 is not zero"),
+            stack: StackBytes::default(),
         }
     }
 
@@ -211,6 +214,20 @@ impl GroupBuilder {
         self
     }
 
+    /// The stack of the group's own threads that run the getter, in bytes: those for callers with a
+    /// time limit, as most peers have one, and those that refresh values. Defaults to that of Rust,
+    /// which is 2 MiB. Less than 256 KiB counts as that, and more than 1 GiB as that.
+    ///
+    /// A main thread has 8 MiB as a rule, so a getter that needs more than 2 MiB may work there,
+    /// and end the whole process when the first peer asks. Requests of peers without a time limit
+    /// run it on the server's threads, which have an option of their own in
+    /// `HttpPoolBuilder::stack_bytes`.
+    #[must_use]
+    pub fn stack_bytes(mut self, bytes: u64) -> Self {
+        self.stack = StackBytes::of(bytes);
+        self
+    }
+
     /// The clock that life-times are measured with: any monotonic time since a moment of its own.
     /// Defaults to the system's. For tests, which should not have to wait.
     #[must_use]
@@ -232,7 +249,13 @@ impl GroupBuilder {
         let (loaders, refreshers) = (self.max_loaders.get(), self.max_refreshers.get());
         Group::of(Parts {
             memory: Memory::new(cache, self.hot_cache, self.lifetimes),
-            loads: Arc::new(Loads::new(Arc::clone(&name), self.getter, loaders, refreshers)),
+            loads: Arc::new(Loads::new(
+                Arc::clone(&name),
+                self.getter,
+                loaders,
+                refreshers,
+                self.stack,
+            )),
             owners: Arc::new(Owners::new(Arc::clone(&name), self.owner_errors)),
             changes: Changes::new(Arc::clone(&name)),
             wait_timeout: self.wait_timeout,

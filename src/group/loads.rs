@@ -29,6 +29,7 @@ use crate::group::nesting::{
 };
 use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
+use crate::stack::StackBytes;
 use crate::stats::Counter;
 use crate::workers::Workers;
 use patience::Patience;
@@ -92,10 +93,12 @@ impl Loads {
         getter: Box<dyn Getter>,
         max_loaders: usize,
         max_refreshers: usize,
+        stack: StackBytes,
     ) -> Self {
+        let workers = |name: &str, max| Workers::with_stack(format!("{name} {group}"), max, stack);
         Self {
-            loaders: Workers::new(format!("load {group}"), max_loaders),
-            refreshers: Workers::new(format!("refresh {group}"), max_refreshers),
+            loaders: workers("load", max_loaders),
+            refreshers: workers("refresh", max_refreshers),
             group,
             getter,
             flights: Singleflight::new(),

@@ -24,6 +24,7 @@
 //! | `wait_timeout` | no limit | how long a `get` waits |
 //! | `max_loaders` | 64 | threads that run the getter for callers with a time limit |
 //! | `max_refreshers` | 2 | threads that refresh values while the old ones are served |
+//! | `stack_bytes` | that of Rust, 2 MiB | the stack of the threads that run the getter; 256 KiB to 1 GiB |
 //! | `clock` | the system's | what times to live are measured with |
 //!
 //! # Options of a pool
@@ -53,6 +54,7 @@
 //! | `max_requests` | 256 | requests that are handled at once; past it, a 503 that is not held against this peer |
 //! | `max_connections` | 4,096 | open connections; only the guarded server holds it |
 //! | `idle_timeout` | 60 s | how long a connection without requests is kept open; 15 s at least |
+//! | `stack_bytes` | that of Rust, 2 MiB | the stack of the threads that handle requests; 256 KiB to 1 GiB |
 //! | `drain_timeout` | 5 s | how long a shutdown waits for requests in flight |
 //!
 //! An `HttpGetter` on its own has the defaults of the table.
@@ -97,7 +99,7 @@
 //! | `geecache-accept` | 1 per pool, guarded | accepts connections |
 //! | `geecache-connection` | 1 per connection, guarded | reads, handles and answers its requests |
 //! | `geecache-supervisor` | 1 per pool, tiny_http | keeps the server serving |
-//! | `geecache-handler` | `max_requests` and one more, tiny_http | handles requests; four of them stay while idle |
+//! | `geecache-handler` | twice `max_requests` and one more, tiny_http | handles requests, or waits for slow clients; four of them stay while idle |
 //! | `geecache-refused` | 1 per request that is refused before all of its body is there, tiny_http | reads the rest of it |
 //! | of tiny_http itself | 1 per connection, and five | reads requests |
 //! | `geecache-linger` | 1 per pool, tiny_http | answers late clients for an `idle_timeout` after a shutdown |

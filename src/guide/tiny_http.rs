@@ -29,11 +29,13 @@
 //! | a head that comes byte by byte | 408 after 10 s | waits; only a pause longer than [`idle_timeout`] ends it |
 //! | thousands of heads that never end | they are the first to go | a thread each |
 //! | a head over 32 KiB or with more than 64 headers, an endless target | 431, 414 | reads until memory ends |
-//! | a body that stops | 408 after 30 s | holds a handler until [`idle_timeout`] has passed |
-//! | thousands of bodies that never end | where no connection is idle, the oldest of them goes | holds all handlers |
-//! | many long bodies at once | a 503 when there is no room for another | one for each request in flight |
+//! | a body that stops | 408 after 30 s | 400 after [`idle_timeout`] |
+//! | thousands of bodies that never end | where no connection is idle, the oldest of them goes | past [`max_requests`], all bodies over 1 KiB get a 503; other requests are answered |
+//! | many long bodies at once | a 503 when there is no room for another | the same past [`max_requests`] |
+//! | thousands of clients that do not read their long answers | each is cut off after 30 s in which it took less than 1 MiB; others are answered | the same, but past [`max_requests`] all answers over 32 KiB are a 503 until then |
 //! | a body is announced that is longer than [`max_value_bytes`] | 413 | 413; over 16 MiB, a thread and two descriptors are lost for good |
 //! | a client that sends many requests and never reads | is not read any further | queues until memory ends, and holds the handlers |
+//! | a reset right after a request, before its connection was accepted | nothing | a thread of tiny_http panics, and the connection ends; see below |
 //! | HTTP/2.0 or 3.0 in the request line | 505 | no answer; a thread and two descriptors are lost for good |
 //! | two lengths, or a length that is no number | 400, and the connection is closed | 400, and nothing more is answered; but what was sent along with it may have been handled as a request |
 //! | `Transfer-Encoding` in a request | 411, or 400 beside a length; the connection is closed | the same answers; the connection stays until [`idle_timeout`], but no request on it is handled |
@@ -48,6 +50,17 @@
 //!
 //! Tests in `src/http/server/tests` hold all rows but the last.
 //!
+//! # Its panics
+//!
+//! tiny_http panics where it can't find out a client's address, because the client is gone, and
+//! where descriptors run out. Such a panic ends one of its threads, which the pool notices where it
+//! matters. But Rust's panic hook is told before anything else is: the standard one prints a
+//! message to the standard error, and one of your own is called each time. A library can't keep it
+//! from that without taking the hook from the program.
+//!
+//! In a program that is built with `panic = "abort"` such a client would end the program. There
+//! [`HttpPoolBuilder::bind`] returns [`Error::InvalidOption`], unless the server is `Guarded`.
+//!
 //! # What is mended from outside
 //!
 //! * Left alone, tiny_http lets some connections of a burst wait until another connection ends. So
@@ -60,9 +73,12 @@
 //!   comes on a connection whose requests could be read in two ways, or were cut short, is left
 //!   alone from then on. Only to what is no HTTP does tiny_http still answer a 400 by itself.
 //! * It has no bound on handlers. Here at most [`max_requests`] requests are handled at once, each
-//!   on a thread of its own; past that it answers 503.
+//!   on a thread of its own; past that it answers 503. As many again may wait for slow clients: for
+//!   a body over 1 KiB to come, or for an answer over 32 KiB to be read.
 //!
 //! [`HttpPoolBuilder::server`]: crate::HttpPoolBuilder::server
+//! [`HttpPoolBuilder::bind`]: crate::HttpPoolBuilder::bind
+//! [`Error::InvalidOption`]: crate::Error::InvalidOption
 //! [`Server::TinyHttp`]: crate::Server::TinyHttp
 //! [`Server::Guarded`]: crate::Server::Guarded
 //! [`max_connections`]: crate::HttpPoolBuilder::max_connections

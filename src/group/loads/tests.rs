@@ -7,6 +7,7 @@ use super::*;
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::group::batch::all;
+use crate::stack::StackBytes;
 use crate::sync::lock;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -61,7 +62,7 @@ impl LoadHost for Host {
 }
 
 fn loads(getter: impl Getter) -> Arc<Loads> {
-    Arc::new(Loads::new("g".into(), Box::new(getter), 1, 2))
+    Arc::new(Loads::new("g".into(), Box::new(getter), 1, 2, StackBytes::default()))
 }
 
 /// Loads keys; their answers.
@@ -207,7 +208,7 @@ fn a_refresh_runs_elsewhere_and_only_if_it_is_still_due() {
 
 /// Loads whose callers lose their patience at once.
 fn impatient(getter: impl Getter) -> Arc<Loads> {
-    let mut loads = Loads::new("g".into(), Box::new(getter), 1, 2);
+    let mut loads = Loads::new("g".into(), Box::new(getter), 1, 2, StackBytes::default());
     loads.patience = Patience::at_least(Duration::from_millis(20));
     Arc::new(loads)
 }

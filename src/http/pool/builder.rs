@@ -21,12 +21,15 @@ use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
 use crate::registry::Registry;
+use crate::stack::StackBytes;
 
 /// No request has a longer body, whatever the options say.
 const LONGEST_BODY_BYTES: u64 = 1 << 30;
 /// A hundred years. Longer times are cut to that, so that sums of times and moments do not
 /// overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// Whether a panic ends this program.
+const PANIC_IS_THE_END: bool = cfg!(panic = "abort");
 
 impl HttpPool {
     /// A pool that serves at `addr`, with default options. Port 0 takes a free port;
@@ -36,7 +39,8 @@ impl HttpPool {
     ///
     /// [`Error::Bind`] if it can't listen there. [`Error::InvalidOption`] if `addr` is the
     /// unspecified address (`0.0.0.0`): no peer can be reached by that, so the builder has to be
-    /// told the URL to [`advertise`](HttpPoolBuilder::advertise).
+    /// told the URL to [`advertise`](HttpPoolBuilder::advertise). The same in a program that is
+    /// built with `panic = "abort"`, which needs another [`server`](HttpPoolBuilder::server).
     pub fn bind(addr: impl ToSocketAddrs + fmt::Debug) -> Result<Self, Error> {
         Self::builder().bind(addr)
     }
@@ -262,7 +266,8 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// Which server answers the other peers. Defaults to [`Server::TinyHttp`].
+    /// Which server answers the other peers. Defaults to [`Server::TinyHttp`], which does not work
+    /// in a program that is built with `panic = "abort"`.
     #[must_use]
     pub fn server(mut self, server: Server) -> Self {
         self.server = server;
@@ -300,6 +305,18 @@ impl HttpPoolBuilder {
         self
     }
 
+    /// The stack of the threads that handle requests, in bytes. Where a request comes without a
+    /// time limit, as from peers in Go, the getter runs on them. Defaults to that of Rust, which is
+    /// 2 MiB. Less than 256 KiB counts as that, and more than 1 GiB as that.
+    ///
+    /// A getter that needs more must be given it for the threads of its group, too:
+    /// [`GroupBuilder::stack_bytes`](crate::GroupBuilder::stack_bytes).
+    #[must_use]
+    pub fn stack_bytes(mut self, bytes: u64) -> Self {
+        self.limits.stack = StackBytes::of(bytes);
+        self
+    }
+
     /// Makes a pool that serves at `addr`; see [`HttpPool::bind`].
     ///
     /// # Errors
@@ -308,6 +325,7 @@ impl HttpPoolBuilder {
     /// [`Error::InvalidPeer`] if the URL to [`advertise`](Self::advertise) is none.
     pub fn bind(mut self, addr: impl ToSocketAddrs + fmt::Debug) -> Result<HttpPool, Error> {
         self.validate()?;
+        validate_server(self.server, PANIC_IS_THE_END)?;
         self.client.exchange.tokens = self.tokens()?;
         let advertised = self.advertise.as_deref().map(PeerUrl::parse).transpose()?;
         let (listener, local_addr) = listen(addr)?;
@@ -442,6 +460,15 @@ fn invalid(option: &'static str, reason: impl Into<String>) -> Error {
     Error::InvalidOption { option, reason: reason.into() }
 }
 
+fn validate_server(server: Server, panic_is_the_end: bool) -> Result<(), Error> {
+    if server == Server::TinyHttp && panic_is_the_end {
+        let reason = "clients can make tiny_http panic, and this program is built with `panic = \
+                      \"abort\"`: take Server::Guarded";
+        return Err(invalid("server", reason));
+    }
+    Ok(())
+}
+
 fn validate_base_path(path: &str) -> Result<(), Error> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~./".contains(&byte);
     if !path.bytes().all(plain) {
@@ -482,4 +509,19 @@ fn listen(addr: impl ToSocketAddrs + fmt::Debug) -> Result<(TcpListener, SocketA
         Ok((listener, local_addr))
     });
     bound.map_err(|error| Error::Bind { addr: shown, source: Arc::new(error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_that_may_panic_is_refused_where_a_panic_ends_the_program() {
+        for server in [Server::TinyHttp, Server::Guarded] {
+            validate_server(server, false).unwrap();
+        }
+        validate_server(Server::Guarded, true).unwrap();
+        let refused = validate_server(Server::TinyHttp, true);
+        assert!(matches!(refused, Err(Error::InvalidOption { option: "server", .. })));
+    }
 }

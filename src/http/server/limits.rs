@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::stack::StackBytes;
+
 /// What a server may spend on its clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
@@ -23,6 +25,8 @@ pub(crate) struct Limits {
     pub(crate) io: Duration,
     /// How long a shutdown waits for the requests in flight.
     pub(crate) drain: Duration,
+    /// What the threads that call the handler have.
+    pub(crate) stack: StackBytes,
 }
 
 impl Default for Limits {
@@ -36,6 +40,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             io: Duration::from_secs(30),
             drain: Duration::from_secs(5),
+            stack: StackBytes::default(),
         }
     }
 }

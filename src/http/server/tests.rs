@@ -8,6 +8,7 @@ mod figures;
 mod hostile;
 mod requests;
 mod shutdown;
+mod slow;
 mod smuggling;
 mod support;
 

@@ -40,7 +40,7 @@ const DRAIN_POLL: Duration = Duration::from_millis(2);
 /// A running tiny_http server.
 pub(super) struct Tiny {
     shared: Arc<TinyShared>,
-    supervisor: Mutex<Option<JoinHandle<Vec<Arc<Generation>>>>>,
+    supervisor: Mutex<Option<Supervising>>,
     /// The listening socket itself, to shut it down; gone after the shutdown.
     listener: Mutex<Option<TcpListener>>,
 }
@@ -59,18 +59,39 @@ impl Tiny {
         socket.set_read_timeout(Some(limits.idle))?;
         socket.set_write_timeout(Some(limits.io))?;
         let shared = Arc::new(TinyShared::new(&listener, limits, handler)?);
-        let first = Generation::start(&shared, listener.try_clone()?)?;
-        let supervisor =
-            Supervisor::new(Arc::clone(&shared), listener.try_clone()?, Arc::clone(&first));
-        let thread = thread::Builder::new()
-            .name("geecache-supervisor".to_owned())
-            .spawn(move || supervisor.run())
-            .inspect_err(|_| first.end())?;
+        let supervisor = supervise(&shared, &listener).inspect_err(|_| {
+            // A thread of tiny_http may accept already, and would hold the port. When its server
+            // is dropped it is woken by a connection, for which there may be no descriptor.
+            end_accepting(&shared, &listener);
+        })?;
         Ok(Self {
             shared,
-            supervisor: Mutex::new(Some(thread)),
+            supervisor: Mutex::new(Some(supervisor)),
             listener: Mutex::new(Some(listener)),
         })
+    }
+}
+
+/// What the thread of a [`Supervisor`] ends with.
+type Supervising = JoinHandle<Vec<Arc<Generation>>>;
+
+/// Starts all threads.
+fn supervise(shared: &Arc<TinyShared>, listener: &TcpListener) -> io::Result<Supervising> {
+    let (accepted, kept) = (listener.try_clone()?, listener.try_clone()?);
+    let first = Generation::start(shared, accepted)?;
+    let supervisor = Supervisor::new(Arc::clone(shared), kept, Arc::clone(&first));
+    thread::Builder::new()
+        .name("geecache-supervisor".to_owned())
+        .spawn(move || supervisor.run())
+        .inspect_err(|_| first.end())
+}
+
+/// Refuses new connections from now on, and ends `accept` in every clone of the listener.
+fn end_accepting(shared: &TinyShared, listener: &TcpListener) {
+    // Where it fails, as it may on other systems than Linux, connections are accepted, answered
+    // and told to close until the generations end.
+    if let Err(error) = SockRef::from(listener).shutdown(Shutdown::Both) {
+        log::debug!("the listener at {} can't be shut down: {error}", shared.addr);
     }
 }
 
@@ -79,19 +100,14 @@ impl Running for Tiny {
         let Some(listener) = lock(&self.listener).take() else { return };
         let shared = &self.shared;
         shared.stopping.store(true, Ordering::SeqCst);
-        // On Linux this ends `accept` in every clone of the listener and refuses new connections
-        // from now on. Elsewhere it may fail; then connections are accepted, answered and told to
-        // close until the generations end.
-        if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both) {
-            log::debug!("the listener at {} can't be shut down: {error}", shared.addr);
-        }
+        end_accepting(shared, &listener);
         drop(listener);
         shared.wake_supervisor();
         let supervisor = lock(&self.supervisor).take();
         let generations = supervisor.and_then(|thread| thread.join().ok()).unwrap_or_default();
 
         let deadline = Instant::now() + shared.limits.drain;
-        while shared.in_flight.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
+        while !shared.is_drained() && Instant::now() < deadline {
             thread::sleep(DRAIN_POLL);
         }
 

@@ -20,6 +20,7 @@ mod origins;
 mod peeks;
 mod raw;
 mod removal;
+mod stack;
 mod status;
 mod token;
 mod values;

@@ -25,6 +25,7 @@ const CRATE: Floor = Floor {
         "byteview",
         "error",
         "one_line",
+        "stack",
         "sync",
         "clock",
         "random",

@@ -66,9 +66,8 @@ fn admit(
     let line = member.line();
     let theirs = Arc::clone(shared);
     let has_thread = has_room && {
-        let spawned = thread::Builder::new()
-            .name("geecache-connection".to_owned())
-            .spawn(move || connection::serve(&theirs, &member));
+        let thread = shared.limits.stack.thread("geecache-connection");
+        let spawned = thread.spawn(move || connection::serve(&theirs, &member));
         spawned
             .inspect_err(|error| {
                 log::warn!("no thread for a connection at {}: {error}", shared.addr);

@@ -1,17 +1,20 @@
 //! Listeners that fail to accept.
 
+use std::fs::File;
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use super::echo;
-use super::support::{Client, Served, limits, on_each_server};
-use crate::http::server::{Server, bind};
+use super::support::{Client, PATIENCE, Served, limits, on_each_server};
+use crate::http::server::{Handler, HttpRequest, HttpResponse, Server, bind};
 
 on_each_server! {
     listener_that_failed_accepts_again_within_three_seconds,
     process_out_of_descriptors_serves_again_when_it_has_some,
+    start_that_fails_half_way_leaves_nothing,
 }
 
 /// Names the descriptors that a process started by these tests may have.
@@ -50,12 +53,20 @@ fn process_out_of_descriptors_serves_again_when_it_has_some(server: Server) {
     if let Ok(name) = env::var(CHILD) {
         return exhaust_descriptors(server, &name);
     }
-    let module = if server == Server::TinyHttp { "tiny_http" } else { "guarded" };
-    let test = format!(
-        "{}::{module}::process_out_of_descriptors_serves_again_when_it_has_some",
-        module_path!().split_once("::").unwrap().1
+    run_with_descriptors(
+        server,
+        "process_out_of_descriptors_serves_again_when_it_has_some",
+        &["64", "65"],
     );
-    for descriptors in ["64", "65"] {
+}
+
+/// Runs a test of this module in processes that may have so many descriptors.
+#[track_caller]
+fn run_with_descriptors(server: Server, test: &str, descriptors: &[&str]) {
+    let module = if server == Server::TinyHttp { "tiny_http" } else { "guarded" };
+    let here = module_path!().split_once("::").unwrap().1;
+    let test = format!("{here}::{module}::{test}");
+    for descriptors in descriptors {
         let output = Command::new("sh")
             .args(["-c", r#"ulimit -n "$1"; shift; exec "$@""#, "sh", descriptors])
             .arg(env::current_exe().unwrap())
@@ -101,4 +112,64 @@ fn exhaust_descriptors(server: Server, descriptors: &str) {
     };
     assert_eq!(after.text(), "GET /after");
     assert!(freed.elapsed() < Duration::from_secs(6), "at {descriptors}: {:?}", freed.elapsed());
+}
+
+/// Starts a server with no descriptor to spare, with one, and so on until that succeeds.
+fn start_that_fails_half_way_leaves_nothing(server: Server) {
+    if env::var(CHILD).is_err() {
+        return run_with_descriptors(server, "start_that_fails_half_way_leaves_nothing", &["64"]);
+    }
+    let threads = threads();
+    let mut failures = 0;
+    for spare in 0.. {
+        let listener = bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        hoard.truncate(hoard.len() - spare);
+        let started = server.start(listener, limits(), Arc::new(Echo));
+        drop(hoard);
+        let is_started = started.is_ok();
+        if let Ok(running) = started {
+            running.shutdown();
+        } else {
+            failures += 1;
+        }
+        until(&format!("the port is free, with {spare} to spare"), || bind(addr).is_ok());
+        if is_started {
+            break;
+        }
+        let what = format!("the threads are gone, with {spare} to spare");
+        until(&what, || self::threads() == threads);
+    }
+    assert!(failures > 0);
+}
+
+struct Echo;
+
+impl Handler for Echo {
+    fn admit(&self, _request: &HttpRequest<'_>) -> Result<(), HttpResponse> {
+        Ok(())
+    }
+
+    fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse {
+        echo(request)
+    }
+
+    fn overloaded(&self, reason: &'static str) -> HttpResponse {
+        HttpResponse::text(503, reason)
+    }
+}
+
+#[track_caller]
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The threads of this process; none where that can't be told.
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }

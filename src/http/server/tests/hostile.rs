@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use super::echo;
 use super::support::{Client, PATIENCE, Served, limits, on_each_server};
 use crate::http::server::{HttpResponse, Limits, Server};
@@ -13,6 +15,7 @@ on_each_server! {
     huge_content_length_gets_a_413,
     client_that_leaves_in_the_middle_harms_nobody_else,
     preface_of_http_2_harms_nobody_else,
+    client_that_resets_harms_nobody_else,
 }
 
 /// What a request comes to: its answer's status, or `CLOSED` without one, or `SILENCE`.
@@ -148,6 +151,20 @@ fn preface_of_http_2_harms_nobody_else(server: Server) {
         assert_eq!(outcome(&served, request, expected), expected, "{request:?}");
         assert_eq!(Client::connect(served.addr).get("/").status, 200);
     }
+}
+
+/// A thread of tiny_http panics where the reset comes before the connection is accepted.
+fn client_that_resets_harms_nobody_else(server: Server) {
+    let served = Served::new(server, limits(), echo);
+    let mut bystander = Client::connect(served.addr);
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(served.addr).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(stream);
+        assert_eq!(bystander.get("/").status, 200);
+    }
+    assert_eq!(Client::connect(served.addr).get("/").status, 200);
 }
 
 /// What tiny_http can't do.

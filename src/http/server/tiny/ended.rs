@@ -8,62 +8,89 @@ use std::time::{Duration, Instant};
 
 use crate::sync::lock;
 
-/// Connections that are remembered. When there are more, the one that was seen last the longest
-/// time ago is forgotten.
+/// Connections that are remembered. When there are more, the one on which nothing has come for
+/// longest is forgotten.
 const MOST: usize = 16 * 1024;
+
+/// How long a connection is remembered on which nothing comes. Its client was told to close it.
+/// Once it has, its system does not give the port to a new connection for longer than that.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// The clients whose connections are over. tiny_http closes no connection from the server's side,
 /// so what still comes on them has to be left alone, request by request.
-///
-/// A client is known by its port, which a new connection may have after a while. So it is forgotten
-/// when nothing has come for longer than a connection can be silent.
+#[derive(Default)]
 pub(super) struct Ended {
-    clients: Mutex<HashMap<SocketAddr, Instant>>,
+    clients: Mutex<HashMap<SocketAddr, Client>>,
     /// How many there are, for a look without the lock.
     len: AtomicUsize,
-    silence: Duration,
+}
+
+struct Client {
+    /// When something came from it.
+    seen: Instant,
+    /// Whether the last answer to it is out.
+    is_cut: bool,
+}
+
+impl Client {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.seen) >= SILENCE
+    }
 }
 
 impl Ended {
-    /// Forgets clients that were silent for `silence`.
-    pub(super) fn new(silence: Duration) -> Self {
-        Self { clients: Mutex::default(), len: AtomicUsize::new(0), silence }
+    /// No request is handled that comes from `client` from now on.
+    pub(super) fn add(&self, client: SocketAddr) {
+        self.put(client, false);
     }
 
-    /// Nothing that comes from `client` from now on counts.
-    pub(super) fn add(&self, client: SocketAddr) {
+    /// Nothing is written to `client` from now on.
+    pub(super) fn cut(&self, client: SocketAddr) {
+        self.put(client, true);
+    }
+
+    fn put(&self, client: SocketAddr, is_cut: bool) {
         let mut clients = lock(&self.clients);
         if clients.len() >= MOST {
-            let oldest = clients.iter().min_by_key(|(_, seen)| **seen).map(|(client, _)| *client);
+            let oldest = clients.iter().min_by_key(|(_, client)| client.seen);
+            let oldest = oldest.map(|(client, _)| *client);
             oldest.map(|oldest| clients.remove(&oldest));
         }
-        clients.insert(client, Instant::now());
+        clients.insert(client, Client { seen: Instant::now(), is_cut });
         self.len.store(clients.len(), Ordering::SeqCst);
     }
 
-    /// Whether the connection of `client`, from which something came just now, is over.
-    pub(super) fn contains(&self, client: &SocketAddr) -> bool {
+    /// Whether the connection of `client` is over, from which something came just now.
+    pub(super) fn contains(&self, client: SocketAddr) -> bool {
+        self.see(client, |_| true)
+    }
+
+    /// Whether nothing more is to be written to `client`.
+    pub(super) fn is_cut(&self, client: SocketAddr) -> bool {
+        self.see(client, |client| client.is_cut)
+    }
+
+    fn see(&self, client: SocketAddr, what: impl FnOnce(&Client) -> bool) -> bool {
         if self.len.load(Ordering::SeqCst) == 0 {
             return false;
         }
         let now = Instant::now();
-        match lock(&self.clients).get_mut(client) {
-            Some(seen) if now.duration_since(*seen) < self.silence => {
-                *seen = now;
-                true
-            }
-            _ => false,
-        }
+        let mut clients = lock(&self.clients);
+        let known = clients.get_mut(&client).filter(|client| !client.is_over(now));
+        known.is_some_and(|client| {
+            client.seen = now;
+            what(client)
+        })
     }
 
-    /// Forgets those whose connections must be closed by now.
+    /// Forgets the connections on which nothing has come for long.
     pub(super) fn forget_silent(&self) {
         if self.len.load(Ordering::SeqCst) == 0 {
             return;
         }
         let now = Instant::now();
         let mut clients = lock(&self.clients);
-        clients.retain(|_, seen| now.duration_since(*seen) < self.silence);
+        clients.retain(|_, client| !client.is_over(now));
         self.len.store(clients.len(), Ordering::SeqCst);
     }
 }
@@ -77,30 +104,40 @@ mod tests {
         SocketAddr::from(([10, 0, 0, u8::try_from(n / 50_000).unwrap()], port))
     }
 
+    /// Makes `client` one that was seen so long ago.
+    fn age(ended: &Ended, client: SocketAddr, time: Duration) {
+        lock(&ended.clients).get_mut(&client).unwrap().seen -= time;
+    }
+
     #[test]
     fn client_is_known_until_it_was_silent_for_long() {
-        let ended = Ended::new(Duration::from_secs(1000));
-        assert!(!ended.contains(&client(1)));
+        let ended = Ended::default();
+        assert!(!ended.contains(client(1)));
         ended.add(client(1));
-        ended.forget_silent();
-        assert!(ended.contains(&client(1)));
-        assert!(!ended.contains(&client(2)));
+        ended.cut(client(2));
+        assert!(ended.contains(client(1)) && !ended.is_cut(client(1)));
+        assert!(ended.contains(client(2)) && ended.is_cut(client(2)));
+        assert!(!ended.contains(client(3)));
 
-        let brief = Ended::new(Duration::ZERO);
-        brief.add(client(1));
-        assert!(!brief.contains(&client(1)));
-        brief.forget_silent();
-        assert_eq!(lock(&brief.clients).len(), 0);
+        // Whatever comes makes it known for longer.
+        for _ in 0..3 {
+            age(&ended, client(1), SILENCE / 2);
+            assert!(ended.contains(client(1)));
+        }
+        age(&ended, client(1), SILENCE);
+        assert!(!ended.contains(client(1)));
+        ended.forget_silent();
+        assert_eq!(lock(&ended.clients).len(), 1);
     }
 
     #[test]
     fn more_clients_than_fit_push_the_oldest_out() {
-        let ended = Ended::new(Duration::from_secs(1000));
+        let ended = Ended::default();
         for n in 0..MOST + 10 {
             ended.add(client(n));
         }
         assert_eq!(lock(&ended.clients).len(), MOST);
-        assert!(ended.contains(&client(MOST + 9)));
+        assert!(ended.contains(client(MOST + 9)));
         let lost = (0..MOST).filter(|&n| !lock(&ended.clients).contains_key(&client(n))).count();
         assert_eq!(lost, 10);
     }

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use crate::http::server::tiny::serve::serve;
@@ -76,19 +75,18 @@ impl Generation {
 
     /// Adds an idle handler thread, unless there are as many as there may be.
     ///
-    /// There is one more than requests may be in flight: the one that tells further clients that
-    /// the limit is reached.
+    /// There is one more than requests may be in flight and may wait for their clients: the one
+    /// that tells further clients that the limit is reached.
     fn add_thread(self: &Arc<Self>, shared: &Arc<TinyShared>) -> io::Result<()> {
-        let most = shared.limits.max_in_flight.saturating_add(1);
+        let most = shared.limits.max_in_flight.saturating_mul(2).saturating_add(1);
         let reserve = |threads| (threads < most).then_some(threads + 1);
         if self.threads.fetch_update(Ordering::AcqRel, Ordering::Acquire, reserve).is_err() {
             return Ok(());
         }
         self.idle.fetch_add(1, Ordering::AcqRel);
         let (generation, shared) = (Arc::clone(self), Arc::clone(shared));
-        let spawned = thread::Builder::new()
-            .name("geecache-handler".to_owned())
-            .spawn(move || generation.work(&shared));
+        let stack = shared.limits.stack;
+        let spawned = stack.thread("geecache-handler").spawn(move || generation.work(&shared));
         if let Err(error) = spawned {
             self.idle.fetch_sub(1, Ordering::AcqRel);
             self.threads.fetch_sub(1, Ordering::AcqRel);

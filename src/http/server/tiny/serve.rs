@@ -1,12 +1,12 @@
 //! Takes a request from tiny_http, has it handled and answers it.
 
 use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use crate::http::server::answer::{COPIED_BODY, Connection, write_head};
-use crate::http::server::in_flight::InFlight;
+use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::message::{Headers, HttpRequest, HttpResponse, answer_of};
 use crate::http::server::tiny::shared::TinyShared;
 
@@ -25,63 +25,92 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request) {
     if request.body_length().is_some_and(|length| length > shared.limits.max_body_bytes) {
         return refuse_length(shared, request);
     }
-    if request.remote_addr().is_some_and(|client| shared.ended.contains(client)) {
+    if request.remote_addr().is_some_and(|client| shared.ended.contains(*client)) {
         // A request that still has its writer is answered when it is dropped.
         return aside(shared, request, |_, request| drop(request.into_writer()));
     }
     if let Some(flaw) = Flaw::of(&request) {
         return refuse_form(shared, request, flaw);
     }
-    let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
-        shared.rejected.fetch_add(1, Ordering::Relaxed);
-        let refusal = shared.handler.overloaded("too many requests in flight");
-        return refuse_unread(shared, request, refusal);
-    };
-    if let Err(refusal) = admit(shared, &request) {
-        return refuse_unread(shared, request, refusal);
+    // Whom a slow client keeps waiting, by its body or by what it does not read, is none of those
+    // with a handler.
+    let mut moving = None;
+    if !is_in_memory(&request) {
+        if let Err(refusal) = admit(shared, &request) {
+            return refuse_unread(shared, request, refusal);
+        }
+        moving = shared.enter_moving();
+        if moving.is_none() {
+            let refusal = shared.reject("too many long bodies under way");
+            return refuse_unread(shared, request, refusal);
+        }
     }
     let mut body = Vec::new();
-    if read_body(&mut request, &mut body).is_none() {
-        let connection = end_connection(shared, &request);
-        return aside(shared, request, move |_, request| {
-            send(request, &HttpResponse::text(400, "broken body\n"), connection);
-        });
+    if let Err(error) = read_body(&mut request, &mut body) {
+        return refuse_broken(shared, request, &error);
     }
-    let client = || request.remote_addr().copied();
-    let response = answer_of(
+    let Some(in_flight) = shared.enter_in_flight() else {
+        let response = shared.reject("too many requests in flight");
+        let connection = connection_after(shared, &request);
+        return send(shared, request, &response, connection);
+    };
+    drop(moving);
+    let method = request.method().as_str();
+    let mut response = answer_of(
         &*shared.handler,
-        &HttpRequest {
-            method: request.method().as_str(),
-            target: request.url(),
-            headers: &request.headers(),
-            body: &body,
-            client: &client,
-        },
+        &request_of(&request, &body, &|| request.remote_addr().copied()),
     );
+    drop(body);
+    let mut held = in_flight;
+    if response.body_for(method).len() > COPIED_BODY {
+        match shared.enter_moving() {
+            Some(moving) => held = moving,
+            None => response = shared.reject("too many long answers under way"),
+        }
+    }
     let connection = connection_after(shared, &request);
-    send(request, &response, connection);
+    send(shared, request, &response, connection);
+    drop(held);
 }
 
 /// Whether a request may be answered whose body has not been read.
 fn admit(shared: &TinyShared, request: &tiny_http::Request) -> Result<(), HttpResponse> {
-    shared.handler.admit(&HttpRequest {
-        method: request.method().as_str(),
-        target: request.url(),
-        headers: &request.headers(),
-        body: &[],
-        client: &|| request.remote_addr().copied(),
-    })
+    shared.handler.admit(&request_of(request, &[], &|| request.remote_addr().copied()))
+}
+
+fn request_of<'a>(
+    request: &'a tiny_http::Request,
+    body: &'a [u8],
+    client: &'a dyn Fn() -> Option<SocketAddr>,
+) -> HttpRequest<'a> {
+    let (method, target) = (request.method().as_str(), request.url());
+    HttpRequest { method, target, headers: request, body, client }
 }
 
 /// Answers a request without keeping its body.
 fn refuse_unread(shared: &Arc<TinyShared>, request: tiny_http::Request, refusal: HttpResponse) {
     aside(shared, request, move |shared, mut request| {
-        let connection = match read_body(&mut request, &mut io::sink()) {
-            Some(()) => connection_after(shared, &request),
-            None => end_connection(shared, &request),
-        };
-        send(request, &refusal, connection);
+        if let Err(error) = read_body(&mut request, &mut io::sink()) {
+            return answer_broken(shared, request, &error);
+        }
+        let connection = connection_after(shared, &request);
+        send(shared, request, &refusal, connection);
     });
+}
+
+/// Refuses a request whose body did not come.
+fn refuse_broken(shared: &Arc<TinyShared>, request: tiny_http::Request, error: &io::Error) {
+    let kind = error.kind();
+    aside(shared, request, move |shared, request| answer_broken(shared, request, &kind.into()));
+}
+
+fn answer_broken(shared: &TinyShared, request: tiny_http::Request, error: &io::Error) {
+    if is_timeout(error) {
+        // The rest may still come.
+        end_connection(shared, &request);
+    }
+    let response = HttpResponse::text(400, "broken body\n");
+    send(shared, request, &response, Connection::Close);
 }
 
 /// What is wrong with the form of a request.
@@ -139,7 +168,7 @@ impl Flaw {
 /// Refuses a request whose end two readers could see in different places. What follows may be a
 /// part of its body, so the connection is over.
 fn refuse_form(shared: &Arc<TinyShared>, request: tiny_http::Request, flaw: Flaw) {
-    let connection = end_connection(shared, &request);
+    end_connection(shared, &request);
     aside(shared, request, move |shared, mut request| {
         if matches!(flaw, Flaw::Encoding | Flaw::EncodingAndLength) {
             // tiny_http would answer the rest of the body by itself, as a malformed request.
@@ -149,7 +178,7 @@ fn refuse_form(shared: &Arc<TinyShared>, request: tiny_http::Request, flaw: Flaw
                 log::debug!("a refused body ended early: {error}");
             }
         }
-        send(request, &flaw.answer(), connection);
+        send(shared, request, &flaw.answer(), Connection::Close);
     });
 }
 
@@ -166,9 +195,10 @@ fn refuse_length(shared: &Arc<TinyShared>, request: tiny_http::Request) {
     }
     aside(shared, request, move |shared, request| {
         let client = request.remote_addr().copied();
-        if copy_exactly(&mut refuse(request), length, &mut io::sink()).is_none() {
-            // The rest of the body may still come.
-            client.into_iter().for_each(|client| shared.ended.add(client));
+        let read = copy_exactly(&mut refuse(request), length, &mut io::sink());
+        if let (Some(client), true) = (client, read.is_err_and(|error| is_timeout(&error))) {
+            // The rest may still come.
+            shared.ended.add(client);
         }
     });
 }
@@ -195,7 +225,7 @@ fn aside(
 
 /// Whether the client can't keep anybody waiting for the body of `request`.
 fn is_in_memory(request: &tiny_http::Request) -> bool {
-    let has = |name| (&request.headers()).header(name).is_some();
+    let has = |name| request.header(name).is_some();
     match request.body_length() {
         _ if has("Transfer-Encoding") => false,
         None | Some(0) => true,
@@ -203,32 +233,34 @@ fn is_in_memory(request: &tiny_http::Request) -> bool {
     }
 }
 
-/// Has nothing answered that comes on the connection of `request` after it.
-fn end_connection(shared: &TinyShared, request: &tiny_http::Request) -> Connection {
+/// Has nothing handled that comes on the connection of `request` after it.
+fn end_connection(shared: &TinyShared, request: &tiny_http::Request) {
     if let Some(client) = request.remote_addr() {
         shared.ended.add(*client);
     }
-    Connection::Close
 }
 
-/// Reads a body of the announced length. `None` if less than that came.
-fn read_body(request: &mut tiny_http::Request, body: &mut impl io::Write) -> Option<()> {
+/// Reads a body of the announced length. It is an error if less than that comes.
+fn read_body(request: &mut tiny_http::Request, body: &mut impl io::Write) -> io::Result<()> {
     match request.body_length().unwrap_or(0) {
-        0 => Some(()),
+        0 => Ok(()),
         length => copy_exactly(request.as_reader(), length, body),
     }
 }
 
-fn copy_exactly(from: &mut dyn io::Read, length: usize, to: &mut impl io::Write) -> Option<()> {
+fn copy_exactly(from: &mut dyn io::Read, length: usize, to: &mut impl io::Write) -> io::Result<()> {
     // A body that ends early is no error to tiny_http.
-    let copied = io::copy(&mut from.take(length as u64), to).ok()?;
-    (copied == length as u64).then_some(())
+    let copied = io::copy(&mut from.take(length as u64), to)?;
+    if copied == length as u64 { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 /// What the answer to `request` says about the connection.
 fn connection_after(shared: &TinyShared, request: &tiny_http::Request) -> Connection {
-    let headers = request.headers();
-    let asked = headers.header("Connection").map(<[u8]>::to_ascii_lowercase).unwrap_or_default();
+    let asked = request.header("Connection").map(<[u8]>::to_ascii_lowercase).unwrap_or_default();
     let asked = String::from_utf8_lossy(&asked);
     let is_1_1 = *request.http_version() >= tiny_http::HTTPVersion(1, 1);
     if shared.is_stopping() || asked.contains("close") {
@@ -242,28 +274,48 @@ fn connection_after(shared: &TinyShared, request: &tiny_http::Request) -> Connec
     }
 }
 
-fn send(request: tiny_http::Request, response: &HttpResponse, connection: Connection) {
+/// Writes the answer to `request`, once those to the requests before it are out.
+fn send(
+    shared: &TinyShared,
+    request: tiny_http::Request,
+    response: &HttpResponse,
+    connection: Connection,
+) {
     let body = response.body_for(request.method().as_str());
     let mut bytes = Vec::with_capacity(256 + body.len().min(COPIED_BODY));
     write_head(&mut bytes, response, connection);
+    let client = request.remote_addr().copied();
     let mut writer = request.into_writer();
-    let sent = if body.len() > COPIED_BODY {
-        // The writer's own buffer is smaller than that, so the body goes from where it is straight
-        // to the socket.
-        writer.write_all(&bytes).and_then(|()| writer.write_all(body))
-    } else {
-        bytes.extend_from_slice(body);
-        writer.write_all(&bytes)
-    };
-    if let Err(error) = sent.and_then(|()| writer.flush()) {
+    let patience = shared.limits.io;
+    // Waits for its turn; there is nothing to write yet.
+    let sent = writer.flush().and_then(|()| {
+        if client.is_some_and(|client| shared.ended.is_cut(client)) {
+            // What comes here would be taken for a part of the answer before.
+            return Ok(());
+        }
+        if body.len() > COPIED_BODY {
+            // The writer's own buffer is smaller than that, so the body goes from where it is
+            // straight to the socket.
+            write_all(&mut writer, &bytes, body, patience)?;
+        } else {
+            bytes.extend_from_slice(body);
+            write_all(&mut writer, &bytes, &[], patience)?;
+        }
+        writer.flush()
+    });
+    let is_cut = sent.as_ref().is_err_and(is_timeout);
+    if let Err(error) = sent {
         log::debug!("an answer could not be sent: {error}");
+    }
+    // Before the next answer has its turn.
+    if let Some(client) = client.filter(|&client| is_cut || shared.ended.contains(client)) {
+        shared.ended.cut(client);
     }
 }
 
-impl Headers for &[tiny_http::Header] {
+impl Headers for tiny_http::Request {
     fn header(&self, name: &str) -> Option<&[u8]> {
-        let field =
-            self.iter().find(|header| header.field.as_str().as_str().eq_ignore_ascii_case(name))?;
-        Some(field.value.as_bytes())
+        let is_it = |it: &&tiny_http::Header| it.field.as_str().as_str().eq_ignore_ascii_case(name);
+        Some(self.headers().iter().find(is_it)?.value.as_bytes())
     }
 }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::http::server::in_flight::InFlight;
 use crate::http::server::limits::Limits;
 use crate::http::server::listener::own_addr;
-use crate::http::server::message::Handler;
+use crate::http::server::message::{Handler, HttpResponse};
 use crate::http::server::tiny::ended::Ended;
 use crate::sync::lock;
 
@@ -34,7 +35,10 @@ pub(super) struct TinyShared {
     pub(super) nap: Mutex<bool>,
     pub(super) wake: Condvar,
     pub(super) ended: Ended,
+    /// Requests that have a handler.
     pub(super) in_flight: AtomicUsize,
+    /// Requests that wait for their clients: for a body, or to be rid of a long answer.
+    moving: AtomicUsize,
     pub(super) requests: AtomicU64,
     pub(super) rejected: AtomicU64,
     pub(super) accept_restarts: AtomicU64,
@@ -48,8 +52,6 @@ impl TinyShared {
         handler: Arc<dyn Handler>,
     ) -> io::Result<Self> {
         Ok(Self {
-            // Its client and its server each wait once for the other at most.
-            ended: Ended::new(limits.idle.saturating_mul(2)),
             limits,
             handler,
             addr: own_addr(listener)?,
@@ -61,7 +63,9 @@ impl TinyShared {
             napping: AtomicBool::new(false),
             nap: Mutex::new(false),
             wake: Condvar::new(),
+            ended: Ended::default(),
             in_flight: AtomicUsize::new(0),
+            moving: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             accept_restarts: AtomicU64::new(0),
@@ -85,6 +89,32 @@ impl TinyShared {
         if self.napping.load(Ordering::SeqCst) && self.napping.swap(false, Ordering::SeqCst) {
             self.wake_supervisor();
         }
+    }
+
+    /// Counts a request that gets a handler, if there may be one more.
+    pub(super) fn enter_in_flight(&self) -> Option<InFlight<'_>> {
+        InFlight::enter(&self.in_flight, self.limits.max_in_flight)
+    }
+
+    /// Counts a request that may have to wait for its client, if there may be one more. There may
+    /// be as many as have handlers.
+    pub(super) fn enter_moving(&self) -> Option<InFlight<'_>> {
+        InFlight::enter(&self.moving, self.limits.max_in_flight)
+    }
+
+    /// Whether no request waits for a handler, for one to end, or for its client.
+    pub(super) fn is_drained(&self) -> bool {
+        // A request waits for its body, has a handler, and waits for its client to read, and is
+        // counted in the next place before it leaves the last. So one of three looks sees it.
+        [&self.moving, &self.in_flight, &self.moving]
+            .iter()
+            .all(|count| count.load(Ordering::SeqCst) == 0)
+    }
+
+    /// The answer to a request that can't be taken for `reason`.
+    pub(super) fn reject(&self, reason: &'static str) -> HttpResponse {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        self.handler.overloaded(reason)
     }
 
     /// Whether a request came within `time`.
