@@ -5,6 +5,7 @@
 //!
 //! * [`limits`]: every option with its default, and what bounds bytes, threads and connections.
 //! * [`logging`]: what is logged, at which level.
+//! * [`watching`]: health, metrics, and where a value came from.
 //! * [`removal`]: what a removal promises, and what bounds what it can't reach.
 //! * [`transports`]: how to write a transport of your own.
 //! * `failures` (feature `http`): what a caller sees when a peer, a client or the source fails.
@@ -18,3 +19,4 @@ pub mod removal;
 #[cfg(feature = "http")]
 pub mod tiny_http;
 pub mod transports;
+pub mod watching;

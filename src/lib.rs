@@ -114,8 +114,9 @@
 //! # More
 //!
 //! The [guide] has the long tables: every option and bound ([`guide::limits`]), what is logged
-//! ([`guide::logging`]), what happens when a peer, a client or the source fails
-//! (`guide::failures`), and what the default server can't do (`guide::tiny_http`).
+//! ([`guide::logging`]), how to watch a cluster ([`guide::watching`]), what happens when a peer, a
+//! client or the source fails (`guide::failures`), and what the default server can't do
+//! (`guide::tiny_http`).
 
 // What is handed around.
 mod byteview;

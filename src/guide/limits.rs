@@ -43,6 +43,7 @@
 //! | `token`, *alike* | none | the secret that requests carry, and that is asked of others |
 //! | `accept_token` | none | one more token that is taken from others |
 //! | `token_file` | none | the same from a file, which is read again once a second |
+//! | `status_pages` | on | whether the port answers `/healthz`, `/readyz` and `/metrics` |
 //! | `connect_timeout` | 250 ms | the time to open a connection; not zero |
 //! | `timeout` | 2 s | the time of a whole request to a peer; not zero |
 //! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |
