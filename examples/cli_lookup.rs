@@ -10,11 +10,11 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use geecache::{Group, HttpPool};
+use geecache::{Group, HttpPool, Origin};
 
 mod common;
 
-use common::account::{Account, From, Noting, ask};
+use common::account::{Account, From, ask};
 use common::errors::describe;
 use common::output::{complain, human, say, show_log};
 use common::scores::Source;
@@ -93,8 +93,11 @@ fn look_up(Flags { keys, peers }: Flags) -> Result<bool, Box<dyn Error>> {
             Ok::<_, io::Error>(source.load("this program", key))
         })
     };
+    let is_alone = peers.is_empty();
     let pool = HttpPool::client(peers)?;
-    scores.register_peers(Noting(pool.picker()))?;
+    if !is_alone {
+        pool.add(&scores)?;
+    }
 
     let mut found_all = true;
     for key in &keys {
@@ -105,9 +108,9 @@ fn look_up(Flags { keys, peers }: Flags) -> Result<bool, Box<dyn Error>> {
         };
         let from = match from {
             From::Load(_) => "the source",
-            From::Owner => &owner,
-            From::SomePeer => "a peer",
-            From::Memory => "memory",
+            From::Origin(Origin::Owner | Origin::OwnerMemory) => &owner,
+            From::Origin(Origin::StandIn) => "a stand-in",
+            From::Origin(origin) => origin.name(),
             From::Nowhere => "nowhere",
         };
         say(format_args!("{key}: {value} (from {from}, {})", human(took)));

@@ -13,11 +13,11 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 
-use geecache::{Group, HttpPool};
+use geecache::{Group, HttpPool, Origin};
 
 mod common;
 
-use common::account::{Account, From, Noting, ask};
+use common::account::{Account, From, ask};
 use common::api::{Answer, Api};
 use common::errors::describe;
 use common::output::{complain, count, human, say, show_log};
@@ -115,9 +115,7 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
         .bind(&*flags.listen)
         .map_err(|error| format!("--listen {}: {}", flags.listen, describe(&error)))?;
     let url = pool.url().unwrap_or_default().to_owned();
-    // In place of `pool.add(&group)`, as the picks are to be seen.
-    pool.registry().insert(&group)?;
-    group.register_peers(Noting(pool.picker()))?;
+    pool.add(&group)?;
     match &flags.peers[..] {
         [] => pool.set_peers([&*url])?,
         peers => pool.set_peers(peers.iter().map(|url| &**url))?,
@@ -154,10 +152,10 @@ fn answer(group: &Group, pool: &HttpPool, source: &Source, key: &str) -> Answer 
     let Account { result, owner, from, took } = ask(group, pool, source, key);
     let from = match from {
         From::Load(_) => "the source",
-        From::Owner => "the owner",
-        From::SomePeer => "a peer",
-        From::Memory if Some(&*owner) == pool.url() => "memory",
-        From::Memory => "a copy",
+        From::Origin(Origin::Copy) => "a copy",
+        From::Origin(Origin::Owner | Origin::OwnerMemory) => "the owner",
+        From::Origin(Origin::StandIn) => "a stand-in",
+        From::Origin(origin) => origin.name(),
         From::Nowhere => "nowhere",
     };
     let value = match &result {

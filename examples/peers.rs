@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use geecache::{Group, HttpPool};
+use geecache::{Group, HttpPool, Origin};
 
 mod common;
 
-use common::account::{Account, From, Noting, ask};
+use common::account::{Account, From, ask};
 use common::api::{Answer, Api};
 use common::errors::describe;
 use common::output::{HEADING, complain, count, human, row, say, show_log};
@@ -160,9 +160,7 @@ fn start_peers(base_port: u16, source: &Arc<Source>) -> Result<Vec<Peer>, Box<dy
                 Ok::<_, io::Error>(source.load(&name, key))
             })
         };
-        // In place of `pool.add(&group)`, as the picks are to be seen.
-        pool.registry().insert(&group)?;
-        group.register_peers(Noting(pool.picker()))?;
+        pool.add(&group)?;
         peers.push(Peer { name, group, pool });
     }
     for peer in &peers {
@@ -178,10 +176,9 @@ impl Peer {
         let owner = owner.rsplit(':').next().unwrap_or_default();
         let from = match from {
             From::Load(load) => format!("load {}, by {}", load.number, load.by),
-            From::Owner => format!("memory of {owner}"),
-            From::SomePeer => "memory of a peer".to_owned(),
-            From::Memory if owner == self.name => format!("memory of {owner}"),
-            From::Memory => format!("copy at {}", self.name),
+            From::Origin(Origin::Copy) => format!("copy at {}", self.name),
+            From::Origin(Origin::StandIn) => "a stand-in".to_owned(),
+            From::Origin(_) => format!("memory of {owner}"),
             From::Nowhere => "-".to_owned(),
         };
         let mut answer = Answer::of(key, &result);

@@ -151,8 +151,11 @@ struct OfGroup {
     name: &'static str,
     help: &'static str,
     label: &'static str,
-    samples: &'static [(&'static str, fn(&Stats) -> u64)],
+    samples: &'static [OfStats],
 }
+
+/// The value of the label, and where the number is.
+type OfStats = (&'static str, fn(&Stats) -> u64);
 
 const OF_GROUPS: [OfGroup; 13] = [
     OfGroup {
