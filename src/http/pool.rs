@@ -136,7 +136,8 @@ impl HttpPool {
         self.halves.registry.remove(name)
     }
 
-    /// Sets the whole list of peers, this one included, as `http://host:port`. The order does not
+    /// Sets the whole list of peers, this one included, as `http://host:port`, or with an address
+    /// such as `http://[fe80::1%25eth0]:port` in the place of the host. The order does not
     /// matter, and neither do duplicates or a slash at the end.
     ///
     /// What is known about peers that stay is kept: their open connections, and whether they are

@@ -1,6 +1,8 @@
 //! [`PeerUrl`]: the address of a peer, parsed once.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use ureq::http::uri::Authority;
@@ -17,6 +19,9 @@ pub(crate) struct PeerUrl {
     host: Arc<str>,
     port: u16,
 }
+
+/// What stands between an IPv6 address and its zone in a URL: an escaped percent sign.
+const ZONE: &str = "%25";
 
 impl PeerUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
@@ -38,20 +43,44 @@ impl PeerUrl {
                 "a peer's URL holds no path; the base path is an option of the pool",
             ));
         }
+        let (authority, zone) = split_zone(authority);
+        if zone.is_some_and(|zone| !is_zone(zone)) {
+            return Err(invalid("the zone of its address is not a name or a number"));
+        }
         let parsed: Authority =
             authority.parse().map_err(|_| invalid("this is no host and port"))?;
         let host = parsed.host();
         if host.is_empty() {
             return Err(invalid("there is no host in it"));
         }
-        let port = match authority[host.len()..].strip_prefix(':') {
-            None => 80,
+        let rest = &authority[host.len()..];
+        let port = match rest.strip_prefix(':') {
+            None if rest.is_empty() => 80,
+            None => return Err(invalid("this is no host and port")),
             Some(port) => match port.parse() {
-                Ok(port @ 1..) if port.to_string() == authority[host.len() + 1..] => port,
+                Ok(port @ 1..) if port.to_string() == rest[1..] => port,
                 _ => return Err(invalid("its port is not a number from 1 to 65535")),
             },
         };
-        Ok(Self { text: text.into(), host: host.trim_matches(['[', ']']).into(), port })
+        let address = host.trim_matches(['[', ']']);
+        if host.starts_with('[') && address.parse::<Ipv6Addr>().is_err() {
+            return Err(invalid("what stands in the brackets of its host is no IPv6 address"));
+        }
+        let host = match zone {
+            Some(zone) => format!("{address}%{zone}").into(),
+            None => address.into(),
+        };
+        Ok(Self { text: text.into(), host, port })
+    }
+
+    /// The URL of what listens at `addr`.
+    pub(crate) fn of(addr: SocketAddr) -> Result<Self, Error> {
+        Self::parse(&match addr {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+                format!("http://[{}{ZONE}{}]:{}", v6.ip(), v6.scope_id(), v6.port())
+            }
+            _ => format!("http://{addr}"),
+        })
     }
 
     /// The URL, without a slash at its end.
@@ -64,7 +93,8 @@ impl PeerUrl {
         &self.text
     }
 
-    /// A name or an address; an IPv6 address without its brackets.
+    /// A name or an address; an IPv6 address without its brackets, and with a percent sign before
+    /// its zone.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
@@ -73,11 +103,31 @@ impl PeerUrl {
         self.port
     }
 
-    /// Host and port as they stand in a URL.
+    /// Host and port, for a request. A zone means something on this host only, so it is left out.
     pub(crate) fn authority(&self) -> Authority {
         let text = self.text.strip_prefix("http://").unwrap_or(&self.text);
-        text.parse().expect("it was parsed when the URL was read")
+        split_zone(text).0.parse().expect("it was parsed when the URL was read")
     }
+}
+
+/// Takes the zone out of `[fe80::1%25eth0]:8001`. Many people do not escape the percent sign, so
+/// `[fe80::1%eth0]:8001` is the same.
+fn split_zone(authority: &str) -> (Cow<'_, str>, Option<&str>) {
+    let zoned = || {
+        let (host, port) = authority.strip_prefix('[')?.split_once(']')?;
+        let (address, zone) = host
+            .split_once(ZONE)
+            .filter(|(_, zone)| !zone.is_empty())
+            .or_else(|| host.split_once('%'))?;
+        let _: Ipv6Addr = address.parse().ok()?;
+        Some((format!("[{address}]{port}").into(), Some(zone)))
+    };
+    zoned().unwrap_or_else(|| (authority.into(), None))
+}
+
+fn is_zone(zone: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    !zone.is_empty() && zone.bytes().all(plain)
 }
 
 impl fmt::Debug for PeerUrl {
@@ -103,10 +153,27 @@ mod tests {
             ("http://localhost:8001/", "http://localhost:8001", "localhost", 8001),
             ("http://10.0.3.17:8080", "http://10.0.3.17:8080", "10.0.3.17", 8080),
             ("http://[::1]:8001", "http://[::1]:8001", "::1", 8001),
+            ("http://[fe80::1%25eth0]:1", "http://[fe80::1%25eth0]:1", "fe80::1%eth0", 1),
+            ("http://[fe80::1%eth0]:1", "http://[fe80::1%eth0]:1", "fe80::1%eth0", 1),
+            ("http://[fe80::1%25]:1", "http://[fe80::1%25]:1", "fe80::1%25", 1),
+            ("http://[fe80::1%25br-0.2]/", "http://[fe80::1%25br-0.2]", "fe80::1%br-0.2", 80),
             ("http://cache-7.cache.svc", "http://cache-7.cache.svc", "cache-7.cache.svc", 80),
         ] {
             let peer = PeerUrl::parse(url).expect(url);
             assert_eq!((peer.as_str(), peer.host(), peer.port()), (text, host, port));
+        }
+    }
+
+    #[test]
+    fn zone_is_for_the_connection_and_not_for_the_request() {
+        let peer = PeerUrl::parse("http://[fe80::1%25eth0]:8001").unwrap();
+        assert_eq!(peer.authority(), "[fe80::1]:8001");
+        for (addr, url) in [
+            ("127.0.0.1:1", "http://127.0.0.1:1"),
+            ("[::1]:1", "http://[::1]:1"),
+            ("[fe80::1%3]:1", "http://[fe80::1%253]:1"),
+        ] {
+            assert_eq!(PeerUrl::of(addr.parse().unwrap()).unwrap().as_str(), url);
         }
     }
 
@@ -128,6 +195,15 @@ mod tests {
             ("http://localhost:080", "port"),
             ("http://me@localhost:8001", "user"),
             ("http://localhost:8001/path", "path"),
+            ("http://[fe80::1%]:1", "zone"),
+            ("http://[fe80::1%25a%25b]:1", "zone"),
+            ("http://[fe80::1%25e\r\n]:1", "zone"),
+            ("http://[fe80::1%25eth0:1", "host"),
+            ("http://[fe80::1%25eth0]1", "host"),
+            ("http://[::1]1", "host"),
+            ("http://[fe80%25eth0]:1", "host"),
+            ("http://[::1%25lo]%25lo:1", "host"),
+            ("http://host%25eth0:1", "host"),
             ("http://localhost:8001//", "path"),
             ("http://localhost:8001?x", "path"),
             ("http://local host:8001", "host"),

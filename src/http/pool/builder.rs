@@ -337,7 +337,7 @@ impl HttpPoolBuilder {
                     reason: format!("no peer can be reached at {local_addr}: a URL is needed"),
                 });
             }
-            None => PeerUrl::parse(&format!("http://{local_addr}"))?,
+            None => PeerUrl::of(local_addr)?,
         };
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
         let door = Arc::new(Door::new(self.client.exchange.tokens.clone()));

@@ -9,6 +9,8 @@ mod damage;
 mod failover;
 mod faults;
 mod figures;
+#[cfg(target_os = "linux")]
+mod ipv6;
 mod keys;
 #[cfg(target_os = "linux")]
 mod last_handle;
