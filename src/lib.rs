@@ -215,6 +215,12 @@ pub mod fuzz {
     pub fn head(bytes: &[u8]) {
         crate::http::fuzz::head(bytes);
     }
+
+    /// A token file, and what a request shows.
+    #[cfg(feature = "http")]
+    pub fn token(bytes: &[u8]) {
+        crate::http::fuzz::token(bytes);
+    }
 }
 
 /// The code in README.md, compiled and run.

@@ -20,6 +20,7 @@
 //! | | a value past its ttl is served, as its getter failed |
 //! | | a group asks for a key, and its client pool has no peers (once for each pool) |
 //! | | a peer owns more than 1.5 times the mean share of the ring |
+//! | | a pool can be reached at an address that is no private one, and its server is tiny_http or it asks for no token: once, as it starts |
 //! | | connections could not be accepted, or are accepted again |
 //! | | no thread could be started for a connection or for a request |
 //! | | requests were still in flight when the server had to stop |

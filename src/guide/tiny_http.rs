@@ -37,18 +37,25 @@
 //! | a client that sends many requests and never reads | is not read any further | queues until memory ends, and holds the handlers |
 //! | a reset right after a request, before its connection was accepted | nothing | a thread of tiny_http panics, and the connection ends; see below |
 //! | HTTP/2.0 or 3.0 in the request line | 505 | no answer; a thread and two descriptors are lost for good |
-//! | two lengths, or a length that is no number | 400, and the connection is closed | 400, and nothing more is answered; but what was sent along with it may have been handled as a request |
+//! | two lengths, or a length that is no number | 400, and the connection is closed | 400, and nothing more is handled |
 //! | `Transfer-Encoding` in a request | 411, or 400 beside a length; the connection is closed | the same answers; the connection stays until [`idle_timeout`], but no request on it is handled |
 //! | `Connection: upgrade` in a request | is ignored | 400, and the connection is closed |
-//! | a head with bytes that are not ASCII | 400 if they stand in the path or in our header | no answer, and the connection is closed |
-//! | HTTP/0.9, no host, bad tokens, control characters | 400 or 505 | 200 |
+//! | a head with bytes that are not ASCII (`X-Region: São`) | 400 if they stand in the path, in a name, or in our header | no answer, and the connection is closed |
+//! | control characters in a head | 400, and the connection is closed | the same answer, and nothing more is handled; but those at the ends of a line or of a value are not seen |
+//! | HTTP/0.9, no host, bad tokens | 400 or 505 | 200 |
+//! | a header that begins with a space | 400 | it counts as a header of its own |
 //! | an error in a request | the answer closes the connection | the connection may stay open |
 //! | an idle client at a shutdown | is closed | stays until its next request, or until [`idle_timeout`] |
 //! | a shutdown without trouble | logs nothing above info | tiny_http itself [logs an error](crate::guide::logging) |
 //! | requests in a row that do not wait for answers | handled one after the other | handled at the same time, answered in order |
 //! | platforms other than Linux | the same | no timeouts: sockets do not inherit them everywhere |
 //!
-//! Tests in `src/http/server/tests` hold all rows but the last.
+//! Tests in `src/http/server/tests` hold all rows but the last, and `tests/hostile` plays the
+//! requests among them against processes of their own.
+//!
+//! Bytes that are not ASCII end a connection while tiny_http reads the line, before it hands a
+//! request to this crate. So nothing can be answered from outside. Peers of this crate send no such
+//! bytes; a proxy between them may.
 //!
 //! # Its panics
 //!
@@ -75,6 +82,27 @@
 //! * It has no bound on handlers. Here at most [`max_requests`] requests are handled at once, each
 //!   on a thread of its own; past that it answers 503. As many again may wait for slow clients: for
 //!   a body over 1 KiB to come, or for an answer over 32 KiB to be read.
+//! * It reads requests ahead, and hands them out to any thread. Here one thread at a time receives,
+//!   and decides whether the connection goes on, before another one receives what was sent along.
+//!
+//! # Public reports
+//!
+//! What is said about tiny_http 0.12 elsewhere, and whether it can be reached here. There is no
+//! newer version.
+//!
+//! | report | can it be reached with `Server::TinyHttp`? | test |
+//! |---|---|---|
+//! | CVE-2026-66752: a `Transfer-Encoding` of any value counts as `chunked`, so a proxy in front may see another end of the body | no: any such header is refused, and nothing that comes later on its connection is handled | `nothing_after_a_refused_encoding_is_answered`, `nothing_of_a_refused_connection_is_handled_later` |
+//! | CVE-2026-66753, in answers: values of headers may hold line ends | no: this crate writes the heads of its answers, and nothing that a request, a key or a getter says stands in them | `no_word_of_a_request_or_of_a_getter_gets_into_the_head_of_an_answer` |
+//! | CVE-2026-66753, in requests: line ends within names and values are taken | mostly not: control characters are refused. Those at the ends of a line or a value are cut before this crate sees them, so a proxy that takes a bare line feed for the end of a line can still be deceived | `line_that_can_be_read_as_two_is_refused` |
+//! | RUSTSEC-2020-0031 (issue 173): a space before the colon of `Transfer-Encoding` | no: mended in 0.8 | `malformed_requests_harm_nobody_else` |
+//! | RUSTSEC-2024-0336 (pull request 271): its rustls is old | no: it is built without TLS | |
+//! | issue 56: heads have no limit | **yes**: a client can use up the memory | |
+//! | a `Content-Length` that is not there to be had ends the process | no: the request is never dropped, at the price of a thread | `huge_content_length_gets_a_413`, `huge_length_past_the_bound_of_requests_gets_a_413` |
+//! | two lengths, or a length past every number, are taken for the first, or for none | no: refused, and nothing that was sent along is handled | `lengths_that_can_be_read_in_two_ways_are_refused`, `request_sent_along_with_a_refused_one_is_not_handled` |
+//!
+//! Behind a proxy take the guarded server. With tiny_http the two can still read a head in two
+//! ways: a folded header counts as one of its own.
 //!
 //! [`HttpPoolBuilder::server`]: crate::HttpPoolBuilder::server
 //! [`HttpPoolBuilder::bind`]: crate::HttpPoolBuilder::bind

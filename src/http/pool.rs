@@ -1,6 +1,7 @@
 //! [`HttpPool`]: the peers of a process, and the process as a peer.
 
 mod builder;
+mod exposure;
 mod service;
 
 pub use builder::HttpPoolBuilder;
@@ -84,7 +85,11 @@ use crate::registry::Registry;
 /// Peers talk plain HTTP and believe each other: who reaches the port can read all values, put
 /// others in their place, remove them, and make the process load any key. It is for private
 /// networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps its limits whatever a
-/// client does. Proxies named in the environment are not used, and redirects are not followed.
+/// client does. A pool that strangers may reach warns once, as it starts, where its server is
+/// tiny_http or there is no [token](HttpPoolBuilder::token). It goes by the address that it is
+/// bound to, and by the one in its URL: each should be loopback, private, link-local or shared
+/// within a provider's network. A host name in the URL is not looked up. Proxies named in the
+/// environment are not used, and redirects are not followed.
 #[derive(Clone)]
 pub struct HttpPool {
     halves: Arc<Halves>,

@@ -64,6 +64,10 @@ impl Known {
         if text.len() as u64 > MAX_FILE_BYTES {
             return Err(format!("it is longer than {MAX_FILE_BYTES} bytes"));
         }
+        Self::of_text(&text)
+    }
+
+    fn of_text(text: &str) -> Result<Self, String> {
         let lines = text.lines().map(str::trim);
         let tokens = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         Self::new(tokens.map(|token| token.as_bytes().to_vec()).collect())
@@ -181,11 +185,15 @@ fn is_same(shown: &[u8], token: &[u8]) -> bool {
     black_box(differs) == 0
 }
 
+#[cfg(any(test, feature = "unstable-bench"))]
+pub(super) mod fuzz;
+
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
+    use crate::testing::with_seeds;
 
     fn tokens(all: &[&str]) -> Result<Tokens, String> {
         Tokens::fixed(all.iter().map(ToString::to_string).collect())
@@ -261,5 +269,33 @@ mod tests {
         fs::write(&path, "the-last-one\n").unwrap();
         assert!(admits("the-last-one") && !admits("old"));
         fs::remove_file(&path).unwrap();
+    }
+
+    /// What a fuzzer found worth keeping, and the same with bytes changed at random.
+    #[test]
+    fn any_file_and_any_header_admit_those_alone_who_know_a_token() {
+        const SEEDS: &[&[u8]] = &[
+            b"new\nold\n\0Bearer old",
+            b"# two\r\nnew\r\n\r\n old \r\n\0bEARER \t new\t",
+            b"ab\n\0Bearer abab",
+            b"a\n\0Bearer aa",
+            b"ab\n\0Bearer ab\0",
+            b"ab\n\0Bearer",
+            b"\xef\xbb\xbfab\n\0Bearer ab",
+            b"a\rb\n\0Bearer a",
+            b"\xc2\xa0ab\n\0Bearer \xc2\xa0ab",
+            b"=\n\0Bearer =",
+        ];
+        for seed in SEEDS {
+            fuzz::drive(seed);
+        }
+        with_seeds(20_000, |random| {
+            let mut bytes = SEEDS[random.below(SEEDS.len() as u64) as usize].to_vec();
+            for _ in 0..random.below(4) {
+                let at = random.below(bytes.len() as u64) as usize;
+                bytes[at] = b"\r\n\0 #ab=B\xff"[random.below(10) as usize];
+            }
+            fuzz::drive(&bytes);
+        });
     }
 }

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::http::handler::{Door, Pages, PeerHandler, Serving};
 use crate::http::peer::PeerOptions;
 use crate::http::peers::{Peers, PeersOptions};
+use crate::http::pool::exposure::warn_if_exposed;
 use crate::http::pool::service::Service;
 use crate::http::pool::{Halves, HttpPool};
 use crate::http::protocol::Protocol;
@@ -359,15 +360,16 @@ impl HttpPoolBuilder {
             },
         );
         let bound = (listener, local_addr);
-        match Service::start(
-            self.server,
-            bound,
-            self.server_limits(),
-            (handler, Arc::clone(&monitor)),
-        ) {
-            Ok(service) => Ok(HttpPool {
-                halves: Arc::new(Halves { peers, registry, monitor, service: Some(service) }),
-            }),
+        let served = (handler, Arc::clone(&monitor));
+        match Service::start(self.server, bound, self.server_limits(), served) {
+            Ok(service) => {
+                let has_token = self.client.exchange.tokens.is_some();
+                let name = format!("{peers:?}");
+                warn_if_exposed(&name, local_addr, peers.own(), self.server, has_token);
+                Ok(HttpPool {
+                    halves: Arc::new(Halves { peers, registry, monitor, service: Some(service) }),
+                })
+            }
             Err(error) => {
                 Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
             }

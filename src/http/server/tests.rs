@@ -6,6 +6,7 @@ mod bursts;
 mod descriptors;
 mod figures;
 mod hostile;
+mod limits;
 mod requests;
 mod shutdown;
 mod slow;

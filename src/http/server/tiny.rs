@@ -13,6 +13,7 @@ mod generation;
 mod serve;
 mod shared;
 mod supervisor;
+mod turn;
 
 use std::fmt;
 use std::io;

@@ -84,3 +84,31 @@ fn words_of_a_peer_stay_on_one_line_of_the_log() {
         }
     }
 }
+
+#[test]
+fn no_word_of_a_request_or_of_a_getter_gets_into_the_head_of_an_answer() {
+    for server in SERVERS {
+        let words = "gone\r\nX-Injected: yes\r\n\r\nHTTP/1.1 200 OK\r\n";
+        let getter = CountingGetter::with(move |_| Err(words.into()));
+        let peer = Peer::start(server, getter, |pool| pool);
+        let name = "x%0D%0AX-Injected:%20yes%0D%0A%0D%0AHTTP/1.1%20200%20OK";
+        for target in [
+            format!("/_geecache/scores/{name}"),
+            format!("/_geecache/{}/Tom", name.replace('/', "%2F")),
+            format!("/{name}"),
+            format!("/_geecache/scores/Tom?{name}"),
+        ] {
+            for method in ["GET", "PUT", "DELETE", "POST", "X-Injected"] {
+                let request = format!(
+                    "{method} {target} HTTP/1.1\r\nHost: x\r\nGeecache: t={name} X-Injected\r\n\
+                     Connection: close\r\n\r\n"
+                );
+                let answer = answer(&peer, request.as_bytes());
+                let answer = String::from_utf8(answer).unwrap();
+                let (head, _) = answer.split_once("\r\n\r\n").unwrap();
+                assert!(head.starts_with("HTTP/1.1 "), "{server:?}: {answer}");
+                assert!(!head.to_lowercase().contains("injected"), "{server:?}: {answer}");
+            }
+        }
+    }
+}

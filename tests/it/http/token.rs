@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 
 use geecache::{
-    Error, HttpGetter, HttpPool, HttpPoolBuilder, PeerErrorKind, PeerGetter, PeerState,
+    Error, HttpGetter, HttpPool, HttpPoolBuilder, PeerErrorKind, PeerGetter, PeerState, Server,
 };
 
 use crate::support::{CountingGetter, Peer, SERVERS, SOON, keep_logs, logged, until, value_of};
@@ -117,7 +117,7 @@ fn a_long_body_of_a_stranger_is_refused_before_it_comes() {
         let length = 8 << 20;
         let head = format!("Host: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
         write!(stream, "PUT /_geecache/scores/Tom HTTP/1.1\r\n{head}").unwrap();
-        if server == geecache::Server::TinyHttp {
+        if server == Server::TinyHttp {
             // It answers when the body has come, and keeps nothing of it.
             stream.write_all(&vec![b'x'; length]).unwrap();
         }
@@ -175,6 +175,44 @@ fn a_token_is_changed_without_a_refused_request() {
     assert!(getter("new").get("scores", "Tom").is_ok());
     let error = getter("old").get("scores", "Tom").unwrap_err();
     assert_eq!(error.kind(), PeerErrorKind::Unauthorized);
+}
+
+#[test]
+fn a_pool_that_strangers_may_reach_warns_once_as_it_starts() {
+    keep_logs();
+    // Nobody listens there: only what is said of the address counts.
+    let start = |server, url: &str, token: Option<&str>| {
+        let pool = HttpPool::builder().server(server).advertise(url);
+        let pool = token.into_iter().fold(pool, HttpPoolBuilder::token);
+        pool.bind("127.0.0.1:0").unwrap()
+    };
+    let (tiny, guarded) = (Server::TinyHttp, Server::Guarded);
+    let cases = [
+        (tiny, None, &["tiny_http", "token"][..]),
+        (tiny, Some(SECRET), &["tiny_http"]),
+        (guarded, None, &["token"]),
+        (guarded, Some(SECRET), &[]),
+    ];
+    for (n, (server, token, words)) in cases.into_iter().enumerate() {
+        for host in ["203.0.113.7", "[2001:db8::7]"] {
+            let url = format!("http://{host}:{}", 8001 + n);
+            let pool = start(server, &url, token);
+            let told = logged(&[&url, "no private address"]);
+            assert_eq!(told.len(), usize::from(!words.is_empty()), "{url}: {told:?}");
+            for (level, text) in &told {
+                assert_eq!(*level, log::Level::Warn);
+                let says = |word: &str| text.contains(word) == words.contains(&word);
+                assert!(says("token") && says("tiny_http"), "{text}");
+            }
+            drop(pool);
+        }
+        for host in ["10.0.0.7", "100.64.0.7", "[fd00::7]", "localhost", "cache.example.com"] {
+            let url = format!("http://{host}:{}", 8001 + n);
+            start(server, &url, token);
+            let told = logged(&[&url, "no private address"]);
+            assert!(told.is_empty(), "{told:?}");
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod graph;
 mod lengths;
 mod lexer;
 mod names;
+mod promises;
 mod rooms;
 mod source;
 mod transport;

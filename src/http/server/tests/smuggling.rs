@@ -13,7 +13,10 @@ on_each_server! {
     nothing_of_a_refused_connection_is_handled_later,
     encoded_body_is_refused_at_the_bound_of_requests_as_well,
     lengths_that_can_be_read_in_two_ways_are_refused,
+    request_sent_along_with_a_refused_one_is_not_handled,
     late_rest_of_a_body_is_no_request,
+    line_that_can_be_read_as_two_is_refused,
+    flaw_beside_a_length_past_the_limit_ends_the_connection,
 }
 
 /// What hides in a body.
@@ -155,6 +158,32 @@ fn lengths_that_can_be_read_in_two_ways_are_refused(server: Server) {
 }
 
 /// The server has given the body up, and the client goes on where it had stopped.
+/// tiny_http hands both requests out before one of them is answered.
+fn request_sent_along_with_a_refused_one_is_not_handled(server: Server) {
+    let (served, handled) = served(server, soon_idle());
+    for round in 0..50 {
+        for lines in [
+            "Content-Length: +2",
+            "Content-Length: 2, 2",
+            "Content-Length: 2\r\nContent-Length: 44",
+            "Content-Length: 18446744073709551616",
+            "Connection: upgrade\r\nContent-Length: 2",
+            "X: a\nContent-Length: 44",
+        ] {
+            if server == Server::Guarded && lines.contains("upgrade") {
+                continue; // It ignores that.
+            }
+            let mut client = Client::connect(served.addr);
+            let head = format!("PUT /outer HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n");
+            client.send(format!("{head}{HIDDEN}{HIDDEN}")).unwrap();
+            assert_refuses(&mut client, &[400, 413], lines);
+            assert_eq!(*lock(&handled), [""; 0], "round {round}, {lines:?}");
+        }
+    }
+    served.wait_until_none_is_in_flight();
+    assert_eq!(*lock(&handled), [""; 0]);
+}
+
 fn late_rest_of_a_body_is_no_request(server: Server) {
     let limits = Limits { io: Duration::from_millis(300), ..soon_idle() };
     let (served, handled) = served(server, limits);
@@ -166,5 +195,48 @@ fn late_rest_of_a_body_is_no_request(server: Server) {
         let _ = client.send(HIDDEN);
     }
     assert!(client.is_closed());
+    assert_eq!(*lock(&handled), [""; 0]);
+}
+
+/// A reader that takes a bare CR or LF, or a NUL, for the end of a line sees one header more.
+fn line_that_can_be_read_as_two_is_refused(server: Server) {
+    let (served, handled) = served(server, soon_idle());
+    for lines in [
+        "X: a\nContent-Length: 40",
+        "X: a\rContent-Length: 40",
+        "X: a\0Content-Length: 40",
+        "X: a\nTransfer-Encoding: chunked",
+        "X: a\n\nGET /hidden HTTP/1.1\nHost: y",
+        "X\0: a",
+        "X: a\u{7f}b",
+        "X: a\u{1b}b",
+    ] {
+        let mut client = Client::connect(served.addr);
+        let head = format!("POST /outer HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n");
+        client.send(format!("{head}{HIDDEN}")).unwrap();
+        assert_is_last(&mut client, &[400], &format!("{lines:?}"));
+    }
+    for line in ["GET /a\nHost: HTTP/1.1", "GET /\ra HTTP/1.1", "GE\0T / HTTP/1.1"] {
+        let mut client = Client::connect(served.addr);
+        client.send(format!("{line}\r\nHost: x\r\n\r\n{HIDDEN}")).unwrap();
+        assert_is_last(&mut client, &[400], &format!("{line:?}"));
+    }
+    assert_eq!(*lock(&handled), [""; 0]);
+    assert_eq!(Client::connect(served.addr).get("/").status, 200);
+}
+
+fn flaw_beside_a_length_past_the_limit_ends_the_connection(server: Server) {
+    let limits = Limits { max_body_bytes: 1000, ..soon_idle() };
+    let (served, handled) = served(server, limits);
+    let body = "x".repeat(2000);
+    for lines in ["Content-Length: 2000\r\nContent-Length: 5", "Content-Length: 2000\r\nX: a\nY: b"]
+    {
+        let mut client = Client::connect(served.addr);
+        let head = format!("PUT /outer HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n");
+        client.send(format!("{head}{body}{HIDDEN}")).unwrap();
+        let answer = client.answer().unwrap();
+        assert!([400, 413].contains(&answer.status), "{lines:?}: {}", answer.status);
+        assert!(client.is_closed(), "{lines:?}");
+    }
     assert_eq!(*lock(&handled), [""; 0]);
 }

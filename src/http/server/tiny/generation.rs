@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::http::server::tiny::serve::serve;
+use crate::http::server::tiny::serve::{Fate, serve};
 use crate::http::server::tiny::shared::TinyShared;
+use crate::http::server::tiny::turn::Turn;
 
 /// Idle handler threads that are kept for the next requests; one in a generation that was replaced.
 const KEPT_IDLE: usize = 4;
@@ -20,6 +21,7 @@ const IDLE_THREAD: Duration = Duration::from_secs(10);
 /// the listener, and the old one goes on to answer the connections that it has.
 pub(super) struct Generation {
     server: tiny_http::Server,
+    turn: Turn,
     /// Threads that wait for a request.
     idle: AtomicUsize,
     /// All handler threads.
@@ -39,6 +41,7 @@ impl Generation {
             .map_err(io::Error::other)?;
         let generation = Arc::new(Self {
             server,
+            turn: Turn::default(),
             idle: AtomicUsize::new(0),
             threads: AtomicUsize::new(0),
             kept_idle: AtomicUsize::new(KEPT_IDLE),
@@ -95,12 +98,26 @@ impl Generation {
         Ok(())
     }
 
+    /// Receives a request, and decides on it before another thread receives the next one. `None`
+    /// where none came for long.
+    fn receive(&self, shared: &TinyShared) -> io::Result<Option<(tiny_http::Request, Fate)>> {
+        let Some(_turn) = self.turn.take(IDLE_THREAD) else { return Ok(None) };
+        if self.over.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let request = self.server.recv_timeout(IDLE_THREAD)?;
+        Ok(request.map(|request| {
+            let fate = Fate::of(shared, &request);
+            (request, fate)
+        }))
+    }
+
     /// Handles one request after the other until the generation ends, or until there are idle
     /// threads enough.
     fn work(self: &Arc<Self>, shared: &Arc<TinyShared>) {
         while !self.over.load(Ordering::Acquire) {
-            match self.server.recv_timeout(IDLE_THREAD) {
-                Ok(Some(request)) => {
+            match self.receive(shared) {
+                Ok(Some((request, fate))) => {
                     self.last_request_ms.store(shared.elapsed_ms(), Ordering::Relaxed);
                     if self.idle.fetch_sub(1, Ordering::AcqRel) == 1 {
                         // Nobody waits for the next request now. If no thread can be had, it waits
@@ -111,7 +128,7 @@ impl Generation {
                     }
                     // The handler's panics are caught further in; what is left are those of
                     // tiny_http itself.
-                    if catch_unwind(AssertUnwindSafe(|| serve(shared, request))).is_err() {
+                    if catch_unwind(AssertUnwindSafe(|| serve(shared, request, fate))).is_err() {
                         log::error!("tiny_http panicked on a request to {}", shared.addr);
                     }
                     self.idle.fetch_add(1, Ordering::AcqRel);

@@ -18,19 +18,47 @@ const LONGEST_DRAINED_BODY: usize = 16 * 1024 * 1024;
 /// Longer bodies are not read by tiny_http before it hands the request on.
 const BODY_IN_MEMORY: usize = 1024;
 
+/// What is to become of a request.
+#[derive(Clone, Copy)]
+pub(super) enum Fate {
+    Handled,
+    /// Its body is too long to be read.
+    TooLong,
+    /// Its connection is over.
+    LeftAlone,
+    Refused(Flaw),
+}
+
+impl Fate {
+    /// Decides on the latest request of its connection. If that is the last one, the next finds the
+    /// connection over.
+    pub(super) fn of(shared: &TinyShared, request: &tiny_http::Request) -> Self {
+        shared.saw_request(request.remote_addr());
+        let flaw = Flaw::of(request);
+        // Before any answer: each of them drops the request, and with it what is left of its body.
+        let is_long = request.body_length().is_some_and(|len| len > shared.limits.max_body_bytes);
+        let is_over = || request.remote_addr().is_some_and(|client| shared.ended.contains(*client));
+        let fate = match flaw {
+            _ if is_long => Self::TooLong,
+            _ if is_over() => Self::LeftAlone,
+            Some(flaw) => Self::Refused(flaw),
+            None => Self::Handled,
+        };
+        if flaw.is_some() {
+            end_connection(shared, request);
+        }
+        fate
+    }
+}
+
 /// Serves one request to its end.
-pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request) {
-    shared.saw_request(request.remote_addr());
-    // Before any answer: each of them drops the request, and with it what is left of its body.
-    if request.body_length().is_some_and(|length| length > shared.limits.max_body_bytes) {
-        return refuse_length(shared, request);
-    }
-    if request.remote_addr().is_some_and(|client| shared.ended.contains(*client)) {
+pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, fate: Fate) {
+    match fate {
+        Fate::Handled => {}
+        Fate::TooLong => return refuse_length(shared, request),
         // A request that still has its writer is answered when it is dropped.
-        return aside(shared, request, |_, request| drop(request.into_writer()));
-    }
-    if let Some(flaw) = Flaw::of(&request) {
-        return refuse_form(shared, request, flaw);
+        Fate::LeftAlone => return aside(shared, request, |_, request| drop(request.into_writer())),
+        Fate::Refused(flaw) => return refuse_form(shared, request, flaw),
     }
     // Whom a slow client keeps waiting, by its body or by what it does not read, is none of those
     // with a handler.
@@ -115,7 +143,7 @@ fn answer_broken(shared: &TinyShared, request: tiny_http::Request, error: &io::E
 
 /// What is wrong with the form of a request.
 #[derive(Clone, Copy)]
-enum Flaw {
+pub(super) enum Flaw {
     /// tiny_http takes all that the connection still brings for the body, and lets go of the
     /// connection afterwards.
     Upgrade,
@@ -126,13 +154,24 @@ enum Flaw {
     EncodingAndLength,
     /// There are two lengths, or one that is no number. tiny_http takes the first, or none.
     Length,
+    /// A control character, which tiny_http takes for a part of the method, the target, a name or a
+    /// value. To another reader it may end the line, and another header begins.
+    Control,
 }
 
 impl Flaw {
     fn of(request: &tiny_http::Request) -> Option<Self> {
         let (mut connection, mut lengths, mut is_encoded, mut is_plain) = (None, 0, false, true);
+        let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
+        let has_control = |text: &str| text.bytes().any(is_control);
+        if has_control(request.method().as_str()) || has_control(request.url()) {
+            return Some(Self::Control);
+        }
         for header in request.headers() {
             let (name, value) = (header.field.as_str().as_str(), header.value.as_str());
+            if has_control(name) || has_control(value) {
+                return Some(Self::Control);
+            }
             if name.eq_ignore_ascii_case("Connection") {
                 // tiny_http looks at the first one only.
                 connection.get_or_insert(value);
@@ -150,7 +189,8 @@ impl Flaw {
             (true, 0) => Some(Self::Encoding),
             (true, _) => Some(Self::EncodingAndLength),
             (false, 0) => None,
-            (false, 1) if is_plain => None,
+            // tiny_http takes a length past every number for none.
+            (false, 1) if is_plain && request.body_length().is_some() => None,
             (false, _) => Some(Self::Length),
         }
     }
@@ -159,7 +199,7 @@ impl Flaw {
         let (status, text) = match self {
             Self::Upgrade => (400, "there is nothing to upgrade to\n"),
             Self::Encoding => (411, "the body needs a Content-Length\n"),
-            Self::EncodingAndLength | Self::Length => (400, "malformed request\n"),
+            Self::EncodingAndLength | Self::Length | Self::Control => (400, "malformed request\n"),
         };
         HttpResponse::text(status, text)
     }
@@ -168,7 +208,6 @@ impl Flaw {
 /// Refuses a request whose end two readers could see in different places. What follows may be a
 /// part of its body, so the connection is over.
 fn refuse_form(shared: &Arc<TinyShared>, request: tiny_http::Request, flaw: Flaw) {
-    end_connection(shared, &request);
     aside(shared, request, move |shared, mut request| {
         if matches!(flaw, Flaw::Encoding | Flaw::EncodingAndLength) {
             // tiny_http would answer the rest of the body by itself, as a malformed request.
