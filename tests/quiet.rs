@@ -5,9 +5,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::sync::Mutex;
+use std::time::Duration;
 
+use geecache::consistenthash::RingHash;
 use geecache::{Group, HttpPool, Server};
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+const SOON: Duration = Duration::from_secs(20);
 
 /// Warnings and errors of all crates.
 struct Trouble(Mutex<Vec<String>>);
@@ -39,7 +43,9 @@ fn clean_life_of_a_pool_logs_no_trouble() {
     for server in [Server::Guarded, Server::TinyHttp] {
         let peers = [(); 3].map(|()| {
             let group = Group::new("squares", 1 << 20, |key: &str| Ok::<_, String>(key.to_owned()));
-            let pool = HttpPool::builder().server(server).bind("127.0.0.1:0").unwrap();
+            // Times and shares of the ring that no busy machine and no port can make a trouble of.
+            let pool = HttpPool::builder().server(server).hash(RingHash::Mixed);
+            let pool = pool.timeout(SOON).connect_timeout(SOON).bind("127.0.0.1:0").unwrap();
             pool.add(&group).unwrap();
             (pool, group)
         });
