@@ -37,6 +37,7 @@
 //! | rejects this one request: 400 with our header, 413, 414, 431, or a redirect with 301, 307 or 308, as Go's routers send for some paths | at once | [`Protocol`] | nothing |
 //! | finds that the path was rewritten on its way (a proxy that merges slashes), or speaks another protocol | at once | [`Protocol`] | nothing |
 //! | sends a value over [`max_value_bytes`] | at once | [`Protocol`] | nothing |
+//! | sends a long value for which no [room](crate::HttpPoolBuilder::max_transfer_bytes) comes free here | in time | [`Overloaded`] | nothing |
 //! | has [too many](crate::HttpPoolBuilder::max_requests_per_peer) requests in flight from here | at once | [`Overloaded`] | nothing, it was not asked |
 //! | went down after it was picked | at once | [`Unreachable`] | nothing, it was not asked |
 //! | can't be sent the key, which takes more than 15 KiB of a path | at once | [`NotSupported`] | nothing, it was not asked |

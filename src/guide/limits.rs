@@ -43,6 +43,7 @@
 //! | `timeout` | 2 s | the time of a whole request to a peer; not zero |
 //! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |
 //! | `max_value_bytes` | 64 MiB | a value from a peer, and one that a peer inserts (that one 1 GiB at most); not zero |
+//! | `max_transfer_bytes` | 256 MiB | the bodies of over 64 KiB that are on their way, all together; 1 MiB at least |
 //! | `max_requests_per_peer` | 256 | requests in flight to one peer |
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
 //! | `warm_up`, *alike* | 60 s | for how long after a new list new owners ask previous ones; 0 never asks |
@@ -74,8 +75,13 @@
 //!   MiB at first, and then up to four times what has come.
 //! * **A kept connection** takes up to 80 KiB here.
 //! * **The guarded server** takes heads of up to 32 KiB with up to 64 headers, and bodies of up to
-//!   `max_value_bytes` (1 MiB at least). Bodies over 64 KiB get room for eight of the longest kind,
-//!   all together.
+//!   `max_value_bytes` (1 MiB at least). Both servers get their memory as they come.
+//! * **Bodies on their way** take up to `max_transfer_bytes` together: a quarter for what peers
+//!   insert here, a quarter for the answers that peers read, and half for the answers of peers that
+//!   are read here. Bodies of up to 64 KiB are not counted. A longer body than such a part has the
+//!   part to itself. Up to 1 MiB of each body that waits for its room comes on top. Who finds no
+//!   room in time gets a 503 that says so, or goes on without the peer's answer. A value that a
+//!   getter has just made is not counted before it is sent.
 //!
 //! # Threads
 //!

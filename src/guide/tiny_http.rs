@@ -30,7 +30,7 @@
 //! | a head over 32 KiB or with more than 64 headers, an endless target | 431, 414 | reads until memory ends |
 //! | a body that stops | 408 after 30 s | holds a handler until [`idle_timeout`] has passed |
 //! | thousands of bodies that never end | where no connection is idle, the oldest of them goes | holds all handlers |
-//! | many long bodies at once | a 503 when there is no room for another | one for each request in flight |
+//! | many long bodies at once | a 503 when there is no room for another in time | the same, and its handler waits for that |
 //! | a body is announced that is longer than [`max_value_bytes`] | 413 | 413; over 16 MiB, a thread and two descriptors are lost for good |
 //! | a client that sends many requests and never reads | is not read any further | queues until memory ends, and holds the handlers |
 //! | HTTP/2.0 or 3.0 in the request line | 505 | no answer; a thread and two descriptors are lost for good |

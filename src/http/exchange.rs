@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 
 use agents::Agents;
+use body::Allowance;
 use failure::Spent;
 use outgoing::Origin;
 use resolver::Addresses;
@@ -152,6 +153,7 @@ impl Exchange {
         reuse: Reuse,
     ) -> Result<Incoming, CallError> {
         Trace::begin();
+        let until = Instant::now() + left;
         let request = outgoing.request(&self.origin, left);
         let mut request = request.map_err(|error| CallError::Http(error.into()))?;
         if left != self.options.timeout || matches!(reuse, Reuse::Fresh) {
@@ -165,7 +167,8 @@ impl Exchange {
             None => agent.run(request),
             Some(body) => agent.run(request.map(|()| body)),
         };
-        answer.map(Incoming::new).map_err(CallError::Http)
+        let allowance = Allowance { budget: Arc::clone(&self.options.budget), until };
+        answer.map(|answer| Incoming::new(answer, allowance)).map_err(CallError::Http)
     }
 }
 

@@ -6,6 +6,8 @@
 //! * `wire`: paths, and what answers mean, as pure functions; `note`, the header in which our peers
 //!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
 //!   different where peers of other programs are to join; `url`; `verdict`, how a peer is.
+//! * `budget`: the memory that bodies may take; `arriving`: a body that gets its memory as it
+//!   comes.
 //! * `exchange`: one request to a peer and its answer, over ureq.
 //! * `breaker`: when not to ask a peer; `peer`: how to ask it, and whether; `getter`, the same for
 //!   one peer that is always asked.
@@ -16,7 +18,9 @@
 //! It uses what is public in the core and nothing else, so another transport can be written outside
 //! of the crate.
 
+mod arriving;
 mod breaker;
+mod budget;
 mod exchange;
 mod frame;
 #[cfg(feature = "unstable-bench")]

@@ -1,9 +1,12 @@
 //! [`ExchangeOptions`]: how long an exchange may take, and what it keeps.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::budget::Budget;
+
 /// How to reach a peer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ExchangeOptions {
     /// How long a connection may take to open.
     pub(crate) connect_timeout: Duration,
@@ -11,6 +14,8 @@ pub(crate) struct ExchangeOptions {
     pub(crate) timeout: Duration,
     /// How many connections are kept while they have nothing to do.
     pub(crate) max_idle_connections: usize,
+    /// The memory for answers.
+    pub(crate) budget: Arc<Budget>,
 }
 
 impl Default for ExchangeOptions {
@@ -19,6 +24,7 @@ impl Default for ExchangeOptions {
             connect_timeout: Duration::from_millis(250),
             timeout: Duration::from_secs(2),
             max_idle_connections: 64,
+            budget: Arc::default(),
         }
     }
 }

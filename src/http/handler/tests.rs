@@ -44,7 +44,13 @@ impl Bench {
     }
 
     fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> HttpResponse {
-        self.handler.handle(&HttpRequest { method, target, headers: &headers, body: b"" })
+        self.handler.handle(&HttpRequest {
+            method,
+            target,
+            headers: &headers,
+            body: b"",
+            own_body: None,
+        })
     }
 
     fn get(&self, target: &str) -> HttpResponse {

@@ -51,7 +51,7 @@ impl Link {
     /// A link that asks whenever it is told to.
     pub(super) fn without_breaker(url: PeerUrl, options: PeerOptions) -> Self {
         Self {
-            exchange: Exchange::new(url, options.exchange),
+            exchange: Exchange::new(url, options.exchange.clone()),
             options,
             breaker: None,
             in_flight: AtomicUsize::new(0),

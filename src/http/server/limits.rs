@@ -1,6 +1,9 @@
 //! [`Limits`]: what a server may spend on its clients.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::http::budget::Budget;
 
 /// What a server may spend on its clients.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) io: Duration,
     /// How long a shutdown waits for the requests in flight.
     pub(crate) drain: Duration,
+    /// The memory for bodies that are received and written.
+    pub(crate) budget: Arc<Budget>,
 }
 
 impl Default for Limits {
@@ -36,6 +41,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             io: Duration::from_secs(30),
             drain: Duration::from_secs(5),
+            budget: Arc::default(),
         }
     }
 }

@@ -43,7 +43,13 @@ impl Desk {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> HttpResponse {
-        self.handler.handle(&HttpRequest { method, target, headers: &headers, body })
+        self.handler.handle(&HttpRequest {
+            method,
+            target,
+            headers: &headers,
+            body,
+            own_body: None,
+        })
     }
 
     fn post(&self, operation: Operation, keys: &[&str]) -> HttpResponse {

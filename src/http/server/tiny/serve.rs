@@ -4,7 +4,11 @@ use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::{Duration, Instant};
 
+use crate::byteview::ByteView;
+use crate::http::arriving::{AHEAD_BYTES, Arriving};
+use crate::http::budget::{SHORT_BODY, Share, Transfer};
 use crate::http::server::answer::{COPIED_BODY, Connection, write_head};
 use crate::http::server::in_flight::InFlight;
 use crate::http::server::message::{Headers, HttpRequest, HttpResponse, answer_of};
@@ -33,34 +37,94 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request) {
         return refuse_form(shared, request, flaw);
     }
     let Some(_in_flight) = InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) else {
-        shared.rejected.fetch_add(1, Ordering::Relaxed);
-        return aside(shared, request, |shared, mut request| {
-            let connection = match read_body(&mut request, &mut io::sink()) {
-                Some(()) => connection_after(shared, &request),
-                None => end_connection(shared, &request),
-            };
-            let response = shared.handler.overloaded("too many requests in flight");
-            send(request, &response, connection);
-        });
+        return refuse_overload(shared, request, "too many requests in flight");
     };
-    let mut body = Vec::new();
-    if read_body(&mut request, &mut body).is_none() {
+    let begun = Instant::now();
+    let received = match request.body_length().unwrap_or(0) {
+        0 => Ok(None),
+        length => receive(shared, &mut request, length).map(Some),
+    };
+    let Ok(received) = received else {
         let connection = end_connection(shared, &request);
         return aside(shared, request, move |_, request| {
             send(request, &HttpResponse::text(400, "broken body\n"), connection);
         });
-    }
+    };
+    let own_body = match &received {
+        Some(None) => return refuse_overload(shared, request, "too many long bodies at once"),
+        Some(Some((body, _))) => Some(body),
+        None => None,
+    };
     let response = answer_of(
         &*shared.handler,
         &HttpRequest {
             method: request.method().as_str(),
             target: request.url(),
             headers: &request.headers(),
-            body: &body,
+            body: own_body.map_or(&[], ByteView::as_slice),
+            own_body,
         },
     );
+    drop(received);
     let connection = connection_after(shared, &request);
-    send(request, &response, connection);
+    let length = response.body_for(request.method().as_str()).len();
+    let wait = if length > SHORT_BODY { patience(shared, &request) } else { Duration::ZERO };
+    let wait = wait.saturating_sub(begun.elapsed());
+    match shared.limits.budget.take(Transfer::Written, length, wait) {
+        Some(_share) => send(request, &response, connection),
+        None => {
+            shared.rejected.fetch_add(1, Ordering::Relaxed);
+            let response = shared.handler.overloaded("too many long answers at once");
+            send(request, &response, connection);
+        }
+    }
+}
+
+/// Reads the body of a request, which has `length` bytes. `None` if there was no room for it in
+/// time.
+fn receive(
+    shared: &TinyShared,
+    request: &mut tiny_http::Request,
+    length: usize,
+) -> io::Result<Option<(ByteView, Share)>> {
+    let wait = if length > SHORT_BODY { patience(shared, request) } else { Duration::ZERO };
+    let until = Instant::now() + wait;
+    let room_for = |bytes| {
+        let left = until.saturating_duration_since(Instant::now());
+        shared.limits.budget.take(Transfer::Received, bytes, left)
+    };
+    // All of the share is for bodies of which something comes.
+    let ahead = length.min(AHEAD_BYTES);
+    let Some(mut share) = room_for(ahead) else { return Ok(None) };
+    let mut body = Arriving::new(length);
+    // A body that ends early is no error to tiny_http.
+    body.read_ahead(request.as_reader(), ahead)?;
+    if ahead < length {
+        drop(share);
+        share = match room_for(length) {
+            Some(share) => share,
+            None => return Ok(None),
+        };
+    }
+    Ok(Some((body.read_from(request.as_reader())?, share)))
+}
+
+/// How long a request may wait for a share of the memory.
+fn patience(shared: &TinyShared, request: &tiny_http::Request) -> Duration {
+    let patience = shared.handler.patience(&request.headers());
+    patience.map_or(shared.limits.io, |patience| patience.min(shared.limits.io))
+}
+
+/// Answers a request that can't be taken now.
+fn refuse_overload(shared: &Arc<TinyShared>, request: tiny_http::Request, reason: &'static str) {
+    shared.rejected.fetch_add(1, Ordering::Relaxed);
+    aside(shared, request, move |shared, mut request| {
+        let connection = match skip_body(&mut request) {
+            Some(()) => connection_after(shared, &request),
+            None => end_connection(shared, &request),
+        };
+        send(request, &shared.handler.overloaded(reason), connection);
+    });
 }
 
 /// What is wrong with the form of a request.
@@ -145,7 +209,7 @@ fn refuse_length(shared: &Arc<TinyShared>, request: tiny_http::Request) {
     }
     aside(shared, request, move |shared, request| {
         let client = request.remote_addr().copied();
-        if copy_exactly(&mut refuse(request), length, &mut io::sink()).is_none() {
+        if skip(&mut refuse(request), length).is_none() {
             // The rest of the body may still come.
             client.into_iter().for_each(|client| shared.ended.add(client));
         }
@@ -190,17 +254,17 @@ fn end_connection(shared: &TinyShared, request: &tiny_http::Request) -> Connecti
     Connection::Close
 }
 
-/// Reads a body of the announced length. `None` if less than that came.
-fn read_body(request: &mut tiny_http::Request, body: &mut impl io::Write) -> Option<()> {
+/// Reads a body of the announced length for nobody. `None` if less than that came.
+fn skip_body(request: &mut tiny_http::Request) -> Option<()> {
     match request.body_length().unwrap_or(0) {
         0 => Some(()),
-        length => copy_exactly(request.as_reader(), length, body),
+        length => skip(request.as_reader(), length),
     }
 }
 
-fn copy_exactly(from: &mut dyn io::Read, length: usize, to: &mut impl io::Write) -> Option<()> {
+fn skip(from: &mut dyn io::Read, length: usize) -> Option<()> {
     // A body that ends early is no error to tiny_http.
-    let copied = io::copy(&mut from.take(length as u64), to).ok()?;
+    let copied = io::copy(&mut from.take(length as u64), &mut io::sink()).ok()?;
     (copied == length as u64).then_some(())
 }
 
