@@ -4,7 +4,7 @@
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -176,17 +176,35 @@ fn get(group: &Group, random: &mut u64, latencies: &Mutex<Histogram>, sleeps: &S
 }
 
 /// When this process was stopped by a signal, as seen by a heart that should beat every 20 ms.
-#[derive(Default)]
-struct Sleeps(Mutex<Vec<(Instant, Instant)>>);
+struct Sleeps {
+    seen: Mutex<SleepsSeen>,
+    beaten: Condvar,
+}
+
+struct SleepsSeen {
+    /// Until here all sleeps are known.
+    until: Instant,
+    sleeps: Vec<(Instant, Instant)>,
+}
+
+impl Default for Sleeps {
+    fn default() -> Self {
+        let seen = SleepsSeen { until: Instant::now(), sleeps: Vec::new() };
+        Self { seen: Mutex::new(seen), beaten: Condvar::new() }
+    }
+}
 
 impl Sleeps {
     fn beat(&self) {
         let begun = Instant::now();
         thread::sleep(Duration::from_millis(20));
         let ended = Instant::now();
+        let mut seen = self.seen.lock().expect("noting does not panic");
         if ended - begun > Duration::from_millis(200) {
-            self.0.lock().expect("pushing does not panic").push((begun, ended));
+            seen.sleeps.push((begun, ended));
         }
+        seen.until = ended;
+        self.beaten.notify_all();
     }
 
     /// How much of the time from `begun` to `ended` was slept.
@@ -194,10 +212,13 @@ impl Sleeps {
         if ended - begun < Duration::from_millis(200) {
             return Duration::ZERO;
         }
-        // The heart may not have told yet of the sleep that has just ended.
-        thread::sleep(Duration::from_millis(60));
-        let sleeps = self.0.lock().expect("reading does not panic");
-        let parts = sleeps
+        // On a busy machine it takes the heart a while to tell of a sleep that has just ended.
+        let seen = self.seen.lock().expect("reading does not panic");
+        let is_behind = |seen: &mut SleepsSeen| seen.until < ended;
+        let waited = self.beaten.wait_timeout_while(seen, Duration::from_secs(10), is_behind);
+        let (seen, _) = waited.expect("reading does not panic");
+        let parts = seen
+            .sleeps
             .iter()
             .map(|&(from, to)| to.min(ended).saturating_duration_since(from.max(begun)));
         parts.sum()

@@ -38,6 +38,7 @@
 //! | does not know our [token](crate::HttpPoolBuilder::token) (401 with our header) | at once | [`Unauthorized`] | nothing |
 //! | finds that the path was rewritten on its way (a proxy that merges slashes), or speaks another protocol | at once | [`Protocol`] | nothing |
 //! | sends a value over [`max_value_bytes`] | at once | [`Protocol`] | nothing |
+//! | sends a long value for which no [room](crate::HttpPoolBuilder::max_transfer_bytes) comes free here | in time | [`Overloaded`] | nothing |
 //! | has [too many](crate::HttpPoolBuilder::max_requests_per_peer) requests in flight from here | at once | [`Overloaded`] | nothing, it was not asked |
 //! | went down after it was picked | at once | [`Unreachable`] | nothing, it was not asked |
 //! | can't be sent the key, which takes more than 15 KiB of a path | at once | [`NotSupported`] | nothing, it was not asked |

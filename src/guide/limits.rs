@@ -48,6 +48,7 @@
 //! | `timeout` | 2 s | the time of a whole request to a peer; not zero |
 //! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |
 //! | `max_value_bytes` | 64 MiB | a value from a peer, and one that a peer inserts (that one 1 GiB at most); not zero |
+//! | `max_transfer_bytes` | 256 MiB | the bodies of over 64 KiB that are on their way, all together; 1 MiB at least |
 //! | `max_requests_per_peer` | 256 | requests in flight to one peer |
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
 //! | `warm_up`, *alike* | 60 s | for how long after a new list new owners ask previous ones; 0 never asks |
@@ -78,6 +79,12 @@
 //!   only holds up to 1 MiB.
 //! * **An answer of which little has come** takes little memory, whatever length it announces: 1
 //!   MiB at first, and then up to four times what has come.
+//! * **Bodies on their way** take up to `max_transfer_bytes` together: a quarter for what peers
+//!   insert here, a quarter for the answers that peers read, and half for the answers of peers that
+//!   are read here. Bodies of up to 64 KiB are not counted. A longer body than such a part has the
+//!   part to itself. Up to 1 MiB of each body that waits for its room comes on top. Who finds no
+//!   room in time gets a 503 that says so, or goes on without the peer's answer. A value that a
+//!   getter has just made is not counted before it is sent.
 //! * **A kept connection** takes up to 80 KiB here.
 //!
 //! # The guarded server
@@ -95,7 +102,7 @@
 //! | time for a head, from its first byte | 10 s | 408 | `head_that_drips_is_given_up_at_its_deadline` |
 //! | bytes of a body | `max_value_bytes`, 1 MiB at least and 1 GiB at most | 413 | `body_past_the_limit_gets_a_413`, `huge_content_length_gets_a_413` |
 //! | bytes of a body of those who do not know the token | none but what came with the head | 401 | `a_long_body_of_a_stranger_is_refused_before_it_comes` in `tests/it` |
-//! | bytes of all bodies over 64 KiB together | eight of the longest kind | 503 | `long_bodies_are_only_taken_while_there_is_room_for_them` |
+//! | bytes of all bodies over 64 KiB together | a quarter of `max_transfer_bytes`, and as much for answers | 503 when there is no room in time | `long_bodies_are_only_taken_while_there_is_room_for_them` |
 //! | memory for a body | twice what has come of it, or 64 KiB | | `clients_that_stall_hold_nobody_up` in `tests/hostile` |
 //! | memory that a connection keeps for the next request | 64 KiB | given back | `long_buffer_is_given_back_although_the_next_request_has_begun` |
 //! | time for a body | 30 s | 408 | `body_that_stops_is_given_up`, `body_that_drips_is_given_up_at_its_deadline` |

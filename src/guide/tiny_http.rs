@@ -31,7 +31,7 @@
 //! | a head over 32 KiB or with more than 64 headers, an endless target | 431, 414 | reads until memory ends |
 //! | a body that stops | 408 after 30 s | 400 after [`idle_timeout`] |
 //! | thousands of bodies that never end | where no connection is idle, the oldest of them goes | past [`max_requests`], all bodies over 1 KiB get a 503; other requests are answered |
-//! | many long bodies at once | a 503 when there is no room for another | the same past [`max_requests`] |
+//! | many long bodies at once | a 503 when there is no room for another in time | the same |
 //! | thousands of clients that do not read their long answers | each is cut off after 30 s in which it took less than 1 MiB; others are answered | the same, but past [`max_requests`] all answers over 32 KiB are a 503 until then |
 //! | a body is announced that is longer than [`max_value_bytes`] | 413 | 413; over 16 MiB, a thread and two descriptors are lost for good |
 //! | a client that sends many requests and never reads | is not read any further | queues until memory ends, and holds the handlers |

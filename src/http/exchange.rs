@@ -24,6 +24,7 @@ use ureq::Agent;
 use ureq::http::header::AUTHORIZATION;
 
 use agents::Agents;
+use body::Allowance;
 use failure::Spent;
 use outgoing::PeerOrigin;
 use resolver::Addresses;
@@ -155,6 +156,7 @@ impl Exchange {
         reuse: Reuse,
     ) -> Result<Incoming, CallError> {
         Trace::begin();
+        let until = Instant::now() + left;
         let request = outgoing.request(&self.origin, left);
         let mut request = request.map_err(|error| CallError::Http(error.into()))?;
         if let Some(tokens) = &self.options.tokens {
@@ -171,7 +173,8 @@ impl Exchange {
             None => agent.run(request),
             Some(body) => agent.run(request.map(|()| body)),
         };
-        answer.map(Incoming::new).map_err(CallError::Http)
+        let allowance = Allowance { budget: Arc::clone(&self.options.budget), until };
+        answer.map(|answer| Incoming::new(answer, allowance)).map_err(CallError::Http)
     }
 }
 

@@ -13,12 +13,13 @@ pub(crate) use serving::Serving;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use replies::{done, refuse};
 
 use crate::http::frame::{self, Operation};
-use crate::http::note::{Note, Status};
-use crate::http::server::{Handler, HttpRequest, HttpResponse};
+use crate::http::note::{self, Note, Status};
+use crate::http::server::{Handler, Headers, HttpRequest, HttpResponse};
 use crate::one_line::OneLine;
 use crate::sync::lock;
 
@@ -73,6 +74,10 @@ impl Handler for PeerHandler {
 
     fn overloaded(&self, reason: &'static str) -> HttpResponse {
         refuse(Status::Overloaded, reason)
+    }
+
+    fn patience(&self, headers: &dyn Headers) -> Option<Duration> {
+        Note::read(headers.header(note::HEADER)?).ok()?.timeout
     }
 }
 

@@ -7,6 +7,8 @@
 //!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
 //!   different where peers of other programs are to join; `token`, the secret of a cluster; `url`;
 //!   `verdict`, how a peer is.
+//! * `budget`: the memory that bodies may take; `arriving`: a body that gets its memory as it
+//!   comes.
 //! * `exchange`: one request to a peer and its answer, over ureq.
 //! * `breaker`: when not to ask a peer; `peer`: how to ask it, and whether; `getter`, the same for
 //!   one peer that is always asked.
@@ -18,7 +20,9 @@
 //! It uses what is public in the core and nothing else, so another transport can be written outside
 //! of the crate.
 
+mod arriving;
 mod breaker;
+mod budget;
 mod exchange;
 mod frame;
 #[cfg(feature = "unstable-bench")]

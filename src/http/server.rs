@@ -22,7 +22,7 @@ mod tiny;
 pub(crate) use guarded::fuzz_head;
 pub(crate) use limits::Limits;
 pub(crate) use listener::bind;
-pub(crate) use message::{Handler, HttpRequest, HttpResponse};
+pub(crate) use message::{Handler, Headers, HttpRequest, HttpResponse};
 pub(crate) use running::{Health, Running};
 
 use std::io;

@@ -149,8 +149,14 @@ mod tests {
         let page = |path| {
             let (client, headers) = (|| None, &[("Accept", "*/*")][..]);
             let (method, body) = ("GET", &b""[..]);
-            let request =
-                HttpRequest { method, target: path, headers: &headers, body, client: &client };
+            let request = HttpRequest {
+                method,
+                target: path,
+                headers: &headers,
+                body,
+                own_body: None,
+                client: &client,
+            };
             monitor.page(path, &request).map(|page| page.status)
         };
         assert_eq!(

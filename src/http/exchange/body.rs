@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::Read;
-use std::iter;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ureq::Body;
 use ureq::http::HeaderMap;
@@ -13,22 +13,38 @@ use ureq::http::header::{
 
 use crate::byteview::ByteView;
 use crate::error::PeerErrorKind;
+use crate::http::arriving::{AHEAD_BYTES, Arriving};
+use crate::http::budget::{Budget, SHORT_BODY, Share, Transfer};
 use crate::http::exchange::failure::{CallError, Failure};
 use crate::http::verdict::Verdict;
 
 /// As much of an error's text is read, and kept.
 const MAX_TEXT_BYTES: u64 = 8 << 10;
-/// A value up to this long gets all of its memory before its first byte has come.
-const MAX_BYTES_AHEAD: usize = 1 << 20;
-/// A longer one gets this many times what has come of it, again and again. Each time, what has come
-/// is copied: a third of the value altogether, and a quarter of it at the end.
-const GROWTH: usize = 4;
+
+/// Where a body gets its share of the memory, and how long it may wait for that.
+pub(super) struct Allowance {
+    pub(super) budget: Arc<Budget>,
+    pub(super) until: Instant,
+}
+
+impl Allowance {
+    /// A share for `bytes` more.
+    fn take(&self, bytes: usize) -> Result<Share, CallError> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        self.budget.take(Transfer::Answer, bytes, left).ok_or_else(|| {
+            let message = format!("no room for {bytes} bytes of an answer came free in time");
+            // The peer is well; this process reads too much at once.
+            CallError::Answer(Failure::new(PeerErrorKind::Overloaded, Verdict::Unclear, message))
+        })
+    }
+}
 
 /// Reads the whole body that follows `headers`, which may be `limit` bytes long.
 pub(super) fn read_value(
     body: &mut Body,
     headers: &HeaderMap,
     limit: u64,
+    allowance: &Allowance,
 ) -> Result<ByteView, CallError> {
     let mut types = all(headers, CONTENT_TYPE).filter_map(|value| value.split(';').next());
     // No peer says this of a value; what serves web pages has one for every path.
@@ -39,8 +55,8 @@ pub(super) fn read_value(
         Length::Known(length) if length > limit => {
             Err(too_long(format_args!("of {length} bytes"), limit))
         }
-        Length::Known(length) => read_exactly(body.as_reader(), length),
-        Length::Chunked => read_chunks(body, limit),
+        Length::Known(length) => read_exactly(body, length, allowance),
+        Length::Chunked => read_chunks(body, limit, allowance),
     }
 }
 
@@ -80,45 +96,51 @@ fn all(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
 }
 
 /// Reads a body of `length` bytes, into the allocation that the value is going to live in.
-///
-/// A length that was only announced takes little memory, or a peer that says nothing more could
-/// take all of it: the allocation grows with what has come.
-fn read_exactly(mut reader: impl Read, length: u64) -> Result<ByteView, CallError> {
+fn read_exactly(
+    body: &mut Body,
+    length: u64,
+    allowance: &Allowance,
+) -> Result<ByteView, CallError> {
     let length = usize::try_from(length).map_err(|_| broken("the value fills the memory"))?;
-    let mut bytes = zeros(length.min(MAX_BYTES_AHEAD));
-    let mut come = 0;
-    loop {
-        let unshared = Arc::get_mut(&mut bytes).expect("nobody else has seen the allocation");
-        reader.read_exact(&mut unshared[come..])?;
-        come = bytes.len();
-        if come == length {
-            break;
-        }
-        let mut more = zeros(length.min(come.saturating_mul(GROWTH)));
-        let unshared = Arc::get_mut(&mut more).expect("nobody else has seen the allocation");
-        unshared[..come].copy_from_slice(&bytes);
-        bytes = more;
+    let mut reader = body.as_reader();
+    let mut value = Arriving::new(length);
+    // All of the share is for those of which something comes.
+    let ahead = length.min(AHEAD_BYTES);
+    let mut share = allowance.take(ahead)?;
+    value.read_ahead(&mut reader, ahead)?;
+    if ahead < length {
+        drop(share);
+        share = allowance.take(length)?;
     }
+    let value = value.read_from(&mut reader)?;
+    drop(share);
     // Only a reader that has seen the end gives its connection back.
     if reader.read(&mut [0])? != 0 {
         return Err(broken("the value is longer than its Content-Length"));
     }
-    Ok(ByteView::from(bytes))
-}
-
-fn zeros(length: usize) -> Arc<[u8]> {
-    // Collecting a run of known length into an `Arc` allocates once, and copies nothing.
-    iter::repeat_n(0, length).collect()
+    Ok(value)
 }
 
 /// Reads chunks to the last one. If that never comes, the reader ends with an error.
-fn read_chunks(body: &mut Body, limit: u64) -> Result<ByteView, CallError> {
+fn read_chunks(body: &mut Body, limit: u64, allowance: &Allowance) -> Result<ByteView, CallError> {
+    let mut reader = body.as_reader();
     let mut bytes = Vec::new();
-    body.as_reader().take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(too_long("in chunks", limit));
+    let mut share = allowance.take(SHORT_BODY)?;
+    loop {
+        // As much again as has come. The old share goes first: nobody waits for one and holds one.
+        let step = bytes.len().max(SHORT_BODY);
+        drop(share);
+        share = allowance.take(bytes.len() + step)?;
+        let rest = limit.saturating_add(1).saturating_sub(bytes.len() as u64);
+        let step = rest.min(step as u64);
+        let read = reader.by_ref().take(step).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(too_long("in chunks", limit));
+        }
+        if (read as u64) < step {
+            return Ok(ByteView::from(bytes));
+        }
     }
-    Ok(ByteView::from(bytes))
 }
 
 fn too_long(what: impl fmt::Display, limit: u64) -> CallError {
@@ -146,52 +168,4 @@ pub(super) fn read_text(body: &mut Body, headers: &HeaderMap) -> String {
 /// The answer breaks the protocol.
 fn broken(what: impl fmt::Display) -> CallError {
     CallError::Answer(Failure::broken(what))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    /// Gives so many bytes, and notes the longest run that it was asked for when it had given less
-    /// than a quarter of that.
-    struct Slow {
-        left: usize,
-        given: usize,
-        most_ahead: usize,
-    }
-
-    impl Read for Slow {
-        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            if self.given < room.len() / 4 {
-                self.most_ahead = self.most_ahead.max(room.len());
-            }
-            let n = room.len().min(self.left).min(10_000);
-            room[..n].fill(b'v');
-            self.left -= n;
-            self.given += n;
-            Ok(n)
-        }
-    }
-
-    #[test]
-    fn memory_for_a_value_grows_with_what_has_come() {
-        for (announced, sent) in [(64 << 20, 0), (64 << 20, 3 << 20), (u64::MAX >> 1, 1 << 20)] {
-            let mut slow = Slow { left: sent, given: 0, most_ahead: 0 };
-            assert!(read_exactly(&mut slow, announced).is_err());
-            assert!(slow.most_ahead <= MAX_BYTES_AHEAD, "{} bytes", slow.most_ahead);
-        }
-    }
-
-    #[test]
-    fn values_of_all_lengths_are_read_whole() {
-        for length in [0, 1, MAX_BYTES_AHEAD, MAX_BYTES_AHEAD + 1, 5 * MAX_BYTES_AHEAD, 11 << 20] {
-            let mut slow = Slow { left: length, given: 0, most_ahead: 0 };
-            let value = read_exactly(&mut slow, length as u64).ok().unwrap();
-            assert!(value.len() == length && value.iter().all(|&byte| byte == b'v'));
-            let mut longer = Slow { left: length + 1, given: 0, most_ahead: 0 };
-            assert!(read_exactly(&mut longer, length as u64).is_err());
-        }
-    }
 }

@@ -5,7 +5,7 @@ use ureq::http::Response;
 use ureq::http::response::Parts;
 
 use crate::byteview::ByteView;
-use crate::http::exchange::body;
+use crate::http::exchange::body::{self, Allowance};
 use crate::http::exchange::failure::{CallError, Failure};
 use crate::http::note::{self, BadNote, Note, Status};
 use crate::http::wire::ErrorAnswer;
@@ -16,14 +16,15 @@ pub(crate) struct Incoming {
     head: Parts,
     body: Body,
     note: Result<Note, BadNote>,
+    allowance: Allowance,
 }
 
 impl Incoming {
-    pub(super) fn new(answer: Response<Body>) -> Self {
+    pub(super) fn new(answer: Response<Body>, allowance: Allowance) -> Self {
         let (head, body) = answer.into_parts();
         let note = head.headers.get(note::HEADER);
         let note = note.map_or_else(|| Ok(Note::default()), |text| Note::read(text.as_bytes()));
-        Self { head, body, note }
+        Self { head, body, note, allowance }
     }
 
     /// The HTTP status.
@@ -43,7 +44,7 @@ impl Incoming {
 
     /// The whole body, which may be `limit` bytes long.
     pub(crate) fn into_value(mut self, limit: u64) -> Result<ByteView, CallError> {
-        body::read_value(&mut self.body, &self.head.headers, limit)
+        body::read_value(&mut self.body, &self.head.headers, limit, &self.allowance)
     }
 
     /// What the answer means, where it is not what was asked for.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::budget::Budget;
 use crate::http::exchange::sweeper::Sweeper;
 use crate::http::token::Tokens;
 
@@ -19,6 +20,8 @@ pub(crate) struct ExchangeOptions {
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// Who closes those that nobody uses any more.
     pub(crate) sweeper: Sweeper,
+    /// The memory for answers.
+    pub(crate) budget: Arc<Budget>,
 }
 
 impl Default for ExchangeOptions {
@@ -29,6 +32,7 @@ impl Default for ExchangeOptions {
             max_idle_connections: 64,
             tokens: None,
             sweeper: Sweeper::default(),
+            budget: Arc::default(),
         }
     }
 }

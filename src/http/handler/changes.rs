@@ -1,6 +1,5 @@
 //! Makes the changes that peers ask for.
 
-use crate::byteview::ByteView;
 use crate::getter::Loaded;
 use crate::http::handler::replies::{done, refuse};
 use crate::http::handler::serving::Serving;
@@ -19,7 +18,7 @@ pub(super) fn put(
     }
     let loaded = match note.status {
         Some(Status::NotFound) => Loaded::absent(),
-        _ => Loaded::from(ByteView::from(request.body)),
+        _ => Loaded::from(request.body_to_keep()),
     };
     let is_kept = group.peer_side().insert(&key, note.ttl.into_iter().fold(loaded, Loaded::ttl));
     Ok(if is_kept { done() } else { not_kept() })

@@ -49,6 +49,7 @@ impl Bench {
             target,
             headers: &headers,
             body: b"",
+            own_body: None,
             client: &|| None,
         })
     }

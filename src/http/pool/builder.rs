@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
+use crate::http::budget::Budget;
 use crate::http::handler::{Door, Pages, PeerHandler, Serving};
 use crate::http::peer::PeerOptions;
 use crate::http::peers::{Peers, PeersOptions};
@@ -26,6 +27,8 @@ use crate::stack::StackBytes;
 
 /// No request has a longer body, whatever the options say.
 const LONGEST_BODY_BYTES: u64 = 1 << 30;
+/// With less, the parts of a budget would be no longer than what needs none.
+const MIN_TRANSFER_BYTES: u64 = 1 << 20;
 /// A hundred years. Longer times are cut to that, so that sums of times and moments do not
 /// overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -89,6 +92,7 @@ pub struct HttpPoolBuilder {
     accepted_tokens: Vec<String>,
     token_file: Option<PathBuf>,
     status_pages: StatusPages,
+    transfer_bytes: u64,
 }
 
 impl HttpPoolBuilder {
@@ -108,6 +112,7 @@ impl HttpPoolBuilder {
             accepted_tokens: Vec::new(),
             token_file: None,
             status_pages: StatusPages::default(),
+            transfer_bytes: Budget::DEFAULT_BYTES,
         }
     }
 
@@ -291,6 +296,23 @@ impl HttpPoolBuilder {
         self
     }
 
+    /// How many bytes the bodies of requests and answers may take together while they are on their
+    /// way, except those of up to 64 KiB. Defaults to 256 MiB.
+    ///
+    /// A quarter is for values that peers send to be kept here, a quarter for the answers that
+    /// peers read, and half for the answers of peers. A longer body has its part to itself. Who
+    /// finds no room waits for it as long as its time limit allows. Then a peer gets a 503, which
+    /// says that this one is overloaded, and a get of this process goes on without the peer's
+    /// answer. At least 1 MiB.
+    #[must_use]
+    pub fn max_transfer_bytes(mut self, bytes: u64) -> Self {
+        self.transfer_bytes = bytes;
+        // Servers and clients use different parts of it.
+        self.limits.budget = Arc::new(Budget::new(bytes));
+        self.client.exchange.budget = Arc::clone(&self.limits.budget);
+        self
+    }
+
     /// How long the server keeps a connection open on which nothing is asked. At least 15 s: peers
     /// use a kept connection for up to 10 s. Defaults to 60 s.
     #[must_use]
@@ -450,6 +472,9 @@ impl HttpPoolBuilder {
         }
         if self.client.max_value_bytes == 0 {
             return Err(invalid("max_value_bytes", "no value would be taken"));
+        }
+        if self.transfer_bytes < MIN_TRANSFER_BYTES {
+            return Err(invalid("max_transfer_bytes", "it must be at least 1 MiB"));
         }
         if self.limits.idle < Duration::from_secs(15) {
             return Err(invalid("idle_timeout", "it must be at least 15 s"));

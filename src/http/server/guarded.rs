@@ -6,10 +6,10 @@
 //! client can make longer (heads, bodies, pauses, answers that it does not read) has a limit.
 
 mod accept;
-mod bodies;
 mod connection;
 mod connections;
 mod head;
+mod receiving;
 mod shared;
 
 #[cfg(feature = "unstable-bench")]

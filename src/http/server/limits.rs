@@ -1,7 +1,9 @@
 //! [`Limits`]: what a server may spend on its clients.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::budget::Budget;
 use crate::stack::StackBytes;
 
 /// What a server may spend on its clients.
@@ -27,6 +29,8 @@ pub(crate) struct Limits {
     pub(crate) drain: Duration,
     /// What the threads that call the handler have.
     pub(crate) stack: StackBytes,
+    /// The memory for bodies that are received and written.
+    pub(crate) budget: Arc<Budget>,
 }
 
 impl Default for Limits {
@@ -41,6 +45,7 @@ impl Default for Limits {
             io: Duration::from_secs(30),
             drain: Duration::from_secs(5),
             stack: StackBytes::default(),
+            budget: Arc::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use crate::byteview::ByteView;
 use crate::http::note::Note;
@@ -25,6 +26,12 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// The 503 to a request, or to a connection, that the server can't take for `reason`. It tells
     /// clients that the server lives.
     fn overloaded(&self, reason: &'static str) -> HttpResponse;
+
+    /// How long the client is going to wait, if it says so in its headers.
+    fn patience(&self, headers: &dyn Headers) -> Option<Duration> {
+        let _ = headers;
+        None
+    }
 }
 
 /// A request, as a [`Handler`] sees it.
@@ -37,6 +44,8 @@ pub(crate) struct HttpRequest<'a> {
     pub(crate) headers: &'a dyn Headers,
     /// The body; empty if there was none.
     pub(crate) body: &'a [u8],
+    /// The body once more, where it has an allocation of its own.
+    pub(crate) own_body: Option<&'a ByteView>,
     /// Tells where it comes from, if that is known.
     pub(crate) client: &'a dyn Fn() -> Option<SocketAddr>,
 }
@@ -45,6 +54,11 @@ impl HttpRequest<'_> {
     /// The value of the first header called `name`, in any case of letters. It may be no text.
     pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.header(name)
+    }
+
+    /// The body, to be kept for longer than the request.
+    pub(crate) fn body_to_keep(&self) -> ByteView {
+        self.own_body.map_or_else(|| ByteView::from(self.body), ByteView::clone)
     }
 }
 

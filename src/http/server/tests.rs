@@ -2,6 +2,7 @@
 //! in a module of its own, and the docs of [`super`] hold a table of what tiny_http can't.
 
 mod bodies;
+mod budget;
 mod bursts;
 mod descriptors;
 mod figures;

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::num::NonZeroUsize;
 
-use geecache::{HttpPoolBuilder, Loaded, PeerState, Server};
+use geecache::{HttpPoolBuilder, PeerState, Server};
 
 use crate::support::{CountingGetter, Gate, Peer, SERVERS, SOON, value_of};
 
@@ -71,23 +71,28 @@ fn peer_at_its_bound_of_connections_is_not_down() {
 }
 
 #[test]
-fn peer_that_has_no_room_for_another_long_value_is_not_down() {
-    let (owner, asker) = owner_and_asker(Server::Guarded, &Gate::closed(), |pool| pool);
+fn peer_that_has_no_room_for_another_long_value_says_so() {
+    // A quarter of it is for values that peers send.
+    let bound = |pool: HttpPoolBuilder| pool.max_transfer_bytes(8 << 20);
+    let (owner, asker) = owner_and_asker(Server::Guarded, &Gate::closed(), bound);
     let path = "PUT /_geecache/scores/long HTTP/1.1\r\nHost: x\r\nExpect: 100-continue";
-    let _begun: Vec<_> = (0..8)
-        .map(|_| {
-            let length = 64 << 20;
-            let head = format!("{path}\r\nContent-Length: {length}\r\n\r\n");
-            let mut stream = send(&owner, &head);
-            let mut answer = [0; 12];
-            stream.read_exact(&mut answer).unwrap();
-            assert_eq!(&answer, b"HTTP/1.1 100");
-            stream
-        })
-        .collect();
+    let ask = |time: &str| {
+        let head = format!("{path}\r\nGeecache: t={time}\r\nContent-Length: {}\r\n\r\n", 1 << 20);
+        let mut stream = send(&owner, &head);
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        (stream, answer)
+    };
+    let begun: Vec<_> = (0..2).map(|_| ask("60000")).collect();
+    assert!(begun.iter().all(|(_, answer)| answer == b"HTTP/1.1 100"));
+    let (mut refused, answer) = ask("50");
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    let mut rest = String::new();
+    refused.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("s=overloaded"), "{rest}");
+    // Short values need none.
     for key in asker.keys_owned_by(&owner.url()).take(CALLS) {
-        let report = asker.group.insert(&key, Loaded::from(vec![b'x'; 1 << 20])).unwrap();
-        assert!(!report.is_complete(), "{report:?}");
+        assert!(asker.group.insert(&key, "short").unwrap().is_kept);
     }
     assert_well(&asker, &owner, Server::Guarded);
 }

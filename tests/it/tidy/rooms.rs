@@ -88,6 +88,9 @@ const HTTP: Floor = Floor {
         "http/note",
         "http/wire",
         "http/frame",
+        // The memory of bodies.
+        "http/budget",
+        "http/arriving",
         // Peers that are asked.
         "http/breaker",
         "http/exchange",

@@ -50,6 +50,7 @@ impl Desk {
             target,
             headers: &headers,
             body,
+            own_body: None,
             client: &|| None,
         })
     }

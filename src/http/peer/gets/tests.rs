@@ -138,7 +138,7 @@ fn a_value_over_the_limit_is_refused_before_it_is_read() {
 
 #[test]
 fn a_value_may_be_very_long() {
-    let long: &'static [u8] = Box::leak(vec![7_u8; (64 << 20) + 1].into_boxed_slice());
+    let long: &'static [u8] = Box::leak(vec![7_u8; (5 << 20) + 1].into_boxed_slice());
     let peer = FaultyPeer::well(long);
     let options = PeerOptions { max_value_bytes: u64::MAX, ..options() };
     let link = link_with(&peer.url, options);

@@ -32,6 +32,9 @@ fn options_that_can_not_work_are_refused() {
     assert_invalid_option(replicas(10_001), "replicas");
     replicas(10_000).unwrap();
     assert_invalid_option(builder().max_value_bytes(0).client(none), "max_value_bytes");
+    let transfer = |bytes| builder().max_transfer_bytes(bytes).client(none);
+    assert_invalid_option(transfer((1 << 20) - 1), "max_transfer_bytes");
+    transfer(1 << 20).unwrap();
     assert_invalid_option(builder().idle_timeout(SOON).bind("127.0.0.1:0"), "idle_timeout");
     assert_invalid_option(builder().bind("0.0.0.0:0"), "advertise");
     assert_invalid_peer(builder().advertise("localhost:1").bind("127.0.0.1:0"), "localhost:1");

@@ -1,6 +1,6 @@
 //! One connection: reading, handling and answering its requests, one after the other.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use crate::byteview::ByteView;
+use crate::http::arriving::{AHEAD_BYTES, Arriving};
+use crate::http::budget::{SHORT_BODY, Share, Transfer};
 use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::guarded::connections::Member;
 use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
+use crate::http::server::guarded::receiving::{left_until, receive};
 use crate::http::server::guarded::shared::GuardedShared;
 use crate::http::server::in_flight::InFlight;
 use crate::http::server::message::{HttpRequest, HttpResponse, answer_of};
@@ -68,12 +72,21 @@ enum Over {
     TurnedAway(HttpResponse),
 }
 
+/// A request of whose body some is missing.
+struct Missing {
+    head_len: usize,
+    body_len: usize,
+    expects_continue: bool,
+    /// How long it may wait for a share of the memory.
+    until: Instant,
+}
+
 /// A request whose head has come.
 enum Begun {
     /// All of it has, and it was handled.
     Whole(Reply),
-    /// It has `len` bytes, of which some are missing.
-    Head { len: usize, expects_continue: bool },
+    /// Some of its body is missing.
+    Head(Missing),
 }
 
 impl Session<'_> {
@@ -96,7 +109,7 @@ impl Session<'_> {
                 Err(Over::Overloaded(reason)) => return self.refuse(&self.shared.reject(reason)),
                 Err(Over::TurnedAway(response)) => return self.refuse(&response),
             };
-            if self.send(&reply)?.is_break() {
+            if self.send(reply)?.is_break() {
                 return Ok(());
             }
             self.member.end_request();
@@ -108,22 +121,31 @@ impl Session<'_> {
 
     /// Reads until the buffer begins with a whole request, and has it handled.
     fn next_request(&mut self) -> io::Result<Result<Reply, Over>> {
-        let (len, expects_continue) = match self.read_head()? {
+        let missing = match self.read_head()? {
             Ok(Begun::Whole(reply)) => return Ok(Ok(reply)),
-            Ok(Begun::Head { len, expects_continue }) => (len, expects_continue),
+            Ok(Begun::Head(missing)) => missing,
             Err(over) => return Ok(Err(over)),
-        };
-        let Some(_reserved) = self.shared.bodies.reserve(len) else {
-            return Ok(Err(Over::Overloaded("too many long bodies at once")));
         };
         // From here on others may have this connection's place, until the body is there.
         self.member.await_body();
+        let Missing { head_len, body_len, expects_continue, until } = missing;
+        let Some(share) = self.room_for(body_len.min(AHEAD_BYTES), until) else {
+            return Ok(Err(NO_ROOM));
+        };
         if expects_continue {
             self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        if let Err(over) = self.read_body(len)? {
-            return Ok(Err(over));
-        }
+        let (own_body, _share) = if body_len > SHORT_BODY {
+            match self.read_long_body(head_len, body_len, share, until)? {
+                Ok((body, share)) => (Some(body), share),
+                Err(over) => return Ok(Err(over)),
+            }
+        } else {
+            if let Err(over) = self.read_body(head_len + body_len)? {
+                return Ok(Err(over));
+            }
+            (None, share)
+        };
         if !self.member.begin_request() {
             return Ok(Err(Over::Ended));
         }
@@ -131,7 +153,7 @@ impl Session<'_> {
         let (bytes, limits) = (&self.buffer[self.start..self.end], &self.shared.limits);
         // It was parsed before, but its headers could not be kept while the buffer was filled.
         match parse(bytes, &mut headers, limits.max_head_bytes, limits.max_body_bytes) {
-            Ok(Some(head)) => Ok(Ok(handle(self, &head, bytes))),
+            Ok(Some(head)) => Ok(Ok(handle(self, &head, bytes, own_body.as_ref()))),
             _ => Ok(Err(Over::Ended)),
         }
     }
@@ -155,16 +177,19 @@ impl Session<'_> {
                         self.shared.requests.fetch_add(1, Ordering::Relaxed);
                         let len = head.len + head.body_len;
                         if bytes.len() >= len {
-                            return Ok(Ok(Begun::Whole(handle(self, &head, bytes))));
+                            return Ok(Ok(Begun::Whole(handle(self, &head, bytes, None))));
                         }
                         let client = || self.stream.peer_addr().ok();
-                        let admitted = self.shared.handler.admit(&request_of(&head, &[], &client));
-                        return Ok(match admitted {
-                            Err(refusal) => Err(Over::TurnedAway(refusal)),
-                            Ok(()) => {
-                                Ok(Begun::Head { len, expects_continue: head.expects_continue })
-                            }
-                        });
+                        let request = request_of(&head, &[], None, &client);
+                        if let Err(refusal) = self.shared.handler.admit(&request) {
+                            return Ok(Err(Over::TurnedAway(refusal)));
+                        }
+                        return Ok(Ok(Begun::Head(Missing {
+                            head_len: head.len,
+                            body_len: head.body_len,
+                            expects_continue: head.expects_continue,
+                            until: Instant::now() + self.shared.patience(&head.headers),
+                        })));
                     }
                     Ok(None) => {}
                     Err(refusal) => return Ok(Err(Over::Refused(refusal))),
@@ -209,10 +234,66 @@ impl Session<'_> {
         Ok(Ok(()))
     }
 
+    /// A share of the memory for a body of `len` bytes.
+    fn room_for(&self, len: usize, until: Instant) -> Option<Share> {
+        let left = until.saturating_duration_since(Instant::now());
+        self.shared.limits.budget.take(Transfer::Received, len, left)
+    }
+
+    /// Reads a body into an allocation of its own. The buffer keeps the head. `share` is for the
+    /// beginning: all of it is for bodies of which something comes.
+    fn read_long_body(
+        &mut self,
+        head_len: usize,
+        body_len: usize,
+        mut share: Share,
+        until: Instant,
+    ) -> io::Result<Result<(ByteView, Share), Over>> {
+        let deadline = Instant::now() + self.shared.limits.io;
+        let mut body = Arriving::new(body_len);
+        let head_end = self.start + head_len;
+        let mut come = &self.buffer[head_end..self.end];
+        while !come.is_empty() {
+            let room = body.room();
+            let (now, later) = come.split_at(come.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            body.add(now.len());
+            come = later;
+        }
+        self.end = head_end;
+        let mut has_all = body_len <= AHEAD_BYTES;
+        while !body.is_whole() {
+            if !has_all && body.come() >= AHEAD_BYTES {
+                drop(share);
+                share = match self.room_for(body_len, until) {
+                    Some(share) => share,
+                    None => return Ok(Err(NO_ROOM)),
+                };
+                has_all = true;
+            }
+            let Some(left) = left_until(deadline) else { return Ok(Err(TOO_SLOW)) };
+            match receive(self.stream, &mut self.timeout, left, body.room())? {
+                Some(0) => return Ok(Err(Over::Ended)),
+                Some(n) => body.add(n),
+                None => return Ok(Err(TOO_SLOW)),
+            }
+        }
+        Ok(Ok((body.into_view(), share)))
+    }
+
     /// Answers the request that the buffer begins with.
-    fn send(&mut self, reply: &Reply) -> io::Result<ControlFlow<()>> {
+    fn send(&mut self, reply: Reply) -> io::Result<ControlFlow<()>> {
         self.start += reply.request_len;
         self.tidy_buffer();
+        let budget = &self.shared.limits.budget;
+        let share = budget.take(Transfer::Written, reply.body().len(), reply.patience);
+        let reply = match &share {
+            Some(_) => reply,
+            None => {
+                let response = self.shared.reject("too many long answers at once");
+                Reply { response, ..reply }
+            }
+        };
         let is_over = self.shared.is_stopping() || reply.connection == Connection::Close;
         let connection = if is_over { Connection::Close } else { reply.connection };
         self.answer(&reply.response, reply.body(), connection)?;
@@ -273,10 +354,6 @@ impl Session<'_> {
     /// Reads once, into a buffer that can hold `len` bytes of this request at least. `None` means
     /// that `timeout` is over.
     fn read(&mut self, timeout: Duration, len: usize) -> io::Result<Option<usize>> {
-        if self.timeout != Some(timeout) {
-            self.stream.set_read_timeout(Some(timeout))?;
-            self.timeout = Some(timeout);
-        }
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -285,26 +362,10 @@ impl Session<'_> {
         if self.buffer.len() < len {
             self.buffer.resize(len.max(self.buffer.len() * 2), 0);
         }
-        let mut deadline = None;
-        loop {
-            let mut stream = self.stream;
-            match stream.read(&mut self.buffer[self.end..]) {
-                Ok(n) => {
-                    self.end += n;
-                    return Ok(Some(n));
-                }
-                // A signal. The next read would wait for the whole timeout again, and signals can
-                // come faster than that.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
-                    let Some(left) = left_until(deadline) else { return Ok(None) };
-                    self.stream.set_read_timeout(Some(left))?;
-                    self.timeout = Some(left);
-                }
-                Err(error) if is_timeout(&error) => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        }
+        let room = &mut self.buffer[self.end..];
+        let received = receive(self.stream, &mut self.timeout, timeout, room)?;
+        self.end += received.unwrap_or(0);
+        Ok(received)
     }
 
     /// Gives back a buffer that was grown for a long request.
@@ -329,13 +390,16 @@ fn smaller_buffer(buffer: &[u8], pending: Range<usize>) -> Option<Vec<u8>> {
     Some(smaller)
 }
 
+const NO_ROOM: Over = Over::Overloaded("too many long bodies at once");
 const TOO_SLOW: Over = Over::Refused(Refusal(408, "the request took too long\n"));
 
 /// The answer to a request.
 struct Reply {
     response: HttpResponse,
-    /// Bytes of the request, its body included.
+    /// Bytes of the request in the buffer.
     request_len: usize,
+    /// How long it may wait for a share of the memory.
+    patience: Duration,
     /// Whether the body is only told of.
     is_head: bool,
     connection: Connection,
@@ -348,35 +412,40 @@ impl Reply {
     }
 }
 
-/// Has a request handled that `bytes` begin with.
-fn handle(session: &Session<'_>, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
-    let (shared, request_len) = (session.shared, head.len + head.body_len);
+/// Has a request handled that `bytes` begin with, up to the end of its head if it has an
+/// `own_body`.
+fn handle(
+    session: &Session<'_>,
+    head: &Head<'_, '_>,
+    bytes: &[u8],
+    own_body: Option<&ByteView>,
+) -> Reply {
+    let (shared, begun) = (session.shared, Instant::now());
+    let request_len = head.len + if own_body.is_some() { 0 } else { head.body_len };
     let client = || session.stream.peer_addr().ok();
     let response = match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
         Some(_in_flight) => {
-            let body = &bytes[head.len..request_len];
-            answer_of(&*shared.handler, &request_of(head, body, &client))
+            let body = own_body.map_or(&bytes[head.len..request_len], ByteView::as_slice);
+            answer_of(&*shared.handler, &request_of(head, body, own_body, &client))
         }
         None => shared.reject("too many requests in flight"),
     };
-    Reply { response, request_len, is_head: head.method == "HEAD", connection: head.connection }
+    let patience = match response.body.len() {
+        0..=SHORT_BODY => Duration::ZERO,
+        _ => shared.patience(&head.headers).saturating_sub(begun.elapsed()),
+    };
+    let (is_head, connection) = (head.method == "HEAD", head.connection);
+    Reply { response, request_len, patience, is_head, connection }
 }
 
 fn request_of<'a>(
     head: &'a Head<'_, '_>,
     body: &'a [u8],
+    own_body: Option<&'a ByteView>,
     client: &'a dyn Fn() -> Option<SocketAddr>,
 ) -> HttpRequest<'a> {
-    HttpRequest { method: head.method, target: head.target, headers: &head.headers, body, client }
-}
-
-fn left_until(deadline: Instant) -> Option<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    (!left.is_zero()).then_some(left)
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+    let (method, target, headers) = (head.method, head.target, &head.headers);
+    HttpRequest { method, target, headers, body, own_body, client }
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use crate::http::server::guarded::bodies::Bodies;
 use crate::http::server::guarded::connections::Connections;
 use crate::http::server::limits::Limits;
 use crate::http::server::listener::own_addr;
-use crate::http::server::message::{Handler, HttpResponse};
+use crate::http::server::message::{Handler, Headers, HttpResponse};
 
 /// What the accepting thread and the threads of all connections share.
 pub(super) struct GuardedShared {
@@ -19,7 +19,6 @@ pub(super) struct GuardedShared {
     pub(super) addr: SocketAddr,
     pub(super) stopping: AtomicBool,
     pub(super) connections: Connections,
-    pub(super) bodies: Bodies,
     pub(super) in_flight: AtomicUsize,
     pub(super) requests: AtomicU64,
     pub(super) rejected: AtomicU64,
@@ -33,7 +32,6 @@ impl GuardedShared {
         handler: Arc<dyn Handler>,
     ) -> io::Result<Self> {
         Ok(Self {
-            bodies: Bodies::new(limits.max_body_bytes.saturating_add(limits.max_head_bytes)),
             limits,
             handler,
             addr: own_addr(listener)?,
@@ -50,6 +48,12 @@ impl GuardedShared {
     pub(super) fn reject(&self, reason: &'static str) -> HttpResponse {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         self.handler.overloaded(reason)
+    }
+
+    /// How long a request with these headers may wait for a share of the memory.
+    pub(super) fn patience(&self, headers: &dyn Headers) -> Duration {
+        let patience = self.handler.patience(headers);
+        patience.map_or(self.limits.io, |patience| patience.min(self.limits.io))
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -334,38 +334,6 @@ mod guarded_only {
     }
 
     #[test]
-    fn long_bodies_are_only_taken_while_there_is_room_for_them() {
-        let longest = 1 << 20;
-        let served =
-            Served::new(Server::Guarded, Limits { max_body_bytes: longest, ..limits() }, echo);
-        let begin = || {
-            let mut client = Client::connect(served.addr);
-            let head = "PUT /long HTTP/1.1\r\nHost: x\r\nExpect: 100-continue";
-            client.send(format!("{head}\r\nContent-Length: {longest}\r\n\r\n")).unwrap();
-            let status = client.answer().unwrap().status;
-            (client, status)
-        };
-        let mut taken: Vec<Client> = (0..8)
-            .map(|_| begin())
-            .map(|(client, status)| {
-                assert_eq!(status, 100);
-                client
-            })
-            .collect();
-        assert_eq!(begin().1, 503);
-        assert_eq!(
-            Client::connect(served.addr).get("/").status,
-            200,
-            "short ones are not kept out"
-        );
-        for client in &mut taken {
-            client.send(vec![b'x'; longest]).unwrap();
-            assert_eq!(client.answer().unwrap().text(), "PUT /long");
-        }
-        assert_eq!(begin().1, 100, "there is room again");
-    }
-
-    #[test]
     fn heads_that_never_end_do_not_keep_others_out() {
         let served = Served::new(Server::Guarded, Limits { max_connections: 50, ..limits() }, echo);
         let mut slow = Vec::new();

@@ -6,7 +6,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::http::server::{Handler, HttpRequest, HttpResponse, Limits, Running, Server, bind};
+use crate::http::server::{
+    Handler, Headers, HttpRequest, HttpResponse, Limits, Running, Server, bind,
+};
 
 /// How long a client waits for anything.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,6 +44,11 @@ impl<F: Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static> Handler fo
 
     fn overloaded(&self, reason: &'static str) -> HttpResponse {
         HttpResponse { headers: &[("X-Overloaded", "yes")], ..HttpResponse::text(503, reason) }
+    }
+
+    fn patience(&self, headers: &dyn Headers) -> Option<Duration> {
+        let millis = std::str::from_utf8(headers.header("X-Patience-Ms")?).ok()?;
+        Some(Duration::from_millis(millis.parse().ok()?))
     }
 }
 

@@ -5,8 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::{Duration, Instant};
 
+use crate::byteview::ByteView;
+use crate::http::arriving::{AHEAD_BYTES, Arriving};
+use crate::http::budget::{SHORT_BODY, Share, Transfer};
 use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
+use crate::http::server::in_flight::InFlight;
 use crate::http::server::message::{Headers, HttpRequest, HttpResponse, answer_of};
 use crate::http::server::tiny::shared::TinyShared;
 
@@ -64,62 +69,139 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, f
     // with a handler.
     let mut moving = None;
     if !is_in_memory(&request) {
+        let left = request.body_length().unwrap_or(0);
         if let Err(refusal) = admit(shared, &request) {
-            return refuse_unread(shared, request, refusal);
+            return refuse_unread(shared, request, left, refusal);
         }
         moving = shared.enter_moving();
         if moving.is_none() {
             let refusal = shared.reject("too many long bodies under way");
-            return refuse_unread(shared, request, refusal);
+            return refuse_unread(shared, request, left, refusal);
         }
     }
-    let mut body = Vec::new();
-    if let Err(error) = read_body(&mut request, &mut body) {
-        return refuse_broken(shared, request, &error);
-    }
+    let begun = Instant::now();
+    let received = match receive(shared, &mut request) {
+        Ok(Received::Nothing) => None,
+        Ok(Received::Whole(body, share)) => Some((body, share)),
+        Ok(Received::NoRoom { left }) => {
+            let refusal = shared.reject("too many long bodies at once");
+            return refuse_unread(shared, request, left, refusal);
+        }
+        Err(error) => return refuse_broken(shared, request, &error),
+    };
     let Some(in_flight) = shared.enter_in_flight() else {
         let response = shared.reject("too many requests in flight");
         let connection = connection_after(shared, &request);
         return send(shared, request, &response, connection);
     };
     drop(moving);
-    let method = request.method().as_str();
-    let mut response = answer_of(
-        &*shared.handler,
-        &request_of(&request, &body, &|| request.remote_addr().copied()),
-    );
-    drop(body);
-    let mut held = in_flight;
-    if response.body_for(method).len() > COPIED_BODY {
+    let own_body = received.as_ref().map(|(body, _)| body);
+    let client = || request.remote_addr().copied();
+    let response = answer_of(&*shared.handler, &request_of(&request, own_body, &client));
+    drop(received);
+    answer(shared, request, response, in_flight, begun);
+}
+
+/// Sends the answer to a request that was handled from `begun` on.
+fn answer(
+    shared: &TinyShared,
+    request: tiny_http::Request,
+    mut response: HttpResponse,
+    in_flight: InFlight<'_>,
+    begun: Instant,
+) {
+    let length = response.body_for(request.method().as_str()).len();
+    let (mut held, mut share) = (in_flight, None);
+    if length > COPIED_BODY {
         match shared.enter_moving() {
             Some(moving) => held = moving,
             None => response = shared.reject("too many long answers under way"),
         }
     }
+    if length > SHORT_BODY {
+        let wait = patience(shared, &request).saturating_sub(begun.elapsed());
+        share = shared.limits.budget.take(Transfer::Written, length, wait);
+        if share.is_none() {
+            response = shared.reject("too many long answers at once");
+        }
+    }
     let connection = connection_after(shared, &request);
     send(shared, request, &response, connection);
-    drop(held);
+    drop((held, share));
 }
 
 /// Whether a request may be answered whose body has not been read.
 fn admit(shared: &TinyShared, request: &tiny_http::Request) -> Result<(), HttpResponse> {
-    shared.handler.admit(&request_of(request, &[], &|| request.remote_addr().copied()))
+    shared.handler.admit(&request_of(request, None, &|| request.remote_addr().copied()))
 }
 
 fn request_of<'a>(
     request: &'a tiny_http::Request,
-    body: &'a [u8],
+    own_body: Option<&'a ByteView>,
     client: &'a dyn Fn() -> Option<SocketAddr>,
 ) -> HttpRequest<'a> {
     let (method, target) = (request.method().as_str(), request.url());
-    HttpRequest { method, target, headers: request, body, client }
+    let body = own_body.map_or(&[][..], ByteView::as_slice);
+    HttpRequest { method, target, headers: request, body, own_body, client }
 }
 
-/// Answers a request without keeping its body.
-fn refuse_unread(shared: &Arc<TinyShared>, request: tiny_http::Request, refusal: HttpResponse) {
+/// How the body of a request came.
+enum Received {
+    /// There is none.
+    Nothing,
+    Whole(ByteView, Share),
+    /// There was no memory for it in time. So many bytes of it have not been read.
+    NoRoom {
+        left: usize,
+    },
+}
+
+/// Reads the body of a request.
+fn receive(shared: &TinyShared, request: &mut tiny_http::Request) -> io::Result<Received> {
+    let length = request.body_length().unwrap_or(0);
+    if length == 0 {
+        return Ok(Received::Nothing);
+    }
+    let wait = if length > SHORT_BODY { patience(shared, request) } else { Duration::ZERO };
+    let until = Instant::now() + wait;
+    let room_for = |bytes| {
+        let left = until.saturating_duration_since(Instant::now());
+        shared.limits.budget.take(Transfer::Received, bytes, left)
+    };
+    // All of the share is for bodies of which something comes.
+    let ahead = length.min(AHEAD_BYTES);
+    let Some(mut share) = room_for(ahead) else { return Ok(Received::NoRoom { left: length }) };
+    let mut body = Arriving::new(length);
+    // A body that ends early is no error to tiny_http.
+    body.read_ahead(request.as_reader(), ahead)?;
+    if ahead < length {
+        drop(share);
+        share = match room_for(length) {
+            Some(share) => share,
+            None => return Ok(Received::NoRoom { left: length - ahead }),
+        };
+    }
+    Ok(Received::Whole(body.read_from(request.as_reader())?, share))
+}
+
+/// How long a request may wait for a share of the memory.
+fn patience(shared: &TinyShared, request: &tiny_http::Request) -> Duration {
+    let patience = shared.handler.patience(request);
+    patience.map_or(shared.limits.io, |patience| patience.min(shared.limits.io))
+}
+
+/// Answers a request without keeping what is `left` of its body.
+fn refuse_unread(
+    shared: &Arc<TinyShared>,
+    request: tiny_http::Request,
+    left: usize,
+    refusal: HttpResponse,
+) {
     aside(shared, request, move |shared, mut request| {
-        if let Err(error) = read_body(&mut request, &mut io::sink()) {
-            return answer_broken(shared, request, &error);
+        if left > 0 {
+            if let Err(error) = skip(request.as_reader(), left) {
+                return answer_broken(shared, request, &error);
+            }
         }
         let connection = connection_after(shared, &request);
         send(shared, request, &refusal, connection);
@@ -234,7 +316,7 @@ fn refuse_length(shared: &Arc<TinyShared>, request: tiny_http::Request) {
     }
     aside(shared, request, move |shared, request| {
         let client = request.remote_addr().copied();
-        let read = copy_exactly(&mut refuse(request), length, &mut io::sink());
+        let read = skip(&mut refuse(request), length);
         if let (Some(client), true) = (client, read.is_err_and(|error| is_timeout(&error))) {
             // The rest may still come.
             shared.ended.add(client);
@@ -279,17 +361,10 @@ fn end_connection(shared: &TinyShared, request: &tiny_http::Request) {
     }
 }
 
-/// Reads a body of the announced length. It is an error if less than that comes.
-fn read_body(request: &mut tiny_http::Request, body: &mut impl io::Write) -> io::Result<()> {
-    match request.body_length().unwrap_or(0) {
-        0 => Ok(()),
-        length => copy_exactly(request.as_reader(), length, body),
-    }
-}
-
-fn copy_exactly(from: &mut dyn io::Read, length: usize, to: &mut impl io::Write) -> io::Result<()> {
+/// Reads bytes for nobody. It is an error if less than that comes.
+fn skip(from: &mut dyn io::Read, length: usize) -> io::Result<()> {
     // A body that ends early is no error to tiny_http.
-    let copied = io::copy(&mut from.take(length as u64), to)?;
+    let copied = io::copy(&mut from.take(length as u64), &mut io::sink())?;
     if copied == length as u64 { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 

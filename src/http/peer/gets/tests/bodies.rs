@@ -67,6 +67,70 @@ fn a_value_whose_last_chunk_is_missing_is_an_error() {
     }
 }
 
+#[test]
+fn answer_that_finds_no_room_is_given_up_and_is_no_fault_of_the_peer() {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let peer = FaultyPeer::start(move |talk, number| {
+        while talk.request().is_some() {
+            let answer = ok(&[b'v'; 2 << 20]);
+            if number > 0 {
+                talk.say(&answer);
+                continue;
+            }
+            let (now, later) = answer.split_at(3 << 19);
+            talk.say(now);
+            lock(&wait).recv_timeout(2 * SOON).unwrap();
+            talk.say(later);
+            return;
+        }
+    });
+    let mut options = options();
+    // Half of it is for answers.
+    options.exchange.budget = std::sync::Arc::new(crate::http::budget::Budget::new(5 << 20));
+    let link = link_with(&peer.url, options);
+    thread::scope(|threads| {
+        let slow = threads.spawn(|| get_within(&link, "g", "k", PATIENCE));
+        let begun = Instant::now();
+        while peer.connections() == 0 {
+            assert!(begun.elapsed() < SOON);
+            thread::yield_now();
+        }
+        let (error, verdict) = loop {
+            // The first one may not have come as far as to take its room.
+            match get_within(&link, "g", "k", Duration::from_millis(200)) {
+                (Err(error), verdict) if error.kind() == PeerErrorKind::Overloaded => {
+                    break (error, verdict);
+                }
+                other => assert!(begun.elapsed() < SOON, "{other:?}"),
+            }
+        };
+        assert_eq!(verdict, Verdict::Unclear, "{error}");
+        assert!(error.to_string().contains("no room"), "{error}");
+        go.send(()).unwrap();
+        assert!(slow.join().unwrap().0.is_ok());
+        assert_value(&link, &[b'v'; 2 << 20]);
+    });
+}
+
+#[test]
+fn long_value_in_chunks_does_not_wait_for_its_own_room() {
+    let peer = FaultyPeer::start(|talk, _| {
+        while talk.request().is_some() {
+            talk.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n");
+            talk.say(&[b'v'; 3 << 20]);
+            talk.say(b"\r\n0\r\n\r\n");
+        }
+    });
+    let mut options = options();
+    options.exchange.budget = std::sync::Arc::new(crate::http::budget::Budget::new(2 << 20));
+    let link = link_with(&peer.url, options);
+    for _ in 0..2 {
+        assert_value(&link, &[b'v'; 3 << 20]);
+    }
+    assert_eq!(peer.connections(), 1);
+}
+
 /// The most memory that this process has had so far, in KiB.
 #[cfg(target_os = "linux")]
 fn peak_kib() -> u64 {
