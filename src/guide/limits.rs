@@ -102,7 +102,7 @@
 //! | time for a head, from its first byte | 10 s | 408 | `head_that_drips_is_given_up_at_its_deadline` |
 //! | bytes of a body | `max_value_bytes`, 1 MiB at least and 1 GiB at most | 413 | `body_past_the_limit_gets_a_413`, `huge_content_length_gets_a_413` |
 //! | bytes of a body of those who do not know the token | none but what came with the head | 401 | `a_long_body_of_a_stranger_is_refused_before_it_comes` in `tests/it` |
-//! | bytes of all bodies over 64 KiB together | a quarter of `max_transfer_bytes`, and as much for answers | 503 when there is no room in time | `long_bodies_are_only_taken_while_there_is_room_for_them` |
+//! | bytes of all bodies over 64 KiB together | a quarter of `max_transfer_bytes`, and as much for answers | 503 when there is no room in time | `long_body_waits_for_room_until_its_time_is_over`, `long_answer_waits_for_room_until_its_time_is_over` |
 //! | memory for a body | twice what has come of it, or 64 KiB | | `clients_that_stall_hold_nobody_up` in `tests/hostile` |
 //! | memory that a connection keeps for the next request | 64 KiB | given back | `long_buffer_is_given_back_although_the_next_request_has_begun` |
 //! | time for a body | 30 s | 408 | `body_that_stops_is_given_up`, `body_that_drips_is_given_up_at_its_deadline` |

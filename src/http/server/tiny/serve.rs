@@ -114,20 +114,30 @@ fn answer(
     let (mut held, mut share) = (in_flight, None);
     if length > COPIED_BODY {
         match shared.enter_moving() {
-            Some(moving) => held = moving,
+            Some(moving) => {
+                held = moving;
+                share = room_to_write(shared, &request, length, begun);
+                if share.is_none() {
+                    response = shared.reject("too many long answers at once");
+                }
+            }
             None => response = shared.reject("too many long answers under way"),
-        }
-    }
-    if length > SHORT_BODY {
-        let wait = patience(shared, &request).saturating_sub(begun.elapsed());
-        share = shared.limits.budget.take(Transfer::Written, length, wait);
-        if share.is_none() {
-            response = shared.reject("too many long answers at once");
         }
     }
     let connection = connection_after(shared, &request);
     send(shared, request, &response, connection);
     drop((held, share));
+}
+
+/// A share of the memory for an answer, as soon as there is one; `None` if that takes too long.
+fn room_to_write(
+    shared: &TinyShared,
+    request: &tiny_http::Request,
+    length: usize,
+    begun: Instant,
+) -> Option<Share> {
+    let wait = patience(shared, request).saturating_sub(begun.elapsed());
+    shared.limits.budget.take(Transfer::Written, length, wait)
 }
 
 /// Whether a request may be answered whose body has not been read.
