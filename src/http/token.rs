@@ -285,6 +285,9 @@ mod tests {
             b"a\rb\n\0Bearer a",
             b"\xc2\xa0ab\n\0Bearer \xc2\xa0ab",
             b"=\n\0Bearer =",
+            b"vbearer  \0bearer \nvbearer  ",
+            b"/\0bearer \x0e",
+            b"a\0\r\r\rz\n=\n\x0c",
         ];
         for seed in SEEDS {
             fuzz::drive(seed);
