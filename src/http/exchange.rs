@@ -24,6 +24,7 @@ use ureq::Agent;
 use ureq::http::header::AUTHORIZATION;
 
 use agents::Agents;
+use connector::NotingConnector;
 use failure::Spent;
 use outgoing::Origin;
 use resolver::Addresses;
@@ -78,7 +79,9 @@ impl Exchange {
             .build();
         let max_idle = options.max_idle_connections;
         let sweeper = options.sweeper.clone();
-        let agents = Agents::new(config, Arc::clone(&addresses), max_idle, MAX_IDLE_AGE, sweeper);
+        let connector = NotingConnector::to(&url, options.tls.as_ref());
+        let kept = Arc::clone(&addresses);
+        let agents = Agents::new(config, connector, kept, max_idle, MAX_IDLE_AGE, sweeper);
         Self { origin: Origin::of(&url), url, agents, addresses, options }
     }
 

@@ -5,8 +5,8 @@
 //!
 //! * `wire`: paths, and what answers mean, as pure functions; `note`, the header in which our peers
 //!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
-//!   different where peers of other programs are to join; `token`, the secret of a cluster; `url`;
-//!   `verdict`, how a peer is.
+//!   different where peers of other programs are to join; `token`, the secret of a cluster; `tls`;
+//!   `url`; `verdict`, how a peer is.
 //! * `exchange`: one request to a peer and its answer, over ureq.
 //! * `breaker`: when not to ask a peer; `peer`: how to ask it, and whether; `getter`, the same for
 //!   one peer that is always asked.
@@ -33,6 +33,7 @@ mod protocol;
 mod server;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod token;
 mod url;
 mod verdict;
@@ -43,3 +44,5 @@ pub use peer::{PeerState, PeerStats};
 pub use pool::{HttpPool, HttpPoolBuilder};
 pub use protocol::Protocol;
 pub use server::Server;
+#[cfg(feature = "tls")]
+pub use tls::TlsConfig;

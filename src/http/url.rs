@@ -7,13 +7,39 @@ use ureq::http::uri::Authority;
 
 use crate::error::Error;
 
-/// The URL of a peer, as `http://host:port`.
+/// How a peer is talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum PeerScheme {
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl PeerScheme {
+    /// What URLs begin with.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// The URL of a peer, as `http://host:port` or `https://host:port`.
 ///
 /// The text is also the peer's name on the ring, so it is kept as it was given, but for a slash at
 /// its end.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PeerUrl {
     text: Arc<str>,
+    scheme: PeerScheme,
     host: Arc<str>,
     port: u16,
 }
@@ -23,12 +49,10 @@ impl PeerUrl {
         let invalid =
             |reason: &str| Error::InvalidPeer { url: url.to_owned(), reason: reason.to_owned() };
         let text = url.strip_suffix('/').unwrap_or(url);
-        let Some(authority) = text.strip_prefix("http://") else {
-            return Err(invalid(if text.starts_with("https://") {
-                "peers speak http only; there is no TLS between them"
-            } else {
-                "a peer is given as http://host:port"
-            }));
+        let of = |scheme: PeerScheme| Some((scheme, text.strip_prefix(scheme.prefix())?));
+        let Some((scheme, authority)) = of(PeerScheme::Http).or_else(|| of(PeerScheme::Https))
+        else {
+            return Err(invalid("a peer is given as http://host:port, or https:// with TLS"));
         };
         if authority.contains('@') {
             return Err(invalid("a peer's URL holds no user"));
@@ -45,13 +69,33 @@ impl PeerUrl {
             return Err(invalid("there is no host in it"));
         }
         let port = match authority[host.len()..].strip_prefix(':') {
-            None => 80,
+            None => scheme.default_port(),
             Some(port) => match port.parse() {
                 Ok(port @ 1..) if port.to_string() == authority[host.len() + 1..] => port,
                 _ => return Err(invalid("its port is not a number from 1 to 65535")),
             },
         };
-        Ok(Self { text: text.into(), host: host.trim_matches(['[', ']']).into(), port })
+        Ok(Self { text: text.into(), scheme, host: host.trim_matches(['[', ']']).into(), port })
+    }
+
+    /// This URL, if it is for those who talk to their peers by `scheme`. All peers of a cluster do
+    /// so in the same way: one that could be asked in plain text would tell all that TLS hides.
+    pub(crate) fn for_scheme(self, scheme: PeerScheme) -> Result<Self, Error> {
+        if self.scheme == scheme {
+            return Ok(self);
+        }
+        let reason = match self.scheme {
+            PeerScheme::Http => "with TLS, all peers are given as https://host:port",
+            PeerScheme::Https if cfg!(feature = "tls") => {
+                "https:// needs TLS to be set up: HttpPoolBuilder::tls"
+            }
+            PeerScheme::Https => "https:// needs TLS, which is not built in: feature `tls`",
+        };
+        Err(Error::InvalidPeer { url: self.text.as_ref().to_owned(), reason: reason.to_owned() })
+    }
+
+    pub(crate) fn scheme(&self) -> PeerScheme {
+        self.scheme
     }
 
     /// The URL, without a slash at its end.
@@ -75,7 +119,7 @@ impl PeerUrl {
 
     /// Host and port as they stand in a URL.
     pub(crate) fn authority(&self) -> Authority {
-        let text = self.text.strip_prefix("http://").unwrap_or(&self.text);
+        let text = self.text.strip_prefix(self.scheme.prefix()).unwrap_or(&self.text);
         text.parse().expect("it was parsed when the URL was read")
     }
 }
@@ -104,9 +148,12 @@ mod tests {
             ("http://10.0.3.17:8080", "http://10.0.3.17:8080", "10.0.3.17", 8080),
             ("http://[::1]:8001", "http://[::1]:8001", "::1", 8001),
             ("http://cache-7.cache.svc", "http://cache-7.cache.svc", "cache-7.cache.svc", 80),
+            ("https://localhost:8001/", "https://localhost:8001", "localhost", 8001),
+            ("https://[::1]", "https://[::1]", "::1", 443),
         ] {
             let peer = PeerUrl::parse(url).expect(url);
             assert_eq!((peer.as_str(), peer.host(), peer.port()), (text, host, port));
+            assert!(peer.as_str().ends_with(peer.authority().as_str()));
         }
     }
 
@@ -116,8 +163,11 @@ mod tests {
             ("", "http://host:port"),
             ("localhost:8001", "http://host:port"),
             (":8080", "http://host:port"),
-            ("https://localhost:8001", "TLS"),
             ("HTTP://localhost:8001", "http://host:port"),
+            ("https:/localhost:8001", "http://host:port"),
+            ("https://", "host"),
+            ("https://me@localhost", "user"),
+            ("https://http://localhost:8001", "path"),
             ("http://", "host"),
             ("http:///", "host"),
             ("http://:8001", "host"),
@@ -141,6 +191,17 @@ mod tests {
                 }
                 other => panic!("{url:?} gave {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn peers_are_all_asked_with_tls_or_none_of_them() {
+        use PeerScheme::{Http, Https};
+        for (url, right, wrong) in [("http://a:1", Http, Https), ("https://a:1", Https, Http)] {
+            let peer = PeerUrl::parse(url).unwrap();
+            assert_eq!(peer.clone().for_scheme(right).unwrap(), peer);
+            let error = peer.for_scheme(wrong).unwrap_err().to_string();
+            assert!(error.contains(url) && error.contains("TLS"), "{error}");
         }
     }
 }

@@ -143,9 +143,9 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// The URL by which the other peers know this one. Defaults to `http://` and the address that
-    /// it listens at, which is no use where that is not the address that others reach: behind a
-    /// proxy or in a container, or for a host name.
+    /// The URL by which the other peers know this one. Defaults to `http://` (`https://` with TLS)
+    /// and the address that it listens at, which is no use where that is not the address that
+    /// others reach: behind a proxy or in a container, or for a host name.
     #[must_use]
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertise = Some(url.into());
@@ -187,7 +187,19 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// How long a connection to a peer may take to open. Defaults to 250 ms.
+    /// Encrypts what peers say to each other, and has them show certificates (feature `tls`);
+    /// *alike*. Defaults to plain text.
+    ///
+    /// The URLs of all peers begin with `https://` then, this one's included. It needs
+    /// [`Server::Guarded`]. [`guide::protect`](crate::guide::protect) has the steps.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::http::tls::TlsConfig) -> Self {
+        self.client.exchange.tls = Some(tls);
+        self
+    }
+
+    /// How long a connection to a peer may take to open, without TLS on it. Defaults to 250 ms.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.client.exchange.connect_timeout = timeout.min(LONGEST_TIME);
@@ -298,7 +310,10 @@ impl HttpPoolBuilder {
     pub fn bind(mut self, addr: impl ToSocketAddrs + fmt::Debug) -> Result<HttpPool, Error> {
         self.validate()?;
         self.client.exchange.tokens = self.tokens()?;
-        let advertised = self.advertise.as_deref().map(PeerUrl::parse).transpose()?;
+        self.validate_tls()?;
+        let (scheme, tls) = (self.client.exchange.scheme(), self.client.exchange.tls.clone());
+        let parse = |url: &str| PeerUrl::parse(url)?.for_scheme(scheme);
+        let advertised = self.advertise.as_deref().map(parse).transpose()?;
         let (listener, local_addr) = listen(addr)?;
         let own = match advertised {
             Some(url) => url,
@@ -308,7 +323,7 @@ impl HttpPoolBuilder {
                     reason: format!("no peer can be reached at {local_addr}: a URL is needed"),
                 });
             }
-            None => PeerUrl::parse(&format!("http://{local_addr}"))?,
+            None => parse(&format!("{}{local_addr}", scheme.prefix()))?,
         };
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
         let handler = PeerHandler::new(
@@ -322,7 +337,7 @@ impl HttpPoolBuilder {
             },
         );
         let bound = (listener, local_addr);
-        match Service::start(self.server, bound, self.server_limits(), handler) {
+        match Service::start(self.server, bound, self.server_limits(), tls, handler) {
             Ok(service) => Ok(HttpPool {
                 halves: Arc::new(Halves { peers, registry, service: Some(service) }),
             }),
@@ -373,6 +388,20 @@ impl HttpPoolBuilder {
             (Some(_), ..) => ("token_file", Err("there are tokens beside it".to_owned())),
         };
         made.map(|tokens| Some(Arc::new(tokens))).map_err(|reason| invalid(option, reason))
+    }
+
+    /// Whether a server can have the TLS that it is to have.
+    fn validate_tls(&self) -> Result<(), Error> {
+        let reason = match &self.client.exchange.tls {
+            Some(_) if self.server != Server::Guarded => {
+                "tiny_http speaks no TLS here: choose the other server, Server::Guarded"
+            }
+            Some(tls) if !tls.can_serve() => {
+                "who serves needs a certificate and its key: TlsConfig::from_pem_files"
+            }
+            _ => return Ok(()),
+        };
+        Err(invalid("tls", reason))
     }
 
     fn server_limits(&self) -> Limits {

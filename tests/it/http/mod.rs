@@ -19,6 +19,8 @@ mod nested;
 mod peeks;
 mod raw;
 mod removal;
+#[cfg(feature = "tls")]
+mod tls;
 mod token;
 mod values;
 mod warm_up;

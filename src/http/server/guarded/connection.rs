@@ -1,6 +1,6 @@
 //! One connection: reading, handling and answering its requests, one after the other.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
@@ -11,7 +11,9 @@ use socket2::SockRef;
 use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::guarded::connections::Member;
 use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
+use crate::http::server::guarded::opening::open;
 use crate::http::server::guarded::shared::GuardedShared;
+use crate::http::server::guarded::stream::Stream;
 use crate::http::server::in_flight::InFlight;
 use crate::http::server::message::{HttpRequest, HttpResponse, answer_of};
 
@@ -27,25 +29,45 @@ const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
 
 /// Serves a connection to its end.
 pub(super) fn serve(shared: &GuardedShared, member: &Member) {
+    let stream = match prepare(member.socket()).and_then(|()| open(shared, member)) {
+        Ok(stream) => stream,
+        Err(error) => {
+            log::debug!("no request came over a connection at {}: {error}", shared.addr);
+            return;
+        }
+    };
     let mut session = Session {
         shared,
         member,
-        stream: member.socket(),
+        stream,
         buffer: vec![0; BUFFER],
         start: 0,
         end: 0,
         timeout: None,
         out: Vec::with_capacity(512),
     };
-    if let Err(error) = session.serve() {
+    if let Err(error) = session.serve().and_then(|()| session.stream.say_end()) {
         log::debug!("a connection at {} ended: {error}", shared.addr);
     }
+}
+
+/// Sets what accepted sockets inherit from the listener on Linux, but not everywhere.
+#[cfg(not(target_os = "linux"))]
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nonblocking(false)?;
+    socket.set_nodelay(true)?;
+    SockRef::from(socket).set_keepalive(true)
+}
+
+#[cfg(target_os = "linux")]
+fn prepare(_socket: &TcpStream) -> io::Result<()> {
+    Ok(())
 }
 
 struct Session<'a> {
     shared: &'a GuardedShared,
     member: &'a Member,
-    stream: &'a TcpStream,
+    stream: Stream<'a>,
     buffer: Vec<u8>,
     /// What has arrived and is not answered yet is `buffer[start..end]`.
     start: usize,
@@ -78,14 +100,7 @@ enum Begun {
 
 impl Session<'_> {
     fn serve(&mut self) -> io::Result<()> {
-        // Sockets inherit these from the listener on Linux, but not everywhere.
-        #[cfg(not(target_os = "linux"))]
-        {
-            self.stream.set_nonblocking(false)?;
-            self.stream.set_nodelay(true)?;
-            SockRef::from(self.stream).set_keepalive(true)?;
-        }
-        SockRef::from(self.stream).set_write_timeout(Some(self.shared.limits.io))?;
+        SockRef::from(self.stream.socket()).set_write_timeout(Some(self.shared.limits.io))?;
         loop {
             let reply = match self.next_request()? {
                 Ok(reply) => reply,
@@ -119,7 +134,8 @@ impl Session<'_> {
         // From here on others may have this connection's place, until the body is there.
         self.member.await_body();
         if expects_continue {
-            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            let line = b"HTTP/1.1 100 Continue\r\n\r\n";
+            write_all(&mut self.stream, line, &[], self.shared.limits.io)?;
         }
         if let Err(over) = self.read_body(len)? {
             return Ok(Err(over));
@@ -157,7 +173,7 @@ impl Session<'_> {
                         if bytes.len() >= len {
                             return Ok(Ok(Begun::Whole(handle(self, &head, bytes))));
                         }
-                        let client = || self.stream.peer_addr().ok();
+                        let client = || self.stream.socket().peer_addr().ok();
                         let admitted = self.shared.handler.admit(&request_of(&head, &[], &client));
                         return Ok(match admitted {
                             Err(refusal) => Err(Over::TurnedAway(refusal)),
@@ -242,12 +258,12 @@ impl Session<'_> {
     ) -> io::Result<()> {
         self.out.clear();
         write_head(&mut self.out, response, connection);
-        let (mut stream, patience) = (self.stream, self.shared.limits.io);
+        let (stream, patience) = (&mut self.stream, self.shared.limits.io);
         if body.len() <= COPIED_BODY {
             self.out.extend_from_slice(body);
-            write_all(&mut stream, &self.out, &[], patience)
+            write_all(stream, &self.out, &[], patience)
         } else {
-            write_all(&mut stream, &self.out, body, patience)
+            write_all(stream, &self.out, body, patience)
         }
     }
 
@@ -257,7 +273,8 @@ impl Session<'_> {
         self.member.give_up();
         let deadline = Instant::now() + LINGER.0;
         let mut read = 0;
-        if self.stream.shutdown(Shutdown::Write).is_err() {
+        let ended = self.stream.say_end();
+        if ended.and_then(|()| self.stream.socket().shutdown(Shutdown::Write)).is_err() {
             return;
         }
         while let (Some(left), true) = (left_until(deadline), read < LINGER.1) {
@@ -274,7 +291,7 @@ impl Session<'_> {
     /// that `timeout` is over.
     fn read(&mut self, timeout: Duration, len: usize) -> io::Result<Option<usize>> {
         if self.timeout != Some(timeout) {
-            self.stream.set_read_timeout(Some(timeout))?;
+            self.stream.socket().set_read_timeout(Some(timeout))?;
             self.timeout = Some(timeout);
         }
         if self.start > 0 {
@@ -287,18 +304,17 @@ impl Session<'_> {
         }
         let mut deadline = None;
         loop {
-            let mut stream = self.stream;
-            match stream.read(&mut self.buffer[self.end..]) {
+            match self.stream.read(&mut self.buffer[self.end..]) {
                 Ok(n) => {
                     self.end += n;
                     return Ok(Some(n));
                 }
-                // A signal. The next read would wait for the whole timeout again, and signals can
-                // come faster than that.
+                // A signal, or a part of what TLS sends as a whole. The next read would wait for
+                // the whole timeout again, and signals can come faster than that.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
                     let Some(left) = left_until(deadline) else { return Ok(None) };
-                    self.stream.set_read_timeout(Some(left))?;
+                    self.stream.socket().set_read_timeout(Some(left))?;
                     self.timeout = Some(left);
                 }
                 Err(error) if is_timeout(&error) => return Ok(None),
@@ -351,7 +367,7 @@ impl Reply {
 /// Has a request handled that `bytes` begin with.
 fn handle(session: &Session<'_>, head: &Head<'_, '_>, bytes: &[u8]) -> Reply {
     let (shared, request_len) = (session.shared, head.len + head.body_len);
-    let client = || session.stream.peer_addr().ok();
+    let client = || session.stream.socket().peer_addr().ok();
     let response = match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
         Some(_in_flight) => {
             let body = &bytes[head.len..request_len];
