@@ -217,7 +217,7 @@ pub enum PeerErrorKind {
     Overloaded,
     /// The peer, or its transport, does not know this operation.
     NotSupported,
-    /// The peer does not know this process's token.
+    /// The peer does not know this process's token, or does not take its certificate.
     Unauthorized,
 }
 
@@ -232,7 +232,7 @@ impl fmt::Display for PeerErrorKind {
             Self::Unreachable => "is unreachable",
             Self::Overloaded => "is overloaded",
             Self::NotSupported => "does not support this",
-            Self::Unauthorized => "does not know our token",
+            Self::Unauthorized => "does not let us in",
         })
     }
 }

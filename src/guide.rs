@@ -9,12 +9,15 @@
 //! * [`removal`]: what a removal promises, and what bounds what it can't reach.
 //! * [`transports`]: how to write a transport of your own.
 //! * `failures` (feature `http`): what a caller sees when a peer, a client or the source fails.
+//! * `protect` (feature `http`): how to keep others out, by a token and by TLS.
 //! * `tiny_http` (feature `http`): what the default server can't do.
 
 #[cfg(feature = "http")]
 pub mod failures;
 pub mod limits;
 pub mod logging;
+#[cfg(feature = "http")]
+pub mod protect;
 pub mod removal;
 #[cfg(feature = "http")]
 pub mod tiny_http;

@@ -55,8 +55,8 @@
 //! The pool serves until `shutdown`, or until its last handle is dropped. A program that lives for
 //! a moment only asks the cluster, through `HttpPool::client`: it owns no key and opens no port.
 //!
-//! The peers trust each other, and everyone who reaches their ports. Run them in a **private
-//! network** only.
+//! The peers trust each other, and by default everyone who reaches their ports. Run them in a
+//! **private network**, or keep others out by a token and by TLS: `guide::protect`.
 //!
 //! The ring that decides who owns a key is that of GeeCache and groupcache
 //! ([`consistenthash::Ring`]). When a peer joins or leaves, only the keys that it gets or had
@@ -107,6 +107,7 @@
 //! # Features
 //!
 //! * `http` (default): `HttpPool`, `HttpGetter` and the peer server, on `ureq` and `tiny_http`.
+//! * `tls`: TLS and mutual TLS between peers (`TlsConfig`), on `rustls` with `ring`.
 //!
 //! Without it the crate has two small dependencies and is a complete cache in one process. It takes
 //! a transport of your own: see [`guide::transports`].
@@ -115,8 +116,8 @@
 //!
 //! The [guide] has the long tables: every option and bound ([`guide::limits`]), what is logged
 //! ([`guide::logging`]), how to watch a cluster ([`guide::watching`]), what happens when a peer, a
-//! client or the source fails (`guide::failures`), and what the default server can't do
-//! (`guide::tiny_http`).
+//! client or the source fails (`guide::failures`), how to keep others out (`guide::protect`), and
+//! what the default server can't do (`guide::tiny_http`).
 
 // What is handed around.
 mod byteview;
@@ -164,6 +165,8 @@ pub use group::{
     Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide, RemoveOutcome,
     RemoveReport, is_inside_getter,
 };
+#[cfg(feature = "tls")]
+pub use http::TlsConfig;
 #[cfg(feature = "http")]
 pub use http::{
     HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server, StatusPages,

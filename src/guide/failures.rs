@@ -36,6 +36,8 @@
 //! | has no such group (404 with our header, or with GeeCache's text) | at once | [`NoSuchGroup`] | nothing |
 //! | rejects this one request: 400 with our header, 413, 414, 431, or a redirect with 301, 307 or 308, as Go's routers send for some paths | at once | [`Protocol`] | nothing |
 //! | does not know our [token](crate::HttpPoolBuilder::token) (401 with our header) | at once | [`Unauthorized`] | nothing |
+//! | does not take our certificate, or asks for one that we do not have | at once | [`Unauthorized`] | a failure |
+//! | has a certificate that is not for its name, expired, or of another authority; speaks no TLS where it should | at once | [`Unreachable`] | a failure |
 //! | finds that the path was rewritten on its way (a proxy that merges slashes), or speaks another protocol | at once | [`Protocol`] | nothing |
 //! | sends a value over [`max_value_bytes`] | at once | [`Protocol`] | nothing |
 //! | sends a long value for which no [room](crate::HttpPoolBuilder::max_transfer_bytes) comes free here | in time | [`Overloaded`] | nothing |
@@ -80,6 +82,8 @@
 //! |---|---|---|
 //! | holds thousands of connections and asks nothing | past [`max_connections`] the one that was idle for longest is closed | a thread and two descriptors for each, until [`idle_timeout`] |
 //! | takes all descriptors of the process | accepts again as soon as there are some | accepts again within 3 s after that |
+//! | stalls in the TLS handshake | is closed after 5 s, or as the oldest of more than 256 | has no TLS |
+//! | has no certificate of the cluster, or speaks no TLS | [is refused](crate::guide::protect) | has no TLS |
 //! | sends its head byte by byte | 408 after 10 s | waits, as long as no pause is longer than [`idle_timeout`] |
 //! | sends 1 MB of headers | 431 | reads them |
 //! | announces a body longer than [`max_value_bytes`] | 413 | 413; over 16 MiB, a thread and two descriptors are lost for good |

@@ -39,12 +39,13 @@
 //! | `hash`, *alike* | `Crc32` | the hash of the ring |
 //! | `replicas`, *alike* | 50 (160 for the hash `Mixed`) | points of each peer on the ring, at most 10,000 |
 //! | `literal_plus` | off: a plus is a space | what a `+` in a path stands for |
-//! | `advertise` | `http://` and the address it listens at | the URL by which the others know this peer |
+//! | `advertise` | `http://` (`https://` with TLS) and the address it listens at | the URL by which the others know this peer |
 //! | `token`, *alike* | none | the secret that requests carry, and that is asked of others |
 //! | `accept_token` | none | one more token that is taken from others |
 //! | `token_file` | none | the same from a file, which is read again once a second |
 //! | `status_pages` | on | whether the port answers `/healthz`, `/readyz` and `/metrics` |
-//! | `connect_timeout` | 250 ms | the time to open a connection; not zero |
+//! | `tls` (feature `tls`), *alike* | plain text | by which certificates peers know each other |
+//! | `connect_timeout` | 250 ms | the time to open a connection, without a TLS handshake; not zero |
 //! | `timeout` | 2 s | the time of a whole request to a peer; not zero |
 //! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |
 //! | `max_value_bytes` | 64 MiB | a value from a peer, and one that a peer inserts (that one 1 GiB at most); not zero |
@@ -85,7 +86,8 @@
 //!   part to itself. Up to 1 MiB of each body that waits for its room comes on top. Who finds no
 //!   room in time gets a 503 that says so, or goes on without the peer's answer. A value that a
 //!   getter has just made is not counted before it is sent.
-//! * **A kept connection** takes up to 80 KiB here.
+//! * **A kept connection** takes up to 80 KiB here, with TLS up to 200 KiB while much is sent.
+//! * **The files of a `TlsConfig`** may have 1 MiB each.
 //!
 //! # The guarded server
 //!
@@ -150,8 +152,16 @@
 //! | a previous owner that was late three times in a row is not asked for | 1 s |
 //! | a caller without a time limit that waits for another's load loads as well after | 5 s; four times what loads usually take where that is more, 30 s at most |
 //! | a key counts as asked for again (`HotCache::SecondHit`) within | 10 s |
+//! | a TLS handshake must end within (guarded) | 5 s |
 //! | a request's head must arrive within (guarded) | 10 s |
 //! | a body must arrive, and a client must take 1 MiB of an answer, within (guarded) | 30 s |
+//!
+//! # TLS
+//!
+//! * A guarded server is in up to 256 TLS handshakes at once. With one more, the oldest is closed.
+//! * A server forgets its keys for tickets when its files change, and after an hour. A client keeps
+//!   up to 256 sessions.
+//! * The files are looked at about once a second, while connections are made.
 //!
 //! # What is remembered
 //!

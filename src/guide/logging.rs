@@ -26,10 +26,12 @@
 //! | | requests were still in flight when the server had to stop |
 //! | | a client was turned away, as it showed no token that is known: once a minute |
 //! | | a token file can't be taken, so the old tokens stay: once a minute |
+//! | | a client is refused that has no certificate of the cluster, or speaks no TLS: once a minute |
+//! | | certificates can't be taken from their files, so the old ones stay: once a minute |
 //! | info | a pool serves, at which address; it has stopped serving |
 //! | | a pool has a new list of peers, and how many there are |
 //! | | a peer is up again |
-//! | | the tokens of a file have changed |
+//! | | the tokens of a file have changed; the certificates have changed |
 //! | debug | a run of the getter for a key, and how long it took |
 //! | | which peer was picked for a key |
 //! | | a previous owner did not say what it has in memory |

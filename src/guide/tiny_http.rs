@@ -16,9 +16,9 @@
 //! # Ok::<(), geecache::Error>(())
 //! ```
 //!
-//! Neither has encryption, and peers believe each other. A [token](crate::HttpPoolBuilder::token)
-//! keeps strangers out, and not those who listen. **Both are for private networks.** With tiny_http
-//! that matters most: anyone who can reach its port can use up the memory or the threads of the
+//! A [token](crate::HttpPoolBuilder::token) keeps strangers out of both, and `Guarded` speaks TLS;
+//! [`protect`](crate::guide::protect) has the steps. **tiny_http is for private networks, with a
+//! token as well**: anyone who can reach its port can use up the memory or the threads of the
 //! process.
 //!
 //! # One by one
@@ -29,6 +29,7 @@
 //! | a head that comes byte by byte | 408 after 10 s | waits; only a pause longer than [`idle_timeout`] ends it |
 //! | thousands of heads that never end | they are the first to go | a thread each |
 //! | a head over 32 KiB or with more than 64 headers, an endless target | 431, 414 | reads until memory ends |
+//! | TLS | with the feature `tls` | no |
 //! | a body that stops | 408 after 30 s | 400 after [`idle_timeout`] |
 //! | thousands of bodies that never end | where no connection is idle, the oldest of them goes | past [`max_requests`], all bodies over 1 KiB get a 503; other requests are answered |
 //! | many long bodies at once | a 503 when there is no room for another in time | the same |

@@ -25,6 +25,7 @@ use ureq::http::header::AUTHORIZATION;
 
 use agents::Agents;
 use body::Allowance;
+use connector::NotingConnector;
 use failure::Spent;
 use outgoing::PeerOrigin;
 use resolver::Addresses;
@@ -79,7 +80,9 @@ impl Exchange {
             .build();
         let max_idle = options.max_idle_connections;
         let sweeper = options.sweeper.clone();
-        let agents = Agents::new(config, Arc::clone(&addresses), max_idle, MAX_IDLE_AGE, sweeper);
+        let connector = NotingConnector::to(&url, options.tls.as_ref());
+        let kept = Arc::clone(&addresses);
+        let agents = Agents::new(config, connector, kept, max_idle, MAX_IDLE_AGE, sweeper);
         Self { origin: PeerOrigin::of(&url), url, agents, addresses, options }
     }
 

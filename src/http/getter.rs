@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Error, PeerError};
 use crate::getter::Loaded;
+use crate::http::exchange::ExchangeOptions;
 use crate::http::peer::{Peer, PeerOptions};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
@@ -47,7 +48,7 @@ impl HttpGetter {
     ///
     /// [`Error::InvalidPeer`] if `url` is of another form.
     pub fn new(url: &str) -> Result<Self, Error> {
-        Self::with(url, None)
+        Self::with(url, ExchangeOptions::default())
     }
 
     /// As [`new`](Self::new), for a peer that asks for a
@@ -59,14 +60,26 @@ impl HttpGetter {
     pub fn with_token(url: &str, token: &str) -> Result<Self, Error> {
         let tokens = Tokens::fixed(vec![token.to_owned()]);
         let tokens = tokens.map_err(|reason| Error::InvalidOption { option: "token", reason })?;
-        Self::with(url, Some(Arc::new(tokens)))
+        let tokens = Some(Arc::new(tokens));
+        Self::with(url, ExchangeOptions { tokens, ..ExchangeOptions::default() })
     }
 
-    fn with(url: &str, tokens: Option<Arc<Tokens>>) -> Result<Self, Error> {
+    /// As [`new`](Self::new), for a peer at `https://host:port` (feature `tls`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if `url` is of another form.
+    #[cfg(feature = "tls")]
+    pub fn with_tls(url: &str, tls: crate::http::tls::TlsConfig) -> Result<Self, Error> {
+        Self::with(url, ExchangeOptions { tls: Some(tls), ..ExchangeOptions::default() })
+    }
+
+    fn with(url: &str, exchange: ExchangeOptions) -> Result<Self, Error> {
+        let url = PeerUrl::parse(url)?.for_scheme(exchange.scheme())?;
         // Callers of a getter bound their calls themselves.
-        let mut options = PeerOptions { max_requests: NonZeroUsize::MAX, ..PeerOptions::default() };
-        options.exchange.tokens = tokens;
-        Ok(Self { peer: Peer::without_breaker(PeerUrl::parse(url)?, options) })
+        let max_requests = NonZeroUsize::MAX;
+        let options = PeerOptions { max_requests, exchange, ..PeerOptions::default() };
+        Ok(Self { peer: Peer::without_breaker(url, options) })
     }
 
     /// The peer's URL.

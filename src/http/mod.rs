@@ -5,8 +5,8 @@
 //!
 //! * `wire`: paths, and what answers mean, as pure functions; `note`, the header in which our peers
 //!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
-//!   different where peers of other programs are to join; `token`, the secret of a cluster; `url`;
-//!   `verdict`, how a peer is.
+//!   different where peers of other programs are to join; `token`, the secret of a cluster; `tls`;
+//!   `url`; `verdict`, how a peer is.
 //! * `budget`: the memory that bodies may take; `arriving`: a body that gets its memory as it
 //!   comes.
 //! * `exchange`: one request to a peer and its answer, over ureq.
@@ -39,6 +39,7 @@ mod server;
 mod status;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod token;
 mod url;
 mod verdict;
@@ -50,3 +51,5 @@ pub use pool::{HttpPool, HttpPoolBuilder};
 pub use protocol::Protocol;
 pub use server::Server;
 pub use status::StatusPages;
+#[cfg(feature = "tls")]
+pub use tls::TlsConfig;

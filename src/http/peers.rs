@@ -74,6 +74,11 @@ impl Peers {
         self.own.as_ref()
     }
 
+    /// The URL of one that may be in a list.
+    pub(crate) fn parse(&self, url: &str) -> Result<PeerUrl, Error> {
+        PeerUrl::parse(url)?.for_scheme(self.options.peer.exchange.scheme())
+    }
+
     /// Puts a list in force.
     pub(crate) fn set(&self, urls: Vec<PeerUrl>) -> Result<(), Error> {
         if let Some(own) = &self.own {

@@ -82,14 +82,15 @@ use crate::registry::Registry;
 ///
 /// # Whom to trust
 ///
-/// Peers talk plain HTTP and believe each other: who reaches the port can read all values, put
-/// others in their place, remove them, and make the process load any key. It is for private
-/// networks. [`Server::Guarded`](crate::Server::Guarded) at least keeps its limits whatever a
-/// client does. A pool that strangers may reach warns once, as it starts, where its server is
-/// tiny_http or there is no [token](HttpPoolBuilder::token). It goes by the address that it is
-/// bound to, and by the one in its URL: each should be loopback, private, link-local or shared
-/// within a provider's network. A host name in the URL is not looked up. Proxies named in the
-/// environment are not used, and redirects are not followed.
+/// Peers believe each other, and by default they talk plain HTTP to everybody: who reaches the port
+/// can read all values, put others in their place, remove them, and make the process load any key.
+/// That is for private networks. A [token](HttpPoolBuilder::token) keeps others out, and TLS those
+/// who listen: [`guide::protect`](crate::guide::protect).
+/// [`Server::Guarded`](crate::Server::Guarded) keeps its limits whatever a client does. A pool that
+/// strangers may reach warns once, as it starts, where its server is tiny_http or there is no
+/// token. It goes by the address that it is bound to, and by the one in its URL: each should be
+/// loopback, private, link-local or shared within a provider's network. A host name in the URL is
+/// not looked up. Proxies named in the environment are not used, and redirects are not followed.
 #[derive(Clone)]
 pub struct HttpPool {
     halves: Arc<Halves>,
@@ -141,9 +142,10 @@ impl HttpPool {
         self.halves.registry.remove(name)
     }
 
-    /// Sets the whole list of peers, this one included, as `http://host:port`, or with an address
-    /// such as `http://[fe80::1%25eth0]:port` in the place of the host. The order does not
-    /// matter, and neither do duplicates or a slash at the end.
+    /// Sets the whole list of peers, this one included, as `http://host:port`, or all of them as
+    /// `https://host:port` where the builder was given TLS. An address with a zone is written
+    /// `http://[fe80::1%25eth0]:port`. The order does not matter, and neither do duplicates or a
+    /// slash at the end.
     ///
     /// What is known about peers that stay is kept: their open connections, and whether they are
     /// up. All peers should be given the same list; while the lists differ, some keys are loaded
@@ -155,8 +157,9 @@ impl HttpPool {
     /// [`Error::InvalidPeer`] if one of them is not a peer's URL, or if this pool's own
     /// [`url`](Self::url) is not among them. Then the old list stays in force.
     pub fn set_peers(&self, peers: impl IntoIterator<Item: Into<String>>) -> Result<(), Error> {
-        let urls = peers.into_iter().map(|url| PeerUrl::parse(&url.into()));
-        self.halves.peers.set(urls.collect::<Result<_, _>>()?)
+        let Halves { peers: all, .. } = &*self.halves;
+        let urls = peers.into_iter().map(|url| all.parse(&url.into()));
+        all.set(urls.collect::<Result<_, _>>()?)
     }
 
     /// Leaves the cluster without taking what is in memory along: owns no key from now on, goes on

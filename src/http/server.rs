@@ -29,6 +29,8 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use crate::http::tls::TlsConfig;
+
 /// Which server answers the other peers.
 ///
 /// Take [`Guarded`](Self::Guarded) under load, and where a client could mean harm.
@@ -50,21 +52,28 @@ pub enum Server {
     /// A small server of this crate's own, with a thread per connection and a limit on everything
     /// that a client can send or leave out.
     ///
+    /// It is also the one that speaks TLS (`HttpPoolBuilder::tls`, feature `tls`).
+    ///
     /// It is the faster one: small answers leave it several times as fast as they leave tiny_http.
     Guarded,
 }
 
 impl Server {
-    /// Serves what arrives at `listener` until the answer's [`Running::shutdown`].
+    /// Serves what arrives at `listener`, over TLS if it is told how, until the answer's
+    /// [`Running::shutdown`].
     pub(crate) fn start(
         self,
         listener: TcpListener,
         limits: Limits,
+        tls: Option<TlsConfig>,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Arc<dyn Running>> {
-        match self {
-            Self::TinyHttp => Ok(Arc::new(tiny::Tiny::start(listener, limits, handler)?)),
-            Self::Guarded => Ok(Arc::new(guarded::Guarded::start(listener, limits, handler)?)),
+        match (self, tls) {
+            (Self::TinyHttp, None) => Ok(Arc::new(tiny::Tiny::start(listener, limits, handler)?)),
+            (Self::TinyHttp, Some(_)) => Err(io::ErrorKind::Unsupported.into()),
+            (Self::Guarded, tls) => {
+                Ok(Arc::new(guarded::Guarded::start(listener, limits, tls, handler)?))
+            }
         }
     }
 }

@@ -9,13 +9,39 @@ use ureq::http::uri::Authority;
 
 use crate::error::Error;
 
-/// The URL of a peer, as `http://host:port`.
+/// How a peer is talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum PeerScheme {
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl PeerScheme {
+    /// What URLs begin with.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// The URL of a peer, as `http://host:port` or `https://host:port`.
 ///
 /// The text is also the peer's name on the ring, so it is kept as it was given, but for a slash at
 /// its end.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PeerUrl {
     text: Arc<str>,
+    scheme: PeerScheme,
     host: Arc<str>,
     port: u16,
 }
@@ -28,12 +54,10 @@ impl PeerUrl {
         let invalid =
             |reason: &str| Error::InvalidPeer { url: url.to_owned(), reason: reason.to_owned() };
         let text = url.strip_suffix('/').unwrap_or(url);
-        let Some(authority) = text.strip_prefix("http://") else {
-            return Err(invalid(if text.starts_with("https://") {
-                "peers speak http only; there is no TLS between them"
-            } else {
-                "a peer is given as http://host:port"
-            }));
+        let of = |scheme: PeerScheme| Some((scheme, text.strip_prefix(scheme.prefix())?));
+        let Some((scheme, authority)) = of(PeerScheme::Http).or_else(|| of(PeerScheme::Https))
+        else {
+            return Err(invalid("a peer is given as http://host:port, or https:// with TLS"));
         };
         if authority.contains('@') {
             return Err(invalid("a peer's URL holds no user"));
@@ -55,7 +79,7 @@ impl PeerUrl {
         }
         let rest = &authority[host.len()..];
         let port = match rest.strip_prefix(':') {
-            None if rest.is_empty() => 80,
+            None if rest.is_empty() => scheme.default_port(),
             None => return Err(invalid("this is no host and port")),
             Some(port) => match port.parse() {
                 Ok(port @ 1..) if port.to_string() == rest[1..] => port,
@@ -70,17 +94,38 @@ impl PeerUrl {
             Some(zone) => format!("{address}%{zone}").into(),
             None => address.into(),
         };
-        Ok(Self { text: text.into(), host, port })
+        Ok(Self { text: text.into(), scheme, host, port })
     }
 
     /// The URL of what listens at `addr`.
-    pub(crate) fn of(addr: SocketAddr) -> Result<Self, Error> {
+    pub(crate) fn of(scheme: PeerScheme, addr: SocketAddr) -> Result<Self, Error> {
+        let prefix = scheme.prefix();
         Self::parse(&match addr {
             SocketAddr::V6(v6) if v6.scope_id() != 0 => {
-                format!("http://[{}{ZONE}{}]:{}", v6.ip(), v6.scope_id(), v6.port())
+                format!("{prefix}[{}{ZONE}{}]:{}", v6.ip(), v6.scope_id(), v6.port())
             }
-            _ => format!("http://{addr}"),
+            _ => format!("{prefix}{addr}"),
         })
+    }
+
+    /// This URL, if it is for those who talk to their peers by `scheme`. All peers of a cluster do
+    /// so in the same way: one that could be asked in plain text would tell all that TLS hides.
+    pub(crate) fn for_scheme(self, scheme: PeerScheme) -> Result<Self, Error> {
+        if self.scheme == scheme {
+            return Ok(self);
+        }
+        let reason = match self.scheme {
+            PeerScheme::Http => "with TLS, all peers are given as https://host:port",
+            PeerScheme::Https if cfg!(feature = "tls") => {
+                "https:// needs TLS to be set up: HttpPoolBuilder::tls"
+            }
+            PeerScheme::Https => "https:// needs TLS, which is not built in: feature `tls`",
+        };
+        Err(Error::InvalidPeer { url: self.text.as_ref().to_owned(), reason: reason.to_owned() })
+    }
+
+    pub(crate) fn scheme(&self) -> PeerScheme {
+        self.scheme
     }
 
     /// The URL, without a slash at its end.
@@ -105,7 +150,7 @@ impl PeerUrl {
 
     /// Host and port, for a request. A zone means something on this host only, so it is left out.
     pub(crate) fn authority(&self) -> Authority {
-        let text = self.text.strip_prefix("http://").unwrap_or(&self.text);
+        let text = self.text.strip_prefix(self.scheme.prefix()).unwrap_or(&self.text);
         split_zone(text).0.parse().expect("it was parsed when the URL was read")
     }
 }
@@ -158,9 +203,12 @@ mod tests {
             ("http://[fe80::1%25]:1", "http://[fe80::1%25]:1", "fe80::1%25", 1),
             ("http://[fe80::1%25br-0.2]/", "http://[fe80::1%25br-0.2]", "fe80::1%br-0.2", 80),
             ("http://cache-7.cache.svc", "http://cache-7.cache.svc", "cache-7.cache.svc", 80),
+            ("https://localhost:8001/", "https://localhost:8001", "localhost", 8001),
+            ("https://[::1]", "https://[::1]", "::1", 443),
         ] {
             let peer = PeerUrl::parse(url).expect(url);
             assert_eq!((peer.as_str(), peer.host(), peer.port()), (text, host, port));
+            assert!(peer.as_str().ends_with(peer.authority().as_str()));
         }
     }
 
@@ -173,7 +221,7 @@ mod tests {
             ("[::1]:1", "http://[::1]:1"),
             ("[fe80::1%3]:1", "http://[fe80::1%253]:1"),
         ] {
-            assert_eq!(PeerUrl::of(addr.parse().unwrap()).unwrap().as_str(), url);
+            assert_eq!(PeerUrl::of(PeerScheme::Http, addr.parse().unwrap()).unwrap().as_str(), url);
         }
     }
 
@@ -183,8 +231,11 @@ mod tests {
             ("", "http://host:port"),
             ("localhost:8001", "http://host:port"),
             (":8080", "http://host:port"),
-            ("https://localhost:8001", "TLS"),
             ("HTTP://localhost:8001", "http://host:port"),
+            ("https:/localhost:8001", "http://host:port"),
+            ("https://", "host"),
+            ("https://me@localhost", "user"),
+            ("https://http://localhost:8001", "path"),
             ("http://", "host"),
             ("http:///", "host"),
             ("http://:8001", "host"),
@@ -217,6 +268,17 @@ mod tests {
                 }
                 other => panic!("{url:?} gave {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn peers_are_all_asked_with_tls_or_none_of_them() {
+        use PeerScheme::{Http, Https};
+        for (url, right, wrong) in [("http://a:1", Http, Https), ("https://a:1", Https, Http)] {
+            let peer = PeerUrl::parse(url).unwrap();
+            assert_eq!(peer.clone().for_scheme(right).unwrap(), peer);
+            let error = peer.for_scheme(wrong).unwrap_err().to_string();
+            assert!(error.contains(url) && error.contains("TLS"), "{error}");
         }
     }
 }

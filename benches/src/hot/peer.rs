@@ -123,7 +123,7 @@ pub(super) fn run(number: u64, keys: usize) -> Result<(), BoxError> {
             }
             ["paced", rule, millis, rate] => {
                 let time = Duration::from_millis(millis.parse()?);
-                let pause = Duration::from_secs(1) / rate.parse()?;
+                let pause = Duration::from_secs(1) / rate.parse::<u32>()?;
                 Case::of(&mut cases, rule)?
                     .on_all_threads(|asker, group| asker.paced(group, time, pause))?;
             }

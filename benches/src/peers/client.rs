@@ -5,7 +5,11 @@
 //! ```text
 //! prime THREADS VALUE-BYTES BATCH              -> ok
 //! run   THREADS VALUE-BYTES BATCH MILLISECONDS -> ok GETS NANOSECONDS P50 P99
+//! fresh HANDSHAKE COUNT                        -> ok NANOSECONDS
 //! ```
+//!
+//! `fresh` gets one value again and again, each time over a new connection, whose TLS handshake, if
+//! there is one, is to be `full` or `resumed`.
 //!
 //! `GETS` counts keys, and the percentiles, in nanoseconds, are of whole calls. Whatever fails is
 //! answered by `error` and a reason.
@@ -29,6 +33,11 @@ pub(super) trait Ask: Sync {
     fn prime(&self, keys: &[String], scenario: &Scenario) -> Result<(), BoxError>;
 
     fn session(&self, scenario: &Scenario) -> Result<Self::Session<'_>, BoxError>;
+
+    /// Gets one value over each of `count` new connections; how long that took.
+    fn fresh(&self, _handshake: &str, _count: usize) -> Result<Duration, BoxError> {
+        Err("only geecache is asked over new connections".into())
+    }
 }
 
 pub(super) trait Session {
@@ -45,6 +54,9 @@ pub(super) fn obey<A: Ask>(ask: &A) -> Result<(), BoxError> {
         }
         ["run", ref case @ .., millis] => Scenario::from_words(case)
             .and_then(|case| run(ask, &case, Duration::from_millis(millis.parse()?))),
+        ["fresh", handshake, count] => {
+            Ok(ask.fresh(handshake, count.parse()?)?.as_nanos().to_string())
+        }
         _ => Err(format!("there is no command {words:?}").into()),
     })
 }

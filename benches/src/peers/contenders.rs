@@ -17,19 +17,38 @@ use crate::process::Process;
 pub(super) enum Contender {
     Pair,
     Guarded,
+    /// The guarded server again, with what keeps others out.
+    Token,
+    Tls,
+    MutualTls,
     TinyHttp,
     Memcached,
     Groupcache,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Pair, Self::Guarded, Self::TinyHttp, Self::Memcached, Self::Groupcache];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Pair,
+        Self::Guarded,
+        Self::Token,
+        Self::Tls,
+        Self::MutualTls,
+        Self::TinyHttp,
+        Self::Memcached,
+        Self::Groupcache,
+    ];
+
+    /// The guarded server, and what makes it safe.
+    pub(super) const PROTECTED: [Self; 4] =
+        [Self::Guarded, Self::Token, Self::Tls, Self::MutualTls];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Pair => "std::net pair",
             Self::Guarded => "geecache guarded",
+            Self::Token => "geecache token",
+            Self::Tls => "geecache TLS",
+            Self::MutualTls => "geecache mTLS",
             Self::TinyHttp => "geecache tiny_http",
             Self::Memcached => "memcached",
             Self::Groupcache => "golang/groupcache",
@@ -42,17 +61,27 @@ impl Contender {
     }
 
     /// Starts its server and its client; or says what is missing, and how to come by it.
-    pub(super) fn start(self) -> Result<Result<Running, String>, BoxError> {
+    ///
+    /// `certificates` is the directory for those who need some.
+    pub(super) fn start(self, certificates: &Path) -> Result<Result<Running, String>, BoxError> {
         let (server, client, version) = match self {
             Self::Pair => {
                 let mut server = Process::part(&["peers", "serve", "pair"])?;
                 let client = Process::part(&["peers", "ask", "pair", &server.line()?])?;
                 (server, client, None)
             }
-            Self::Guarded | Self::TinyHttp => {
-                let name = if self == Self::Guarded { "guarded" } else { "tiny-http" };
-                let mut server = Process::part(&["peers", "serve", name])?;
-                let client = Process::part(&["peers", "ask", "geecache", &server.line()?])?;
+            Self::Guarded | Self::Token | Self::Tls | Self::MutualTls | Self::TinyHttp => {
+                let protection = match self {
+                    Self::Token => "token",
+                    Self::Tls => "tls",
+                    Self::MutualTls => "mutual-tls",
+                    _ => "none",
+                };
+                let server = if self == Self::TinyHttp { "tiny-http" } else { "guarded" };
+                let files = certificates.to_str().ok_or("a directory with a strange name")?;
+                let mut server = Process::part(&["peers", "serve", server, protection, files])?;
+                let client = ["peers", "ask", "geecache", protection, files, &server.line()?];
+                let client = Process::part(&client)?;
                 (server, client, None)
             }
             Self::Memcached => {
@@ -123,6 +152,12 @@ impl Running {
             p99: Duration::from_nanos(p99),
             cpu,
         })
+    }
+
+    /// Has the client ask over so many new connections, one after the other; the mean time of one.
+    pub(super) fn fresh(&mut self, handshake: &str, count: usize) -> Result<Duration, BoxError> {
+        let answer = self.client.command(&format!("fresh {handshake} {count}"))?;
+        Ok(Duration::from_nanos(answer.parse::<u64>()? / count as u64))
     }
 
     /// Of both processes.

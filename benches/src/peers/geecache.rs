@@ -1,11 +1,13 @@
 //! geecache itself: a group whose keys all belong to a peer, so that every get takes the whole way.
 
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
-use geecache::{Group, HotCache, HttpPool, Server};
+use geecache::{Group, HotCache, HttpPool, PeerGetter, Server};
 
 use super::BoxError;
 use super::client::{Ask, Session};
+use super::protection::Protection;
 use super::scenario::{Scenario, check, value_of};
 use crate::process::announce;
 
@@ -13,12 +15,20 @@ use crate::process::announce;
 pub(super) const FRAMING: usize = 8;
 
 const GROUP: &str = "bench";
+/// What is got over new connections: 64 bytes.
+const FRESH_KEY: &str = "64:0:0";
 const CACHE_BYTES: u64 = 1 << 30;
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not zero");
 
-pub(super) fn serve(server: Server) -> Result<(), BoxError> {
+pub(super) fn serve(server: &str, protection: &Protection) -> Result<(), BoxError> {
+    let server = match server {
+        "guarded" => Server::Guarded,
+        "tiny-http" => Server::TinyHttp,
+        _ => return Err(format!("there is no server {server}").into()),
+    };
     let group = Group::new(GROUP, CACHE_BYTES, |key: &str| value_of(key));
-    let pool = HttpPool::builder()
+    let pool = protection
+        .of(HttpPool::builder())
         .server(server)
         .max_requests(CONNECTIONS)
         .max_connections(CONNECTIONS)
@@ -33,11 +43,14 @@ pub(super) fn serve(server: Server) -> Result<(), BoxError> {
 
 pub(super) struct Client {
     group: Group,
+    url: String,
+    protection: Protection,
 }
 
 impl Client {
-    pub(super) fn new(url: &str) -> Result<Self, BoxError> {
-        let pool = HttpPool::builder()
+    pub(super) fn new(url: &str, protection: Protection) -> Result<Self, BoxError> {
+        let pool = protection
+            .of(HttpPool::builder())
             .max_requests_per_peer(CONNECTIONS)
             .max_idle_connections(CONNECTIONS)
             .client([url])?;
@@ -45,7 +58,7 @@ impl Client {
         let refuse = |key: &str| Err::<Vec<u8>, _>(format!("{key:?} did not come from the peer"));
         let group = Group::builder(GROUP, 64 << 20, refuse).hot_cache(HotCache::Off).build();
         pool.add(&group)?;
-        Ok(Self { group })
+        Ok(Self { group, url: url.to_owned(), protection })
     }
 }
 
@@ -60,6 +73,18 @@ impl Ask for Client {
 
     fn session(&self, scenario: &Scenario) -> Result<Asking<'_>, BoxError> {
         Ok(Asking { group: &self.group, value_bytes: scenario.value_bytes })
+    }
+
+    fn fresh(&self, handshake: &str, count: usize) -> Result<Duration, BoxError> {
+        let getter = || self.protection.getter(&self.url, handshake);
+        // The first one leaves a session for the others.
+        getter()?.get(GROUP, FRESH_KEY)?;
+        let getters = (0..count).map(|_| getter()).collect::<Result<Vec<_>, _>>()?;
+        let begun = Instant::now();
+        for getter in &getters {
+            getter.get(GROUP, FRESH_KEY)?;
+        }
+        Ok(begun.elapsed())
     }
 }
 

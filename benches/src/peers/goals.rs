@@ -47,7 +47,7 @@ impl fmt::Display for Goal {
 }
 
 pub(super) fn judge(report: &Report) -> Vec<Goal> {
-    use Contender::{Groupcache, Guarded, Memcached, Pair, TinyHttp};
+    use Contender::{Groupcache, Guarded, Memcached, MutualTls, Pair, TinyHttp, Token};
     let rate = |contender, case| Some(report.summary(contender, case)?.best);
     let ratio = |a, b, case| Some(rate(a, case)? / rate(b, case)?);
     let single = |threads, value_bytes| Scenario { threads, value_bytes, batch: 1 };
@@ -70,6 +70,13 @@ pub(super) fn judge(report: &Report) -> Vec<Goal> {
         least: 0.7,
         reached: ratio(Guarded, Pair, single(16, SMALL)),
     });
+    for (contender, least) in [(Token, 0.97), (MutualTls, 0.8)] {
+        goals.push(Goal {
+            what: format!("{contender} in gets/s of {Guarded}, 16 threads"),
+            least,
+            reached: ratio(contender, Guarded, single(16, SMALL)),
+        });
+    }
     goals.push(Goal {
         what: "million keys/s from 4 threads in batches of 100".to_owned(),
         least: 1.5,

@@ -15,6 +15,7 @@ mod machine;
 mod memcached;
 mod options;
 mod pair;
+mod protection;
 mod report;
 mod scenario;
 
@@ -24,7 +25,8 @@ use std::time::Duration;
 
 use contenders::{Contender, Running};
 use options::{Options, USAGE};
-use report::{Report, Sample};
+use protection::{Certificates, Protection};
+use report::{Fresh, Report, Sample};
 use scenario::Scenario;
 
 use crate::BoxError;
@@ -53,10 +55,14 @@ fn play(args: &[String]) -> Result<(), BoxError> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["serve", "pair"] => pair::serve(),
-        ["serve", "tiny-http"] => geecache::serve(::geecache::Server::TinyHttp),
-        ["serve", "guarded"] => geecache::serve(::geecache::Server::Guarded),
+        ["serve", server, protection, files] => {
+            let protection = Protection::new(protection, files)?;
+            geecache::serve(server, &protection)
+        }
         ["ask", "pair", address] => client::obey(&pair::Client::new(address)?),
-        ["ask", "geecache", url] => client::obey(&geecache::Client::new(url)?),
+        ["ask", "geecache", protection, files, url] => {
+            client::obey(&geecache::Client::new(url, Protection::new(protection, files)?)?)
+        }
         ["ask", "memcached", address] => client::obey(&memcached::Client::new(address)?),
         _ => Err(format!("there is no part {}", args.join(" ")).into()),
     }
@@ -64,9 +70,10 @@ fn play(args: &[String]) -> Result<(), BoxError> {
 
 fn compare(options: &Options) -> Result<(), BoxError> {
     let mut running = Vec::new();
+    let certificates = Certificates::make()?;
     let mut report = Report::new(machine::describe());
     for contender in Contender::ALL.into_iter().filter(|it| options.wants(*it)) {
-        match contender.start()? {
+        match contender.start(certificates.path())? {
             Ok(contender) => running.push(contender),
             Err(missing) => report.missing.push((contender, missing)),
         }
@@ -81,6 +88,9 @@ fn compare(options: &Options) -> Result<(), BoxError> {
             print!("{}", report::rows(&scenario, &samples));
         }
         report.cases.push((scenario, samples));
+    }
+    for contender in &mut running {
+        report.fresh.extend(connections(contender, options.rounds)?);
     }
     if options.json {
         print!("{}", report.json(options));
@@ -109,6 +119,27 @@ fn measure(
         }
     }
     Ok(samples)
+}
+
+/// What a new connection costs: by kind of handshake, the least mean time of a get over one.
+fn connections(running: &mut Running, rounds: usize) -> Result<Vec<Fresh>, BoxError> {
+    /// New connections in a turn.
+    const COUNT: usize = 100;
+    let contender = running.contender;
+    let handshakes: &[&str] = match contender {
+        Contender::Guarded | Contender::Token => &["none"],
+        Contender::Tls | Contender::MutualTls => &["full", "resumed"],
+        _ => &[],
+    };
+    let mut all = Vec::new();
+    for &handshake in handshakes {
+        let mut least = Duration::MAX;
+        for _ in 0..rounds {
+            least = least.min(running.fresh(handshake, COUNT)?);
+        }
+        all.push(Fresh { contender, handshake: handshake.to_owned(), least });
+    }
+    Ok(all)
 }
 
 fn in_case(contender: Contender, scenario: &Scenario) -> impl Fn(BoxError) -> BoxError {

@@ -23,7 +23,8 @@ usage: geecache-bench peers [OPTION]...
   --slice MS        milliseconds of a turn (default 250)
   --help            prints this
 
-The contenders: std::net pair, geecache guarded, geecache tiny_http, memcached, golang/groupcache.
+The contenders: std::net pair, geecache guarded, geecache token, geecache TLS, geecache mTLS (the
+guarded server with these), geecache tiny_http, memcached, golang/groupcache.
 With one of --threads, --values and --batches all combinations are run; those that are not
 given are 4, 64 and 1.
 ";
@@ -89,7 +90,7 @@ impl Options {
     }
 
     pub(super) fn wants(&self, contender: Contender) -> bool {
-        let name = contender.name();
+        let name = contender.name().to_lowercase();
         self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
     }
 

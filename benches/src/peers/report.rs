@@ -64,11 +64,26 @@ pub(super) struct Report {
     pub(super) versions: Vec<String>,
     pub(super) missing: Vec<(Contender, String)>,
     pub(super) cases: Vec<(Scenario, Samples)>,
+    pub(super) fresh: Vec<Fresh>,
+}
+
+/// What a get over a new connection costs.
+pub(super) struct Fresh {
+    pub(super) contender: Contender,
+    pub(super) handshake: String,
+    /// The mean of the best turn.
+    pub(super) least: Duration,
 }
 
 impl Report {
     pub(super) fn new(machine: String) -> Self {
-        Self { machine, versions: Vec::new(), missing: Vec::new(), cases: Vec::new() }
+        Self {
+            machine,
+            versions: Vec::new(),
+            missing: Vec::new(),
+            cases: Vec::new(),
+            fresh: Vec::new(),
+        }
     }
 
     /// The best and other figures of a contender in a case.
@@ -100,9 +115,36 @@ impl Report {
 
     /// What stands below them.
     pub(super) fn tail(&self) -> String {
-        let mut text = "\nGoals\n\n".to_owned();
+        let mut text = self.protected();
+        for Fresh { contender, handshake, least } in &self.fresh {
+            let _ = writeln!(
+                text,
+                "- a get over a new connection, {contender}, handshake {handshake}: {} µs",
+                Micros(*least),
+            );
+        }
+        text.push_str("\nGoals\n\n");
         for goal in goals::judge(self) {
             let _ = writeln!(text, "- {goal}");
+        }
+        text
+    }
+
+    /// What it costs to keep others out: the parts that are left of what the guarded server does in
+    /// plain text, kept connections first.
+    fn protected(&self) -> String {
+        let mut text = "\nProtected, as a part of gets/s in plain text\n\n".to_owned();
+        for (scenario, samples) in &self.cases {
+            let best = |contender| Some(self.summary(contender, *scenario)?.best);
+            let Some(plain) = best(Contender::Guarded) else { continue };
+            let others = samples.iter().map(|(contender, _)| *contender).filter(|contender| {
+                *contender != Contender::Guarded && Contender::PROTECTED.contains(contender)
+            });
+            let parts: Vec<String> =
+                others.filter_map(|it| Some(format!("{it} {:.2}", best(it)? / plain))).collect();
+            if !parts.is_empty() {
+                let _ = writeln!(text, "- {scenario}: {}", parts.join(", "));
+            }
         }
         text
     }
@@ -126,7 +168,14 @@ impl Report {
                 lines.extend(json_line(scenario, *contender, samples));
             }
         }
-        let _ = writeln!(text, "{}\n  ],\n  \"goals\": [", lines.join(",\n"));
+        let _ = writeln!(text, "{}\n  ],\n  \"new_connections\": [", lines.join(",\n"));
+        let fresh = self.fresh.iter().map(|Fresh { contender, handshake, least }| {
+            let (name, handshake) = (Quoted(contender.name()), Quoted(handshake));
+            let least = least.as_nanos();
+            format!("    {{\"contender\": {name}, \"handshake\": {handshake}, \"ns\": {least}}}")
+        });
+        let fresh: Vec<_> = fresh.collect();
+        let _ = writeln!(text, "{}\n  ],\n  \"goals\": [", fresh.join(",\n"));
         let goals: Vec<_> = goals::judge(self).iter().map(goals::Goal::json).collect();
         let _ = writeln!(text, "{}\n  ]\n}}", goals.join(",\n"));
         text

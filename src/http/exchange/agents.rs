@@ -25,6 +25,7 @@ use crate::sync::lock;
 /// The agents of one peer.
 pub(super) struct Agents {
     config: Config,
+    connector: NotingConnector,
     addresses: Arc<Addresses>,
     max_idle: usize,
     max_idle_age: Duration,
@@ -42,13 +43,14 @@ impl Agents {
     /// `max_idle_age`.
     pub(super) fn new(
         config: Config,
+        connector: NotingConnector,
         addresses: Arc<Addresses>,
         max_idle: usize,
         max_idle_age: Duration,
         sweeper: Sweeper,
     ) -> Self {
         let (idle, is_swept) = (Arc::default(), Arc::default());
-        Self { config, addresses, max_idle, max_idle_age, idle, is_swept, sweeper }
+        Self { config, connector, addresses, max_idle, max_idle_age, idle, is_swept, sweeper }
     }
 
     /// The agent that was used last, or a new one. It is nobody else's until the answer was read,
@@ -61,7 +63,7 @@ impl Agents {
 
     fn another(&self) -> Agent {
         let resolver = KeptAddresses(Arc::clone(&self.addresses));
-        Agent::with_parts(self.config.clone(), NotingConnector, resolver)
+        Agent::with_parts(self.config.clone(), self.connector.clone(), resolver)
     }
 
     /// Closes the connections that have rested since before `moment`. Those that are in use stay.
@@ -151,7 +153,7 @@ mod tests {
     fn agents(max_idle: usize, max_idle_age: Duration) -> Agents {
         let addresses = Addresses::of(&PeerUrl::parse("http://127.0.0.1:1").unwrap());
         let (config, sweeper) = (Agent::config_builder().build(), Sweeper::default());
-        Agents::new(config, addresses, max_idle, max_idle_age, sweeper)
+        Agents::new(config, NotingConnector::default(), addresses, max_idle, max_idle_age, sweeper)
     }
 
     fn idle(agents: &Agents) -> usize {
@@ -202,7 +204,8 @@ mod tests {
         });
         let addresses = Addresses::of(&PeerUrl::parse(&url).unwrap());
         let (config, age) = (Agent::config_builder().build(), Duration::from_millis(20));
-        let agents = Agents::new(config, addresses, 8, age, Sweeper::default());
+        let agents =
+            Agents::new(config, NotingConnector::default(), addresses, 8, age, Sweeper::default());
         let mut answer = agents.take().get(&url).call().unwrap();
         assert_eq!(answer.body_mut().read_to_string().unwrap(), "hi");
         assert_eq!(serves.join().unwrap(), Ok(0), "the client has closed it");

@@ -8,12 +8,28 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector};
 
 use crate::http::exchange::socket::Socket;
 use crate::http::exchange::trace::Trace;
+use crate::http::tls::TlsConfig;
+use crate::http::url::{PeerScheme, PeerUrl};
 
 /// Opens [`Socket`]s, and notes it in the [trace](Trace) of the calling thread.
 ///
+/// A TLS handshake is not made here, but when the request is sent: it belongs to the time of the
+/// request, as a peer that is slow with it has already shown that it is there.
+///
 /// Nothing shuts the agent of a peer down, so the sockets are not registered for that.
-#[derive(Debug, Default)]
-pub(crate) struct NotingConnector;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NotingConnector {
+    /// How, and with whom, if connections are to be TLS.
+    tls: Option<(TlsConfig, Box<str>)>,
+}
+
+impl NotingConnector {
+    /// One that connects to `peer`.
+    pub(super) fn to(peer: &PeerUrl, tls: Option<&TlsConfig>) -> Self {
+        let is_tls = peer.scheme() == PeerScheme::Https;
+        Self { tls: tls.filter(|_| is_tls).map(|tls| (tls.clone(), peer.host().into())) }
+    }
+}
 
 impl Connector for NotingConnector {
     type Out = Socket;
@@ -32,9 +48,10 @@ impl Connector for NotingConnector {
             _ => ureq::Error::Io(error),
         })?;
         stream.set_nodelay(true)?;
+        let tls = self.tls.as_ref().map(|(tls, host)| tls.connect(host)).transpose()?;
         let config = details.config;
         let (input, output) = (config.input_buffer_size(), config.output_buffer_size());
-        Ok(Some(Socket::new(stream, input, output)))
+        Ok(Some(Socket::new(stream, tls, input, output)))
     }
 }
 
@@ -113,7 +130,7 @@ mod tests {
         let resolver = JustTooLate(listener.local_addr().unwrap());
         let time = Some(Duration::from_millis(20));
         let config = ureq::Agent::config_builder().timeout_global(time).build();
-        let agent = ureq::Agent::with_parts(config, NotingConnector, resolver);
+        let agent = ureq::Agent::with_parts(config, NotingConnector::default(), resolver);
         let ended = agent.get("http://peer.invalid:8001/").call();
         assert!(matches!(ended, Err(ureq::Error::Timeout(_))), "{ended:?}");
         let nobody = listener.accept().unwrap_err();

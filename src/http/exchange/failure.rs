@@ -8,6 +8,7 @@ use crate::error::PeerErrorKind;
 use crate::http::exchange::options::ExchangeOptions;
 use crate::http::exchange::trace::Trace;
 use crate::http::note::Note;
+use crate::http::tls::{TlsRefusal, refusal};
 use crate::http::verdict::Verdict;
 
 /// Why a request did not get what it was sent for, and what that tells about the peer.
@@ -67,7 +68,7 @@ impl Spent {
 impl CallError {
     /// What it means for the caller.
     pub(super) fn into_failure(self, spent: Spent, options: &ExchangeOptions) -> Failure {
-        use PeerErrorKind::{NotSupported, Protocol, TimedOut, Unreachable};
+        use PeerErrorKind::{NotSupported, Protocol, TimedOut, Unauthorized, Unreachable};
         let error = match self {
             Self::Answer(failure) => return failure,
             Self::Http(error) => error,
@@ -91,7 +92,14 @@ impl CallError {
             ureq::Error::HostNotFound => {
                 Failure::new(Unreachable, Verdict::Failed, "no address is known for its name")
             }
-            ureq::Error::Io(error) => Failure::new(Unreachable, io_verdict(&error), error),
+            ureq::Error::Io(error) => {
+                let kind = match refusal(&error) {
+                    Some(TlsRefusal::OfUs) => Unauthorized,
+                    Some(TlsRefusal::OfThem) | None => Unreachable,
+                };
+                // Who is refused would be so again, after as much work: that counts as a failure.
+                Failure::new(kind, io_verdict(&error), error)
+            }
             ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
                 Failure::new(NotSupported, Verdict::Unclear, message)
             }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::http::budget::Budget;
 use crate::http::exchange::sweeper::Sweeper;
+use crate::http::tls::TlsConfig;
 use crate::http::token::Tokens;
+use crate::http::url::PeerScheme;
 
 /// How to reach a peer.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub(crate) struct ExchangeOptions {
     pub(crate) max_idle_connections: usize,
     /// What requests show to be let in.
     pub(crate) tokens: Option<Arc<Tokens>>,
+    /// How connections are made that nobody can listen to.
+    pub(crate) tls: Option<TlsConfig>,
     /// Who closes those that nobody uses any more.
     pub(crate) sweeper: Sweeper,
     /// The memory for answers.
@@ -31,8 +35,16 @@ impl Default for ExchangeOptions {
             timeout: Duration::from_secs(2),
             max_idle_connections: 64,
             tokens: None,
+            tls: None,
             sweeper: Sweeper::default(),
             budget: Arc::default(),
         }
+    }
+}
+
+impl ExchangeOptions {
+    /// How peers are talked to.
+    pub(crate) fn scheme(&self) -> PeerScheme {
+        if self.tls.is_some() { PeerScheme::Https } else { PeerScheme::Http }
     }
 }

@@ -7,24 +7,28 @@ use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 use ureq::http::{self, Method, Request, Uri};
 
 use crate::http::note::Note;
-use crate::http::url::PeerUrl;
+use crate::http::url::{PeerScheme, PeerUrl};
 
 /// [`note::HEADER`], which needs no parsing.
 const NOTE: HeaderName = HeaderName::from_static("geecache");
 
 /// What the URIs of all requests to a peer begin with.
-pub(super) struct PeerOrigin(Authority);
+pub(super) struct PeerOrigin(Scheme, Authority);
 
 impl PeerOrigin {
     pub(super) fn of(peer: &PeerUrl) -> Self {
-        Self(peer.authority())
+        let scheme = match peer.scheme() {
+            PeerScheme::Http => Scheme::HTTP,
+            PeerScheme::Https => Scheme::HTTPS,
+        };
+        Self(scheme, peer.authority())
     }
 
     /// The URI of a path, which is not copied.
     pub(super) fn uri(&self, path: String) -> Result<Uri, http::Error> {
         let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(self.0.clone());
+        parts.scheme = Some(self.0.clone());
+        parts.authority = Some(self.1.clone());
         parts.path_and_query = Some(PathAndQuery::try_from(path)?);
         Ok(Uri::from_parts(parts)?)
     }
@@ -102,6 +106,12 @@ mod tests {
         assert_eq!(request.method(), Method::PUT);
         assert_eq!(request.headers()[note::HEADER], "t=1800 ttl=12");
         assert_eq!(outgoing.body, Some(&b"630"[..]));
+    }
+
+    #[test]
+    fn peer_with_tls_is_asked_with_tls() {
+        let origin = PeerOrigin::of(&PeerUrl::parse("https://a:1").unwrap());
+        assert_eq!(origin.uri("/b".to_owned()).unwrap(), "https://a:1/b");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use ureq::Error;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use crate::http::exchange::trace::Trace;
+use crate::http::tls::TlsSession;
 
 /// A timeout this short is set as it is.
 const SHORT: Duration = Duration::from_millis(20);
@@ -28,6 +29,8 @@ const SHORT: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
+    /// What is between the socket and the buffers, if they hold other than what goes over the wire.
+    tls: Option<TlsSession>,
     buffers: SocketBuffers,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
@@ -39,31 +42,123 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, input_bytes: usize, output_bytes: usize) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        tls: Option<TlsSession>,
+        input_bytes: usize,
+        output_bytes: usize,
+    ) -> Self {
         let buffers = SocketBuffers::new(input_bytes, output_bytes);
         let (read_timeout, write_timeout) = (None, None);
-        Self { stream, buffers, read_timeout, write_timeout, resting: false, refused: None }
+        Self { stream, tls, buffers, read_timeout, write_timeout, resting: false, refused: None }
     }
 
     /// Sends what was held back.
     fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
-        let timeout = timeout.for_write();
-        let mut countdown = Countdown::start(timeout);
+        if self.buffers.held == 0 {
+            return Ok(());
+        }
+        let mut countdown = Countdown::start(timeout.for_write());
+        if self.tls.is_some() {
+            self.shake_hands(&mut countdown)?;
+        }
         let mut sent = 0;
         while sent < self.buffers.held && self.refused.is_none() {
-            countdown.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
-            match (&self.stream).write(&self.buffers.output[sent..self.buffers.held]) {
-                Ok(0) => return Err(Error::Io(io::ErrorKind::WriteZero.into())),
-                Ok(n) => {
-                    Trace::note_sent();
-                    sent += n;
+            match &mut self.tls {
+                None => sent += self.write(&mut countdown, sent)?,
+                Some(tls) => {
+                    sent += tls.take(&self.buffers.output[sent..self.buffers.held])?;
+                    self.send_encrypted(&mut countdown)?;
                 }
-                Err(error) if is_closed(&error) => self.refused = Some(error),
-                Err(error) => countdown.go_on_after(error)?,
             }
         }
         self.buffers.held = 0;
         Ok(())
+    }
+
+    /// Writes once, from `sent` on.
+    fn write(&mut self, countdown: &mut Countdown, sent: usize) -> Result<usize, Error> {
+        countdown.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
+        let written = (&self.stream).write(&self.buffers.output[sent..self.buffers.held]);
+        self.wrote(countdown, written)
+    }
+
+    /// How much was written, if it may go on.
+    fn wrote(
+        &mut self,
+        countdown: &mut Countdown,
+        written: io::Result<usize>,
+    ) -> Result<usize, Error> {
+        match written {
+            Ok(0) => return Err(Error::Io(io::ErrorKind::WriteZero.into())),
+            Ok(n) => {
+                Trace::note_sent();
+                return Ok(n);
+            }
+            Err(error) if is_closed(&error) => self.refused = Some(error),
+            Err(error) => countdown.go_on_after(error)?,
+        }
+        Ok(0)
+    }
+
+    /// Sends what TLS has made of what it was given, and what it has to say itself.
+    fn send_encrypted(&mut self, countdown: &mut Countdown) -> Result<(), Error> {
+        while let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
+            if self.refused.is_some() {
+                break;
+            }
+            countdown.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
+            let written = tls.send(&mut &self.stream);
+            self.wrote(countdown, written)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a TLS connection of one that is none yet.
+    fn shake_hands(&mut self, countdown: &mut Countdown) -> Result<(), Error> {
+        loop {
+            self.send_encrypted(countdown)?;
+            let Some(tls) = self.tls.as_mut().filter(|tls| tls.is_handshaking()) else {
+                return Ok(());
+            };
+            countdown.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
+            match tls.receive(&mut &self.stream) {
+                Ok(0) => {
+                    let message = "TLS: the other side closed the connection in the handshake";
+                    let kind = io::ErrorKind::UnexpectedEof;
+                    return Err(Error::Io(io::Error::new(kind, message)));
+                }
+                Ok(_) => Trace::note_heard(),
+                Err(error) => countdown.go_on_after(error)?,
+            }
+        }
+    }
+
+    /// Waits for bytes and puts them into the buffer. Zero is the end.
+    fn fill(&mut self, countdown: &mut Countdown) -> Result<usize, Error> {
+        loop {
+            if let Some(tls) = &mut self.tls {
+                if let Some(n) = tls.plain(self.buffers.input_append_buf())? {
+                    return Ok(n);
+                }
+            }
+            countdown.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
+            let read = match &mut self.tls {
+                None => (&self.stream).read(self.buffers.input_append_buf()),
+                Some(tls) => tls.receive(&mut &self.stream),
+            };
+            match read {
+                Ok(n) => {
+                    if n > 0 {
+                        Trace::note_heard();
+                    }
+                    if self.tls.is_none() {
+                        return Ok(n);
+                    }
+                }
+                Err(error) => countdown.go_on_after(error)?,
+            }
+        }
     }
 }
 
@@ -85,18 +180,12 @@ impl Transport for Socket {
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.resting = false;
         self.flush(timeout)?;
-        let timeout = timeout.for_read();
-        let mut countdown = Countdown::start(timeout);
-        loop {
-            countdown.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
-            match (&self.stream).read(self.buffers.input_append_buf()) {
-                Ok(n) if n > 0 => {
-                    Trace::note_heard();
-                    self.buffers.input_appended(n);
-                    return Ok(true);
-                }
-                Ok(_) => return self.refused.take().map_or(Ok(false), |why| Err(Error::Io(why))),
-                Err(error) => countdown.go_on_after(error)?,
+        let mut countdown = Countdown::start(timeout.for_read());
+        match self.fill(&mut countdown)? {
+            0 => self.refused.take().map_or(Ok(false), |why| Err(Error::Io(why))),
+            n => {
+                self.buffers.input_appended(n);
+                Ok(true)
             }
         }
     }
@@ -106,7 +195,12 @@ impl Transport for Socket {
         // is used.
         let was_resting = std::mem::replace(&mut self.resting, true);
         let is_whole = self.buffers.held == 0 && self.refused.is_none();
-        is_whole && (!was_resting || is_silent(&self.stream))
+        let is_quiet = self.tls.as_ref().is_none_or(TlsSession::is_quiet);
+        is_whole && is_quiet && (!was_resting || is_silent(&self.stream))
+    }
+
+    fn is_tls(&self) -> bool {
+        self.tls.is_some()
     }
 }
 

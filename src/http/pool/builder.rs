@@ -156,9 +156,9 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// The URL by which the other peers know this one. Defaults to `http://` and the address that
-    /// it listens at, which is no use where that is not the address that others reach: behind a
-    /// proxy or in a container, or for a host name.
+    /// The URL by which the other peers know this one. Defaults to `http://` (`https://` with TLS)
+    /// and the address that it listens at, which is no use where that is not the address that
+    /// others reach: behind a proxy or in a container, or for a host name.
     #[must_use]
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertise = Some(url.into());
@@ -208,7 +208,19 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// How long a connection to a peer may take to open. Defaults to 250 ms.
+    /// Encrypts what peers say to each other, and has them show certificates (feature `tls`);
+    /// *alike*. Defaults to plain text.
+    ///
+    /// The URLs of all peers begin with `https://` then, this one's included. It needs
+    /// [`Server::Guarded`]. [`guide::protect`](crate::guide::protect) has the steps.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::http::tls::TlsConfig) -> Self {
+        self.client.exchange.tls = Some(tls);
+        self
+    }
+
+    /// How long a connection to a peer may take to open, without TLS on it. Defaults to 250 ms.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.client.exchange.connect_timeout = timeout.min(LONGEST_TIME);
@@ -350,7 +362,10 @@ impl HttpPoolBuilder {
         self.validate()?;
         validate_server(self.server, PANIC_IS_THE_END)?;
         self.client.exchange.tokens = self.tokens()?;
-        let advertised = self.advertise.as_deref().map(PeerUrl::parse).transpose()?;
+        self.validate_tls()?;
+        let (scheme, tls) = (self.client.exchange.scheme(), self.client.exchange.tls.clone());
+        let parse = |url: &str| PeerUrl::parse(url)?.for_scheme(scheme);
+        let advertised = self.advertise.as_deref().map(parse).transpose()?;
         let (listener, local_addr) = listen(addr)?;
         let own = match advertised {
             Some(url) => url,
@@ -360,7 +375,7 @@ impl HttpPoolBuilder {
                     reason: format!("no peer can be reached at {local_addr}: a URL is needed"),
                 });
             }
-            None => PeerUrl::of(local_addr)?,
+            None => PeerUrl::of(scheme, local_addr)?,
         };
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
         let door = Arc::new(Door::new(self.client.exchange.tokens.clone()));
@@ -383,7 +398,7 @@ impl HttpPoolBuilder {
         );
         let bound = (listener, local_addr);
         let served = (handler, Arc::clone(&monitor));
-        match Service::start(self.server, bound, self.server_limits(), served) {
+        match Service::start(self.server, bound, self.server_limits(), tls, served) {
             Ok(service) => {
                 let has_token = self.client.exchange.tokens.is_some();
                 let name = format!("{peers:?}");
@@ -441,6 +456,20 @@ impl HttpPoolBuilder {
             (Some(_), ..) => ("token_file", Err("there are tokens beside it".to_owned())),
         };
         made.map(|tokens| Some(Arc::new(tokens))).map_err(|reason| invalid(option, reason))
+    }
+
+    /// Whether a server can have the TLS that it is to have.
+    fn validate_tls(&self) -> Result<(), Error> {
+        let reason = match &self.client.exchange.tls {
+            Some(_) if self.server != Server::Guarded => {
+                "tiny_http speaks no TLS here: choose the other server, Server::Guarded"
+            }
+            Some(tls) if !tls.can_serve() => {
+                "who serves needs a certificate and its key: TlsConfig::from_pem_files"
+            }
+            _ => return Ok(()),
+        };
+        Err(invalid("tls", reason))
     }
 
     fn server_limits(&self) -> Limits {

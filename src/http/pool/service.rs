@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::http::handler::PeerHandler;
 use crate::http::server::{Handler, Limits, Running, Server};
 use crate::http::status::Monitor;
+use crate::http::tls::TlsConfig;
 use crate::sync::lock;
 
 /// A server, and the handler that it calls. It serves until it is shut down or dropped.
@@ -39,10 +40,12 @@ impl Service {
         server: Server,
         (listener, local_addr): (TcpListener, SocketAddr),
         limits: Limits,
+        tls: Option<TlsConfig>,
         (handler, monitor): (PeerHandler, Arc<Monitor>),
     ) -> io::Result<Self> {
         let handler = Arc::new(handler);
-        let running = server.start(listener, limits, Arc::clone(&handler) as Arc<dyn Handler>)?;
+        let answers = Arc::clone(&handler) as Arc<dyn Handler>;
+        let running = server.start(listener, limits, tls, answers)?;
         monitor.watch(&running);
         log::info!("{} serves at {local_addr}", handler.name());
         let (stage, changed) = (Mutex::new(Stage::Serving(running)), Condvar::new());

@@ -88,10 +88,24 @@ pub(super) fn write_all(
         if taken >= LEAST_PROGRESS {
             (taken, since) = (0, Instant::now());
         } else if !(head.is_empty() && body.is_empty()) && since.elapsed() >= patience {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"));
+            return Err(does_not_read());
         }
     }
-    Ok(())
+    // What was taken may still be on its way through TLS.
+    loop {
+        match out.flush() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                if since.elapsed() >= patience {
+                    return Err(does_not_read());
+                }
+            }
+            flushed => return flushed,
+        }
+    }
+}
+
+fn does_not_read() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client does not read")
 }
 
 fn push_number(out: &mut Vec<u8>, mut number: usize) {

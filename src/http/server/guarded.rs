@@ -4,13 +4,19 @@
 //! request changes threads, and one `recv` and one `send` serve it. Connections are capped; when
 //! there is one too many, the one that has been idle for longest makes room. Everything that a
 //! client can make longer (heads, bodies, pauses, answers that it does not read) has a limit.
+//!
+//! It is the one that can speak TLS. Handshakes have a deadline of their own, on the thread of
+//! their connection; when there are too many, the oldest makes room.
 
 mod accept;
 mod connection;
 mod connections;
+mod handshakes;
 mod head;
+mod opening;
 mod receiving;
 mod shared;
+mod stream;
 
 #[cfg(feature = "unstable-bench")]
 pub(crate) use head::fuzz::drive as fuzz_head;
@@ -31,6 +37,7 @@ use crate::http::server::limits::Limits;
 use crate::http::server::listener::{connect_to_self, set_inherited};
 use crate::http::server::message::Handler;
 use crate::http::server::running::{Health, Running};
+use crate::http::tls::TlsConfig;
 use crate::sync::lock;
 
 /// How long connections may take to end once a shutdown has cut them off.
@@ -43,14 +50,15 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    /// Serves what arrives at `listener`.
+    /// Serves what arrives at `listener`, over TLS if it is told how.
     pub(super) fn start(
         listener: TcpListener,
         limits: Limits,
+        tls: Option<TlsConfig>,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Self> {
         set_inherited(&listener)?;
-        let shared = Arc::new(GuardedShared::new(&listener, limits, handler)?);
+        let shared = Arc::new(GuardedShared::new(&listener, limits, tls, handler)?);
         let (accepting, accepted) = (Arc::clone(&shared), listener.try_clone()?);
         let thread = thread::Builder::new()
             .name("geecache-accept".to_owned())
@@ -87,6 +95,7 @@ impl Running for Guarded {
             requests: shared.requests.load(Ordering::Relaxed),
             in_flight: shared.in_flight.load(Ordering::Relaxed),
             connections: Some(shared.connections.len()),
+            handshakes: shared.handshakes.len(),
             rejected: shared.rejected.load(Ordering::Relaxed),
             accept_restarts: shared.accept_restarts.load(Ordering::Relaxed),
             abandoned: 0,

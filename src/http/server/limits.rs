@@ -18,6 +18,10 @@ pub(crate) struct Limits {
     pub(crate) max_head_bytes: usize,
     /// Bytes of a request's body.
     pub(crate) max_body_bytes: usize,
+    /// TLS handshakes at once. Past it the oldest one is closed.
+    pub(crate) max_handshakes: usize,
+    /// How long a TLS handshake may take.
+    pub(crate) handshake: Duration,
     /// How long a connection may be silent between two requests.
     pub(crate) idle: Duration,
     /// How long a request's head may take from its first byte to its last. tiny_http limits single
@@ -40,6 +44,8 @@ impl Default for Limits {
             max_in_flight: 256,
             max_head_bytes: 32 * 1024,
             max_body_bytes: 1024 * 1024,
+            max_handshakes: 256,
+            handshake: Duration::from_secs(5),
             idle: Duration::from_secs(60),
             head: Duration::from_secs(10),
             io: Duration::from_secs(30),

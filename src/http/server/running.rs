@@ -20,6 +20,8 @@ pub(crate) struct Health {
     pub(crate) in_flight: usize,
     /// Connections that are open now; `None` from tiny_http, which does not tell.
     pub(crate) connections: Option<usize>,
+    /// Connections of those that are in a TLS handshake now.
+    pub(crate) handshakes: usize,
     /// Requests that were answered with a 503, and connections closed, because a limit was reached.
     pub(crate) rejected: u64,
     /// How often accepting had stopped, or could not go on for lack of descriptors, and was

@@ -133,6 +133,7 @@ impl Running for Tiny {
         Health {
             requests: shared.requests.load(Ordering::Relaxed),
             in_flight: shared.in_flight.load(Ordering::Relaxed),
+            handshakes: 0,
             connections: None,
             rejected: shared.rejected.load(Ordering::Relaxed),
             accept_restarts: shared.accept_restarts.load(Ordering::Relaxed),

@@ -24,6 +24,8 @@ mod raw;
 mod removal;
 mod stack;
 mod status;
+#[cfg(feature = "tls")]
+mod tls;
 mod token;
 mod values;
 mod warm_up;

@@ -1,5 +1,7 @@
 //! What the tests share: ways to hold things, to count them, and to wait for them with a deadline.
 
+#[cfg(feature = "tls")]
+mod certificates;
 #[cfg(feature = "http")]
 mod cluster;
 #[cfg(feature = "http")]
@@ -16,6 +18,8 @@ use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "tls")]
+pub(crate) use certificates::{Authority, Issued, chain, is_full, key, raw_connection};
 #[cfg(feature = "http")]
 pub(crate) use cluster::{Cluster, Peer, SERVERS};
 #[cfg(feature = "http")]

@@ -84,6 +84,7 @@ const HTTP: Floor = Floor {
         "http/verdict",
         "http/protobuf",
         "http/token",
+        "http/tls",
         "http/protocol",
         "http/note",
         "http/wire",

@@ -86,6 +86,10 @@ fn admit(
 /// Answers a 503 without waiting for the request.
 fn turn_away(shared: &GuardedShared, mut stream: &TcpStream) {
     let response = shared.reject("too many connections");
+    if shared.handshakes.turn_away(stream) {
+        let _ = stream.shutdown(Shutdown::Write);
+        return;
+    }
     let mut bytes = Vec::with_capacity(256);
     write_head(&mut bytes, &response, Connection::Close);
     bytes.extend_from_slice(&response.body);

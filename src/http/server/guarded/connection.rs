@@ -1,6 +1,6 @@
 //! One connection: reading, handling and answering its requests, one after the other.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
@@ -14,8 +14,10 @@ use crate::http::budget::{SHORT_BODY, Share, Transfer};
 use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::guarded::connections::Member;
 use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
+use crate::http::server::guarded::opening::open;
 use crate::http::server::guarded::receiving::{left_until, receive};
 use crate::http::server::guarded::shared::GuardedShared;
+use crate::http::server::guarded::stream::Stream;
 use crate::http::server::in_flight::InFlight;
 use crate::http::server::message::{HttpRequest, HttpResponse, answer_of};
 
@@ -31,25 +33,45 @@ const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
 
 /// Serves a connection to its end.
 pub(super) fn serve(shared: &GuardedShared, member: &Member) {
+    let stream = match prepare(member.socket()).and_then(|()| open(shared, member)) {
+        Ok(stream) => stream,
+        Err(error) => {
+            log::debug!("no request came over a connection at {}: {error}", shared.addr);
+            return;
+        }
+    };
     let mut session = Session {
         shared,
         member,
-        stream: member.socket(),
+        stream,
         buffer: vec![0; BUFFER],
         start: 0,
         end: 0,
         timeout: None,
         out: Vec::with_capacity(512),
     };
-    if let Err(error) = session.serve() {
+    if let Err(error) = session.serve().and_then(|()| session.stream.say_end()) {
         log::debug!("a connection at {} ended: {error}", shared.addr);
     }
+}
+
+/// Sets what accepted sockets inherit from the listener on Linux, but not everywhere.
+#[cfg(not(target_os = "linux"))]
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nonblocking(false)?;
+    socket.set_nodelay(true)?;
+    SockRef::from(socket).set_keepalive(true)
+}
+
+#[cfg(target_os = "linux")]
+fn prepare(_socket: &TcpStream) -> io::Result<()> {
+    Ok(())
 }
 
 struct Session<'a> {
     shared: &'a GuardedShared,
     member: &'a Member,
-    stream: &'a TcpStream,
+    stream: Stream<'a>,
     buffer: Vec<u8>,
     /// What has arrived and is not answered yet is `buffer[start..end]`.
     start: usize,
@@ -91,14 +113,7 @@ enum Begun {
 
 impl Session<'_> {
     fn serve(&mut self) -> io::Result<()> {
-        // Sockets inherit these from the listener on Linux, but not everywhere.
-        #[cfg(not(target_os = "linux"))]
-        {
-            self.stream.set_nonblocking(false)?;
-            self.stream.set_nodelay(true)?;
-            SockRef::from(self.stream).set_keepalive(true)?;
-        }
-        SockRef::from(self.stream).set_write_timeout(Some(self.shared.limits.io))?;
+        SockRef::from(self.stream.socket()).set_write_timeout(Some(self.shared.limits.io))?;
         loop {
             let reply = match self.next_request()? {
                 Ok(reply) => reply,
@@ -133,7 +148,8 @@ impl Session<'_> {
             return Ok(Err(NO_ROOM));
         };
         if expects_continue {
-            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            let line = b"HTTP/1.1 100 Continue\r\n\r\n";
+            write_all(&mut self.stream, line, &[], self.shared.limits.io)?;
         }
         let (own_body, _share) = if body_len > SHORT_BODY {
             match self.read_long_body(head_len, body_len, share, until)? {
@@ -179,7 +195,7 @@ impl Session<'_> {
                         if bytes.len() >= len {
                             return Ok(Ok(Begun::Whole(handle(self, &head, bytes, None))));
                         }
-                        let client = || self.stream.peer_addr().ok();
+                        let client = || self.stream.socket().peer_addr().ok();
                         let request = request_of(&head, &[], None, &client);
                         if let Err(refusal) = self.shared.handler.admit(&request) {
                             return Ok(Err(Over::TurnedAway(refusal)));
@@ -272,7 +288,7 @@ impl Session<'_> {
                 has_all = true;
             }
             let Some(left) = left_until(deadline) else { return Ok(Err(TOO_SLOW)) };
-            match receive(self.stream, &mut self.timeout, left, body.room())? {
+            match receive(&mut self.stream, &mut self.timeout, left, body.room())? {
                 Some(0) => return Ok(Err(Over::Ended)),
                 Some(n) => body.add(n),
                 None => return Ok(Err(TOO_SLOW)),
@@ -323,12 +339,12 @@ impl Session<'_> {
     ) -> io::Result<()> {
         self.out.clear();
         write_head(&mut self.out, response, connection);
-        let (mut stream, patience) = (self.stream, self.shared.limits.io);
+        let (stream, patience) = (&mut self.stream, self.shared.limits.io);
         if body.len() <= COPIED_BODY {
             self.out.extend_from_slice(body);
-            write_all(&mut stream, &self.out, &[], patience)
+            write_all(stream, &self.out, &[], patience)
         } else {
-            write_all(&mut stream, &self.out, body, patience)
+            write_all(stream, &self.out, body, patience)
         }
     }
 
@@ -338,7 +354,8 @@ impl Session<'_> {
         self.member.give_up();
         let deadline = Instant::now() + LINGER.0;
         let mut read = 0;
-        if self.stream.shutdown(Shutdown::Write).is_err() {
+        let ended = self.stream.say_end();
+        if ended.and_then(|()| self.stream.socket().shutdown(Shutdown::Write)).is_err() {
             return;
         }
         while let (Some(left), true) = (left_until(deadline), read < LINGER.1) {
@@ -363,7 +380,7 @@ impl Session<'_> {
             self.buffer.resize(len.max(self.buffer.len() * 2), 0);
         }
         let room = &mut self.buffer[self.end..];
-        let received = receive(self.stream, &mut self.timeout, timeout, room)?;
+        let received = receive(&mut self.stream, &mut self.timeout, timeout, room)?;
         self.end += received.unwrap_or(0);
         Ok(received)
     }
@@ -422,7 +439,7 @@ fn handle(
 ) -> Reply {
     let (shared, begun) = (session.shared, Instant::now());
     let request_len = head.len + if own_body.is_some() { 0 } else { head.body_len };
-    let client = || session.stream.peer_addr().ok();
+    let client = || session.stream.socket().peer_addr().ok();
     let response = match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
         Some(_in_flight) => {
             let body = own_body.map_or(&bytes[head.len..request_len], ByteView::as_slice);

@@ -1,30 +1,31 @@
-//! Reads from a socket, within a time.
+//! Reads from a connection, within a time.
 
 use std::io::{self, Read as _};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// Reads once from a socket whose read timeout is `known`. `None` means that `timeout` is over.
+use crate::http::server::guarded::stream::Stream;
+
+/// Reads once from a connection whose read timeout is `known`. `None` means that `timeout` is over.
 pub(super) fn receive(
-    mut stream: &TcpStream,
+    stream: &mut Stream<'_>,
     known: &mut Option<Duration>,
     timeout: Duration,
     room: &mut [u8],
 ) -> io::Result<Option<usize>> {
     if *known != Some(timeout) {
-        stream.set_read_timeout(Some(timeout))?;
+        stream.socket().set_read_timeout(Some(timeout))?;
         *known = Some(timeout);
     }
     let mut deadline = None;
     loop {
         match stream.read(room) {
             Ok(n) => return Ok(Some(n)),
-            // A signal. The next read would wait for the whole timeout again, and signals can come
-            // faster than that.
+            // A signal, or a part of what TLS sends as a whole. The next read would wait for the
+            // whole timeout again, and signals can come faster than that.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
                 let Some(left) = left_until(deadline) else { return Ok(None) };
-                stream.set_read_timeout(Some(left))?;
+                stream.socket().set_read_timeout(Some(left))?;
                 *known = Some(left);
             }
             Err(error) if is_timeout(&error) => return Ok(None),

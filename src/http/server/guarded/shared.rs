@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::http::server::guarded::connections::Connections;
+use crate::http::server::guarded::handshakes::Handshakes;
 use crate::http::server::limits::Limits;
 use crate::http::server::listener::own_addr;
 use crate::http::server::message::{Handler, Headers, HttpResponse};
+use crate::http::tls::TlsConfig;
 
 /// What the accepting thread and the threads of all connections share.
 pub(super) struct GuardedShared {
@@ -19,6 +21,7 @@ pub(super) struct GuardedShared {
     pub(super) addr: SocketAddr,
     pub(super) stopping: AtomicBool,
     pub(super) connections: Connections,
+    pub(super) handshakes: Handshakes,
     pub(super) in_flight: AtomicUsize,
     pub(super) requests: AtomicU64,
     pub(super) rejected: AtomicU64,
@@ -29,6 +32,7 @@ impl GuardedShared {
     pub(super) fn new(
         listener: &TcpListener,
         limits: Limits,
+        tls: Option<TlsConfig>,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -37,6 +41,7 @@ impl GuardedShared {
             addr: own_addr(listener)?,
             stopping: AtomicBool::new(false),
             connections: Connections::default(),
+            handshakes: Handshakes::new(tls),
             in_flight: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             rejected: AtomicU64::new(0),

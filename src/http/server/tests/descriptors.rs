@@ -126,7 +126,7 @@ fn start_that_fails_half_way_leaves_nothing(server: Server) {
         let addr = listener.local_addr().unwrap();
         let mut hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         hoard.truncate(hoard.len() - spare);
-        let started = server.start(listener, limits(), Arc::new(Echo));
+        let started = server.start(listener, limits(), None, Arc::new(Echo));
         drop(hoard);
         let is_started = started.is_ok();
         if let Ok(running) = started {

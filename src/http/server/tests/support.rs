@@ -68,7 +68,8 @@ impl Served {
         handler: impl Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static,
     ) -> Self {
         let addr = listener.local_addr().unwrap();
-        Self { running: server.start(listener, limits, Arc::new(Closure(handler))).unwrap(), addr }
+        let running = server.start(listener, limits, None, Arc::new(Closure(handler))).unwrap();
+        Self { running, addr }
     }
 }
 
