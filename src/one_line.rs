@@ -66,8 +66,8 @@ mod tests {
         ] {
             assert_eq!(OneLine(text).to_string(), shown);
             // However it comes in pieces.
-            let pieces = format_args!("{}{text}{}", "<", ">");
-            assert_eq!(OneLine(pieces).to_string(), format!("<{shown}>"));
+            let pieces = OneLine(format_args!("{}{text}{}", "<", ">")).to_string();
+            assert_eq!(pieces, format!("<{shown}>"));
         }
     }
 

@@ -69,7 +69,7 @@ impl Serving {
         match note.protocol {
             Some(theirs) if theirs != self.protocol => {
                 let (theirs, ours) = (theirs.name(), self.protocol.name());
-                let text = format_args!("this peer speaks the protocol {ours}, and not {theirs}");
+                let text = format!("this peer speaks the protocol {ours}, and not {theirs}");
                 Err(refuse(Status::OtherProtocol, text))
             }
             _ => Ok(()),

@@ -130,9 +130,11 @@ pub(super) fn answer_of(handler: &dyn Handler, request: &HttpRequest<'_>) -> Htt
         Ok(response) => response,
         Err(panic) => {
             let message = message_of(&*panic);
-            let what =
-                OneLine(format_args!("{} {} panicked: {message}", request.method, request.target));
-            log::error!("the handler of {what}");
+            let (method, target) = (request.method, request.target);
+            log::error!(
+                "the handler of {}",
+                OneLine(format_args!("{method} {target} panicked: {message}"))
+            );
             // A payload may panic in its drop, too.
             std::mem::forget(panic);
             HttpResponse::text(500, "the handler panicked\n")
