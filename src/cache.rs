@@ -85,6 +85,14 @@ pub(crate) struct Cache {
     options: CacheOptions,
 }
 
+/// For whom an entry is looked up. Their hits are counted apart, under the lock: two numbers that
+/// are read one after the other have no difference that can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    ThisProcess,
+    Peer,
+}
+
 /// A shard on cache lines of its own: the lock of one shard must not slow its neighbours down. Two
 /// lines, as processors fetch lines in pairs.
 #[derive(Debug)]
@@ -100,17 +108,29 @@ impl Cache {
         Self { shards: (0..count).map(shard).collect(), hash: KeyHash::random(), options }
     }
 
+    /// [`get_for`](Self::get_for) this process.
+    #[cfg(any(test, feature = "unstable-bench"))]
+    #[inline]
+    pub(crate) fn get(&self, key: &str, now: impl FnOnce() -> u64) -> Option<Found> {
+        self.get_for(Asker::ThisProcess, key, now)
+    }
+
     /// The entry of `key`. Counts a hit or a miss, and makes the entry the most recently used.
     /// `now` is called only if the entry can die; a dead one is dropped, and a miss.
     #[inline]
-    pub(crate) fn get(&self, key: &str, now: impl FnOnce() -> u64) -> Option<Found> {
+    pub(crate) fn get_for(
+        &self,
+        asker: Asker,
+        key: &str,
+        now: impl FnOnce() -> u64,
+    ) -> Option<Found> {
         let (shard, tag) = self.shard(key);
-        let looked_up = lock(shard).get(tag, key.as_bytes(), now);
+        let looked_up = lock(shard).get(tag, key.as_bytes(), asker, now);
         // The lock is released by now. A dead entry is dropped here.
         looked_up.ok()
     }
 
-    /// As [`get`](Self::get), but counts nothing and does not change the order.
+    /// As [`get_for`](Self::get_for), but counts nothing and does not change the order.
     pub(crate) fn peek(&self, key: &str, now: impl FnOnce() -> u64) -> Option<Found> {
         let (shard, tag) = self.shard(key);
         lock(shard).peek(tag, key.as_bytes(), now)
@@ -199,7 +219,8 @@ impl Cache {
         for Padded(shard) in &self.shards {
             let shard = lock(shard);
             let counts = shard.counts();
-            sum.hits += shard.hits();
+            let (hits, peer_hits) = shard.hits();
+            sum.hits += hits + peer_hits;
             sum.misses += counts.misses;
             sum.inserts += counts.inserts;
             sum.evictions += counts.evictions;
@@ -210,6 +231,11 @@ impl Cache {
             sum.charged_bytes += shard.table().charged();
         }
         sum
+    }
+
+    /// Hits of gets of this process: a number that never falls.
+    pub(crate) fn own_hits(&self) -> u64 {
+        self.shards.iter().map(|Padded(shard)| lock(shard).hits().0).sum()
     }
 
     /// The hash of its keys, which fits other tables of the same keys as well.

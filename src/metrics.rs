@@ -47,14 +47,15 @@ impl<'a, W: Write + ?Sized> MetricsWriter<'a, W> {
         Self { out, format }
     }
 
-    /// A number that only grows. `name` is without `_total`.
+    /// A number that only grows. Its samples have `_total` behind `name`.
     ///
     /// # Errors
     ///
     /// Those of the output.
     pub fn counter(&mut self, name: &str, help: &str) -> Result<MetricFamily<'_, W>, fmt::Error> {
+        let name = name.strip_suffix("_total").unwrap_or(name);
         let introduced = if self.format == MetricsFormat::OpenMetrics { "" } else { "_total" };
-        writeln!(self.out, "# HELP {name}{introduced} {help}")?;
+        writeln!(self.out, "# HELP {name}{introduced} {}", HelpText(help))?;
         writeln!(self.out, "# TYPE {name}{introduced} counter")?;
         Ok(MetricFamily { out: self.out, name: format!("{name}_total") })
     }
@@ -65,7 +66,7 @@ impl<'a, W: Write + ?Sized> MetricsWriter<'a, W> {
     ///
     /// Those of the output.
     pub fn gauge(&mut self, name: &str, help: &str) -> Result<MetricFamily<'_, W>, fmt::Error> {
-        writeln!(self.out, "# HELP {name} {help}")?;
+        writeln!(self.out, "# HELP {name} {}", HelpText(help))?;
         writeln!(self.out, "# TYPE {name} gauge")?;
         Ok(MetricFamily { out: self.out, name: name.to_owned() })
     }
@@ -128,6 +129,22 @@ impl<W: ?Sized> fmt::Debug for MetricFamily<'_, W> {
     }
 }
 
+/// What a family says.
+struct HelpText<'a>(&'a str);
+
+impl fmt::Display for HelpText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for char in self.0.chars() {
+            match char {
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                _ => f.write_char(char)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The value of a label.
 struct LabelText<'a>(&'a str);
 
@@ -157,7 +174,7 @@ struct OfGroup {
 /// The value of the label, and where the number is.
 type OfStats = (&'static str, fn(&Stats) -> u64);
 
-const OF_GROUPS: [OfGroup; 13] = [
+const OF_GROUPS: [OfGroup; 14] = [
     OfGroup {
         name: "geecache_gets",
         help: "Keys asked for by this process, by where they were found.",
@@ -180,7 +197,7 @@ const OF_GROUPS: [OfGroup; 13] = [
         label: "result",
         samples: &[
             ("hit", |stats| stats.peer_hits),
-            ("loaded", |stats| stats.peer_loads.saturating_sub(stats.peer_hits)),
+            ("loaded", |stats| stats.peer_loads - stats.peer_hits),
             ("error", |stats| stats.peer_errors),
         ],
     },
@@ -224,13 +241,16 @@ const OF_GROUPS: [OfGroup; 13] = [
         samples: &[("", |stats| stats.negative_hits)],
     },
     OfGroup {
-        name: "geecache_takeovers",
-        help: "Keys that previous owners were asked for, by whether they had them.",
-        label: "result",
-        samples: &[
-            ("hit", |stats| stats.peek_hits),
-            ("miss", |stats| stats.peeks.saturating_sub(stats.peek_hits)),
-        ],
+        name: "geecache_takeover_requests",
+        help: "Keys that previous owners were asked for.",
+        label: "",
+        samples: &[("", |stats| stats.peeks)],
+    },
+    OfGroup {
+        name: "geecache_takeover_hits",
+        help: "Those of them that the previous owners had.",
+        label: "",
+        samples: &[("", |stats| stats.peek_hits)],
     },
     OfGroup {
         name: "geecache_removes",

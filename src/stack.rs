@@ -3,8 +3,9 @@
 use std::fmt;
 use std::thread;
 
-/// The least that is given: what the crate needs itself, with room to spare.
-const LEAST: u64 = 256 << 10;
+/// The least that is given: what as many getters take that may run one inside the other, with room
+/// for themselves.
+const LEAST: u64 = 1 << 20;
 
 /// The most that is given. It is address space, and only what is used takes memory.
 const MOST: u64 = 1 << 30;
@@ -15,7 +16,7 @@ const MOST: u64 = 1 << 30;
 pub(crate) struct StackBytes(Option<usize>);
 
 impl StackBytes {
-    /// A stack of `bytes`, but of 256 KiB at least and of 1 GiB at most.
+    /// A stack of `bytes`, but of 1 MiB at least and of 1 GiB at most.
     pub(crate) fn of(bytes: u64) -> Self {
         Self(usize::try_from(bytes.clamp(LEAST, MOST)).ok())
     }
@@ -45,7 +46,7 @@ mod tests {
 
     #[test]
     fn stack_is_neither_too_small_to_run_nor_too_large_to_be_had() {
-        for (bytes, given) in [(0, 256 << 10), (3 << 20, 3 << 20), (u64::MAX, 1 << 30)] {
+        for (bytes, given) in [(0, 1 << 20), (3 << 20, 3 << 20), (u64::MAX, 1 << 30)] {
             assert_eq!(StackBytes::of(bytes), StackBytes(Some(given)));
             let thread = StackBytes::of(bytes)
                 .thread("a name")

@@ -152,6 +152,11 @@ impl Counter {
     pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// Raises it to `value` if it is lower; what it is now.
+    pub(crate) fn raise(&self, value: u64) -> u64 {
+        self.0.fetch_max(value, Ordering::Relaxed).max(value)
+    }
 }
 
 /// See [`Counter::add_one_on_drop`].

@@ -1,5 +1,6 @@
 //! [`CacheShard`]: everything that happens under one lock.
 
+use crate::cache::Asker;
 use crate::cache::accounting::Accounting;
 use crate::cache::admission::Admission;
 use crate::cache::departures::{Departure, Departures};
@@ -33,6 +34,8 @@ pub(super) enum Place {
 #[repr(C)]
 pub(super) struct CacheShard {
     hits: u64,
+    /// Hits of peers' requests, apart from the others.
+    peer_hits: u64,
     /// Requests until the policy's next step.
     step_left: u32,
     /// Where the sweep goes on.
@@ -64,7 +67,17 @@ impl CacheShard {
         };
         let (table, counts) = (Table::new(accounting), Counts::default());
         let (hits, step_left, sweep_at) = (0, Admission::FIRST_STEP, FIRST);
-        Self { hits, step_left, sweep_at, admission, table, accounting, max_bytes, counts }
+        Self {
+            hits,
+            peer_hits: 0,
+            step_left,
+            sweep_at,
+            admission,
+            table,
+            accounting,
+            max_bytes,
+            counts,
+        }
     }
 
     /// The entry of `key`, which counts as used. An entry that is dead leaves, and the caller drops
@@ -74,6 +87,7 @@ impl CacheShard {
         &mut self,
         tag: u32,
         key: &[u8],
+        asker: Asker,
         now: impl FnOnce() -> u64,
     ) -> Result<Found, Option<Entry>> {
         let Some((at, entry)) = self.table.find(tag, key) else { return Err(self.miss(None)) };
@@ -81,7 +95,10 @@ impl CacheShard {
             return Err(self.miss(Some(at)));
         }
         let found = entry.found(key);
-        self.hits += 1;
+        match asker {
+            Asker::ThisProcess => self.hits += 1,
+            Asker::Peer => self.peer_hits += 1,
+        }
         match &mut self.admission {
             Some(admission) => admission.hit(&mut self.table, at),
             None => self.table.move_to_front(at),
@@ -188,12 +205,13 @@ impl CacheShard {
             Some(_) => Eviction::Adaptive,
         };
         let mut empty = Self::new(self.max_bytes, eviction, self.accounting);
-        (empty.hits, empty.counts) = (self.hits, self.counts);
+        (empty.hits, empty.peer_hits, empty.counts) = (self.hits, self.peer_hits, self.counts);
         std::mem::replace(self, empty)
     }
 
-    pub(super) fn hits(&self) -> u64 {
-        self.hits
+    /// Hits of this process, and of its peers.
+    pub(super) fn hits(&self) -> (u64, u64) {
+        (self.hits, self.peer_hits)
     }
 
     pub(super) fn counts(&self) -> Counts {

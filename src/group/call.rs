@@ -15,8 +15,9 @@ pub(super) struct Call {
     form: Form,
     /// When the caller goes, with or without a value.
     pub(super) deadline: Option<Deadline>,
-    /// Whether the calling thread may run the getter, though the caller has to go before it ends.
-    pub(super) may_overstay: bool,
+    /// Whether a getter of a peer asks. Loads for such a caller have threads of their own: all
+    /// others may wait for it.
+    pub(super) is_nested: bool,
 }
 
 /// A load of one key and a load of many are the same, but for the two questions below.
@@ -29,17 +30,17 @@ enum Form {
 impl Call {
     /// The call of a caller who asks for a single key.
     pub(super) fn one(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::One, deadline, may_overstay: false }
+        Self { form: Form::One, deadline, is_nested: false }
     }
 
     /// The call of a caller who asks for a batch, maybe of one key.
     pub(super) fn many(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::Many, deadline, may_overstay: false }
+        Self { form: Form::Many, deadline, is_nested: false }
     }
 
-    /// This call by a thread that may run the getter for longer than the caller has time.
-    pub(super) fn that_may_overstay(self) -> Self {
-        Self { may_overstay: true, ..self }
+    /// This call, by a getter of a peer.
+    pub(super) fn nested(self) -> Self {
+        Self { is_nested: true, ..self }
     }
 
     /// When the caller's time is up.

@@ -42,6 +42,8 @@ pub(super) struct Loads {
     patience: Patience,
     /// Threads that run the getter for callers who may not wait for its end.
     loaders: Workers,
+    /// The same for callers that are getters of peers.
+    nested_loaders: Workers,
     /// Threads that run the getter for values that are served meanwhile.
     refreshers: Workers,
     pub(super) counters: LoadCounters,
@@ -98,6 +100,7 @@ impl Loads {
         let workers = |name: &str, max| Workers::with_stack(format!("{name} {group}"), max, stack);
         Self {
             loaders: workers("load", max_loaders),
+            nested_loaders: workers("nested load", max_loaders),
             refreshers: workers("refresh", max_refreshers),
             group,
             getter,
@@ -269,8 +272,7 @@ impl Loads {
         call: Call,
         host: &Arc<impl LoadHost>,
     ) -> Vec<(usize, Follower<Answer>)> {
-        let stays = call.may_overstay || is_inside_getter();
-        let Some(deadline) = call.deadline.filter(|_| !stays) else {
+        let Some(deadline) = call.deadline.filter(|_| !is_inside_getter()) else {
             self.fly(keys, led, answers, call, &**host);
             return Vec::new();
         };
@@ -294,7 +296,8 @@ impl Loads {
         };
         // Callers without a deadline need no loader, and go on without this one.
         let waits = || started.iter().for_each(|(_, follower)| follower.queue());
-        if self.loaders.run_by(deadline.at, fly, waits) {
+        let loaders = if call.is_nested { &self.nested_loaders } else { &self.loaders };
+        if loaders.run_by(deadline.at, fly, waits) {
             return started;
         }
         // The flights ended as the job was dropped.

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use hot::HotCache;
 
 use crate::byteview::ByteView;
-use crate::cache::{Cache, CacheOptions, Found, KeyHash, Meta};
+use crate::cache::{Asker, Cache, CacheOptions, Found, KeyHash, Meta};
 use crate::getter::Loaded;
 use crate::stats::{CacheStats, Counter};
 use hot::HotPolicy;
@@ -36,8 +36,10 @@ pub(super) struct Memory {
 /// What the caches can't count.
 #[derive(Debug, Default)]
 pub(super) struct MemoryCounters {
-    /// Entries that a cache counted as hits, but that were too old to be served.
+    /// Entries that a cache counted as hits of this process, but that were too old to be served.
     pub(super) hits_refused: Counter,
+    /// The most gets that the main cache was seen to have answered.
+    most_owned_hits: Counter,
     pub(super) hits_stale: Counter,
     pub(super) negative_hits: Counter,
 }
@@ -75,37 +77,55 @@ impl Memory {
             // would wait for it.
             LazyCell::force(&now);
         }
-        let found = self.in_main(key, || *now, refresh).or_else(|| self.in_hot(key, || *now))?;
+        let asker = Asker::ThisProcess;
+        let found = self
+            .in_main(asker, key, || *now, refresh)
+            .or_else(|| self.in_hot(asker, key, || *now))?;
         Some(found.value)
     }
 
     /// As [`value`](Self::value), with what is left of its life.
     pub(super) fn loaded(&self, key: &str, refresh: impl FnOnce(Meta)) -> Option<Loaded> {
+        self.loaded_for(Asker::ThisProcess, key, refresh)
+    }
+
+    /// As [`loaded`](Self::loaded), for a get of this process or a request of a peer.
+    pub(super) fn loaded_for(
+        &self,
+        asker: Asker,
+        key: &str,
+        refresh: impl FnOnce(Meta),
+    ) -> Option<Loaded> {
         let now = LazyCell::new(|| self.lifetimes.now());
-        self.in_main(key, || *now, refresh)
+        self.in_main(asker, key, || *now, refresh)
             .map(|found| self.lifetimes.owned_as_loaded(found, || *now))
-            .or_else(|| Some(Lifetimes::copied_as_loaded(self.in_hot(key, || *now)?, || *now)))
+            .or_else(|| {
+                let found = self.in_hot(asker, key, || *now)?;
+                Some(Lifetimes::copied_as_loaded(found, || *now))
+            })
     }
 
     #[inline]
     fn in_main(
         &self,
+        asker: Asker,
         key: &str,
         now: impl Fn() -> u64,
         refresh: impl FnOnce(Meta),
     ) -> Option<Found> {
-        let found = self.main.get(key, &now)?;
+        let found = self.main.get_for(asker, key, &now)?;
         // Most entries have a value and never die.
         if found.meta.dead_at == 0 && found.value.is_some() {
             Some(found)
         } else {
-            self.judge(found, now, refresh)
+            self.judge(asker, found, now, refresh)
         }
     }
 
     /// What of an entry of the main cache may be served.
     fn judge(
         &self,
+        asker: Asker,
         found: Found,
         now: impl Fn() -> u64,
         refresh: impl FnOnce(Meta),
@@ -122,15 +142,17 @@ impl Memory {
                 refresh(found.meta);
             }
             Freshness::StaleIfError => {
-                self.counters.hits_refused.add_one();
+                if asker == Asker::ThisProcess {
+                    self.counters.hits_refused.add_one();
+                }
                 return None;
             }
         }
         Some(found)
     }
 
-    fn in_hot(&self, key: &str, now: impl Fn() -> u64) -> Option<Found> {
-        let found = self.hot.get(key, now)?;
+    fn in_hot(&self, asker: Asker, key: &str, now: impl Fn() -> u64) -> Option<Found> {
+        let found = self.hot.get_for(asker, key, now)?;
         if found.value.is_none() {
             self.counters.negative_hits.add_one();
         }
@@ -271,6 +293,14 @@ impl Memory {
 
     pub(super) fn hot_stats(&self) -> CacheStats {
         self.hot.stats()
+    }
+
+    /// Gets of this process that the main cache and the copies answered. Neither number ever falls.
+    pub(super) fn own_hits(&self) -> (u64, u64) {
+        let owned = self.main.own_hits().saturating_sub(self.counters.hits_refused.value());
+        // A hit is taken back a moment after it was counted.
+        let owned = self.counters.most_owned_hits.raise(owned);
+        (owned, self.hot.own_hits())
     }
 
     /// A hash for keys, which is cheap and which nobody outside can predict.

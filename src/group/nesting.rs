@@ -14,7 +14,7 @@
 //! So what is being loaded already is loaded once more, *alone*: in a flight that nobody can find,
 //! and whose value nobody keeps, since no removal could doom it. A key that needs itself would do
 //! so for ever. It is found out when the same thread is to load a key alone that it is loading
-//! twice.
+//! twice already, each time by itself and not in a batch.
 //!
 //! Keys that need one another in a long chain take room on the thread's stack, whose end ends the
 //! process. So there is a bound on the getters that run one inside the other.
@@ -79,14 +79,15 @@ pub(super) struct Inside {
 }
 
 impl Inside {
-    pub(super) fn begin(loads: impl Iterator<Item = LoadId>) -> Self {
-        let count = with_stack(|stack| {
+    /// Of a getter that loads a batch nobody knows for which of the keys it gets what it gets, so
+    /// these keys make no circle. [`MAX_LEVELS`] ends one that goes through batches.
+    pub(super) fn begin(mut loads: impl Iterator<Item = LoadId>) -> Self {
+        let alone = loads.next().filter(|_| loads.next().is_none());
+        with_stack(|stack| {
             stack.levels += 1;
-            let before = stack.loading.len();
-            stack.loading.extend(loads);
-            stack.loading.len() - before
+            stack.loading.extend(alone);
         });
-        Self { count: count.unwrap_or(0) }
+        Self { count: usize::from(alone.is_some()) }
     }
 }
 

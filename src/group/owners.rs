@@ -63,10 +63,10 @@ pub(super) struct OwnerCounters {
     /// Keys that were not in memory here and that a peer was picked for, and all others.
     pub(super) misses: Counter,
     pub(super) own_misses: Counter,
-    /// Keys that peers answered, those of them that were in their memory, and keys that they did
-    /// not answer.
-    pub(super) answers: Counter,
+    /// Keys that peers answered: those that were in their memory, and all others.
     pub(super) hits: Counter,
+    pub(super) loads: Counter,
+    /// Keys that they did not answer.
     pub(super) errors: Counter,
     /// Callers who got what another caller was answered.
     pub(super) deduplicated: Counter,
@@ -346,17 +346,15 @@ impl Owners {
     /// All of a batch at once: a counter that many threads write for each key costs each of them a
     /// fetch from another processor.
     fn count(&self, answers: &[Result<Loaded, PeerError>]) {
-        let (mut count, mut hits) = (0, 0);
+        let (mut loads, mut hits) = (0, 0);
         for answer in answers {
             match answer {
-                Ok(loaded) => {
-                    count += 1;
-                    hits += usize::from(loaded.origin().is_memory());
-                }
-                Err(error) => count += usize::from(error.kind() == PeerErrorKind::NotFound),
+                Ok(loaded) if loaded.origin().is_memory() => hits += 1,
+                Ok(_) => loads += 1,
+                Err(error) => loads += usize::from(error.kind() == PeerErrorKind::NotFound),
             }
         }
-        self.counters.answers.add(count);
+        self.counters.loads.add(loads);
         if hits > 0 {
             self.counters.hits.add(hits);
         }

@@ -95,10 +95,8 @@ impl Parts {
         let served_owned = self.counters.served_hits.value();
         let served_copies = self.counters.served_copies.value();
         let served_misses = self.counters.served_misses.value();
-        // The caches count the hits of gets and of peers together.
-        let hits = self.memory.main_stats().hits.saturating_sub(memory.hits_refused.value());
-        let owned_hits = hits.saturating_sub(served_owned);
-        let copy_hits = self.memory.hot_stats().hits.saturating_sub(served_copies);
+        let (owned_hits, copy_hits) = self.memory.own_hits();
+        let peer_hits = owners.hits.value();
         Stats {
             gets: owned_hits + copy_hits + get_misses,
             hits: owned_hits + copy_hits,
@@ -108,8 +106,8 @@ impl Parts {
             copy_misses: owners.misses.value(),
             loads: get_misses + served_misses,
             loads_deduplicated: loads.deduplicated.value() + owners.deduplicated.value(),
-            peer_loads: owners.answers.value(),
-            peer_hits: owners.hits.value(),
+            peer_loads: peer_hits + owners.loads.value(),
+            peer_hits,
             peer_errors: owners.errors.value(),
             local_loads: loads.loads.value(),
             local_load_errors: loads.errors.value(),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cache::Asker;
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::getter::Loaded;
@@ -32,13 +33,9 @@ impl<'a> PeerSide<'a> {
     }
 
     /// The same for a request that a getter makes, at a peer that says
-    /// [`is_inside_getter`](crate::is_inside_getter). Its loads need no thread of
-    /// [`max_loaders`](crate::GroupBuilder::max_loaders), of which all may wait for such requests.
-    ///
-    /// # Blocking
-    ///
-    /// A load runs on the calling thread, and may so take longer than a timeout. A load by another
-    /// thread is waited for until then.
+    /// [`is_inside_getter`](crate::is_inside_getter). Its loads have threads of their own, as many
+    /// again as [`max_loaders`](crate::GroupBuilder::max_loaders): all of these may wait for such
+    /// requests.
     #[must_use]
     pub fn nested(self) -> Self {
         Self { is_nested: true, ..self }
@@ -154,7 +151,7 @@ impl<'a> PeerSide<'a> {
             return Err(Error::EmptyKey);
         }
         let counters = &self.parts.counters;
-        if let Some(found) = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen)) {
+        if let Some(found) = self.in_memory(key) {
             match found.origin() {
                 Origin::Copy => counters.served_copies.add_one(),
                 _ => counters.served_hits.add_one(),
@@ -169,8 +166,12 @@ impl<'a> PeerSide<'a> {
         answer.expect("a load answers every key")
     }
 
+    fn in_memory(&self, key: &str) -> Option<Loaded> {
+        self.parts.memory.loaded_for(Asker::Peer, key, |seen| self.parts.refresh(key, seen))
+    }
+
     fn nested_or_not(&self, call: Call) -> Call {
-        if self.is_nested { call.that_may_overstay() } else { call }
+        if self.is_nested { call.nested() } else { call }
     }
 
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
@@ -225,7 +226,7 @@ impl<'a> PeerSide<'a> {
     ) -> Vec<Answer> {
         let (counters, copies) = (&self.parts.counters, Cell::new(0));
         let find = |key: &str| {
-            let found = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen))?;
+            let found = self.in_memory(key)?;
             copies.set(copies.get() + usize::from(found.origin() == Origin::Copy));
             Some(found)
         };

@@ -23,10 +23,12 @@
 //! ```text
 //! scrape_configs:
 //!   - job_name: geecache
-//!     authorization: { credentials_file: /etc/geecache/token }
+//!     authorization: { credentials_file: /etc/geecache/token-sent }
 //!     static_configs:
 //!       - targets: ["10.0.0.1:8001", "10.0.0.2:8001", "10.0.0.3:8001"]
 //! ```
+//!
+//! (That file holds the one token that peers send, and nothing else.)
 //!
 //! A program that has a page of metrics writes the same text there: `HttpPool::write_metrics`, or
 //! [`Registry::write_metrics`](crate::Registry::write_metrics) without the feature `http`.
@@ -50,7 +52,7 @@
 //! rate(geecache_loads_total{result="error"}[5m]) > 0                       for 5m
 //! rate(geecache_server_rejected_total[5m]) > 0                             for 5m
 //! count(count by (peer) (geecache_ring_share_ratio))
-//!   != scalar(max(geecache_peers))                                         for 1m
+//!   != scalar(min(geecache_peers))                                         for 1m
 //! ```
 //!
 //! The last one finds peers whose lists differ.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
-use ureq::http::header::AUTHORIZATION;
+use ureq::http::header::{AUTHORIZATION, HeaderValue};
 
 use agents::Agents;
 use body::Allowance;
@@ -33,6 +33,7 @@ use trace::Trace;
 
 use crate::error::PeerErrorKind;
 use crate::http::note::Status;
+use crate::http::token::PLACEHOLDER;
 use crate::http::url::PeerUrl;
 use crate::http::verdict::Verdict;
 
@@ -80,7 +81,7 @@ impl Exchange {
             .build();
         let max_idle = options.max_idle_connections;
         let sweeper = options.sweeper.clone();
-        let connector = NotingConnector::to(&url, options.tls.as_ref());
+        let connector = NotingConnector::to(&url, options.tls.as_ref(), options.tokens.clone());
         let kept = Arc::clone(&addresses);
         let agents = Agents::new(config, connector, kept, max_idle, MAX_IDLE_AGE, sweeper);
         Self { origin: PeerOrigin::of(&url), url, agents, addresses, options }
@@ -111,12 +112,11 @@ impl Exchange {
         let begun = Instant::now();
         self.try_send(request, left, read).map_err(|error| {
             let trace = Trace::of_this_thread();
-            let failure = error.into_failure(Spent { begun, left, trace }, &self.options);
+            let failure = error.into_failure(Spent { left, trace }, &self.options);
             match (failure.kind, failure.verdict) {
                 (PeerErrorKind::Unreachable, _) => self.addresses.doubt(),
-                (PeerErrorKind::TimedOut, Verdict::Failed | Verdict::Silent)
-                    if !trace.connected =>
-                {
+                // One in a hurry, whose verdict is `Silent`, proves nothing.
+                (PeerErrorKind::TimedOut, Verdict::Failed) if !trace.connected => {
                     // A kept connection may have been dead for long, without a word from the other
                     // side. So may be those that have rested since before this call.
                     self.agents.close_idle_since(begun);
@@ -158,12 +158,13 @@ impl Exchange {
         left: Duration,
         reuse: Reuse,
     ) -> Result<Incoming, CallError> {
-        Trace::begin();
+        Trace::begin(Instant::now().checked_add(left / 2));
         let until = Instant::now() + left;
         let request = outgoing.request(&self.origin, left);
         let mut request = request.map_err(|error| CallError::Http(error.into()))?;
-        if let Some(tokens) = &self.options.tokens {
-            request.headers_mut().insert(AUTHORIZATION, tokens.sent());
+        if self.options.tokens.is_some() {
+            // See `Socket`.
+            request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static(PLACEHOLDER));
         }
         if left != self.options.timeout || matches!(reuse, Reuse::Fresh) {
             let mut config = agent.configure_request(request).timeout_global(Some(left));

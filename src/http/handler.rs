@@ -57,6 +57,13 @@ impl Handler for PeerHandler {
         self.door.admit(request, &self.name)
     }
 
+    /// Those who watch are answered however busy this peer is.
+    fn at_once(&self, request: &HttpRequest<'_>) -> Option<HttpResponse> {
+        let serving = lock(&self.serving).clone()?;
+        let page = serving.page(request)?;
+        Some(self.admit(request).err().unwrap_or(page))
+    }
+
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse {
         let serving = lock(&self.serving).clone();
         let Some(serving) = serving else {
@@ -89,9 +96,6 @@ impl fmt::Debug for PeerHandler {
 
 fn answer(serving: &Serving, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
     let note = &serving::note_of(request)?;
-    if let Some(page) = serving.page(request) {
-        return Ok(page);
-    }
     match request.method {
         // The server leaves the body of an answer to a HEAD out.
         "GET" | "HEAD" => gets::get(serving, request, note),

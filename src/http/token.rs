@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use log::Level;
-use ureq::http::HeaderValue;
-
 use crate::sync::lock;
+use log::Level;
 
 /// How often a file is looked at, while there are requests.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +20,16 @@ const MAX_TOKEN_BYTES: usize = 512;
 /// The longest file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 10;
 const SCHEME: &[u8] = b"bearer ";
+
+/// Stands in requests for the value of `Authorization`, as long as ureq has them: at the level
+/// `trace` it logs every byte of them. No value is longer, and nothing else in a head can hold it.
+pub(crate) const PLACEHOLDER: &str = {
+    const STARS: [u8; MAX_TOKEN_BYTES + SCHEME.len()] = [b'*'; MAX_TOKEN_BYTES + SCHEME.len()];
+    match std::str::from_utf8(&STARS) {
+        Ok(stars) => stars,
+        Err(_) => "",
+    }
+};
 
 /// The token that requests carry, and those that are taken. Its `Debug` tells none of them.
 pub(crate) struct Tokens {
@@ -38,7 +46,7 @@ struct TokenState {
 
 struct Known {
     /// The value of `Authorization` in requests.
-    sent: HeaderValue,
+    sent: Vec<u8>,
     taken: Vec<Vec<u8>>,
 }
 
@@ -49,10 +57,7 @@ impl Known {
         for token in &tokens {
             validate(token)?;
         }
-        let sent = HeaderValue::from_bytes(&[b"Bearer ", &first[..]].concat());
-        let mut sent = sent.map_err(|error| error.to_string())?;
-        sent.set_sensitive(true);
-        Ok(Self { sent, taken: tokens })
+        Ok(Self { sent: [b"Bearer ", &first[..]].concat(), taken: tokens })
     }
 
     /// Those of a file: one in each line that is neither empty nor a comment.
@@ -94,9 +99,16 @@ impl Tokens {
         Self { file, state: Mutex::new(TokenState { known, looked, warned: None }) }
     }
 
-    /// The value of `Authorization` for a request.
-    pub(crate) fn sent(&self) -> HeaderValue {
-        self.known().sent.clone()
+    /// Puts the value of `Authorization` in the place of the first [`PLACEHOLDER`] in a head, and
+    /// tells how long the head is then. `None` if there is no placeholder.
+    pub(crate) fn fill_in(&self, head: &mut [u8]) -> Option<usize> {
+        let length = PLACEHOLDER.len();
+        let at = head.windows(length).position(|part| part == PLACEHOLDER.as_bytes())?;
+        let known = self.known();
+        let end = at + known.sent.len();
+        head[at..end].copy_from_slice(&known.sent);
+        head.copy_within(at + length.., end);
+        Some(head.len() - (length - known.sent.len()))
     }
 
     /// Whether a request with this `Authorization` comes from somebody who knows a token. How long
@@ -202,8 +214,10 @@ mod tests {
     #[test]
     fn who_shows_one_of_the_tokens_is_admitted_and_nobody_else() {
         let tokens = tokens(&["new-secret", "old-secret"]).unwrap();
-        assert_eq!(tokens.sent(), "Bearer new-secret");
-        assert!(tokens.sent().is_sensitive());
+        let mut head = format!("a: b\r\nauthorization: {PLACEHOLDER}\r\n\r\nbody").into_bytes();
+        let length = tokens.fill_in(&mut head).unwrap();
+        assert_eq!(&head[..length], b"a: b\r\nauthorization: Bearer new-secret\r\n\r\nbody");
+        assert_eq!(tokens.fill_in(&mut head[..length]), None);
         for good in ["Bearer new-secret", "bearer old-secret", "BEARER  new-secret "] {
             assert!(tokens.admits(Some(good.as_bytes())), "{good}");
         }
@@ -240,7 +254,7 @@ mod tests {
     fn nothing_that_is_shown_of_tokens_holds_one() {
         let tokens = tokens(&["hush"]).unwrap();
         assert!(!format!("{tokens:?}").contains("hush"));
-        assert!(!format!("{:?}", tokens.sent()).contains("hush"));
+        assert!(!PLACEHOLDER.is_empty());
     }
 
     #[test]
@@ -257,7 +271,7 @@ mod tests {
         assert!(admits("old") && !admits("new"));
         fs::write(&path, "new-token\nold\n").unwrap();
         assert!(admits("new-token") && admits("old"));
-        assert_eq!(tokens.sent(), "Bearer new-token");
+        assert_eq!(tokens.known().sent, b"Bearer new-token");
         for broken in ["", "# nothing but a comment\n", "two words on one line\n"] {
             fs::write(&path, broken).unwrap();
             assert!(admits("new-token"), "{broken:?}");

@@ -116,7 +116,7 @@ fn each_owner_is_asked_once_for_all_its_keys_and_ours_are_loaded_here() {
         (vec![vec!["a1".into(), "a2".into()]], vec![vec!["b1".into()]])
     );
     assert_eq!(loaded, [["x"]]);
-    assert_eq!(owners.counters.answers.value(), 3);
+    assert_eq!(owners.counters.loads.value(), 3);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
@@ -9,6 +10,7 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector};
 use crate::http::exchange::socket::Socket;
 use crate::http::exchange::trace::Trace;
 use crate::http::tls::TlsConfig;
+use crate::http::token::Tokens;
 use crate::http::url::{PeerScheme, PeerUrl};
 
 /// Opens [`Socket`]s, and notes it in the [trace](Trace) of the calling thread.
@@ -21,13 +23,15 @@ use crate::http::url::{PeerScheme, PeerUrl};
 pub(crate) struct NotingConnector {
     /// How, and with whom, if connections are to be TLS.
     tls: Option<(TlsConfig, Box<str>)>,
+    tokens: Option<Arc<Tokens>>,
 }
 
 impl NotingConnector {
     /// One that connects to `peer`.
-    pub(super) fn to(peer: &PeerUrl, tls: Option<&TlsConfig>) -> Self {
+    pub(super) fn to(peer: &PeerUrl, tls: Option<&TlsConfig>, tokens: Option<Arc<Tokens>>) -> Self {
         let is_tls = peer.scheme() == PeerScheme::Https;
-        Self { tls: tls.filter(|_| is_tls).map(|tls| (tls.clone(), peer.host().into())) }
+        let tls = tls.filter(|_| is_tls).map(|tls| (tls.clone(), peer.host().into()));
+        Self { tls, tokens }
     }
 }
 
@@ -51,7 +55,8 @@ impl Connector for NotingConnector {
         let tls = self.tls.as_ref().map(|(tls, host)| tls.connect(host)).transpose()?;
         let config = details.config;
         let (input, output) = (config.input_buffer_size(), config.output_buffer_size());
-        Ok(Some(Socket::new(stream, tls, input, output)))
+        let tokens = self.tokens.clone();
+        Ok(Some(Socket::new(stream, tls, tokens, (input, output))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::PeerErrorKind;
 use crate::http::exchange::options::ExchangeOptions;
@@ -43,7 +43,6 @@ pub(crate) enum CallError {
 /// What a call has spent.
 #[derive(Clone, Copy)]
 pub(super) struct Spent {
-    pub(super) begun: Instant,
     /// The time that it had.
     pub(super) left: Duration,
     pub(super) trace: Trace,
@@ -52,7 +51,7 @@ pub(super) struct Spent {
 impl Spent {
     /// What it tells about the peer that the time was not enough, where a call `usual`ly gets more.
     fn blame(&self, usual: Duration) -> Verdict {
-        if self.trace.was_coming_after(self.begun + self.left / 2) {
+        if self.trace.was_coming() {
             // The way is slow, and the peer well.
             Verdict::Answered
         } else if self.left >= usual {

@@ -15,6 +15,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Error;
@@ -22,6 +23,7 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use crate::http::exchange::trace::Trace;
 use crate::http::tls::TlsSession;
+use crate::http::token::Tokens;
 
 /// A timeout this short is set as it is.
 const SHORT: Duration = Duration::from_millis(20);
@@ -31,6 +33,10 @@ pub(crate) struct Socket {
     stream: TcpStream,
     /// What is between the socket and the buffers, if they hold other than what goes over the wire.
     tls: Option<TlsSession>,
+    /// The secret, which is put into the heads of requests as they leave.
+    tokens: Option<Arc<Tokens>>,
+    /// Whether the head of a request has yet to be sent.
+    awaits_head: bool,
     buffers: SocketBuffers,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
@@ -45,12 +51,31 @@ impl Socket {
     pub(super) fn new(
         stream: TcpStream,
         tls: Option<TlsSession>,
-        input_bytes: usize,
-        output_bytes: usize,
+        tokens: Option<Arc<Tokens>>,
+        (input_bytes, output_bytes): (usize, usize),
     ) -> Self {
-        let buffers = SocketBuffers::new(input_bytes, output_bytes);
-        let (read_timeout, write_timeout) = (None, None);
-        Self { stream, tls, buffers, read_timeout, write_timeout, resting: false, refused: None }
+        Self {
+            stream,
+            tls,
+            tokens,
+            awaits_head: true,
+            buffers: SocketBuffers::new(input_bytes, output_bytes),
+            read_timeout: None,
+            write_timeout: None,
+            resting: false,
+            refused: None,
+        }
+    }
+
+    /// Puts the secret where ureq has a placeholder for it.
+    fn fill_in_token(&mut self) {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| self.awaits_head) else { return };
+        let held = self.buffers.held;
+        if let Some(held) = tokens.fill_in(&mut self.buffers.output[..held]) {
+            self.buffers.held = held;
+            // What follows is the body, which may hold anything.
+            self.awaits_head = false;
+        }
     }
 
     /// Sends what was held back.
@@ -58,6 +83,7 @@ impl Socket {
         if self.buffers.held == 0 {
             return Ok(());
         }
+        self.fill_in_token();
         let mut countdown = Countdown::start(timeout.for_write());
         if self.tls.is_some() {
             self.shake_hands(&mut countdown)?;
@@ -128,7 +154,7 @@ impl Socket {
                     let kind = io::ErrorKind::UnexpectedEof;
                     return Err(Error::Io(io::Error::new(kind, message)));
                 }
-                Ok(_) => Trace::note_heard(),
+                Ok(n) => Trace::note_heard(n),
                 Err(error) => countdown.go_on_after(error)?,
             }
         }
@@ -150,7 +176,7 @@ impl Socket {
             match read {
                 Ok(n) => {
                     if n > 0 {
-                        Trace::note_heard();
+                        Trace::note_heard(n);
                     }
                     if self.tls.is_none() {
                         return Ok(n);
@@ -180,6 +206,7 @@ impl Transport for Socket {
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.resting = false;
         self.flush(timeout)?;
+        self.awaits_head = true;
         let mut countdown = Countdown::start(timeout.for_read());
         match self.fill(&mut countdown)? {
             0 => self.refused.take().map_or(Ok(false), |why| Err(Error::Io(why))),

@@ -8,6 +8,9 @@ thread_local! {
     static TRACE: Cell<Trace> = const { Cell::new(Trace::NOTHING) };
 }
 
+/// A way on which less than that comes in half of the time of a call is as good as broken.
+const LEAST_LATE_BYTES: usize = 4 << 10;
+
 /// What a call has seen of its connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trace {
@@ -17,16 +20,18 @@ pub(super) struct Trace {
     pub(super) sent: bool,
     /// The head of the answer has come.
     pub(super) answered: bool,
-    /// When the last bytes came.
-    pub(super) heard: Option<Instant>,
+    /// From when on what comes is counted, and how much has come since.
+    late: Option<Instant>,
+    late_bytes: usize,
 }
 
 impl Trace {
-    const NOTHING: Self = Self { connected: false, sent: false, answered: false, heard: None };
+    const NOTHING: Self =
+        Self { connected: false, sent: false, answered: false, late: None, late_bytes: 0 };
 
-    /// Forgets the last call of this thread.
-    pub(super) fn begin() {
-        TRACE.set(Self::NOTHING);
+    /// Forgets the last call of this thread. The next one has time until `late` twice over.
+    pub(super) fn begin(late: Option<Instant>) {
+        TRACE.set(Self { late, ..Self::NOTHING });
     }
 
     /// What this thread's call has seen since [`begin`](Self::begin).
@@ -46,8 +51,11 @@ impl Trace {
         TRACE.set(Self { answered: true, ..TRACE.get() });
     }
 
-    pub(super) fn note_heard() {
-        TRACE.set(Self { heard: Some(Instant::now()), ..TRACE.get() });
+    pub(super) fn note_heard(bytes: usize) {
+        let trace = TRACE.get();
+        if trace.late.is_some_and(|late| Instant::now() >= late) {
+            TRACE.set(Self { late_bytes: trace.late_bytes.saturating_add(bytes), ..trace });
+        }
     }
 
     /// Whether the peer may know of the call.
@@ -55,8 +63,9 @@ impl Trace {
         self.connected || self.sent
     }
 
-    /// Whether the body of an answer was still coming after `moment`.
-    pub(super) fn was_coming_after(&self, moment: Instant) -> bool {
-        self.answered && self.heard.is_some_and(|heard| heard > moment)
+    /// Whether the body of an answer was still coming in the second half of the time, and not just
+    /// in drops.
+    pub(super) fn was_coming(&self) -> bool {
+        self.answered && self.late_bytes >= LEAST_LATE_BYTES
     }
 }

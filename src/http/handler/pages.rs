@@ -21,7 +21,11 @@ pub(super) fn path_of<'a>(request: &HttpRequest<'a>, base: &str) -> Option<&'a s
 }
 
 /// Whether anybody may ask for this, token or not: it tells no more than that the process is there.
+/// A request with a body is no such one, or strangers could have bodies read.
 pub(super) fn is_open(request: &HttpRequest<'_>) -> bool {
+    let has_body = request.header("Content-Length").is_some_and(|length| length != b"0")
+        || request.header("Transfer-Encoding").is_some();
     matches!(request.method, "GET" | "HEAD")
         && matches!(wire::path_of(request.target), "/healthz" | "/readyz")
+        && !has_body
 }

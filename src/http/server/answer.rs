@@ -126,6 +126,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         NO_CONTENT => "No Content",
         400 => "Bad Request",
+        401 => "Unauthorized",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",

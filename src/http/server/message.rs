@@ -19,6 +19,10 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// It may be called again when the body is there.
     fn admit(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse>;
 
+    /// The answer to a request without a body that needs no place among those in flight, if it is
+    /// such a one: it is there at once.
+    fn at_once(&self, request: &HttpRequest<'_>) -> Option<HttpResponse>;
+
     /// The answer to `request`, which was admitted. Called from many threads at once. It may block,
     /// and it may panic: the server answers a 500.
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse;

@@ -59,6 +59,11 @@ pub(super) fn write_server<W: Write + ?Sized>(
         ("geecache_server_rejected", "Requests refused at a bound, with a 503.", health.rejected),
         ("geecache_server_unauthorized", "Requests without a token that is known.", turned_away),
         (
+            "geecache_server_abandoned",
+            "Connections that tiny_http holds for good.",
+            health.abandoned,
+        ),
+        (
             "geecache_server_accept_restarts",
             "Times that accepting had stopped and was resumed.",
             health.accept_restarts,

@@ -14,7 +14,7 @@ fn pair() -> (Socket, TcpStream) {
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (other, _) = listener.accept().unwrap();
     other.set_read_timeout(Some(LONG)).unwrap();
-    (Socket::new(stream, None, 1024, 64), other)
+    (Socket::new(stream, None, None, (1024, 64)), other)
 }
 
 fn within(left: Duration) -> NextTimeout {

@@ -253,7 +253,13 @@ fn a_value_that_is_still_coming_when_the_time_is_over_is_held_against_nobody() {
     });
     let error = assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Answered);
     assert!(error.message().contains("no whole answer within"), "{error}");
-    // One that stops half way is as silent as one that never begins.
+    // One that drips is as silent as one that never begins, and so is one that stops half way.
+    let peer = FaultyPeer::start(|talk, _| {
+        talk.request();
+        talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+        talk.say_for_ever(&[7], Duration::from_millis(10));
+    });
+    assert_error(&hasty_link(&peer.url), PeerErrorKind::TimedOut, Verdict::Failed);
     let peer = FaultyPeer::start(|talk, _| {
         talk.request();
         talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");

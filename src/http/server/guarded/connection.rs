@@ -440,13 +440,14 @@ fn handle(
     let (shared, begun) = (session.shared, Instant::now());
     let request_len = head.len + if own_body.is_some() { 0 } else { head.body_len };
     let client = || session.stream.socket().peer_addr().ok();
-    let response = match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
-        Some(_in_flight) => {
-            let body = own_body.map_or(&bytes[head.len..request_len], ByteView::as_slice);
-            answer_of(&*shared.handler, &request_of(head, body, own_body, &client))
+    let body = own_body.map_or(&bytes[head.len..request_len], ByteView::as_slice);
+    let request = request_of(head, body, own_body, &client);
+    let response = shared.handler.at_once(&request).unwrap_or_else(|| {
+        match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
+            Some(_in_flight) => answer_of(&*shared.handler, &request),
+            None => shared.reject("too many requests in flight"),
         }
-        None => shared.reject("too many requests in flight"),
-    };
+    });
     let patience = match response.body.len() {
         0..=SHORT_BODY => Duration::ZERO,
         _ => shared.patience(&head.headers).saturating_sub(begun.elapsed()),

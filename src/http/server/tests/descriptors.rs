@@ -147,6 +147,10 @@ fn start_that_fails_half_way_leaves_nothing(server: Server) {
 struct Echo;
 
 impl Handler for Echo {
+    fn at_once(&self, _request: &HttpRequest<'_>) -> Option<HttpResponse> {
+        None
+    }
+
     fn admit(&self, _request: &HttpRequest<'_>) -> Result<(), HttpResponse> {
         Ok(())
     }

@@ -31,6 +31,10 @@ pub(super) struct Served {
 struct Closure<F>(F);
 
 impl<F: Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static> Handler for Closure<F> {
+    fn at_once(&self, _request: &HttpRequest<'_>) -> Option<HttpResponse> {
+        None
+    }
+
     fn admit(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse> {
         match request.header("X-Refuse") {
             Some(_) => Err(HttpResponse::text(401, "no\n")),

@@ -12,14 +12,17 @@ use crate::sync::lock;
 /// longest is forgotten.
 const MOST: usize = 16 * 1024;
 
-/// How long a connection is remembered on which nothing comes. Its client was told to close it.
-/// Once it has, its system does not give the port to a new connection for longer than that.
-const SILENCE: Duration = Duration::from_secs(10);
+/// A connection is remembered for so much longer than tiny_http keeps one on which nothing comes.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// The clients whose connections are over. tiny_http closes no connection from the server's side,
 /// so what still comes on them has to be left alone, request by request.
-#[derive(Default)]
+///
+/// A client that gets the port of an ended connection for a new one within that time is left alone
+/// as well.
 pub(super) struct Ended {
+    /// How long a connection is remembered on which nothing comes.
+    silence: Duration,
     clients: Mutex<HashMap<SocketAddr, Client>>,
     /// How many there are, for a look without the lock.
     len: AtomicUsize,
@@ -33,12 +36,18 @@ struct Client {
 }
 
 impl Client {
-    fn is_over(&self, now: Instant) -> bool {
-        now.duration_since(self.seen) >= SILENCE
+    fn is_over(&self, now: Instant, silence: Duration) -> bool {
+        now.duration_since(self.seen) >= silence
     }
 }
 
 impl Ended {
+    /// For a server that keeps connections for `idle` on which nothing comes.
+    pub(super) fn new(idle: Duration) -> Self {
+        let silence = idle.saturating_add(MARGIN);
+        Self { silence, clients: Mutex::default(), len: AtomicUsize::new(0) }
+    }
+
     /// No request is handled that comes from `client` from now on.
     pub(super) fn add(&self, client: SocketAddr) {
         self.put(client, false);
@@ -51,12 +60,13 @@ impl Ended {
 
     fn put(&self, client: SocketAddr, is_cut: bool) {
         let mut clients = lock(&self.clients);
-        if clients.len() >= MOST {
+        if clients.len() >= MOST && !clients.contains_key(&client) {
             let oldest = clients.iter().min_by_key(|(_, client)| client.seen);
             let oldest = oldest.map(|(client, _)| *client);
             oldest.map(|oldest| clients.remove(&oldest));
         }
-        clients.insert(client, Client { seen: Instant::now(), is_cut });
+        let was_cut = clients.get(&client).is_some_and(|client| client.is_cut);
+        clients.insert(client, Client { seen: Instant::now(), is_cut: is_cut || was_cut });
         self.len.store(clients.len(), Ordering::SeqCst);
     }
 
@@ -76,7 +86,7 @@ impl Ended {
         }
         let now = Instant::now();
         let mut clients = lock(&self.clients);
-        let known = clients.get_mut(&client).filter(|client| !client.is_over(now));
+        let known = clients.get_mut(&client).filter(|client| !client.is_over(now, self.silence));
         known.is_some_and(|client| {
             client.seen = now;
             what(client)
@@ -90,7 +100,7 @@ impl Ended {
         }
         let now = Instant::now();
         let mut clients = lock(&self.clients);
-        clients.retain(|_, client| !client.is_over(now));
+        clients.retain(|_, client| !client.is_over(now, self.silence));
         self.len.store(clients.len(), Ordering::SeqCst);
     }
 }
@@ -98,6 +108,8 @@ impl Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SILENCE: Duration = Duration::from_secs(60);
 
     fn client(n: usize) -> SocketAddr {
         let port = u16::try_from(n % 50_000).unwrap();
@@ -111,13 +123,16 @@ mod tests {
 
     #[test]
     fn client_is_known_until_it_was_silent_for_long() {
-        let ended = Ended::default();
+        let ended = Ended::new(SILENCE - MARGIN);
         assert!(!ended.contains(client(1)));
         ended.add(client(1));
         ended.cut(client(2));
         assert!(ended.contains(client(1)) && !ended.is_cut(client(1)));
         assert!(ended.contains(client(2)) && ended.is_cut(client(2)));
         assert!(!ended.contains(client(3)));
+        // A flaw that comes later does not make it one that may be written to.
+        ended.add(client(2));
+        assert!(ended.is_cut(client(2)));
 
         // Whatever comes makes it known for longer.
         for _ in 0..3 {
@@ -132,7 +147,7 @@ mod tests {
 
     #[test]
     fn more_clients_than_fit_push_the_oldest_out() {
-        let ended = Ended::default();
+        let ended = Ended::new(SILENCE - MARGIN);
         for n in 0..MOST + 10 {
             ended.add(client(n));
         }

@@ -44,8 +44,8 @@ impl Fate {
         let is_long = request.body_length().is_some_and(|len| len > shared.limits.max_body_bytes);
         let is_over = || request.remote_addr().is_some_and(|client| shared.ended.contains(*client));
         let fate = match flaw {
-            _ if is_long => Self::TooLong,
             _ if is_over() => Self::LeftAlone,
+            _ if is_long => Self::TooLong,
             Some(flaw) => Self::Refused(flaw),
             None => Self::Handled,
         };
@@ -61,8 +61,7 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, f
     match fate {
         Fate::Handled => {}
         Fate::TooLong => return refuse_length(shared, request),
-        // A request that still has its writer is answered when it is dropped.
-        Fate::LeftAlone => return aside(shared, request, |_, request| drop(request.into_writer())),
+        Fate::LeftAlone => return leave_alone(shared, request),
         Fate::Refused(flaw) => return refuse_form(shared, request, flaw),
     }
     // Whom a slow client keeps waiting, by its body or by what it does not read, is none of those
@@ -89,14 +88,19 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, f
         }
         Err(error) => return refuse_broken(shared, request, &error),
     };
+    let own_body = received.as_ref().map(|(body, _)| body);
+    let client = || request.remote_addr().copied();
+    let at_once = shared.handler.at_once(&request_of(&request, own_body, &client));
+    if let Some(response) = at_once {
+        let connection = connection_after(shared, &request);
+        return send(shared, request, &response, connection);
+    }
     let Some(in_flight) = shared.enter_in_flight() else {
         let response = shared.reject("too many requests in flight");
         let connection = connection_after(shared, &request);
         return send(shared, request, &response, connection);
     };
     drop(moving);
-    let own_body = received.as_ref().map(|(body, _)| body);
-    let client = || request.remote_addr().copied();
     let response = answer_of(&*shared.handler, &request_of(&request, own_body, &client));
     drop(received);
     answer(shared, request, response, in_flight, begun);
@@ -233,6 +237,22 @@ fn answer_broken(shared: &TinyShared, request: tiny_http::Request, error: &io::E
     send(shared, request, &response, Connection::Close);
 }
 
+/// Writes nothing to the client of a request, and has nothing handled.
+fn leave_alone(shared: &Arc<TinyShared>, request: tiny_http::Request) {
+    match request.body_length() {
+        Some(length) if length > LONGEST_DRAINED_BODY => abandon(shared, length, request),
+        // A request that still has its writer is answered when it is dropped.
+        _ => aside(shared, request, |_, request| drop(request.into_writer())),
+    }
+}
+
+/// Never drops what holds a body that is so long.
+fn abandon<T>(shared: &TinyShared, length: usize, holder: T) {
+    let abandoned = shared.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
+    log::error!("a body of {length} bytes was announced: {abandoned} connections abandoned");
+    std::mem::forget(holder);
+}
+
 /// What is wrong with the form of a request.
 #[derive(Clone, Copy)]
 pub(super) enum Flaw {
@@ -320,9 +340,7 @@ fn refuse_length(shared: &Arc<TinyShared>, request: tiny_http::Request) {
     let refuse =
         |request: tiny_http::Request| request.upgrade("none", tiny_http::Response::empty(413));
     if length > LONGEST_DRAINED_BODY {
-        let abandoned = shared.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
-        log::error!("a body of {length} bytes was announced: {abandoned} connections abandoned");
-        return std::mem::forget(refuse(request));
+        return abandon(shared, length, refuse(request));
     }
     aside(shared, request, move |shared, request| {
         let client = request.remote_addr().copied();

@@ -51,6 +51,7 @@ impl TinyShared {
         limits: Limits,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Self> {
+        let ended = Ended::new(limits.idle);
         Ok(Self {
             limits,
             handler,
@@ -63,7 +64,7 @@ impl TinyShared {
             napping: AtomicBool::new(false),
             nap: Mutex::new(false),
             wake: Condvar::new(),
-            ended: Ended::default(),
+            ended,
             in_flight: AtomicUsize::new(0),
             moving: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
