@@ -216,7 +216,7 @@ impl GroupBuilder {
 
     /// The stack of the group's own threads that run the getter, in bytes: those for callers with a
     /// time limit, as most peers have one, and those that refresh values. Defaults to that of Rust,
-    /// which is 2 MiB. Less than 256 KiB counts as that, and more than 1 GiB as that.
+    /// which is 2 MiB. Less than 1 MiB counts as that, and more than 1 GiB as that.
     ///
     /// A main thread has 8 MiB as a rule, so a getter that needs more than 2 MiB may work there,
     /// and end the whole process when the first peer asks. Requests of peers without a time limit

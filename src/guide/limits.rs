@@ -24,7 +24,7 @@
 //! | `wait_timeout` | no limit | how long a `get` waits |
 //! | `max_loaders` | 64 | threads that run the getter for callers with a time limit |
 //! | `max_refreshers` | 2 | threads that refresh values while the old ones are served |
-//! | `stack_bytes` | that of Rust, 2 MiB | the stack of the threads that run the getter; 256 KiB to 1 GiB |
+//! | `stack_bytes` | that of Rust, 2 MiB | the stack of the threads that run the getter; 1 MiB to 1 GiB |
 //! | `clock` | the system's | what times to live are measured with |
 //!
 //! # Options of a pool
@@ -57,7 +57,7 @@
 //! | `max_requests` | 256 | requests that are handled at once; past it, a 503 that is not held against this peer |
 //! | `max_connections` | 4,096 | open connections; only the guarded server holds it |
 //! | `idle_timeout` | 60 s | how long a connection without requests is kept open; 15 s at least |
-//! | `stack_bytes` | that of Rust, 2 MiB | the stack of the threads that handle requests; 256 KiB to 1 GiB |
+//! | `stack_bytes` | that of Rust, 2 MiB | the stack of the threads that handle requests; 1 MiB to 1 GiB |
 //! | `drain_timeout` | 5 s | how long a shutdown waits for requests in flight |
 //!
 //! An `HttpGetter` on its own has the defaults of the table.

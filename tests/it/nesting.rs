@@ -140,6 +140,28 @@ fn a_key_that_somebody_is_loading_is_loaded_alone_by_a_getter_and_not_kept() {
 }
 
 #[test]
+fn a_key_that_batches_at_many_levels_need_is_no_circle() {
+    let me = Arc::new(OnceLock::<Group>::new());
+    let group = Group::new("levels", 1 << 20, {
+        let me = Arc::clone(&me);
+        // "8" needs "7" and "leaf", "7" needs "6" and "leaf", and so on.
+        move |key: &str| -> Result<String, Error> {
+            if let Some(level) = key.parse::<u32>().ok().filter(|level| *level > 0) {
+                let below = (level - 1).to_string();
+                me.get()
+                    .unwrap()
+                    .get_many(&[&below, "leaf"])
+                    .into_iter()
+                    .collect::<Result<Vec<_>, _>>()?;
+            }
+            Ok(key.to_owned())
+        }
+    });
+    me.set(group.clone()).unwrap();
+    assert_eq!(start(move || group.get("8")).result().unwrap(), "8");
+}
+
+#[test]
 fn two_threads_whose_keys_need_each_other_are_told_so() {
     let me = Arc::new(OnceLock::<Group>::new());
     let both = Arc::new(std::sync::Barrier::new(2));

@@ -124,3 +124,28 @@ fn ratios_tell_gets_of_own_keys_of_others_keys_and_questions_of_peers_apart() {
     assert_eq!((theirs.gets, theirs.hits), (1, 0));
     assert_eq!((theirs.server_requests, theirs.server_hits), (3, 2));
 }
+
+#[test]
+fn what_is_counted_never_falls_while_peers_ask() {
+    let group = alone(CountingGetter::new());
+    group.get("Tom").unwrap();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::SeqCst) {
+                    group.peer_side().get("Tom").unwrap();
+                    group.peer_side().get_many(&["Tom", "Tom", "Jack"]);
+                }
+            });
+        }
+        for _ in 0..20_000 {
+            let stats = group.stats();
+            if (stats.gets, stats.hits) != (1, 0) {
+                is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+                panic!("peers' requests count as gets: {stats:?}");
+            }
+        }
+        is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+}

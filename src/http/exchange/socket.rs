@@ -222,7 +222,7 @@ impl Transport for Socket {
         // is used.
         let was_resting = std::mem::replace(&mut self.resting, true);
         let is_whole = self.buffers.held == 0 && self.refused.is_none();
-        let is_quiet = self.tls.as_ref().is_none_or(TlsSession::is_quiet);
+        let is_quiet = self.tls.as_mut().is_none_or(TlsSession::is_quiet);
         is_whole && is_quiet && (!was_resting || is_silent(&self.stream))
     }
 

@@ -342,7 +342,7 @@ impl HttpPoolBuilder {
 
     /// The stack of the threads that handle requests, in bytes. Where a request comes without a
     /// time limit, as from peers in Go, the getter runs on them. Defaults to that of Rust, which is
-    /// 2 MiB. Less than 256 KiB counts as that, and more than 1 GiB as that.
+    /// 2 MiB. Less than 1 MiB counts as that, and more than 1 GiB as that.
     ///
     /// A getter that needs more must be given it for the threads of its group, too:
     /// [`GroupBuilder::stack_bytes`](crate::GroupBuilder::stack_bytes).

@@ -36,7 +36,7 @@ impl NoTlsSession {
         match *self {}
     }
 
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&mut self) -> bool {
         match *self {}
     }
 

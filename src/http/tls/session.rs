@@ -18,13 +18,15 @@ pub(crate) struct TlsSession {
     /// a record until that was read by [`plain`](Self::plain).
     raw: Vec<u8>,
     looked_at: usize,
-    /// Whether there is something to read by `plain`, or the other side has ended.
+    /// Whether there may be something to read by `plain`.
     has_news: bool,
+    /// Whether the other side has ended.
+    is_over: bool,
 }
 
 impl TlsSession {
     pub(super) fn new(tls: Connection) -> Self {
-        Self { tls: Box::new(tls), raw: Vec::new(), looked_at: 0, has_news: false }
+        Self { tls: Box::new(tls), raw: Vec::new(), looked_at: 0, has_news: false, is_over: false }
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
@@ -32,8 +34,13 @@ impl TlsSession {
     }
 
     /// Whether nothing has come that was not read, and the other side has not ended.
-    pub(crate) fn is_quiet(&self) -> bool {
-        !self.has_news && self.raw.is_empty() && !self.tls.wants_write()
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        if self.has_news {
+            // The last reader may have asked for just as much as there was.
+            let state = self.tls.process_new_packets();
+            self.has_news = state.map_or(true, |state| state.plaintext_bytes_to_read() > 0);
+        }
+        !self.has_news && !self.is_over && self.raw.is_empty() && !self.tls.wants_write()
     }
 
     /// Whether there is something to [`send`](Self::send).
@@ -70,7 +77,7 @@ impl TlsSession {
         let n = socket.read(&mut raw)?;
         if n == 0 {
             self.tls.read_tls(&mut io::empty())?;
-            self.has_news = true;
+            self.is_over = true;
             return Ok(0);
         }
         self.look_at(&raw[..n], socket)
@@ -79,12 +86,13 @@ impl TlsSession {
     /// Has rustls look at what came, up to the first bytes for the caller.
     fn look_at(&mut self, raw: &[u8], socket: &mut impl Write) -> io::Result<usize> {
         let mut rest = raw;
-        while !rest.is_empty() && !self.has_news {
+        while !rest.is_empty() && !self.has_news && !self.is_over {
             let before = rest.len();
             self.tls.read_tls(&mut rest)?;
             match self.tls.process_new_packets() {
                 Ok(state) => {
-                    self.has_news = state.plaintext_bytes_to_read() > 0 || state.peer_has_closed();
+                    self.has_news = state.plaintext_bytes_to_read() > 0;
+                    self.is_over = state.peer_has_closed();
                 }
                 Err(error) => {
                     let _ = self.tls.write_tls(socket);
@@ -104,11 +112,15 @@ impl TlsSession {
     /// Reads bytes that the other side has sent, and that were received. Zero is their end, `None`
     /// means that more must be received first.
     pub(crate) fn plain(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
-        if !self.has_news {
+        if !self.has_news && !self.is_over {
             return Ok(None);
         }
         match self.tls.reader().read(room) {
-            Ok(n) => Ok(Some(n)),
+            Ok(n) => {
+                // A reader that was not filled has taken all that there was.
+                self.has_news = n == room.len();
+                Ok(Some(n))
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.has_news = false;
                 Ok(None)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use geecache::{Error, Group, HttpPoolBuilder, Server};
+use geecache::{Error, Group, HttpPoolBuilder, Origin, PeerState, Server};
 
 use crate::support::{Cluster, CountingGetter, Gate, Peer, SERVERS, start, until, value_of};
 
@@ -77,6 +77,60 @@ fn loads_of_two_peers_that_need_each_other_s_keys_find_loaders() {
             assert_eq!(cluster.node(node).stats().peer_errors, 0, "{server:?}");
         }
         drop(needs);
+    }
+}
+
+#[test]
+fn slow_loads_for_getters_make_no_peer_down_and_keep_no_others_from_its_memory() {
+    for server in SERVERS {
+        let (needs, gate) = (World::default(), Gate::closed());
+        let source = |_| {
+            let (needs, gate) = (Arc::clone(&needs), gate.clone());
+            CountingGetter::with(move |key| {
+                let (groups, needs) = needs.get().unwrap();
+                match needs.get(key) {
+                    Some((node, other)) => Ok(groups[*node].get(other)?.as_str()?.into()),
+                    None if key.ends_with('0') => Ok(value_of(key).into()),
+                    None => {
+                        gate.pass();
+                        Ok(value_of(key).into())
+                    }
+                }
+            })
+        };
+        let brief = |pool: HttpPoolBuilder| {
+            pool.timeout(Duration::from_millis(500)).max_requests(4.try_into().unwrap())
+        };
+        let [us, them] = [0, 1].map(|node| Peer::start(server, source(node), brief));
+        us.join(&[&them.url()]);
+        them.join(&[&us.url()]);
+        let owned = |peer: &Peer, last: char| -> Vec<String> {
+            let keys = (0..).map(|n| format!("key {n}"));
+            let ours = keys.filter(|key| us.pool.owner(key) == Some(peer.url()));
+            ours.filter(|key| key.ends_with('0') == (last == '0')).take(8).collect()
+        };
+        let (outer, slow) = (owned(&us, '1'), owned(&them, '1'));
+        let quick = owned(&them, '0').remove(0);
+        let pairs = outer.iter().cloned().zip(slow.iter().map(|key| (0, key.clone())));
+        let groups = vec![us.group.clone(), them.group.clone()];
+        assert!(needs.set((groups, pairs.collect())).is_ok());
+        them.group.get(&quick).unwrap();
+        let callers: Vec<_> = outer
+            .into_iter()
+            .map(|key| {
+                let group = us.group.clone();
+                start(move || group.get(&key))
+            })
+            .collect();
+        // More than the owner answers at once are given up, and load for themselves.
+        gate.wait_for_arrivals(12);
+        assert_eq!(us.group.get_with_origin(&quick).unwrap().1, Origin::OwnerMemory, "{server:?}");
+        let stats = &us.pool.peer_stats()[0];
+        assert_eq!((stats.state, stats.failures), (PeerState::Up, 0), "{server:?}");
+        gate.open();
+        for caller in callers {
+            assert!(caller.result().is_ok());
+        }
     }
 }
 

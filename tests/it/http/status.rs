@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use geecache::{HttpPool, MetricsFormat, Registry, StatusPages};
 
-use crate::support::{CountingGetter, Peer, SERVERS, SOON, start, until, value_of};
+use crate::support::{CountingGetter, Gate, Peer, SERVERS, SOON, start, until, value_of};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -83,7 +83,6 @@ fn metrics_tell_of_groups_peers_and_the_server() {
             "geecache_gets_total{group=\"scores\",result=\"miss\"} 2".to_owned(),
             "geecache_peer_answers_total{group=\"scores\",result=\"hit\"} 1".to_owned(),
             "geecache_peer_answers_total{group=\"scores\",result=\"loaded\"} 1".to_owned(),
-            "geecache_server_in_flight 1".to_owned(),
         ] {
             assert_eq!(text.lines().filter(|it| **it == line).count(), 1, "{line}\n{text}");
         }
@@ -158,4 +157,22 @@ fn a_client_writes_what_it_knows_of_its_peers_and_a_registry_its_groups() {
     let mut text = String::new();
     registry.write_metrics(&mut text, MetricsFormat::Prometheus).unwrap();
     assert!(text.contains("geecache_gets_total{group=\"scores\""), "{text}");
+}
+
+#[test]
+fn a_peer_that_is_busy_still_tells_that_it_is_well() {
+    for server in SERVERS {
+        let gate = Gate::closed();
+        let one = std::num::NonZeroUsize::new(1).unwrap();
+        let peer =
+            Peer::start(server, CountingGetter::behind(&gate), |pool| pool.max_requests(one));
+        let addr = peer.addr();
+        let asks = start(move || get(&addr, "/_geecache/scores/Tom", "").0);
+        gate.wait_for_arrivals(1);
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            assert_eq!(get(&peer.addr(), path, "").0, 200, "{server:?}: {path}");
+        }
+        gate.open();
+        assert_eq!(asks.result(), 200);
+    }
 }

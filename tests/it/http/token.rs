@@ -110,13 +110,15 @@ fn strangers_learn_nothing_and_change_nothing() {
 
 #[test]
 fn a_long_body_of_a_stranger_is_refused_before_it_comes() {
-    for server in SERVERS {
+    let requests = ["PUT /_geecache/scores/Tom", "GET /healthz", "HEAD /readyz"];
+    for (server, request) in SERVERS.iter().flat_map(|&server| requests.map(|it| (server, it))) {
         let owner = Peer::start(server, CountingGetter::new(), with(SECRET));
         let mut stream = TcpStream::connect(owner.addr()).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         let length = 8 << 20;
         let head = format!("Host: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-        write!(stream, "PUT /_geecache/scores/Tom HTTP/1.1\r\n{head}").unwrap();
+        // Health is open, and bodies are not.
+        write!(stream, "{request} HTTP/1.1\r\n{head}").unwrap();
         if server == Server::TinyHttp {
             // It answers when the body has come, and keeps nothing of it.
             stream.write_all(&vec![b'x'; length]).unwrap();

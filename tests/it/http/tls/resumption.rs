@@ -38,9 +38,9 @@ fn a_server_resumes_the_sessions_of_its_clients() {
     }
 }
 
-#[test]
-fn a_client_resumes_its_sessions() {
-    let authority = Authority::new();
+/// A server of no part of this crate: it answers so many requests on each connection, and tells of
+/// each whether it came with a full handshake, or on a connection that was there (`None`).
+fn raw_server(authority: &Authority, requests: usize) -> (String, mpsc::Receiver<Option<bool>>) {
     let issued = authority.issue();
     let provider = Arc::new(ring::default_provider());
     let server = ServerConfig::builder_with_provider(provider)
@@ -57,22 +57,42 @@ fn a_client_resumes_its_sessions() {
             stream.set_read_timeout(Some(SOON)).unwrap();
             let tls = ServerConnection::new(Arc::clone(&server)).unwrap();
             let mut stream = StreamOwned::new(tls, stream);
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") {
-                stream.read_exact(&mut byte).unwrap();
-                head.extend(byte);
+            for request in 1..=requests {
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") {
+                    stream.read_exact(&mut byte).unwrap();
+                    head.extend(byte);
+                }
+                let close = if request == requests { "Connection: close\r\n" } else { "" };
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n{close}\r\n630");
+                stream.write_all(answer.as_bytes()).unwrap();
+                let is_first = request == 1;
+                tell.send(is_first.then(|| is_full(stream.conn.handshake_kind()))).unwrap();
             }
-            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n630";
-            stream.write_all(answer.as_bytes()).unwrap();
-            tell.send(is_full(stream.conn.handshake_kind())).unwrap();
         }
     });
+    (url, told)
+}
+
+/// What the server tells of four gets.
+fn four_gets(requests: usize) -> [Option<bool>; 4] {
+    let authority = Authority::new();
+    let (url, told) = raw_server(&authority, requests);
     let pool = HttpPool::builder().tls(authority.tls()).timeout(SOON).connect_timeout(SOON);
     let pool = pool.client([url]).unwrap();
     let peer = pool.picker().pick_peer("Tom").unwrap();
-    let full = [0; 4].map(|_| {
+    [0; 4].map(|_| {
         assert_eq!(peer.get("scores", "Tom").unwrap().value().unwrap(), "630");
         told.recv_timeout(SOON).unwrap()
-    });
-    assert_eq!(full, [true, false, false, false]);
+    })
+}
+
+#[test]
+fn a_client_resumes_its_sessions() {
+    assert_eq!(four_gets(1), [Some(true), Some(false), Some(false), Some(false)]);
+}
+
+#[test]
+fn a_kept_connection_is_used_again() {
+    assert_eq!(four_gets(4), [Some(true), None, None, None]);
 }
