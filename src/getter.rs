@@ -43,9 +43,15 @@ use crate::origin::Origin;
 ///   load again. On a thread of the group it is an [`Error::Load`](crate::Error::Load) for the
 ///   caller.
 /// * Other callers of the same key wait while it runs, so it should bound its own time.
-/// * It may ask this or another group for *other* keys. It never waits for another caller's load
-///   then, and never for a thread of the group: what is being loaded already is loaded once more,
-///   on its own thread, and that value is not kept. So a time limit does not end such a load early.
+/// * It may ask this or another group for *other* keys. It never waits for another caller's load in
+///   this process then, and never for a thread of the group: what is being loaded already is loaded
+///   once more, on its own thread, and that value is not kept. So a time limit does not end such a
+///   load early.
+/// * A peer that it asks may wait for a load there, up to the time of a request. In a circle over
+///   two processes, even one that batches make and no key, that time ends the wait.
+/// * In a pool that steals work a getter that waits runs other callers on its thread. What they
+///   get there is nested, too: the third load of one key on the thread is taken for a circle, and
+///   the 65th level for a chain that is too long.
 /// * Keys must not need each other in a circle. A key that needs itself gets
 ///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the second
 ///   time on one thread. A circle over several peers ends with their time limits.

@@ -105,10 +105,10 @@
 //! | bytes of a body | `max_value_bytes`, 1 MiB at least and 1 GiB at most | 413 | `body_past_the_limit_gets_a_413`, `huge_content_length_gets_a_413` |
 //! | bytes of a body of those who do not know the token | none but what came with the head | 401 | `a_long_body_of_a_stranger_is_refused_before_it_comes` in `tests/it` |
 //! | bytes of all bodies over 64 KiB together | a quarter of `max_transfer_bytes`, and as much for answers | 503 when there is no room in time | `long_body_waits_for_room_until_its_time_is_over`, `long_answer_waits_for_room_until_its_time_is_over` |
-//! | memory for a body | twice what has come of it, or 64 KiB | | `clients_that_stall_hold_nobody_up` in `tests/hostile` |
-//! | memory that a connection keeps for the next request | 64 KiB | given back | `long_buffer_is_given_back_although_the_next_request_has_begun` |
+//! | memory for a body of up to 64 KiB | four times what has come of it, or 64 KiB | | `clients_that_stall_hold_nobody_up` in `tests/hostile` |
+//! | memory that a connection keeps for the next request | 64 KiB, and what was sent ahead of it | given back when that is handled | `long_buffer_is_given_back_although_the_next_request_has_begun` |
 //! | time for a body | 30 s | 408 | `body_that_stops_is_given_up`, `body_that_drips_is_given_up_at_its_deadline` |
-//! | time for a client to take 1 MiB of an answer, or what is left of it | 30 s | the connection is closed | `client_that_takes_no_answer_is_given_up`, `client_that_takes_too_little_in_its_time_is_given_up` |
+//! | time for a client to take 1 MiB of an answer, or what is left of it | 30 s, and once more for what the kernel takes at first | the connection is closed | `client_that_takes_no_answer_is_given_up`, `client_that_takes_too_little_in_its_time_is_given_up` |
 //! | requests that are read ahead | what fits into the buffer | nothing is read until the answer is taken | `client_that_pipelines_and_never_reads_is_not_read_for_long`, `client_that_never_reads_makes_the_guarded_server_hold_little` in `tests/hostile` |
 //! | what is still read after a refusal | 4 MiB, for 1 s | the connection is closed | `refused_client_that_goes_on_is_read_for_a_moment_only` |
 //! | time without a request | `idle_timeout` | the connection is closed | `silent_connection_is_closed_after_the_idle_time` |
@@ -138,8 +138,9 @@
 //! | `geecache-linger` | 1 per pool, tiny_http | answers late clients for an `idle_timeout` after a shutdown |
 //!
 //! When all threads that may ask several peers are busy, the caller asks one after the other
-//! itself. Each of them has its share of the caller's time then, so that one that is silent does
-//! not take that of the others.
+//! itself. Where the caller has a time limit, each of them has its share of it then, so that one
+//! that is silent does not take that of the others. Without a limit each may take the pool's
+//! `timeout`, and once more at the peer that stands in.
 //!
 //! # Times that are fixed
 //!

@@ -64,6 +64,7 @@
 //! |---|---|
 //! | [`pick_peer`](crate::PeerPicker::pick_peer) | required |
 //! | [`pick_peers`](crate::PeerPicker::pick_peers) | many keys are looked up at once |
+//! | [`picks_the_owner`](crate::PeerPicker::picks_the_owner) | callers see that a stand-in answered |
 //! | [`owns`](crate::PeerPicker::owns) | values that are loaded in place of an owner that is down do not stay long |
 //! | [`peers`](crate::PeerPicker::peers) | changes are told to all peers |
 //! | [`previous_owner`](crate::PeerPicker::previous_owner), [`warm_up`](crate::PeerPicker::warm_up) | warm values move to new owners, and removals find them on the way |

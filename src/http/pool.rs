@@ -144,7 +144,8 @@ impl HttpPool {
 
     /// Sets the whole list of peers, this one included, as `http://host:port`, or all of them as
     /// `https://host:port` where the builder was given TLS. An address with a zone is written
-    /// `http://[fe80::1%25eth0]:port`. The order does not matter, and neither do duplicates or a
+    /// `http://[fe80::1%25eth0]:port`; the zone is a part of the peer's name, so it has to be the
+    /// same in all lists. The order does not matter, and neither do duplicates or a
     /// slash at the end.
     ///
     /// What is known about peers that stay is kept: their open connections, and whether they are
@@ -223,7 +224,8 @@ impl HttpPool {
     /// `/metrics` answers. For a program that has a page of metrics of its own.
     ///
     /// The groups are those that are [served](Self::registry). A client serves none; there a
-    /// [`Registry`] with the program's groups [writes](Registry::write_metrics) theirs.
+    /// [`Registry`] with the program's groups [writes](Registry::write_metrics) theirs, as a text
+    /// of its own. The same goes for a second pool of the process.
     ///
     /// # Errors
     ///

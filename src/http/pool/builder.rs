@@ -166,8 +166,9 @@ impl HttpPoolBuilder {
     }
 
     /// A secret that the peers of a cluster have in common; *alike*. Requests carry it
-    /// (`Authorization: Bearer …`), and one that does not is answered 401 before anything else is
-    /// looked at. Defaults to none: who reaches the port can then read and change what is cached.
+    /// (`Authorization: Bearer …`), and one that does not is answered 401, whatever it asks for.
+    /// Only `/healthz` and `/readyz` ask for none, see [`status_pages`](Self::status_pages).
+    /// Defaults to none: who reaches the port can then read and change what is cached.
     ///
     /// A good token is 32 random bytes or more, in base64 or hexadecimal. It may hold letters,
     /// digits and `-._~+/=`, and up to 512 of them. Without TLS it can be read on the way: it keeps
@@ -190,6 +191,9 @@ impl HttpPoolBuilder {
 
     /// A file with tokens, in place of [`token`](Self::token). One in each line: the first is sent,
     /// all are taken. Lines that are empty or begin with `#` count for nothing. Defaults to none.
+    ///
+    /// To change the token: write `old` and then `new` to all files, wait for two seconds, write
+    /// `new` and then `old`, wait again, and then `new` alone.
     ///
     /// The file is read again within a second after it has changed. When it can't be read then, or
     /// holds no token, the old tokens stay and a warning tells so. Replace the file as a whole (by
