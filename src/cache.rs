@@ -49,6 +49,7 @@ use crate::sync::lock;
 
 mod accounting;
 mod admission;
+mod asker;
 #[cfg(feature = "unstable-bench")]
 mod bench;
 mod departures;
@@ -66,6 +67,7 @@ mod table;
 mod window;
 
 pub use accounting::Accounting;
+pub(crate) use asker::Asker;
 #[cfg(feature = "unstable-bench")]
 pub use bench::BenchStore;
 pub(crate) use entry::{Found, Meta};
@@ -83,14 +85,6 @@ pub(crate) struct Cache {
     shards: Box<[Padded]>,
     hash: KeyHash,
     options: CacheOptions,
-}
-
-/// For whom an entry is looked up. Their hits are counted apart, under the lock: two numbers that
-/// are read one after the other have no difference that can be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asker {
-    ThisProcess,
-    Peer,
 }
 
 /// A shard on cache lines of its own: the lock of one shard must not slow its neighbours down. Two

@@ -1,6 +1,7 @@
 //! Secrets stay out of the log, whatever is logged. A program of its own, as it sees all that
 //! anybody logs in the process.
 #![cfg(feature = "http")]
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::sync::Mutex;
 

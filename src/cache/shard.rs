@@ -1,8 +1,8 @@
 //! [`CacheShard`]: everything that happens under one lock.
 
-use crate::cache::Asker;
 use crate::cache::accounting::Accounting;
 use crate::cache::admission::Admission;
+use crate::cache::asker::Asker;
 use crate::cache::departures::{Departure, Departures};
 use crate::cache::entry::{Entry, Found};
 use crate::cache::options::Eviction;

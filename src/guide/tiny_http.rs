@@ -51,8 +51,8 @@
 //! | requests in a row that do not wait for answers | handled one after the other | handled at the same time, answered in order |
 //! | platforms other than Linux | the same | no timeouts: sockets do not inherit them everywhere |
 //!
-//! Tests in `src/http/server/tests` hold all rows but that of the shutdown, and `tests/hostile` plays the
-//! requests among them against processes of their own.
+//! Tests in `src/http/server/tests` hold all rows but that of the shutdown, and `tests/hostile`
+//! plays the requests among them against processes of their own.
 //!
 //! Bytes that are not ASCII end a connection while tiny_http reads the line, before it hands a
 //! request to this crate. So nothing can be answered from outside. Peers of this crate send no such

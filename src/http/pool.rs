@@ -1,6 +1,7 @@
 //! [`HttpPool`]: the peers of a process, and the process as a peer.
 
 mod builder;
+mod checks;
 mod exposure;
 mod service;
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,11 @@ use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head
 use crate::http::server::guarded::connections::Member;
 use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
 use crate::http::server::guarded::opening::open;
-use crate::http::server::guarded::receiving::{left_until, receive};
+use crate::http::server::guarded::receiving::{BUFFER, left_until, receive, smaller_buffer};
 use crate::http::server::guarded::shared::GuardedShared;
 use crate::http::server::guarded::stream::Stream;
 use crate::http::server::in_flight::InFlight;
 use crate::http::server::message::{HttpRequest, HttpResponse, answer_of};
-
-/// Bytes of the read buffer while nothing longer has come.
-const BUFFER: usize = 4 * 1024;
 
 /// Bytes by which the buffer grows for a body before any of it has come.
 const LONGEST_STEP: usize = 64 * 1024;
@@ -395,18 +392,6 @@ impl Session<'_> {
     }
 }
 
-/// A buffer that begins with what is `pending` in `buffer`, if that leaves most of it unused. There
-/// may be no end of requests that come one after the other, so it can't be waited for.
-fn smaller_buffer(buffer: &[u8], pending: Range<usize>) -> Option<Vec<u8>> {
-    if buffer.len() <= 16 * BUFFER || pending.len() > buffer.len() / 4 {
-        return None;
-    }
-    let mut smaller = Vec::with_capacity(pending.len().max(BUFFER));
-    smaller.extend_from_slice(&buffer[pending]);
-    smaller.resize(smaller.capacity(), 0);
-    Some(smaller)
-}
-
 const NO_ROOM: Over = Over::Overloaded("too many long bodies at once");
 const TOO_SLOW: Over = Over::Refused(Refusal(408, "the request took too long\n"));
 
@@ -464,28 +449,4 @@ fn request_of<'a>(
 ) -> HttpRequest<'a> {
     let (method, target, headers) = (head.method, head.target, &head.headers);
     HttpRequest { method, target, headers, body, own_body, client }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_buffer_is_given_back_although_the_next_request_has_begun() {
-        let mut buffer = vec![b'x'; 64 << 20];
-        let len = buffer.len();
-        buffer[len - 1] = b'G';
-        let smaller = smaller_buffer(&buffer, len - 1..len).unwrap();
-        assert!(smaller.capacity() <= 2 * BUFFER, "{}", smaller.capacity());
-        assert_eq!((smaller.len(), smaller[0]), (smaller.capacity(), b'G'));
-
-        let smaller = smaller_buffer(&buffer, 0..0).unwrap();
-        assert!(smaller.len() <= 2 * BUFFER);
-    }
-
-    #[test]
-    fn buffer_that_is_short_or_in_use_is_kept() {
-        assert_eq!(smaller_buffer(&[0; 16 * BUFFER], 5..6), None);
-        assert_eq!(smaller_buffer(&[0; 64 * BUFFER], 0..17 * BUFFER), None);
-    }
 }

@@ -1,9 +1,13 @@
 //! Reads from a connection, within a time.
 
 use std::io::{self, Read as _};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::http::server::guarded::stream::Stream;
+
+/// Bytes of the read buffer while nothing longer has come.
+pub(super) const BUFFER: usize = 4 * 1024;
 
 /// Reads once from a connection whose read timeout is `known`. `None` means that `timeout` is over.
 pub(super) fn receive(
@@ -42,4 +46,40 @@ pub(super) fn left_until(deadline: Instant) -> Option<Duration> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// A buffer that begins with what is `pending` in `buffer`, if that leaves most of it unused. There
+/// may be no end of requests that come one after the other, so it can't be waited for.
+pub(super) fn smaller_buffer(buffer: &[u8], pending: Range<usize>) -> Option<Vec<u8>> {
+    if buffer.len() <= 16 * BUFFER || pending.len() > buffer.len() / 4 {
+        return None;
+    }
+    let mut smaller = Vec::with_capacity(pending.len().max(BUFFER));
+    smaller.extend_from_slice(&buffer[pending]);
+    smaller.resize(smaller.capacity(), 0);
+    Some(smaller)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_buffer_is_given_back_although_the_next_request_has_begun() {
+        let mut buffer = vec![b'x'; 64 << 20];
+        let len = buffer.len();
+        buffer[len - 1] = b'G';
+        let smaller = smaller_buffer(&buffer, len - 1..len).unwrap();
+        assert!(smaller.capacity() <= 2 * BUFFER, "{}", smaller.capacity());
+        assert_eq!((smaller.len(), smaller[0]), (smaller.capacity(), b'G'));
+
+        let smaller = smaller_buffer(&buffer, 0..0).unwrap();
+        assert!(smaller.len() <= 2 * BUFFER);
+    }
+
+    #[test]
+    fn buffer_that_is_short_or_in_use_is_kept() {
+        assert_eq!(smaller_buffer(&[0; 16 * BUFFER], 5..6), None);
+        assert_eq!(smaller_buffer(&[0; 64 * BUFFER], 0..17 * BUFFER), None);
+    }
 }
