@@ -46,7 +46,7 @@ impl Write for Escaped<'_, '_> {
 /// line, move, colour, or turn the direction of the text.
 fn is_misleading(char: char) -> bool {
     let ends_a_line = ('\u{2028}'..='\u{2029}').contains(&char);
-    let turns = matches!(char, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+    let turns = matches!(char, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
         || ('\u{2066}'..='\u{2069}').contains(&char);
     char.is_control() || ends_a_line || turns
 }

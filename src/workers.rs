@@ -167,16 +167,20 @@ impl Workers {
         });
         // Without anything else to do, the caller is one of the threads.
         let wanted = if meanwhile.is_some() { count } else { count.saturating_sub(1) };
-        let mut helpers = 0;
-        while helpers < wanted {
-            let task = Arc::clone(&task);
-            if !self.run_now(move || task.help(0, 0)) {
-                break;
-            }
-            helpers += 1;
-        }
-        if helpers < count {
-            task.help(count - helpers, usize::from(meanwhile.is_some()));
+        let recruit = |most: usize| {
+            let one = |_: &usize| {
+                let task = Arc::clone(&task);
+                self.run_now(move || while task.do_next(0, 0) {})
+            };
+            (0..most).take_while(one).count()
+        };
+        let after = usize::from(meanwhile.is_some());
+        // So many items may find no other thread.
+        let mut alone = count - recruit(wanted);
+        while alone > 0 && task.do_next(alone - 1, after) {
+            alone -= 1;
+            // While this thread was busy, others may have become free.
+            alone -= recruit(alone);
         }
         if let Some(meanwhile) = meanwhile {
             meanwhile();
@@ -210,22 +214,20 @@ struct Task<T, R, F> {
 }
 
 impl<T, R, F: Fn(&T, usize) -> R> Task<T, R, F> {
-    /// Takes items until there are none. There may be no other thread for so many of them as
-    /// `alone`, and this one has as many things to do as `after`, when there are no more items.
-    fn help(&self, mut alone: usize, after: usize) {
-        loop {
-            let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = self.items.get(at) else { return };
-            alone = alone.saturating_sub(1);
-            let waiting = alone.min(self.items.len() - at - 1) + after;
-            let result = unless_panicked(|| (self.work)(item, waiting));
-            lock(&self.results)[at] = result;
-            let mut left = lock(&self.left);
-            *left -= 1;
-            if *left == 0 {
-                self.done.notify_all();
-            }
+    /// Takes the next item; `false` if there is none. There may be no other thread for so many of
+    /// the later items as `alone`, and this one has so many things to do `after` all items.
+    fn do_next(&self, alone: usize, after: usize) -> bool {
+        let at = self.next.fetch_add(1, Ordering::Relaxed);
+        let Some(item) = self.items.get(at) else { return false };
+        let waiting = alone.min(self.items.len() - at - 1) + after;
+        let result = unless_panicked(|| (self.work)(item, waiting));
+        lock(&self.results)[at] = result;
+        let mut left = lock(&self.left);
+        *left -= 1;
+        if *left == 0 {
+            self.done.notify_all();
         }
+        true
     }
 }
 
@@ -344,6 +346,37 @@ mod tests {
         let expected: Vec<_> = (0..20).map(|n| (n != 7).then_some(n * 2)).collect();
         assert_eq!(halves, expected);
         assert_eq!(workers.map(Vec::<u32>::new(), |n| *n), []);
+    }
+
+    #[test]
+    fn threads_that_become_free_meanwhile_take_a_part_of_the_work() {
+        let workers = Arc::new(Workers::new("test", 1));
+        let (open, gate) = mpsc::channel::<()>();
+        assert!(workers.run_now(move || assert!(gate.recv().is_err())));
+        let (theirs, open) = (Arc::clone(&workers), Mutex::new(Some(open)));
+        let both = std::sync::Barrier::new(2);
+        let (done, is_done) = mpsc::channel();
+        let done = Mutex::new(done);
+        let work = move |item: &usize| match item {
+            0 => {
+                drop(lock(&open).take());
+                let deadline = Instant::now() + SOON;
+                while lock(&theirs.shared.state).idle == 0 {
+                    assert!(Instant::now() < deadline, "the thread becomes free");
+                    thread::yield_now();
+                }
+            }
+            // Each of the two waits for the other one.
+            _ => {
+                both.wait();
+                lock(&done).send(()).unwrap();
+            }
+        };
+        let caller = thread::spawn(move || workers.map(vec![0, 1, 2], work));
+        for _ in 0..2 {
+            is_done.recv_timeout(SOON).expect("nothing waits for one thread");
+        }
+        assert_eq!(caller.join().unwrap().into_iter().flatten().count(), 3);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::workers::Workers;
 use handover::{HandOver, HandOverCounters};
 
 /// How many threads of one group ask peers for its batches, beside the callers' own.
-const MAX_FAN_OUT: usize = 16;
+const MAX_FAN_OUT: usize = 64;
 
 /// What becomes of the owner's word that its getter failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
