@@ -207,9 +207,11 @@ fn clients_that_stall_hold_nobody_up() {
             bystander.is_served(&format!("{clients} clients that stall after {begun:?}"));
             Bystander::of(&victim).is_served("a new connection");
         }
-        let held = victim.memory().saturating_sub(before) / stalled.len() as u64;
-        println!("{server}: {held} bytes for each of {} that stall", stalled.len());
-        assert!(held < 128 << 10, "{server}: {held} bytes each");
+        let held = victim.memory().saturating_sub(before);
+        println!("{server}: {held} bytes for {} that stall", stalled.len());
+        // Bodies of which something has come share a quarter of `max_transfer_bytes`.
+        let most = (64 << 20) + stalled.len() as u64 * (128 << 10);
+        assert!(held < most, "{server}: {held} bytes");
     }
 }
 
