@@ -124,6 +124,7 @@
 //! |---|---|---|
 //! | your own | | a `get` without a time limit runs the getter on the thread that asks |
 //! | `load NAME` | `max_loaders`, per group | runs the getter for callers with a time limit, and so for peers |
+//! | `nested load NAME` | `max_loaders`, per group | the same for getters of other peers |
 //! | `refresh NAME` | `max_refreshers`, per group | runs the getter while the old value is served |
 //! | `peers of NAME` | 64, per group | asks several owners at once |
 //! | `changes of NAME` | 16, per group | takes a change to several peers at once |

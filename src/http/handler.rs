@@ -8,7 +8,7 @@ mod replies;
 mod serving;
 
 pub(crate) use door::Door;
-pub(crate) use pages::Pages;
+pub(crate) use pages::{Page, Pages};
 pub(crate) use serving::Serving;
 
 use std::fmt;
@@ -59,9 +59,11 @@ impl Handler for PeerHandler {
 
     /// Those who watch are answered however busy this peer is.
     fn at_once(&self, request: &HttpRequest<'_>) -> Option<HttpResponse> {
+        let page = Page::of(request)?;
         let serving = lock(&self.serving).clone()?;
-        let page = serving.page(request)?;
-        Some(self.admit(request).err().unwrap_or(page))
+        let pages = serving.pages.as_ref()?;
+        // A stranger does not even have it written.
+        Some(self.admit(request).err().unwrap_or_else(|| pages.page(page, request)))
     }
 
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse {

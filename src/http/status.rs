@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::http::handler::{Door, Pages};
+use crate::http::handler::{Door, Page, Pages};
 use crate::http::peers::Peers;
 use crate::http::server::{Health, HttpRequest, HttpResponse, Running};
 use crate::metrics::{MetricsFormat, MetricsWriter};
@@ -114,12 +114,11 @@ impl Monitor {
 }
 
 impl Pages for Monitor {
-    fn page(&self, path: &str, request: &HttpRequest<'_>) -> Option<HttpResponse> {
-        match path {
-            "/healthz" => Some(HttpResponse::text(200, "ok: this process serves\n")),
-            "/readyz" => Some(self.readiness()),
-            "/metrics" => Some(self.metrics(request)),
-            _ => None,
+    fn page(&self, page: Page, request: &HttpRequest<'_>) -> HttpResponse {
+        match page {
+            Page::Health => HttpResponse::text(200, "ok: this process serves\n"),
+            Page::Readiness => self.readiness(),
+            Page::Metrics => self.metrics(request),
         }
     }
 }
@@ -146,24 +145,18 @@ mod tests {
         let peers = Peers::new(Some(PeerUrl::parse("http://a:1").unwrap()), options);
         let door = Arc::new(Door::new(None));
         let monitor = Monitor::new(Arc::new(peers), Registry::new(), door);
-        let page = |path| {
-            let (client, headers) = (|| None, &[("Accept", "*/*")][..]);
-            let (method, body) = ("GET", &b""[..]);
-            let request = HttpRequest {
-                method,
-                target: path,
-                headers: &headers,
-                body,
-                own_body: None,
-                client: &client,
-            };
-            monitor.page(path, &request).map(|page| page.status)
+        let (client, headers) = (|| None, &[("Accept", "*/*")][..]);
+        let request = HttpRequest {
+            method: "GET",
+            target: "/",
+            headers: &headers,
+            body: b"",
+            own_body: None,
+            client: &client,
         };
-        assert_eq!(
-            (page("/healthz"), page("/readyz"), page("/other")),
-            (Some(200), Some(200), None)
-        );
+        let status = |page| monitor.page(page, &request).status;
+        assert_eq!((status(Page::Health), status(Page::Readiness)), (200, 200));
         monitor.begin_drain();
-        assert_eq!((page("/healthz"), page("/readyz")), (Some(200), Some(503)));
+        assert_eq!((status(Page::Health), status(Page::Readiness)), (200, 503));
     }
 }

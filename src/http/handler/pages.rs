@@ -1,23 +1,33 @@
-//! [`Pages`]: what lies outside of the base path.
+//! [`Page`]: what a port answers that is not about a key.
 
 use crate::http::server::{HttpRequest, HttpResponse};
 use crate::http::wire;
 
-/// Answers what is not about a key.
-pub(crate) trait Pages: Send + Sync + 'static {
-    /// The page at `path`, if there is one.
-    fn page(&self, path: &str, request: &HttpRequest<'_>) -> Option<HttpResponse>;
+/// What is told to those who watch. A key is behind a slash of its own, so the path of a page names
+/// none, whatever the base path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    Health,
+    Readiness,
+    Metrics,
 }
 
-/// The path of a request that may be one for a page: it gets something, and is not about a key.
-pub(super) fn path_of<'a>(request: &HttpRequest<'a>, base: &str) -> Option<&'a str> {
-    if !matches!(request.method, "GET" | "HEAD") {
-        return None;
+/// Writes pages.
+pub(crate) trait Pages: Send + Sync + 'static {
+    /// What `page` answers to `request`.
+    fn page(&self, page: Page, request: &HttpRequest<'_>) -> HttpResponse;
+}
+
+impl Page {
+    /// The page that a request asks for.
+    pub(super) fn of(request: &HttpRequest<'_>) -> Option<Self> {
+        match (request.method, wire::path_of(request.target)) {
+            ("GET" | "HEAD", "/healthz") => Some(Self::Health),
+            ("GET" | "HEAD", "/readyz") => Some(Self::Readiness),
+            ("GET" | "HEAD", "/metrics") => Some(Self::Metrics),
+            _ => None,
+        }
     }
-    let path = wire::path_of(request.target);
-    // Where all paths lie below the base, a key is behind a second slash.
-    let is_below = path.starts_with(base) && (base != "/" || path[1..].contains('/'));
-    (!is_below).then_some(path)
 }
 
 /// Whether anybody may ask for this, token or not: it tells no more than that the process is there.
@@ -25,7 +35,5 @@ pub(super) fn path_of<'a>(request: &HttpRequest<'a>, base: &str) -> Option<&'a s
 pub(super) fn is_open(request: &HttpRequest<'_>) -> bool {
     let has_body = request.header("Content-Length").is_some_and(|length| length != b"0")
         || request.header("Transfer-Encoding").is_some();
-    matches!(request.method, "GET" | "HEAD")
-        && matches!(wire::path_of(request.target), "/healthz" | "/readyz")
-        && !has_body
+    matches!(Page::of(request), Some(Page::Health | Page::Readiness)) && !has_body
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::group::Group;
-use crate::http::handler::pages::{self, Pages};
+use crate::http::handler::pages::Pages;
 use crate::http::handler::replies::refuse;
 use crate::http::note::{self, Note, Status};
 use crate::http::protocol::Protocol;
@@ -24,12 +24,6 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// The page that a request asks for, if it is not about a key.
-    pub(super) fn page(&self, request: &HttpRequest<'_>) -> Option<HttpResponse> {
-        let pages = self.pages.as_ref()?;
-        pages.page(pages::path_of(request, &self.base_path)?, request)
-    }
-
     /// The group and the key that a request's path names.
     pub(super) fn group_and_key<'a>(
         &self,
