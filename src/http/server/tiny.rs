@@ -9,6 +9,7 @@
 //! sockets inherit them on Linux.
 
 mod ended;
+mod fate;
 mod generation;
 mod serve;
 mod shared;

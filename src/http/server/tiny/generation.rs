@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::http::server::tiny::serve::{Fate, serve};
+use crate::http::server::tiny::fate::Fate;
+use crate::http::server::tiny::serve::serve;
 use crate::http::server::tiny::shared::TinyShared;
 use crate::http::server::tiny::turn::Turn;
 
