@@ -241,10 +241,11 @@ impl Group {
     ///
     /// # Blocking
     ///
-    /// Until every peer has answered or its transport's timeout has passed. The peers after the
-    /// owner are asked at the same time. A peer may be asked up to three times: as the previous
-    /// owner of some keys, as the owner of others, and as one of the rest. One that was too late is
-    /// not asked again.
+    /// Until every peer has answered or its transport's timeout has passed, in three rounds: the
+    /// previous owner, the owner, all others. Up to 65 peers of a round are asked at the same time,
+    /// and one that was too late is not asked again. So silent peers cost three timeouts at most.
+    /// With more peers, or several removals at once, the requests of the group share 64 threads
+    /// beside those of the callers: then it is a timeout more for about every 64 silent peers.
     pub fn remove(&self, key: &str) -> RemoveReport {
         self.remove_many(&[key])
     }

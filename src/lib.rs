@@ -173,7 +173,7 @@ pub use http::{
 };
 pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;
-pub use peers::{NoPeers, PeerGetter, PeerPicker};
+pub use peers::{NoPeers, PeerGetter, PeerPicker, TellAnswer};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};
 

@@ -7,7 +7,7 @@ use crate::clock::Deadline;
 use crate::error::{BoxError, PeerError, PeerErrorKind};
 use crate::getter::{Getter, Loaded};
 use crate::group::error::GetterPanicked;
-use crate::peers::PeerGetter;
+use crate::peers::{PeerGetter, TellAnswer};
 
 /// What the caller of a load wants beside the value.
 #[derive(Debug, Clone, Copy)]
@@ -94,28 +94,30 @@ impl Call {
         }
     }
 
-    /// Asks a peer, once. The answer may have another length than `keys`. A transport that panics
-    /// has failed for every key.
+    /// Asks a peer, once. A transport that panics has failed for every key that it has not told of;
+    /// of those that it has told of, `tell` hears once more.
     pub(super) fn ask_peer(
         self,
         peer: &dyn PeerGetter,
         group: &str,
         keys: &[&str],
-    ) -> Vec<Result<Loaded, PeerError>> {
+        tell: TellAnswer<'_>,
+    ) {
         let left = self.deadline.map(|deadline| deadline.left());
         let ask = || match (self.form, keys, left) {
-            (Form::One, [key], None) => vec![peer.get(group, key)],
-            (Form::One, [key], Some(left)) => vec![peer.get_timeout(group, key, left)],
-            (_, keys, None) => peer.get_many(group, keys),
-            (_, keys, Some(left)) => peer.get_many_timeout(group, keys, left),
+            (Form::One, [key], None) => tell(0, peer.get(group, key)),
+            (Form::One, [key], Some(left)) => tell(0, peer.get_timeout(group, key, left)),
+            (_, keys, None) => peer.get_many(group, keys, tell),
+            (_, keys, Some(left)) => peer.get_many_timeout(group, keys, left, tell),
         };
-        catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|panic| {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(ask)) {
             // Its drop may panic as well.
             std::mem::forget(panic);
-            let error =
-                || PeerError::new(PeerErrorKind::Protocol, peer.name(), "the transport panicked");
-            keys.iter().map(|_| Err(error())).collect()
-        })
+            for at in 0..keys.len() {
+                let message = "the transport panicked";
+                tell(at, Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), message)));
+            }
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! [`PeerSide`]: what the peers of a process may ask of a group.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,9 +93,10 @@ impl<'a> PeerSide<'a> {
     /// together. `None` is no answer: the peer has to ask for that key again. The first value is
     /// among the answers however long it is, so that each call brings the peer further.
     ///
-    /// What is not in memory is loaded in portions, and each of them by one call of the getter. A
-    /// portion is as large as the lengths of the group's last values allow, so that it is likely to
-    /// fit. What is left out was not loaded, unless values are far longer than those before.
+    /// What is not in memory is loaded in portions, and each of them by one call of the getter. The
+    /// first is of 16 keys, or fewer where the group's last values were long. The next ones grow as
+    /// the lengths of the values before them allow, so that they are likely to fit. What is left
+    /// out was not loaded, unless values are far longer than those before.
     ///
     /// # Errors
     ///
@@ -176,7 +176,12 @@ impl<'a> PeerSide<'a> {
 
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
         let call = self.nested_or_not(Call::many(timeout.and_then(Deadline::after)));
-        self.answer_all(keys, |missing, answers| self.parts.load_here(missing, answers, call))
+        let load = |missing: &[&str], answers: &mut [Option<Answer>]| {
+            self.parts.load_here(missing, answers, call);
+        };
+        let answers = self.answer_all(keys, load);
+        self.count(keys.iter().copied().zip(&answers));
+        answers
     }
 
     fn get_some_by(
@@ -188,11 +193,11 @@ impl<'a> PeerSide<'a> {
         let call = self.nested_or_not(Call::many(timeout.and_then(Deadline::after)));
         // What is planned for half of the room fits into all of it, as a rule, where lengths vary.
         let (planned, mut taken) = (max_bytes / 2, 0_usize);
-        let mut is_first = true;
+        let (mut is_first, mut portioning) = (true, self.parts.portions.begin());
         let mut all = Vec::with_capacity(keys.len());
         while all.len() < keys.len() && (taken < planned || is_first) {
             let rest = &keys[all.len()..];
-            let portion = self.parts.portions.next(planned - taken).min(rest.len());
+            let portion = portioning.next(planned - taken).min(rest.len());
             let answers = self.answer_all(&rest[..portion], |missing, answers| {
                 if all.is_empty() || !call.is_over() {
                     return self.parts.load_here(missing, answers, call);
@@ -201,7 +206,7 @@ impl<'a> PeerSide<'a> {
                     *answer = Some(Err(timed_out(&self.parts.name, key, call.deadline)));
                 }
             });
-            self.parts.portions.saw(&answers);
+            portioning.saw(&answers);
             all.extend(answers.into_iter().map(|answer| {
                 if let Some(value) = answer.as_ref().ok().and_then(Loaded::value) {
                     let fits = value.len() <= max_bytes.saturating_sub(taken);
@@ -214,6 +219,9 @@ impl<'a> PeerSide<'a> {
                 Some(answer)
             }));
         }
+        let answered =
+            keys.iter().zip(&all).filter_map(|(&key, answer)| Some((key, answer.as_ref()?)));
+        self.count(answered);
         all.resize(keys.len(), None);
         all
     }
@@ -224,20 +232,27 @@ impl<'a> PeerSide<'a> {
         keys: &[&str],
         load: impl FnOnce(&[&str], &mut [Option<Answer>]),
     ) -> Vec<Answer> {
-        let (counters, copies) = (&self.parts.counters, Cell::new(0));
-        let find = |key: &str| {
-            let found = self.in_memory(key)?;
-            copies.set(copies.get() + usize::from(found.origin() == Origin::Copy));
-            Some(found)
-        };
-        let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
-            counters.served_misses.add(asked);
+        let load = |missing: &[&str], _asked: usize, answers: &mut [Option<Answer>]| {
             load(missing, answers);
         };
-        let (answers, hits) = answer_many(keys, self.parts.memory.key_hash(), find, load);
-        counters.served_hits.add(hits - copies.get());
-        counters.served_copies.add(copies.get());
-        answers
+        answer_many(keys, self.parts.memory.key_hash(), |key| self.in_memory(key), load).0
+    }
+
+    /// Counts keys that are answered. What is left out of an answer is asked for again, and is
+    /// counted then.
+    fn count<'k>(&self, answered: impl Iterator<Item = (&'k str, &'k Answer)>) {
+        let (mut hits, mut copies, mut misses) = (0, 0, 0);
+        for (_, answer) in answered.filter(|(key, _)| !key.is_empty()) {
+            match answer {
+                Ok(loaded) if loaded.origin() == Origin::Copy => copies += 1,
+                Ok(loaded) if loaded.origin().is_memory() => hits += 1,
+                _ => misses += 1,
+            }
+        }
+        let counters = &self.parts.counters;
+        counters.served_hits.add(hits);
+        counters.served_copies.add(copies);
+        counters.served_misses.add(misses);
     }
 }
 
