@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use builder::GroupBuilder;
 pub use changes::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
 pub use memory::HotCache;
-pub use nesting::is_inside_getter;
+pub use nesting::Chain;
 pub use owners::OwnerErrors;
 pub use peer_side::PeerSide;
 
@@ -76,7 +76,8 @@ impl Group {
     /// * [`Error::NotFound`] when the source of truth, here or at the owner, has no such key.
     /// * [`Error::Load`] when the getter failed.
     /// * [`Error::ReentrantLoad`] when it is called by the getter that loads this key, for the
-    ///   second time. (The first such call could be an innocent one: it is loaded alone.)
+    ///   eighth time. (Such a call can be an innocent one, see [`Getter`](crate::Getter): the first
+    ///   ones load the key alone.)
     /// * [`Error::NestedTooDeep`] when it is called by a getter, and too many are running one
     ///   inside the other.
     /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too

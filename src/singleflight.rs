@@ -408,6 +408,11 @@ pub(crate) struct Follower<T> {
 }
 
 impl<T> Follower<T> {
+    /// The thread that does the work, once it has begun.
+    pub(crate) fn leader(&self) -> Option<ThreadId> {
+        lock(&self.flight.state).leader
+    }
+
     /// Says that the flight has to wait for a thread before it can begin.
     pub(crate) fn queue(&self) {
         let mut state = lock(&self.flight.state);

@@ -7,6 +7,7 @@ use crate::clock::Deadline;
 use crate::error::{BoxError, PeerError, PeerErrorKind};
 use crate::getter::{Getter, Loaded};
 use crate::group::error::GetterPanicked;
+use crate::group::nesting::Chain;
 use crate::peers::{PeerGetter, TellAnswer};
 
 /// What the caller of a load wants beside the value.
@@ -15,9 +16,9 @@ pub(super) struct Call {
     form: Form,
     /// When the caller goes, with or without a value.
     pub(super) deadline: Option<Deadline>,
-    /// Whether a getter of a peer asks. Loads for such a caller have threads of their own: all
-    /// others may wait for it.
-    pub(super) is_nested: bool,
+    /// The chain in which a getter of a peer asks, if it is one. Loads for such a caller have
+    /// threads of their own: all others may wait for it.
+    pub(super) chain: Option<Chain>,
 }
 
 /// A load of one key and a load of many are the same, but for the two questions below.
@@ -30,17 +31,17 @@ enum Form {
 impl Call {
     /// The call of a caller who asks for a single key.
     pub(super) fn one(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::One, deadline, is_nested: false }
+        Self { form: Form::One, deadline, chain: None }
     }
 
     /// The call of a caller who asks for a batch, maybe of one key.
     pub(super) fn many(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::Many, deadline, is_nested: false }
+        Self { form: Form::Many, deadline, chain: None }
     }
 
-    /// This call, by a getter of a peer.
-    pub(super) fn nested(self) -> Self {
-        Self { is_nested: true, ..self }
+    /// This call, in the `chain` of a getter of a peer, if there is one.
+    pub(super) fn in_chain(self, chain: Option<Chain>) -> Self {
+        Self { chain, ..self }
     }
 
     /// When the caller's time is up.

@@ -25,7 +25,7 @@ use crate::group::error::{
     GetterPanicked, load_failed, overloaded, reentrant, timed_out, too_deep,
 };
 use crate::group::nesting::{
-    Inside, LoadId, MAX_LEVELS, is_in_circle, is_inside_getter, is_too_deep,
+    Chain, Inside, LoadId, MAX_LEVELS, is_inside_getter, is_too_deep, may_load_again,
 };
 use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
@@ -134,7 +134,7 @@ impl Loads {
         let mut waits_since = None;
         // Who waited for a flight that ended without a value starts over.
         while answers.iter().any(Option::is_none) {
-            let followed = self.board(keys, led, answers);
+            let followed = self.board(keys, led, answers, call.chain);
             // What is led here comes first: see the rule of the module.
             let started = self.lead(keys, led, answers, call, host);
             for (at, follower) in started {
@@ -231,14 +231,19 @@ impl Loads {
     }
 
     /// Takes a place in the flight of each key that has no answer. Those led here go to `led`, and
-    /// the others come back.
+    /// the others come back. A flight that waits for the answer to a request of this `chain` is
+    /// none to wait for.
     fn board(
         &self,
         keys: &[&str],
         led: &mut [Option<Leader<Answer>>],
         answers: &mut [Option<Answer>],
+        chain: Option<Chain>,
     ) -> Vec<(usize, Follower<Answer>)> {
         let may_wait = !is_inside_getter();
+        let waits_for_us = |follower: &Follower<Answer>| {
+            chain.is_some_and(|chain| follower.leader().is_some_and(|leader| chain.has(leader)))
+        };
         let mut followed = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             if answers[at].is_some() || led[at].is_some() {
@@ -246,14 +251,16 @@ impl Loads {
             }
             match self.flights.join(key) {
                 Ok(Ticket::Leader(leader)) => led[at] = Some(leader),
-                Ok(Ticket::Follower(follower)) if may_wait => followed.push((at, follower)),
+                Ok(Ticket::Follower(follower)) if may_wait && !waits_for_us(&follower) => {
+                    followed.push((at, follower));
+                }
                 Err(_) if may_wait => answers[at] = Some(Err(reentrant(&self.group, key))),
                 _ => {
                     let leader = self.flights.lead_alone(key);
-                    if is_in_circle(self.id(&leader)) {
-                        answers[at] = Some(Err(reentrant(&self.group, key)));
-                    } else {
+                    if may_load_again(self.id(&leader), chain) {
                         led[at] = Some(leader);
+                    } else {
+                        answers[at] = Some(Err(reentrant(&self.group, key)));
                     }
                 }
             }
@@ -296,7 +303,7 @@ impl Loads {
         };
         // Callers without a deadline need no loader, and go on without this one.
         let waits = || started.iter().for_each(|(_, follower)| follower.queue());
-        let loaders = if call.is_nested { &self.nested_loaders } else { &self.loaders };
+        let loaders = if call.chain.is_some() { &self.nested_loaders } else { &self.loaders };
         if loaders.run_by(deadline.at, fly, waits) {
             return started;
         }
@@ -386,7 +393,8 @@ impl Loads {
         }
         let start = host.now();
         let replies = {
-            let _inside = Inside::begin(led.iter().flatten().map(|leader| self.id(leader)));
+            let loads = led.iter().flatten().map(|leader| self.id(leader));
+            let _inside = Inside::begin(loads, call.chain);
             let panicked = self.counters.errors.add_one_on_drop();
             let replies = if count == keys.len() {
                 call.ask_getter(&*self.getter, &self.group, keys)

@@ -11,6 +11,7 @@ use crate::getter::Loaded;
 use crate::group::batch::{Answer, answer_many};
 use crate::group::call::Call;
 use crate::group::error::timed_out;
+use crate::group::nesting::Chain;
 use crate::group::parts::Parts;
 use crate::origin::Origin;
 
@@ -22,22 +23,23 @@ use crate::origin::Origin;
 #[derive(Clone, Copy)]
 pub struct PeerSide<'a> {
     parts: &'a Arc<Parts>,
-    is_nested: bool,
+    chain: Option<Chain>,
 }
 
 impl<'a> PeerSide<'a> {
     pub(super) fn of(parts: &'a Arc<Parts>) -> Self {
         parts.owners.warn_without_picker();
-        Self { parts, is_nested: false }
+        Self { parts, chain: None }
     }
 
-    /// The same for a request that a getter makes, at a peer that says
-    /// [`is_inside_getter`](crate::is_inside_getter). Its loads have threads of their own, as many
-    /// again as [`max_loaders`](crate::GroupBuilder::max_loaders): all of these may wait for such
-    /// requests.
+    /// The same for a request that a getter makes, at a peer whose [`Chain::current`] is `chain`
+    /// then. Its loads have threads of their own, as many again as
+    /// [`max_loaders`](crate::GroupBuilder::max_loaders): all of these may wait for such requests.
+    /// It never waits for a load of the same chain, which may wait for its answer: the key is
+    /// loaded once more.
     #[must_use]
-    pub fn nested(self) -> Self {
-        Self { is_nested: true, ..self }
+    pub fn nested(self, chain: Chain) -> Self {
+        Self { chain: Some(chain), ..self }
     }
 
     /// Answers a peer that asks for `key`: from memory or by the getter. [`Loaded::absent`] is the
@@ -159,7 +161,7 @@ impl<'a> PeerSide<'a> {
             return Ok(found);
         }
         counters.served_misses.add_one();
-        let call = self.nested_or_not(Call::one(timeout.and_then(Deadline::after)));
+        let call = Call::one(timeout.and_then(Deadline::after)).in_chain(self.chain);
         let mut answer = [None];
         self.parts.load_here(&[key], &mut answer, call);
         let [answer] = answer;
@@ -170,12 +172,8 @@ impl<'a> PeerSide<'a> {
         self.parts.memory.loaded_for(Asker::Peer, key, |seen| self.parts.refresh(key, seen))
     }
 
-    fn nested_or_not(&self, call: Call) -> Call {
-        if self.is_nested { call.nested() } else { call }
-    }
-
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
-        let call = self.nested_or_not(Call::many(timeout.and_then(Deadline::after)));
+        let call = Call::many(timeout.and_then(Deadline::after)).in_chain(self.chain);
         let load = |missing: &[&str], answers: &mut [Option<Answer>]| {
             self.parts.load_here(missing, answers, call);
         };
@@ -190,7 +188,7 @@ impl<'a> PeerSide<'a> {
         max_bytes: usize,
         timeout: Option<Duration>,
     ) -> Vec<Option<Result<Loaded, Error>>> {
-        let call = self.nested_or_not(Call::many(timeout.and_then(Deadline::after)));
+        let call = Call::many(timeout.and_then(Deadline::after)).in_chain(self.chain);
         // What is planned for half of the room fits into all of it, as a rule, where lengths vary.
         let (planned, mut taken) = (max_bytes / 2, 0_usize);
         let (mut is_first, mut portioning) = (true, self.parts.portions.begin());

@@ -251,7 +251,7 @@ fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free
             assert!(owners.fan_out.run_now(move || assert!(lock(&gate).recv().is_err())));
         }
         let load = LoadId { group: 0, key_hash: 0 };
-        let _inside = inside_getter.then(|| Inside::begin([load].into_iter()));
+        let _inside = inside_getter.then(|| Inside::begin([load].into_iter(), None));
         let call = Call::many(Deadline::after(Duration::from_secs(4)));
         let (answers, loaded) = ask(&owners, &["s1", "a1", "ours", "s2"], call);
         assert_eq!(answers, ["here", "a", "here", "here"]);
