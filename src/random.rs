@@ -7,7 +7,8 @@ thread_local! {
     static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0));
 }
 
-/// A random number, from a generator of the calling thread (SplitMix64, Steele, Lea and Flood 2014).
+/// A random number, from a generator of the calling thread (SplitMix64, Steele, Lea and Flood
+/// 2014).
 pub(crate) fn number() -> u64 {
     STATE.with(|state| {
         state.set(state.get().wrapping_add(0x9e37_79b9_7f4a_7c15));

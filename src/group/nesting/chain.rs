@@ -7,9 +7,9 @@ use crate::sync::lock;
 
 /// The threads of this process that load for a chain of which peers may know. A chain crosses
 /// groups, and a getter may ask any of them: so this belongs to the process.
-static MEMBERS: Mutex<Vec<Member>> = Mutex::new(Vec::new());
+static THREADS: Mutex<Vec<LoadingThread>> = Mutex::new(Vec::new());
 
-struct Member {
+struct LoadingThread {
     chain: u64,
     thread: ThreadId,
     /// Whether the chain was found to be a circle while this one has been in it.
@@ -57,33 +57,33 @@ impl Chain {
 
     /// The calling thread works for this chain from now on.
     pub(super) fn join(self) {
-        let mut members = lock(&MEMBERS);
-        let is_circle = members.iter().any(|it| it.chain == self.id && it.is_circle);
-        members.push(Member { chain: self.id, thread: thread::current().id(), is_circle });
+        let mut threads = lock(&THREADS);
+        let is_circle = threads.iter().any(|it| it.chain == self.id && it.is_circle);
+        threads.push(LoadingThread { chain: self.id, thread: thread::current().id(), is_circle });
     }
 
     /// The calling thread works for it no longer.
     pub(super) fn leave(self) {
-        let (mut members, thread) = (lock(&MEMBERS), thread::current().id());
-        if let Some(at) = members.iter().position(|it| it.chain == self.id && it.thread == thread) {
-            members.swap_remove(at);
+        let (mut threads, thread) = (lock(&THREADS), thread::current().id());
+        if let Some(at) = threads.iter().position(|it| it.chain == self.id && it.thread == thread) {
+            threads.swap_remove(at);
         }
     }
 
     /// Whether a thread of this process works for it.
     pub(in crate::group) fn has(self, thread: ThreadId) -> bool {
-        self.id != 0 && lock(&MEMBERS).iter().any(|it| it.chain == self.id && it.thread == thread)
+        self.id != 0 && lock(&THREADS).iter().any(|it| it.chain == self.id && it.thread == thread)
     }
 
     /// Says that its keys need one another in a circle.
     pub(super) fn mark_circle(self) {
-        let mut members = lock(&MEMBERS);
-        members.iter_mut().filter(|it| it.chain == self.id).for_each(|it| it.is_circle = true);
+        let mut threads = lock(&THREADS);
+        threads.iter_mut().filter(|it| it.chain == self.id).for_each(|it| it.is_circle = true);
     }
 
     /// Whether that was found here, while a thread has worked for it.
     pub(super) fn is_circle(self) -> bool {
-        lock(&MEMBERS).iter().any(|it| it.chain == self.id && it.is_circle)
+        lock(&THREADS).iter().any(|it| it.chain == self.id && it.is_circle)
     }
 }
 
