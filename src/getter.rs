@@ -90,6 +90,16 @@ pub trait Getter: Send + Sync + 'static {
     fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
         keys.iter().map(|key| self.get(key)).collect()
     }
+
+    /// Whether [`get_many`](Self::get_many) is one [`get`](Self::get) after the other. Then each
+    /// key of a batch has its answer as soon as its own load is done, for other callers who wait
+    /// for it too, and not when all of them are. A panic is an error of its key alone.
+    ///
+    /// `true` for closures. Defaults to `false`, as `get_many` may be overridden: where it is not,
+    /// say `true` here.
+    fn loads_one_by_one(&self) -> bool {
+        false
+    }
 }
 
 impl<F, V, E> Getter for F
@@ -100,6 +110,10 @@ where
 {
     fn get(&self, key: &str) -> Result<Loaded, BoxError> {
         self(key).map(Into::into).map_err(Into::into)
+    }
+
+    fn loads_one_by_one(&self) -> bool {
+        true
     }
 }
 

@@ -140,7 +140,8 @@ impl Group {
     ///
     /// What is in memory is taken from there. For the rest each owner is asked once, all owners at
     /// the same time, and the keys of this process go to the getter in one call of
-    /// [`get_many`](crate::Getter::get_many). Everything else holds for each key as with
+    /// [`get_many`](crate::Getter::get_many); a closure gets one after the other. Callers who wait
+    /// for one of the keys have it when it is there. Everything else holds for each key as with
     /// [`get`](Self::get): fail-over, flights, absence, life-times. One failing key fails alone. A
     /// key that occurs more than once is asked for once.
     ///

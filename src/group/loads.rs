@@ -318,6 +318,14 @@ impl Loads {
         if count == 0 {
             return;
         }
+        if count > 1 && self.getter.loads_one_by_one() {
+            // Who waits for one of them need not wait for those after it.
+            for at in 0..keys.len() {
+                let (led, answers) = (&mut led[at..=at], &mut answers[at..=at]);
+                self.run_getter(&keys[at..=at], led, answers, call, host);
+            }
+            return;
+        }
         let start = host.now();
         let replies = {
             let loads = led.iter().flatten().map(|leader| self.id(leader));
