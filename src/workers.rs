@@ -316,7 +316,9 @@ mod tests {
         let late = Instant::now() + Duration::from_millis(1);
         assert!(!workers.run_by(late, || unreachable!("it has no time"), || {}));
         drop(open);
-        assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
+        for caller in callers {
+            assert!(caller.join().unwrap(), "each has its turn");
+        }
         assert_eq!(order.iter().take(CALLERS).collect::<Vec<_>>(), Vec::from_iter(0..CALLERS));
     }
 

@@ -65,7 +65,7 @@ struct Stack {
     loading: Vec<LoadId>,
     /// How many they are.
     levels: usize,
-    /// What they are part of, once a peer knows of it.
+    /// What their requests are part of, once a peer knows of it.
     chain: Option<Chain>,
 }
 
@@ -90,11 +90,11 @@ impl Chain {
     pub fn current() -> Option<Self> {
         with_stack(|stack| {
             let begin = || {
-                let chain = Self::new(random::number().max(1), 0);
+                let chain = Self::new((random::number() as u32).max(1), 1);
                 chain.join();
                 chain
             };
-            (stack.levels > 0).then(|| stack.chain.get_or_insert_with(begin).next())
+            (stack.levels > 0).then(|| *stack.chain.get_or_insert_with(begin))
         })
         .flatten()
     }
@@ -141,7 +141,7 @@ impl Inside {
         with_stack(|stack| {
             if let Some(chain) = asked.filter(|chain| stack.levels == 0 && chain.id() != 0) {
                 chain.join();
-                stack.chain = Some(chain);
+                stack.chain = Some(chain.next());
             }
             stack.levels += 1;
             stack.loading.extend(alone);

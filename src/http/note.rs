@@ -13,7 +13,7 @@
 //! | `p` | the [protocol](Protocol) of the asker | the protocol of the body |
 //! | `s` | `not-found` in a `PUT`: there is no value | what the answer [means](Status) |
 //! | `ttl` | milliseconds that are left of the value's life | the same |
-//! | `nested` | a getter asks, in the [chain](Chain) of this id and after so many requests: `c0ffee….2`; without a value, in one that is not known | |
+//! | `nested` | a getter asks, in the [chain](Chain) of this id and after so many requests: `c0ffee01.2`; without a value, in one that is not known | |
 //! | `hit` | | without a value: it was in memory |
 //!
 //! Names that are not known are ignored, and so is the whole header at peers of other programs. No
@@ -101,8 +101,7 @@ impl Note {
         match self.nested {
             Some(chain) if chain.id() == 0 => text.push_name("nested"),
             Some(chain) => {
-                text.push("nested", &hexadecimal((chain.id() >> 32) as u32));
-                text.push_bytes(&hexadecimal(chain.id() as u32));
+                text.push("nested", &hexadecimal(chain.id()));
                 text.push_bytes(b".");
                 text.push_bytes(Decimal::of(Duration::from_millis(chain.hops().into())).digits());
             }
@@ -229,10 +228,8 @@ fn hash(text: &[u8]) -> Option<u32> {
 
 /// Reads what stands for a chain. What can't be read is a chain that is not known.
 fn chain(text: &[u8]) -> Option<Chain> {
-    let (id, hops) = text.split_at_checked(16)?;
-    let (high, low) = (hash(&id[..8])?, hash(&id[8..])?);
-    let hops = millis(hops.strip_prefix(b".")?)?.as_millis();
-    let id = u64::from(high) << 32 | u64::from(low);
+    let (id, hops) = text.split_at_checked(8)?;
+    let (id, hops) = (hash(id)?, millis(hops.strip_prefix(b".")?)?.as_millis());
     (id != 0).then(|| Chain::new(id, u8::try_from(hops).unwrap_or(u8::MAX)))
 }
 

@@ -1,5 +1,6 @@
 //! [`Chain`]: loads of which each needs the next one, over all peers.
 
+use std::num::NonZeroU8;
 use std::sync::Mutex;
 use std::thread::{self, ThreadId};
 
@@ -10,7 +11,7 @@ use crate::sync::lock;
 static THREADS: Mutex<Vec<LoadingThread>> = Mutex::new(Vec::new());
 
 struct LoadingThread {
-    chain: u64,
+    chain: u32,
     thread: ThreadId,
     /// Whether the chain was found to be a circle while this one has been in it.
     is_circle: bool,
@@ -25,29 +26,36 @@ struct LoadingThread {
 ///
 /// It is two numbers, which a transport sends as it likes. The default stands for a chain of which
 /// no more is known than that a getter asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Chain {
-    id: u64,
-    hops: u8,
+    id: u32,
+    hops: NonZeroU8,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self::new(0, 1)
+    }
 }
 
 impl Chain {
-    /// The chain of these numbers, as a peer told them.
+    /// The chain of these numbers, as a peer told them. No `hops` count as one.
     #[must_use]
-    pub fn new(id: u64, hops: u8) -> Self {
-        Self { id, hops }
+    pub fn new(id: u32, hops: u8) -> Self {
+        Self { id, hops: NonZeroU8::new(hops).unwrap_or(NonZeroU8::MIN) }
     }
 
-    /// A random number of its own; 0 if it is not known.
+    /// A random number of its own; 0 if it is not known. Should two chains have the same, a key may
+    /// be loaded once more than needed.
     #[must_use]
-    pub fn id(self) -> u64 {
+    pub fn id(self) -> u32 {
         self.id
     }
 
-    /// How many requests to peers it has come through, this one among them.
+    /// How many requests to peers it has come through, this one among them; at least one.
     #[must_use]
     pub fn hops(self) -> u8 {
-        self.hops
+        self.hops.get()
     }
 
     /// This chain, one request further.
