@@ -15,8 +15,9 @@ use geecache::{Group, HttpPool, Origin};
 mod common;
 
 use common::account::{Account, From, ask};
+use common::command::command;
 use common::errors::describe;
-use common::output::{complain, human, say, show_log};
+use common::output::{human, say, show_log};
 use common::scores::Source;
 
 const HELP: &str = "\
@@ -26,32 +27,13 @@ Usage: cli_lookup [--peers URL,URL...] KEY...
 
   --peers URL,...  the peers of the cluster, the same list that they have
                    [default: none]
-  --help           prints this
+  -h, --help       prints this
 
-Ends with 0 if every key has a value, 1 if not, 2 if it was called wrongly.
+Ends with 0 if every key has a value, 1 if not, 2 if an option is wrong.
 RUST_LOG=off hides why a peer did not answer.";
 
 fn main() -> ExitCode {
-    let flags = match Flags::parse() {
-        Ok(Some(flags)) => flags,
-        Ok(None) => {
-            say(HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            complain(format_args!("cli_lookup: {error} (see --help)"));
-            return ExitCode::from(2);
-        }
-    };
-    show_log();
-    match look_up(flags) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(format_args!("cli_lookup: {}", describe(&*error)));
-            ExitCode::from(2)
-        }
-    }
+    command("cli_lookup", HELP, Flags::parse, look_up)
 }
 
 struct Flags {
@@ -61,11 +43,10 @@ struct Flags {
 
 impl Flags {
     /// `None` = help is wanted.
-    fn parse() -> Result<Option<Self>, lexopt::Error> {
+    fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
 
         let (mut keys, mut peers) = (Vec::new(), Vec::new());
-        let mut args = lexopt::Parser::from_env();
         while let Some(arg) = args.next()? {
             match arg {
                 Value(key) => keys.push(key.string()?),
@@ -86,6 +67,7 @@ impl Flags {
 
 /// Prints the value of each key; whether all had one.
 fn look_up(Flags { keys, peers }: Flags) -> Result<bool, Box<dyn Error>> {
+    show_log();
     let source = Arc::new(Source::default());
     let scores = {
         let source = Arc::clone(&source);

@@ -19,8 +19,9 @@ mod common;
 
 use common::account::{Account, From, ask};
 use common::api::{Answer, Api};
+use common::command::command;
 use common::errors::describe;
-use common::output::{complain, count, human, say, show_log};
+use common::output::{count, human, say, show_log};
 use common::scores::Source;
 
 const HELP: &str = "\
@@ -34,30 +35,12 @@ Usage: peer --listen ADDRESS [--url URL] [--peers URL,URL...] [--api ADDRESS]
   --peers URL,...    all peers, itself included, the same list for each of them
                      [default: itself alone]
   --api ADDRESS      where it answers GET /api?key=NAME, such as 127.0.0.1:9999
-  --help             prints this
+  -h, --help         prints this
 
 It runs until Ctrl-C. RUST_LOG=debug shows what the crate logs.";
 
 fn main() -> ExitCode {
-    let flags = match Flags::parse() {
-        Ok(Some(flags)) => flags,
-        Ok(None) => {
-            say(HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            complain(format_args!("peer: {error} (see --help)"));
-            return ExitCode::from(2);
-        }
-    };
-    show_log();
-    match run(&flags) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format_args!("peer: {}", describe(&*error)));
-            ExitCode::FAILURE
-        }
-    }
+    command("peer", HELP, Flags::parse, |flags| run(&flags))
 }
 
 struct Flags {
@@ -69,11 +52,10 @@ struct Flags {
 
 impl Flags {
     /// `None` = help is wanted.
-    fn parse() -> Result<Option<Self>, lexopt::Error> {
+    fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
 
         let (mut listen, mut url, mut peers, mut api) = (None, None, Vec::new(), None);
-        let mut args = lexopt::Parser::from_env();
         while let Some(arg) = args.next()? {
             match arg {
                 Long("listen") => listen = Some(args.value()?.string()?),
@@ -92,7 +74,8 @@ impl Flags {
     }
 }
 
-fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
+fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
+    show_log();
     let (end, ended) = mpsc::channel();
     ctrlc::set_handler(move || {
         let _ = end.send(());
@@ -143,7 +126,7 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
         api.shutdown();
     }
     pool.shutdown();
-    Ok(())
+    Ok(true)
 }
 
 /// Answers a request of the API, and tells what this process can know about where the answer came

@@ -32,7 +32,7 @@ pub enum Error {
         /// What the getter returned.
         source: Arc<dyn std::error::Error + Send + Sync + 'static>,
     },
-    /// The getter, while it loads a key, asked the same group for the same key.
+    /// The getter, while it loads a key, asked the same group for the same key again and again.
     ReentrantLoad {
         /// The group that was asked.
         group: String,

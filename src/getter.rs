@@ -47,14 +47,16 @@ use crate::origin::Origin;
 ///   this process then, and never for a thread of the group: what is being loaded already is loaded
 ///   once more, on its own thread, and that value is not kept. So a time limit does not end such a
 ///   load early.
-/// * A peer that it asks may wait for a load there, up to the time of a request. In a circle over
-///   two processes, even one that batches make and no key, that time ends the wait.
-/// * In a pool that steals work a getter that waits runs other callers on its thread. What they
-///   get there is nested, too: the third load of one key on the thread is taken for a circle, and
-///   the 65th level for a chain that is too long.
+/// * A peer that it asks may wait for a load there, up to the time of a request. It does not wait
+///   for one that waits for its answer: the request names the [`Chain`](crate::Chain) that it
+///   belongs to, and what the same chain is loading is loaded once more. Two such loads whose
+///   getters each need what the other one loads, at two peers, wait until the time is over.
 /// * Keys must not need each other in a circle. A key that needs itself gets
-///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the second
-///   time on one thread. A circle over several peers ends with their time limits.
+///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the eighth
+///   time on one thread, and in a circle over several peers sooner.
+/// * In a pool that steals work a getter that waits runs other callers on its thread. What they
+///   get there is nested, too: the ninth load of one key on the thread is taken for a circle, and
+///   the 65th level for a chain that is too long. Where the getter asks peers, it is the third.
 /// * At most 64 getters run one inside the other on a thread, so that the stack does not end. The
 ///   next one that is asked for is an [`Error::NestedTooDeep`](crate::Error::NestedTooDeep). A
 ///   level takes up to 12 KiB of the stack beside what the getter needs.
@@ -88,6 +90,16 @@ pub trait Getter: Send + Sync + 'static {
     fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
         keys.iter().map(|key| self.get(key)).collect()
     }
+
+    /// Whether [`get_many`](Self::get_many) is one [`get`](Self::get) after the other. Then each
+    /// key of a batch has its answer as soon as its own load is done, for other callers who wait
+    /// for it too, and not when all of them are. A panic is an error of its key alone.
+    ///
+    /// `true` for closures. Defaults to `false`, as `get_many` may be overridden: where it is not,
+    /// say `true` here.
+    fn loads_one_by_one(&self) -> bool {
+        false
+    }
 }
 
 impl<F, V, E> Getter for F
@@ -98,6 +110,10 @@ where
 {
     fn get(&self, key: &str) -> Result<Loaded, BoxError> {
         self(key).map(Into::into).map_err(Into::into)
+    }
+
+    fn loads_one_by_one(&self) -> bool {
+        true
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use builder::GroupBuilder;
 pub use changes::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
 pub use memory::HotCache;
-pub use nesting::is_inside_getter;
+pub use nesting::Chain;
 pub use owners::OwnerErrors;
 pub use peer_side::PeerSide;
 
@@ -76,7 +76,8 @@ impl Group {
     /// * [`Error::NotFound`] when the source of truth, here or at the owner, has no such key.
     /// * [`Error::Load`] when the getter failed.
     /// * [`Error::ReentrantLoad`] when it is called by the getter that loads this key, for the
-    ///   second time. (The first such call could be an innocent one: it is loaded alone.)
+    ///   eighth time. (Such a call can be an innocent one, see [`Getter`](crate::Getter): the first
+    ///   ones load the key alone.)
     /// * [`Error::NestedTooDeep`] when it is called by a getter, and too many are running one
     ///   inside the other.
     /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too
@@ -139,7 +140,8 @@ impl Group {
     ///
     /// What is in memory is taken from there. For the rest each owner is asked once, all owners at
     /// the same time, and the keys of this process go to the getter in one call of
-    /// [`get_many`](crate::Getter::get_many). Everything else holds for each key as with
+    /// [`get_many`](crate::Getter::get_many); a closure gets one after the other. Callers who wait
+    /// for one of the keys have it when it is there. Everything else holds for each key as with
     /// [`get`](Self::get): fail-over, flights, absence, life-times. One failing key fails alone. A
     /// key that occurs more than once is asked for once.
     ///
@@ -241,10 +243,11 @@ impl Group {
     ///
     /// # Blocking
     ///
-    /// Until every peer has answered or its transport's timeout has passed. The peers after the
-    /// owner are asked at the same time. A peer may be asked up to three times: as the previous
-    /// owner of some keys, as the owner of others, and as one of the rest. One that was too late is
-    /// not asked again.
+    /// Until every peer has answered or its transport's timeout has passed, in three rounds: the
+    /// previous owner, the owner, all others. Up to 65 peers of a round are asked at the same time,
+    /// and one that was too late is not asked again. So silent peers cost three timeouts at most.
+    /// With more peers, or several removals at once, the requests of the group share 64 threads
+    /// beside those of the callers: then it is a timeout more for about every 64 silent peers.
     pub fn remove(&self, key: &str) -> RemoveReport {
         self.remove_many(&[key])
     }

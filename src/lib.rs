@@ -162,8 +162,8 @@ pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use getter::{Getter, Loaded};
 pub use group::{
-    Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide, RemoveOutcome,
-    RemoveReport, is_inside_getter,
+    Chain, Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide,
+    RemoveOutcome, RemoveReport,
 };
 #[cfg(feature = "tls")]
 pub use http::TlsConfig;
@@ -173,7 +173,7 @@ pub use http::{
 };
 pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;
-pub use peers::{NoPeers, PeerGetter, PeerPicker};
+pub use peers::{NoPeers, PeerGetter, PeerPicker, TellAnswer};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};
 

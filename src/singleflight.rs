@@ -103,23 +103,58 @@ impl<T: Clone> Singleflight<T> {
     ///
     /// # Blocking
     ///
-    /// For as long as the work takes.
+    /// For as long as the work takes, here or in another caller: without end if it never returns.
+    /// [`run_timeout`](Self::run_timeout) bounds the wait for others.
     ///
     /// # Panics
     ///
     /// If `work` does. The panic is the leader's alone: those who waited start over.
     pub fn run(&self, key: &str, work: impl FnOnce() -> T) -> Result<(T, Role), Reentrant> {
+        let ran = self.run_until(key, None, work)?;
+        Ok(ran.expect("only a deadline ends the wait without a result"))
+    }
+
+    /// As [`run`](Self::run), but waits no longer than `timeout` for another caller. `None` when
+    /// that one is not done by then; its work goes on.
+    ///
+    /// # Errors
+    ///
+    /// That of [`run`](Self::run).
+    ///
+    /// # Blocking
+    ///
+    /// For `timeout`, and as long as `work` takes if it is this caller who runs it: nothing ends
+    /// the work itself.
+    ///
+    /// # Panics
+    ///
+    /// If `work` does.
+    pub fn run_timeout(
+        &self,
+        key: &str,
+        timeout: Duration,
+        work: impl FnOnce() -> T,
+    ) -> Result<Option<(T, Role)>, Reentrant> {
+        self.run_until(key, Instant::now().checked_add(timeout), work)
+    }
+
+    fn run_until(
+        &self,
+        key: &str,
+        deadline: Option<Instant>,
+        work: impl FnOnce() -> T,
+    ) -> Result<Option<(T, Role)>, Reentrant> {
         loop {
             match self.join(key)? {
                 Ticket::Leader(leader) => {
                     let value = leader.lead(|_| work());
-                    return Ok((value, Role::Leader));
+                    return Ok(Some((value, Role::Leader)));
                 }
-                Ticket::Follower(follower) => {
-                    if let Waited::Value(value) = follower.wait(None) {
-                        return Ok((value, Role::Follower));
-                    }
-                }
+                Ticket::Follower(follower) => match follower.wait(deadline) {
+                    Waited::Value(value) => return Ok(Some((value, Role::Follower))),
+                    Waited::TimedOut => return Ok(None),
+                    Waited::Abandoned => {}
+                },
             }
         }
     }
@@ -289,6 +324,11 @@ impl<T: Clone> Leader<T> {
         &self.flight.key
     }
 
+    /// The key, for one who needs it longer than the leader.
+    pub(crate) fn shared_key(&self) -> Arc<str> {
+        Arc::clone(&self.flight.key)
+    }
+
     /// A hash of the key, which is the same for all flights of it.
     pub(crate) fn key_hash(&self) -> u64 {
         self.flight.hash
@@ -368,6 +408,11 @@ pub(crate) struct Follower<T> {
 }
 
 impl<T> Follower<T> {
+    /// The thread that does the work, once it has begun.
+    pub(crate) fn leader(&self) -> Option<ThreadId> {
+        lock(&self.flight.state).leader
+    }
+
     /// Says that the flight has to wait for a thread before it can begin.
     pub(crate) fn queue(&self) {
         let mut state = lock(&self.flight.state);
@@ -430,7 +475,7 @@ pub(crate) enum Waited<T> {
 
 struct Flight<T> {
     hash: u64,
-    key: Box<str>,
+    key: Arc<str>,
     /// Set before `state.ended` if somebody follows, and cloned outside of any lock. In a box,
     /// since most flights have no followers and are many: small ones are what allocators are good
     /// at.

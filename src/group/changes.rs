@@ -50,7 +50,7 @@ use crate::stats::Counter;
 use crate::workers::Workers;
 
 /// How many threads of one group carry its changes to peers, beside the callers' own.
-const MAX_FAN_OUT: usize = 16;
+const MAX_FAN_OUT: usize = 64;
 
 /// Carries changes to all peers, and counts those that are made here.
 pub(super) struct Changes {

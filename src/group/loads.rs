@@ -12,6 +12,7 @@
 //! [`LoadHost`].
 
 mod patience;
+mod waiting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::group::error::{
     GetterPanicked, load_failed, overloaded, reentrant, timed_out, too_deep,
 };
 use crate::group::nesting::{
-    Inside, LoadId, MAX_LEVELS, is_in_circle, is_inside_getter, is_too_deep,
+    Chain, Inside, LoadId, MAX_LEVELS, is_inside_getter, is_too_deep, may_load_again,
 };
 use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
@@ -134,7 +135,7 @@ impl Loads {
         let mut waits_since = None;
         // Who waited for a flight that ended without a value starts over.
         while answers.iter().any(Option::is_none) {
-            let followed = self.board(keys, led, answers);
+            let followed = self.board(keys, led, answers, call.chain);
             // What is led here comes first: see the rule of the module.
             let started = self.lead(keys, led, answers, call, host);
             for (at, follower) in started {
@@ -156,89 +157,20 @@ impl Loads {
         }
     }
 
-    /// Waits for the flights of others, as this call does since the time `since`.
-    ///
-    /// Where that takes too long, flights come to be led here beside those who lead them already.
-    /// From then on nothing is waited for, see the rule of the module. Whether one of the flights
-    /// ended without a value is the answer: what comes after it has just begun.
-    fn follow(
-        &self,
-        keys: &[&str],
-        followed: Vec<(usize, Follower<Answer>)>,
-        led: &mut [Option<Leader<Answer>>],
-        answers: &mut [Option<Answer>],
-        (call, since): (Call, Instant),
-    ) -> bool {
-        let patience = self.patience.span();
-        let overdue = since.checked_add(patience).filter(|_| call.deadline.is_none());
-        let (mut may_wait, mut is_abandoned) = (true, false);
-        for (at, follower) in followed {
-            let waited = match overdue {
-                None => Ok(follower.wait(call.until())),
-                Some(until) if may_wait => self.wait_or_back_up(&follower, until, patience),
-                Some(_) => match follower.wait_as_worker(since) {
-                    Waited::TimedOut => match self.flights.back_up(&follower, patience) {
-                        Ok(leader) => Err(leader),
-                        Err(_) => continue,
-                    },
-                    ended => Ok(ended),
-                },
-            };
-            answers[at] = match waited {
-                Ok(Waited::Value(answer)) => {
-                    self.counters.deduplicated.add_one();
-                    Some(answer)
-                }
-                Ok(Waited::TimedOut) => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
-                Ok(Waited::Abandoned) => {
-                    is_abandoned = true;
-                    None
-                }
-                Err(back_up) => {
-                    self.tell_of_back_up(keys[at], patience);
-                    may_wait = false;
-                    led[at] = Some(back_up);
-                    None
-                }
-            };
-        }
-        is_abandoned
-    }
-
-    /// Waits for a flight to end. The place as its back-up is the error when that takes too long.
-    fn wait_or_back_up(
-        &self,
-        follower: &Follower<Answer>,
-        mut until: Instant,
-        patience: Duration,
-    ) -> Result<Waited<Answer>, Leader<Answer>> {
-        loop {
-            match follower.wait_as_worker(until) {
-                Waited::TimedOut => match self.flights.back_up(follower, patience) {
-                    Ok(leader) => return Err(leader),
-                    Err(next) => until = next,
-                },
-                ended => return Ok(ended),
-            }
-        }
-    }
-
-    fn tell_of_back_up(&self, key: &str, patience: Duration) {
-        let group = &self.group;
-        log::warn!(
-            "{key:?} of group {group:?} loads for {patience:?} by now: a second load begins"
-        );
-    }
-
     /// Takes a place in the flight of each key that has no answer. Those led here go to `led`, and
-    /// the others come back.
+    /// the others come back. A flight that waits for the answer to a request of this `chain` is
+    /// none to wait for.
     fn board(
         &self,
         keys: &[&str],
         led: &mut [Option<Leader<Answer>>],
         answers: &mut [Option<Answer>],
+        chain: Option<Chain>,
     ) -> Vec<(usize, Follower<Answer>)> {
         let may_wait = !is_inside_getter();
+        let waits_for_us = |follower: &Follower<Answer>| {
+            chain.is_some_and(|chain| follower.leader().is_some_and(|leader| chain.has(leader)))
+        };
         let mut followed = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             if answers[at].is_some() || led[at].is_some() {
@@ -246,14 +178,16 @@ impl Loads {
             }
             match self.flights.join(key) {
                 Ok(Ticket::Leader(leader)) => led[at] = Some(leader),
-                Ok(Ticket::Follower(follower)) if may_wait => followed.push((at, follower)),
+                Ok(Ticket::Follower(follower)) if may_wait && !waits_for_us(&follower) => {
+                    followed.push((at, follower));
+                }
                 Err(_) if may_wait => answers[at] = Some(Err(reentrant(&self.group, key))),
                 _ => {
                     let leader = self.flights.lead_alone(key);
-                    if is_in_circle(self.id(&leader)) {
-                        answers[at] = Some(Err(reentrant(&self.group, key)));
-                    } else {
+                    if may_load_again(self.id(&leader), chain) {
                         led[at] = Some(leader);
+                    } else {
+                        answers[at] = Some(Err(reentrant(&self.group, key)));
                     }
                 }
             }
@@ -296,7 +230,7 @@ impl Loads {
         };
         // Callers without a deadline need no loader, and go on without this one.
         let waits = || started.iter().for_each(|(_, follower)| follower.queue());
-        let loaders = if call.is_nested { &self.nested_loaders } else { &self.loaders };
+        let loaders = if call.chain.is_some() { &self.nested_loaders } else { &self.loaders };
         if loaders.run_by(deadline.at, fly, waits) {
             return started;
         }
@@ -384,9 +318,18 @@ impl Loads {
         if count == 0 {
             return;
         }
+        if count > 1 && self.getter.loads_one_by_one() {
+            // Who waits for one of them need not wait for those after it.
+            for at in 0..keys.len() {
+                let (led, answers) = (&mut led[at..=at], &mut answers[at..=at]);
+                self.run_getter(&keys[at..=at], led, answers, call, host);
+            }
+            return;
+        }
         let start = host.now();
         let replies = {
-            let _inside = Inside::begin(led.iter().flatten().map(|leader| self.id(leader)));
+            let loads = led.iter().flatten().map(|leader| self.id(leader));
+            let _inside = Inside::begin(loads, call.chain);
             let panicked = self.counters.errors.add_one_on_drop();
             let replies = if count == keys.len() {
                 call.ask_getter(&*self.getter, &self.group, keys)

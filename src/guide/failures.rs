@@ -16,6 +16,16 @@
 //! So the caller gets the value, later by the time in the second column. A caller whose own time is
 //! up by then gets [`Error::TimedOut`].
 //!
+//! A call waits in vain twice at most: once for owners, and once for those that answer in their
+//! place. That holds for a batch as well, however many of its owners are silent, and whether or not
+//! there are threads to ask all of them at once. What could not be asked by then is loaded by the
+//! getter of this process. So silent peers cost a call two times [`timeout`]; requests that fail
+//! sooner add up to 50 ms.
+//!
+//! Of a batch, each key has its answer as soon as the peer's answer that holds it is there: other
+//! callers who wait for one of the keys get it then. If one answer of several does not come, only
+//! the keys that it was for have failed; the peer is asked once more for those after them.
+//!
 //! The last column says what is counted against the peer; see [`PeerStats::failures`].
 //!
 //! | the peer | the call ends | kind of the error | against the peer |

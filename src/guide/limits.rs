@@ -74,11 +74,11 @@
 //!   an answer may have 8 KiB, the text of an error is cut at 8 KiB.
 //! * **A request for many keys** has up to 1,024 keys, each of up to 64 KiB, in 1 MiB. An answer to
 //!   it holds up to 8 MiB of values, or one value that is longer. What does not fit is asked for
-//!   again. The owner loads what it lacks in portions that are likely to fit into half an answer,
-//!   by the lengths of the last values; a group that has answered no such request begins with 16
-//!   keys. So a request holds about 4 MiB of values at its owner, and 4 more as it is answered;
-//!   much more only where values suddenly are much longer than those before. An answer from memory
-//!   only holds up to 1 MiB.
+//!   again. The owner answers in portions that are likely to fit into half an answer: the first of
+//!   a request is of 16 keys at most, and the next ones go by the lengths of its values. So a
+//!   request holds about 4 MiB of values at its owner, and 4 more as it is answered; more only by
+//!   16 values, or where values in the midst of a request are much longer than those before. An
+//!   answer from memory only holds up to 1 MiB.
 //! * **An answer of which little has come** takes little memory, whatever length it announces: 1
 //!   MiB at first, and then up to four times what has come.
 //! * **Bodies on their way** take up to `max_transfer_bytes` together: a quarter for what peers
@@ -128,7 +128,7 @@
 //! | `nested load NAME` | `max_loaders`, per group | the same for getters of other peers |
 //! | `refresh NAME` | `max_refreshers`, per group | runs the getter while the old value is served |
 //! | `peers of NAME` | 64, per group | asks several owners at once |
-//! | `changes of NAME` | 16, per group | takes a change to several peers at once |
+//! | `changes of NAME` | 64, per group | takes a change to several peers at once |
 //! | `geecache-resolve` | 1 per peer, for a moment | looks a name up |
 //! | `geecache-sweep` | 1 per pool, while connections to peers have nothing to do | closes those that nobody used for 10 s |
 //! | `geecache-accept` | 1 per pool, guarded | accepts connections |
@@ -141,8 +141,8 @@
 //!
 //! When all threads that may ask several peers are busy, the caller asks one after the other
 //! itself. Where the caller has a time limit, each of them has its share of it then, so that one
-//! that is silent does not take that of the others. Without a limit each may take the pool's
-//! `timeout`, and once more at the peer that stands in.
+//! that is silent does not take that of the others. With or without a limit, a call waits twice in
+//! vain at most: what is not asked for by then is loaded by the caller's own getter.
 //!
 //! # Times that are fixed
 //!

@@ -11,7 +11,7 @@ use crate::http::exchange::ExchangeOptions;
 use crate::http::peer::{Peer, PeerOptions};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
-use crate::peers::PeerGetter;
+use crate::peers::{PeerGetter, TellAnswer};
 
 /// Gets values from one peer over HTTP.
 ///
@@ -98,8 +98,8 @@ impl PeerGetter for HttpGetter {
         self.peer.get_timeout(group, key, timeout)
     }
 
-    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
-        self.peer.get_many(group, keys)
+    fn get_many(&self, group: &str, keys: &[&str], tell: TellAnswer<'_>) {
+        self.peer.get_many(group, keys, tell);
     }
 
     fn get_many_timeout(
@@ -107,8 +107,9 @@ impl PeerGetter for HttpGetter {
         group: &str,
         keys: &[&str],
         timeout: Duration,
-    ) -> Vec<Result<Loaded, PeerError>> {
-        self.peer.get_many_timeout(group, keys, timeout)
+        tell: TellAnswer<'_>,
+    ) {
+        self.peer.get_many_timeout(group, keys, timeout, tell);
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {

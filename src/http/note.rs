@@ -13,7 +13,7 @@
 //! | `p` | the [protocol](Protocol) of the asker | the protocol of the body |
 //! | `s` | `not-found` in a `PUT`: there is no value | what the answer [means](Status) |
 //! | `ttl` | milliseconds that are left of the value's life | the same |
-//! | `nested` | without a value: a getter asks | |
+//! | `nested` | a getter asks, in the [chain](Chain) of this id and after so many requests: `c0ffee01.2`; without a value, in one that is not known | |
 //! | `hit` | | without a value: it was in memory |
 //!
 //! Names that are not known are ignored, and so is the whole header at peers of other programs. No
@@ -23,12 +23,13 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
+use crate::group::Chain;
 use crate::http::protocol::Protocol;
 
 /// The name of the header.
 pub(crate) const HEADER: &str = "Geecache";
 /// No note is longer, in bytes.
-const MAX_BYTES: usize = 128;
+const MAX_BYTES: usize = 160;
 
 /// What a request or an answer tells a peer of ours. The default tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,8 +42,8 @@ pub(crate) struct Note {
     pub(crate) status: Option<Status>,
     /// What is left of the value's life.
     pub(crate) ttl: Option<Duration>,
-    /// Whether a getter asks.
-    pub(crate) is_nested: bool,
+    /// The chain in which a getter asks, if one does.
+    pub(crate) nested: Option<Chain>,
     /// Whether the answer was in memory.
     pub(crate) is_hit: bool,
 }
@@ -65,7 +66,7 @@ impl Note {
                 b"p" => note.protocol = Some(Protocol::named(value).ok_or(BadNote("p"))?),
                 b"s" => note.status = Status::named(value),
                 b"ttl" => note.ttl = Some(millis(value).ok_or(BadNote("ttl"))?),
-                b"nested" => note.is_nested = true,
+                b"nested" => note.nested = Some(chain(value).unwrap_or_default()),
                 b"hit" => note.is_hit = true,
                 _ => {}
             }
@@ -97,8 +98,14 @@ impl Note {
         if let Some(ttl) = self.ttl {
             text.push("ttl", Decimal::of(ttl).digits());
         }
-        if self.is_nested {
-            text.push_name("nested");
+        match self.nested {
+            Some(chain) if chain.id() == 0 => text.push_name("nested"),
+            Some(chain) => {
+                text.push("nested", &hexadecimal(chain.id()));
+                text.push_bytes(b".");
+                text.push_bytes(Decimal::of(Duration::from_millis(chain.hops().into())).digits());
+            }
+            None => {}
         }
         if self.is_hit {
             text.push_name("hit");
@@ -217,6 +224,13 @@ fn hash(text: &[u8]) -> Option<u32> {
         return None;
     }
     text.iter().try_fold(0, |number, &byte| Some(number << 4 | char::from(byte).to_digit(16)?))
+}
+
+/// Reads what stands for a chain. What can't be read is a chain that is not known.
+fn chain(text: &[u8]) -> Option<Chain> {
+    let (id, hops) = text.split_at_checked(8)?;
+    let (id, hops) = (hash(id)?, millis(hops.strip_prefix(b".")?)?.as_millis());
+    (id != 0).then(|| Chain::new(id, u8::try_from(hops).unwrap_or(u8::MAX)))
 }
 
 /// What an answer that is not a value means, so that it can be told from a foreign server's.

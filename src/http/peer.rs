@@ -26,7 +26,7 @@ use link::Link;
 use crate::error::PeerError;
 use crate::getter::Loaded;
 use crate::http::url::PeerUrl;
-use crate::peers::PeerGetter;
+use crate::peers::{PeerGetter, TellAnswer};
 
 /// One peer: a link to it, and what is remembered of the operations that it knows.
 ///
@@ -88,8 +88,8 @@ impl PeerGetter for Peer {
         together::get((&self.link, &self.abilities, &self.lanes), group, key, timeout)
     }
 
-    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
-        Batch::new(&self.link, &self.abilities, group, keys, None).get()
+    fn get_many(&self, group: &str, keys: &[&str], tell: TellAnswer<'_>) {
+        Batch::new(&self.link, &self.abilities, group, keys, None, tell).get();
     }
 
     fn get_many_timeout(
@@ -97,8 +97,9 @@ impl PeerGetter for Peer {
         group: &str,
         keys: &[&str],
         timeout: Duration,
-    ) -> Vec<Result<Loaded, PeerError>> {
-        Batch::new(&self.link, &self.abilities, group, keys, Some(timeout)).get()
+        tell: TellAnswer<'_>,
+    ) {
+        Batch::new(&self.link, &self.abilities, group, keys, Some(timeout), tell).get();
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {

@@ -224,3 +224,46 @@ fn a_late_peer_without_a_name_keeps_nothing_from_the_others() {
         assert_eq!((reports.len(), done), (3, 2), "{reports:?}");
     }
 }
+
+#[test]
+fn as_many_peers_as_there_are_threads_are_told_at_the_same_time() {
+    /// A peer that answers when all of them were asked.
+    struct Together(Arc<std::sync::Barrier>, String);
+    impl PeerGetter for Together {
+        fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+            unreachable!("changes ask for nothing")
+        }
+
+        fn name(&self) -> &str {
+            &self.1
+        }
+
+        fn remove(&self, _group: &str, _keys: &[&str]) -> Result<(), PeerError> {
+            self.0.wait();
+            Err(PeerError::new(PeerErrorKind::TimedOut, self.name(), "it is silent"))
+        }
+    }
+    struct Many(Vec<Arc<Together>>);
+    impl PeerPicker for Many {
+        fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+            None
+        }
+
+        fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+            self.0.iter().map(|peer| Arc::clone(peer) as _).collect()
+        }
+    }
+    let count = MAX_FAN_OUT + 1;
+    let all = Arc::new(std::sync::Barrier::new(count));
+    let peer = |n: usize| Arc::new(Together(Arc::clone(&all), n.to_string()));
+    let many = Many((0..count).map(peer).collect());
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let changes = Changes::new("g".into());
+        done.send(changes.remove(&["k"], &Here(Log::default()), &many)).unwrap();
+    });
+    let report = is_done.recv_timeout(std::time::Duration::from_secs(10));
+    let report = report.expect("nobody waits until another one was told");
+    assert!(report.peers.iter().all(|peer| peer.outcome.is_late()));
+    assert_eq!(report.peers.len(), count);
+}

@@ -50,7 +50,7 @@ pub(super) fn get_many(
 
 fn side_for<'g>(group: &'g Group, note: &Note) -> PeerSide<'g> {
     let side = group.peer_side();
-    if note.is_nested { side.nested() } else { side }
+    note.nested.map_or(side, |chain| side.nested(chain))
 }
 
 /// What is in memory of many keys, and never a load.

@@ -16,19 +16,23 @@ fn full() -> Note {
         protocol: Some(Protocol::GeeCacheProtobuf),
         status: Some(Status::NotFound),
         ttl: Some(Duration::from_secs(60)),
-        is_nested: true,
+        nested: Some(Chain::new(0xc0ff_ee01, 2)),
         is_hit: true,
     }
 }
 
 #[test]
 fn a_note_is_written_as_the_table_says_and_read_back() {
-    let text = "t=1800 k=9f3a01bc p=geecache-protobuf s=not-found ttl=60000 nested hit";
+    let text = "t=1800 k=9f3a01bc p=geecache-protobuf s=not-found ttl=60000 nested=c0ffee01.2 hit";
     assert_eq!(written(full()), text);
     assert_eq!(read(text), Ok(full()));
     assert_eq!(written(Note::default()), "");
     assert_eq!(read(""), Ok(Note::default()));
-    assert_eq!(written(Note { is_nested: true, ..Note::default() }), "nested");
+    let unknown = Note { nested: Some(Chain::default()), ..Note::default() };
+    assert_eq!(written(unknown), "nested");
+    for bare in ["nested", "nested=", "nested=7", "nested=00000000.1", "nested=x.1"] {
+        assert_eq!(read(bare), Ok(unknown), "{bare}");
+    }
     assert_eq!(written(Note::of(Status::Overloaded)), "s=overloaded");
 }
 
@@ -40,7 +44,7 @@ fn the_longest_note_fits() {
         protocol: Some(protocol),
         status: Some(status),
         ttl: Some(Duration::MAX),
-        is_nested: true,
+        nested: Some(Chain::new(u32::MAX, u8::MAX)),
         is_hit: true,
     };
     for protocol in Protocol::ALL {

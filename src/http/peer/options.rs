@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::PeerErrorKind;
-use crate::group::is_inside_getter;
+use crate::group::Chain;
 use crate::http::exchange::{ExchangeOptions, Failure, MAX_PATH_BYTES, Target};
 use crate::http::note::{self, Note};
 use crate::http::protocol::Protocol;
@@ -77,7 +77,7 @@ impl PeerOptions {
         Note {
             key: Some(note::hash_of(group, key)),
             protocol: Some(self.protocol),
-            is_nested: is_inside_getter(),
+            nested: Chain::current(),
             ..Note::default()
         }
     }

@@ -190,3 +190,29 @@ fn a_circle_of_keys_over_two_peers_ends_and_its_loads_with_it() {
         assert!(calls < 20, "{server:?}: {calls} loads");
     }
 }
+
+/// One batch here leads both "x" and "y"; to load "y" a peer is asked for "w", for which it asks
+/// here for "x".
+#[test]
+fn a_circle_that_a_batch_makes_over_two_peers_costs_one_more_load_and_no_timeout() {
+    for server in SERVERS {
+        let gate = Gate::closed();
+        gate.open();
+        let (cluster, needs) = two_peers(server, &gate);
+        let [x, y]: [String; 2] =
+            cluster.keys_owned_by(0).take(2).collect::<Vec<_>>().try_into().unwrap();
+        let w = cluster.key_owned_by(1);
+        let pairs = [(y.clone(), (0, w.clone())), (w.clone(), (1, x.clone()))];
+        assert!(needs.set((groups(&cluster), pairs.into())).is_ok());
+        let (group, keys) = (cluster.node(0).group.clone(), [x.clone(), y.clone()]);
+        let batch = start(move || group.get_many(&keys.each_ref().map(String::as_str))).result();
+        for answer in batch {
+            assert_eq!(answer.unwrap(), value_of(&x).as_str(), "{server:?}");
+        }
+        let (us, them) = (cluster.node(0), cluster.node(1));
+        let calls = (us.getter.calls_of(&x), us.getter.calls_of(&y), them.getter.calls_of(&w));
+        assert_eq!(calls, (2, 1, 1), "{server:?}");
+        assert_eq!((us.getter.calls(), them.getter.calls()), (3, 1), "{server:?}");
+        assert_eq!((us.stats().peer_errors, them.stats().peer_errors), (0, 0), "{server:?}");
+    }
+}
