@@ -64,7 +64,7 @@
 //! [`guide::logging`](crate::guide::logging) lists what is logged.
 //!
 //! ```
-//! use geecache::{Group, MetricsFormat, Origin, Registry};
+//! use geecache::{Group, MetricsFormat, MetricsWriter, Origin, Registry};
 //!
 //! let group = Group::new("scores", 1 << 20, |_: &str| Ok::<_, std::io::Error>("630"));
 //! assert_eq!(group.get_with_origin("Tom")?.1, Origin::Getter);
@@ -73,8 +73,8 @@
 //!
 //! let registry = Registry::new();
 //! registry.insert(&group)?;
-//! let mut text = String::new();
-//! registry.write_metrics(&mut text, MetricsFormat::Prometheus)?;
-//! assert!(text.contains("geecache_gets_total{group=\"scores\",result=\"miss\"} 1\n"));
+//! let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
+//! registry.write_metrics(&mut metrics);
+//! assert!(metrics.finish().contains("geecache_gets_total{group=\"scores\",result=\"miss\"} 1\n"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
