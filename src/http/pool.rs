@@ -217,7 +217,7 @@ impl HttpPool {
 
     /// The last rare events of the pool and of the groups that it serves, the newest one at the
     /// end: peers that went down or came back, new lists, loads that failed, removals that a peer
-    /// did not make. Up to 32 are told.
+    /// did not make. Up to 32 of the pool and of each group are remembered, and 8 of each kind.
     #[must_use]
     pub fn recent_events(&self) -> Vec<PastEvent> {
         let Halves { peers, registry, .. } = &*self.halves;
@@ -225,7 +225,7 @@ impl HttpPool {
         let of_groups = groups.iter().flat_map(Group::recent_events);
         let mut all: Vec<PastEvent> = peers.recent_events().into_iter().chain(of_groups).collect();
         all.sort_by_key(|past| past.at);
-        all.split_off(all.len().saturating_sub(32))
+        all
     }
 
     /// How many requests were turned away since the start, as they showed no
