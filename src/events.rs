@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::wall_time;
 use crate::error::{Error, PeerError};
+use crate::one_line::OneLine;
 use crate::sync::lock;
 use crate::workers::Workers;
 
@@ -160,7 +161,10 @@ impl fmt::Display for Event {
                 write!(f, "{key:?} of group {group:?} {why}")
             }
             Self::Expired { group, key } => write!(f, "{key:?} of group {group:?} has expired"),
-            // The error names both.
+            // The error names both, and not what caused it.
+            Self::LoadFailed { error: error @ Error::Load { source, .. }, .. } => {
+                write!(f, "{error}: {}", OneLine(source))
+            }
             Self::LoadFailed { error, .. } => error.fmt(f),
             Self::StaleServed { group, key, reason } => {
                 let why = match reason {
@@ -169,14 +173,16 @@ impl fmt::Display for Event {
                 };
                 write!(f, "{key:?} of group {group:?} is served past its ttl, {why}")
             }
-            Self::RemovalIncomplete { group, first_key, keys, error } => match first_key {
-                None => write!(f, "group {group:?} was not cleared everywhere: {error}"),
-                Some(key) if *keys > 1 => {
-                    let rest = keys - 1;
-                    write!(f, "{key:?} and {rest} more of group {group:?} may be old: {error}")
-                }
-                Some(key) => write!(f, "{key:?} of group {group:?} may be old: {error}"),
-            },
+            Self::RemovalIncomplete { group, first_key, keys, error } => {
+                match first_key {
+                    None => write!(f, "group {group:?} was not cleared everywhere"),
+                    Some(key) if *keys > 1 => {
+                        write!(f, "{key:?} and {} more of group {group:?} may be old", keys - 1)
+                    }
+                    Some(key) => write!(f, "{key:?} of group {group:?} may be old"),
+                }?;
+                write!(f, ": {}", OneLine(error))
+            }
             Self::PeerDown { peer, pause } => {
                 write!(f, "peer {peer} is down, not asking it for {pause:?}")
             }

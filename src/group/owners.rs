@@ -275,7 +275,11 @@ impl Owners {
         call: Call,
         answers: &mut [Option<Answer>],
     ) -> Vec<usize> {
-        let (mut again, since) = (Vec::new(), Instant::now());
+        let mut again = Vec::new();
+        if followed.is_empty() {
+            return again;
+        }
+        let since = Instant::now();
         for (at, follower) in followed {
             let waited = follower.wait(call.until());
             if !matches!(waited, Waited::Abandoned) {
