@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::repeats::Repeats;
 use crate::stack::StackBytes;
 use crate::sync::lock;
 
@@ -30,6 +31,8 @@ struct Shared {
     name: String,
     max_threads: usize,
     stack: StackBytes,
+    /// Of what was logged about them.
+    repeats: Arc<Repeats>,
     state: Mutex<Queue>,
     /// Told when a job was queued, and at the end.
     queued: Condvar,
@@ -79,9 +82,9 @@ impl Queue {
 }
 
 impl Workers {
-    /// At most `max_threads` threads, each called `name`.
-    pub(crate) fn new(name: impl Into<String>, max_threads: usize) -> Self {
-        Self::with_stack(name, max_threads, StackBytes::default())
+    /// At most `max_threads` threads, each called `name`. `repeats` knows what was logged before.
+    pub(crate) fn new(name: impl Into<String>, max_threads: usize, repeats: &Arc<Repeats>) -> Self {
+        Self::with_stack(name, max_threads, StackBytes::default(), repeats)
     }
 
     /// As [`new`](Self::new), for jobs that need a stack of their own size.
@@ -89,6 +92,7 @@ impl Workers {
         name: impl Into<String>,
         max_threads: usize,
         stack: StackBytes,
+        repeats: &Arc<Repeats>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -96,6 +100,7 @@ impl Workers {
                 name: name.into().replace('\0', ""),
                 max_threads,
                 stack,
+                repeats: Arc::clone(repeats),
                 state: Mutex::default(),
                 queued: Condvar::new(),
             }),
@@ -212,7 +217,9 @@ impl Shared {
         let shared = Arc::clone(self);
         let started = self.stack.thread(&self.name).spawn(move || shared.work(job));
         if let Err(error) = &started {
-            log::error!("no thread for {}: {error}", self.name);
+            if let Some(again) = self.repeats.due(("no thread", &self.name)) {
+                log::error!("no thread for {}: {error}{again}", self.name);
+            }
             let mut state = lock(&self.state);
             state.threads -= 1;
             state.wake_first();
@@ -264,9 +271,13 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
+    fn workers(max_threads: usize) -> Workers {
+        Workers::new("test", max_threads, &Arc::default())
+    }
+
     #[test]
     fn jobs_run_and_their_threads_are_reused() {
-        let workers = Workers::new("test", 2);
+        let workers = workers(2);
         let (done, ran) = mpsc::channel();
         for n in 0..100 {
             let done = done.clone();
@@ -280,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_job_that_finds_no_free_thread_in_time_is_refused() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         let (open, gate) = mpsc::channel::<()>();
         let (done, ran) = mpsc::channel();
         assert!(workers.run_now(move || {
@@ -295,7 +306,7 @@ mod tests {
     #[test]
     fn those_who_wait_for_a_thread_get_it_in_the_order_in_which_they_came() {
         const CALLERS: usize = 20;
-        let workers = Arc::new(Workers::new("test", 1));
+        let workers = Arc::new(workers(1));
         let (open, gate) = mpsc::channel::<()>();
         assert!(workers.run_now(move || assert!(gate.recv().is_err())));
         let (ran, order) = mpsc::channel();
@@ -324,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_panicking_job_does_not_cost_its_thread() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         assert!(workers.run_by(Instant::now() + SOON, || panic!("a job panics"), || {}));
         let (done, ran) = mpsc::channel();
         assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap(), || {}));
@@ -339,7 +350,7 @@ mod tests {
                 panic!("the drop panics, too");
             }
         }
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         let panic = || std::panic::panic_any(Bad);
         assert_eq!(workers.map(vec![(); 4], move |()| panic()), [None::<()>; 4]);
         assert!(workers.run_by(Instant::now() + SOON, move || std::panic::panic_any(Bad), || {}));
@@ -350,7 +361,7 @@ mod tests {
 
     #[test]
     fn threads_end_with_their_owner() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         assert!(workers.run_by(Instant::now() + SOON, || {}, || {}));
         let shared = Arc::downgrade(&workers.shared);
         drop(workers);

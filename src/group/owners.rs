@@ -14,6 +14,7 @@ mod losses;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 pub use forward::OwnerErrors;
 pub(super) use forward::{OwnerCounters, OwnerHost};
@@ -23,6 +24,7 @@ use crate::group::batch::{Answer, ByPeer, by_peer};
 use crate::group::call::Call;
 use crate::group::error::{load_failed, reentrant, timed_out};
 use crate::group::nesting::is_inside_getter;
+use crate::group::telling::Telling;
 use crate::peers::{NoPeers, PeerGetter, PeerPicker};
 use crate::singleflight::{Follower, Singleflight, Ticket, Waited};
 use crate::workers::Workers;
@@ -36,6 +38,7 @@ const MAX_FAN_OUT: usize = 64;
 /// Who owns the keys of a group, and the flights of those who ask them.
 pub(super) struct Owners {
     group: Arc<str>,
+    telling: Arc<Telling>,
     picker: OnceLock<Arc<dyn PeerPicker>>,
     flights: Singleflight<Forwarded>,
     /// Threads that ask several peers at once.
@@ -48,10 +51,12 @@ pub(super) struct Owners {
 }
 
 impl Owners {
-    pub(super) fn new(group: Arc<str>, owner_errors: OwnerErrors) -> Self {
+    pub(super) fn new(telling: Arc<Telling>, owner_errors: OwnerErrors) -> Self {
+        let name = format!("peers of {}", telling.group);
         Self {
-            fan_out: Workers::new(format!("peers of {group}"), MAX_FAN_OUT),
-            group,
+            fan_out: Workers::new(name, MAX_FAN_OUT, &telling.repeats),
+            group: Arc::clone(&telling.group),
+            telling,
             picker: OnceLock::new(),
             flights: Singleflight::new(),
             owner_errors,
@@ -208,7 +213,7 @@ impl Owners {
 
     fn asking<'a, H>(&'a self, call: Call, host: &'a H, losses: &'a Losses) -> Asking<'a, H> {
         Asking {
-            group: &self.group,
+            telling: &self.telling,
             picker: self.picker(),
             owner_errors: self.owner_errors,
             counters: &self.counters,
@@ -227,8 +232,16 @@ impl Owners {
         answers: &mut [Option<Answer>],
     ) -> Vec<usize> {
         let mut again = Vec::new();
+        if followed.is_empty() {
+            return again;
+        }
+        let since = Instant::now();
         for (at, follower) in followed {
-            match follower.wait(call.until()) {
+            let waited = follower.wait(call.until());
+            if !matches!(waited, Waited::Abandoned) {
+                self.counters.waits.add(since.elapsed());
+            }
+            match waited {
                 Waited::Value(Forwarded::CutShort { rounds }) => {
                     losses.inherit(rounds);
                     again.push(at);

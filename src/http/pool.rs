@@ -15,12 +15,13 @@ use std::time::Duration;
 use service::Service;
 
 use crate::error::Error;
+use crate::events::PastEvent;
 use crate::group::Group;
 use crate::http::peer::PeerStats;
 use crate::http::peers::Peers;
 use crate::http::status::Monitor;
 use crate::http::url::PeerUrl;
-use crate::metrics::MetricsFormat;
+use crate::metrics::MetricsWriter;
 use crate::peers::PeerPicker;
 use crate::registry::Registry;
 
@@ -214,6 +215,19 @@ impl HttpPool {
         self.halves.peers.stats()
     }
 
+    /// The last rare events of the pool and of the groups that it serves, the newest one at the
+    /// end: peers that went down or came back, new lists, loads that failed, removals that a peer
+    /// did not make. Up to 32 of the pool and of each group are remembered, and 8 of each kind.
+    #[must_use]
+    pub fn recent_events(&self) -> Vec<PastEvent> {
+        let Halves { peers, registry, .. } = &*self.halves;
+        let groups = registry.groups();
+        let of_groups = groups.iter().flat_map(Group::recent_events);
+        let mut all: Vec<PastEvent> = peers.recent_events().into_iter().chain(of_groups).collect();
+        all.sort_by_key(|past| past.at);
+        all
+    }
+
     /// How many requests were turned away since the start, as they showed no
     /// [token](HttpPoolBuilder::token) that is known.
     #[must_use]
@@ -221,18 +235,14 @@ impl HttpPool {
         self.halves.monitor.turned_away()
     }
 
-    /// Writes what the peers, the server and the groups count as a text for Prometheus: what
-    /// `/metrics` answers. For a program that has a page of metrics of its own.
+    /// Writes what the peers, the server and the groups count: what `/metrics` answers. For a
+    /// program that has a page of metrics of its own.
     ///
     /// The groups are those that are [served](Self::registry). A client serves none; there a
-    /// [`Registry`] with the program's groups [writes](Registry::write_metrics) theirs, as a text
-    /// of its own. The same goes for a second pool of the process.
-    ///
-    /// # Errors
-    ///
-    /// Those of `out`.
-    pub fn write_metrics(&self, out: &mut impl fmt::Write, format: MetricsFormat) -> fmt::Result {
-        self.halves.monitor.write_metrics(out, format)
+    /// [`Registry`] with the program's groups [writes](Registry::write_metrics) theirs. Where a
+    /// process has two pools, tell them apart by [labels](MetricsWriter::set_labels).
+    pub fn write_metrics(&self, metrics: &mut MetricsWriter) {
+        self.halves.monitor.write_metrics(metrics);
     }
 
     /// The groups that are served to peers. [`add`](Self::add) puts them in. This is for those who

@@ -2,7 +2,6 @@
 
 mod metrics;
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -70,18 +69,12 @@ impl Monitor {
     }
 
     /// Writes what the peers, the server and the groups count.
-    pub(crate) fn write_metrics<W: fmt::Write + ?Sized>(
-        &self,
-        out: &mut W,
-        format: MetricsFormat,
-    ) -> fmt::Result {
-        let mut writer = MetricsWriter::new(out, format);
-        metrics::write_peers(&mut writer, &self.peers)?;
+    pub(crate) fn write_metrics(&self, metrics: &mut MetricsWriter) {
+        metrics::write_peers(metrics, &self.peers);
         if let Some(health) = self.health() {
-            metrics::write_server(&mut writer, &health, self.turned_away())?;
+            metrics::write_server(metrics, &health, self.turned_away());
         }
-        writer.groups(&self.registry.groups())?;
-        writer.end()
+        metrics.groups(&self.registry.groups());
     }
 
     fn metrics(&self, request: &HttpRequest<'_>) -> HttpResponse {
@@ -94,10 +87,9 @@ impl Monitor {
         } else {
             (MetricsFormat::Prometheus, "text/plain; version=0.0.4; charset=utf-8")
         };
-        let mut text = String::new();
-        // A text takes all that is written to it.
-        let _ = self.write_metrics(&mut text, format);
-        HttpResponse { content_type, ..HttpResponse::text(200, text) }
+        let mut metrics = MetricsWriter::new(format);
+        self.write_metrics(&mut metrics);
+        HttpResponse { content_type, ..HttpResponse::text(200, metrics.finish()) }
     }
 
     fn readiness(&self) -> HttpResponse {
@@ -143,7 +135,7 @@ mod tests {
             peer: PeerOptions::default(),
         };
         let peers = Peers::new(Some(PeerUrl::parse("http://a:1").unwrap()), options);
-        let door = Arc::new(Door::new(None));
+        let door = Arc::new(Door::new(None, Arc::default()));
         let monitor = Monitor::new(Arc::new(peers), Registry::new(), door);
         let (client, headers) = (|| None, &[("Accept", "*/*")][..]);
         let request = HttpRequest {

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn mapped_work_keeps_its_order_and_outlives_a_panic() {
-        let workers = Workers::new("test", 3);
+        let workers = Workers::new("test", 3, &Arc::default());
         let halves = workers.map((0..20).collect(), |n: &u32| {
             assert_ne!(*n, 7, "the seventh panics");
             n * 2
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn threads_that_become_free_meanwhile_take_a_part_of_the_work() {
-        let workers = Arc::new(Workers::new("test", 1));
+        let workers = Arc::new(Workers::new("test", 1, &Arc::default()));
         let (open, gate) = mpsc::channel::<()>();
         assert!(workers.run_now(move || assert!(gate.recv().is_err())));
         let (theirs, open) = (Arc::clone(&workers), Mutex::new(Some(open)));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn mapped_work_is_done_by_the_caller_when_no_thread_is_free() {
-        let workers = Workers::new("test", 1);
+        let workers = Workers::new("test", 1, &Arc::default());
         let (open, gate) = mpsc::channel::<()>();
         assert!(workers.run_now(move || {
             let _ = gate.recv_timeout(SOON);
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_is_done_beside_the_work_runs_at_the_same_time() {
-        let workers = Workers::new("test", 1);
+        let workers = Workers::new("test", 1, &Arc::default());
         let (say, said) = mpsc::channel();
         let said = Mutex::new(said);
         let hears = move |(): &(), _| lock(&said).recv_timeout(SOON).is_ok();
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn work_without_a_thread_comes_before_what_is_done_beside_it() {
-        let workers = Workers::new("test", 1);
+        let workers = Workers::new("test", 1, &Arc::default());
         let (open, gate) = mpsc::channel::<()>();
         assert!(workers.run_now(move || {
             let _ = gate.recv_timeout(SOON);
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn nothing_waits_for_work_that_has_a_thread_of_its_own() {
-        let workers = Workers::new("test", 2);
+        let workers = Workers::new("test", 2, &Arc::default());
         let meet = std::sync::Barrier::new(3);
         let work = move |(): &(), waiting| {
             meet.wait();

@@ -81,7 +81,7 @@ fn three(error: Option<PeerErrorKind>) -> (Changes, Here, Three, Log) {
     let log = Log::default();
     let peer = |name, error| Arc::new(Peer { name, error, log: Arc::clone(&log) });
     let peers = Three([peer("previous", None), peer("owner", error), peer("third", None)]);
-    (Changes::new("g".into()), Here(Arc::clone(&log)), peers, log)
+    (Changes::new(Telling::quiet("g")), Here(Arc::clone(&log)), peers, log)
 }
 
 /// What the log says up to each message of `here`: one round of requests, in a fixed order.
@@ -259,7 +259,7 @@ fn as_many_peers_as_there_are_threads_are_told_at_the_same_time() {
     let many = Many((0..count).map(peer).collect());
     let (done, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let changes = Changes::new("g".into());
+        let changes = Changes::new(Telling::quiet("g"));
         done.send(changes.remove(&["k"], &Here(Log::default()), &many)).unwrap();
     });
     let report = is_done.recv_timeout(std::time::Duration::from_secs(10));

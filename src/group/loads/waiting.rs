@@ -37,6 +37,9 @@ impl Loads {
                     ended => Ok(ended),
                 },
             };
+            if matches!(waited, Ok(Waited::Value(_) | Waited::TimedOut)) {
+                self.counters.waits.add(since.elapsed());
+            }
             answers[at] = match waited {
                 Ok(Waited::Value(answer)) => {
                     self.counters.deduplicated.add_one();
@@ -48,7 +51,7 @@ impl Loads {
                     None
                 }
                 Err(back_up) => {
-                    self.tell_of_back_up(keys[at], patience);
+                    self.telling.second_load(keys[at], patience);
                     may_wait = false;
                     led[at] = Some(back_up);
                     None
@@ -74,12 +77,5 @@ impl Loads {
                 ended => return Ok(ended),
             }
         }
-    }
-
-    fn tell_of_back_up(&self, key: &str, patience: Duration) {
-        let group = &self.group;
-        log::warn!(
-            "{key:?} of group {group:?} loads for {patience:?} by now: a second load begins"
-        );
     }
 }

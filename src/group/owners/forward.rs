@@ -8,7 +8,8 @@ use crate::getter::Loaded;
 use crate::group::batch::{by_peer, is_same_peer};
 use crate::group::call::Call;
 use crate::group::owners::losses::{Losses, Round};
-use crate::one_line::OneLine;
+use crate::group::telling::Telling;
+use crate::histogram::Latency;
 use crate::origin::Origin;
 use crate::peers::{PeerGetter, PeerPicker};
 use crate::singleflight::Leader;
@@ -39,6 +40,8 @@ pub(in crate::group) struct OwnerCounters {
     pub(in crate::group) errors: Counter,
     /// Callers who got what another caller was answered.
     pub(in crate::group) deduplicated: Counter,
+    /// Their waits.
+    pub(in crate::group) waits: Latency,
 }
 
 /// What those who ask peers need of their group.
@@ -77,7 +80,7 @@ pub(super) enum Forwarded {
 
 /// How a call asks, whichever peer it asks.
 pub(super) struct Asking<'a, H> {
-    pub(super) group: &'a str,
+    pub(super) telling: &'a Telling,
     pub(super) picker: &'a dyn PeerPicker,
     pub(super) owner_errors: OwnerErrors,
     pub(super) counters: &'a OwnerCounters,
@@ -169,7 +172,7 @@ impl<H: OwnerHost> Asking<'_, H> {
             is_lost: false,
             tally: Tally::default(),
         };
-        self.call.ask_peer(&**peer, self.group, &keys, &mut |at, answer| {
+        self.call.ask_peer(&**peer, &self.telling.group, &keys, &mut |at, answer| {
             answers.take(at, answer, tell);
         });
         answers.end(&**peer, round)
@@ -255,11 +258,7 @@ impl<H: OwnerHost> Answers<'_, H> {
             let error = self.last_error.unwrap_or_else(|| {
                 PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer")
             });
-            let (error, group) = (OneLine(error), asking.group);
-            match rest.len() {
-                0 => log::warn!("getting {:?} of group {group:?}: {error}", first.leader.key()),
-                more => log::warn!("getting {} keys of group {group:?}: {error}", more + 1),
-            }
+            asking.telling.peer_failed(first.leader.key(), rest.len() + 1, &error);
         }
         unanswered
     }

@@ -93,7 +93,7 @@ impl PeerPicker for ByLetter {
 }
 
 fn owners(peers: &[&Arc<Peer>], rule: OwnerErrors) -> Arc<Owners> {
-    let owners = Owners::new("g".into(), rule);
+    let owners = Owners::new(Telling::quiet("g"), rule);
     let peers = peers.iter().map(|&peer| Arc::clone(peer)).collect();
     let picker = ByLetter { peers, picks: Mutex::default() };
     assert!(owners.register(Arc::new(picker)));
@@ -132,7 +132,7 @@ fn each_owner_is_asked_once_for_all_its_keys_and_ours_are_loaded_here() {
 
 #[test]
 fn nobody_is_asked_where_there_is_nobody() {
-    let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
     let (answers, loaded) = ask(&owners, &["a1", "b1"], Call::many(None));
     assert_eq!((answers, loaded), (vec!["here".into(); 2], vec![vec!["a1".into(), "b1".into()]]));
 }
@@ -170,7 +170,7 @@ fn one_stand_in_is_asked_for_a_batch_however_many_there_are() {
     }
     let silent = |name| Peer::new(name, Some(PeerErrorKind::TimedOut));
     let stand_ins: Vec<_> = ["one", "two", "three"].map(silent).into_iter().collect();
-    let owners = Owners::new("g".into(), OwnerErrors::default());
+    let owners = Owners::new(Telling::quiet("g"), OwnerErrors::default());
     let picker = Spread(silent("owner"), stand_ins.clone(), Mutex::default());
     assert!(owners.register(Arc::new(picker)));
     let (answers, _) = ask(&Arc::new(owners), &["k", "kk", "kkk", "kkkk"], Call::many(None));
@@ -241,7 +241,7 @@ impl PeerPicker for SilentFirst {
 #[test]
 fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free_thread() {
     for inside_getter in [false, true] {
-        let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+        let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
         let a = Peer::new("a", None);
         assert!(owners.register(Arc::new(SilentFirst(Arc::new(Silent), Arc::clone(&a)))));
         let (open, gate) = std::sync::mpsc::channel::<()>();
@@ -337,7 +337,7 @@ fn ask_twins(keys: &[&str], is_silent: fn(&str, usize) -> bool) -> (String, usiz
         waits: AtomicUsize::new(0),
         picks: Mutex::default(),
     });
-    let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
     assert!(owners.register(Arc::new(ManyTwins(Arc::clone(&twins)))));
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let gate = Arc::new(Mutex::new(gate));
@@ -398,7 +398,7 @@ fn the_flight_of_a_key_ends_as_soon_as_the_peer_has_told_of_it() {
             Some(Arc::clone(&self.0) as _)
         }
     }
-    let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
     let peer = Arc::new(Streaming(OnceLock::new()));
     assert!(owners.register(Arc::new(Always(Arc::clone(&peer)))));
     assert!(peer.0.set(Arc::clone(&owners)).is_ok());

@@ -1,17 +1,19 @@
 //! [`PeerOptions`]: how to talk to a peer.
 
 use std::num::NonZeroUsize;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use crate::error::PeerErrorKind;
+use crate::events::EventSink;
 use crate::group::Chain;
 use crate::http::exchange::{ExchangeOptions, Failure, MAX_PATH_BYTES, Target};
 use crate::http::note::{self, Note};
 use crate::http::protocol::Protocol;
 use crate::http::verdict::Verdict;
 use crate::http::wire;
+use crate::repeats::Repeats;
 
 const MOST_LANES: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
 
@@ -28,6 +30,9 @@ pub(crate) struct PeerOptions {
     /// Requests in flight at once.
     pub(crate) max_requests: NonZeroUsize,
     pub(crate) exchange: ExchangeOptions,
+    /// What was logged before, and where it is told what happens; for all peers together.
+    pub(crate) repeats: Arc<Repeats>,
+    pub(crate) events: EventSink,
 }
 
 impl Default for PeerOptions {
@@ -40,6 +45,8 @@ impl Default for PeerOptions {
             lanes: lanes(),
             max_requests: NonZeroUsize::new(256).expect("256 is not zero"),
             exchange: ExchangeOptions::default(),
+            repeats: Arc::default(),
+            events: EventSink::new(),
         }
     }
 }
