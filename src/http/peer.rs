@@ -7,6 +7,7 @@ mod frames;
 mod gets;
 mod link;
 mod options;
+mod pages;
 mod peeks;
 mod stats;
 
@@ -20,6 +21,7 @@ use abilities::Abilities;
 use batch::Batch;
 use link::Link;
 
+use crate::byteview::ByteView;
 use crate::error::PeerError;
 use crate::getter::Loaded;
 use crate::http::url::PeerUrl;
@@ -57,6 +59,17 @@ impl Peer {
 
     pub(crate) fn stats(&self) -> PeerStats {
         self.link.stats()
+    }
+
+    /// Gets a page on which the peer tells how it is, of up to `limit` bytes, whether or not it is
+    /// up. That counts nowhere, and nothing is learned from it: who watches changes nothing.
+    pub(crate) fn page(
+        &self,
+        path: &str,
+        limit: u64,
+        left: Duration,
+    ) -> Result<ByteView, PeerError> {
+        pages::page(&self.link, &self.abilities, path, limit, left)
     }
 
     /// The peer is in the list of peers, maybe again.
