@@ -19,6 +19,7 @@ mod lists;
 mod loads;
 mod nested;
 mod origins;
+mod page;
 mod peeks;
 mod raw;
 mod removal;
