@@ -17,7 +17,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{BoxError, NotFound};
+use crate::error::{BoxError, Error, NotFound};
+use crate::events::Event;
 use crate::getter::{Getter, Loaded};
 use crate::group::batch::Answer;
 use crate::group::call::Call;
@@ -27,6 +28,8 @@ use crate::group::error::{
 use crate::group::nesting::{
     Inside, LoadId, MAX_LEVELS, is_in_circle, is_inside_getter, is_too_deep,
 };
+use crate::group::telling::Telling;
+use crate::histogram::Latency;
 use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stack::StackBytes;
@@ -37,6 +40,7 @@ use patience::Patience;
 /// The source of truth of a group, and the flights of those who load from it.
 pub(super) struct Loads {
     group: Arc<str>,
+    telling: Arc<Telling>,
     getter: Box<dyn Getter>,
     flights: Singleflight<Answer>,
     patience: Patience,
@@ -57,6 +61,9 @@ pub(super) struct LoadCounters {
     /// Callers who got what another caller loaded.
     pub(super) deduplicated: Counter,
     pub(super) refreshes: Counter,
+    /// Calls of the getter, and waits of those callers.
+    pub(super) getter_calls: Latency,
+    pub(super) waits: Latency,
 }
 
 /// What a load needs of its group.
@@ -91,18 +98,22 @@ pub(super) trait LoadHost: Send + Sync + 'static {
 
 impl Loads {
     pub(super) fn new(
-        group: Arc<str>,
+        telling: Arc<Telling>,
         getter: Box<dyn Getter>,
         max_loaders: usize,
         max_refreshers: usize,
         stack: StackBytes,
     ) -> Self {
-        let workers = |name: &str, max| Workers::with_stack(format!("{name} {group}"), max, stack);
+        let group = Arc::clone(&telling.group);
+        let workers = |name: &str, max| {
+            Workers::with_stack(format!("{name} {group}"), max, stack, &telling.repeats)
+        };
         Self {
             loaders: workers("load", max_loaders),
             nested_loaders: workers("nested load", max_loaders),
             refreshers: workers("refresh", max_refreshers),
             group,
+            telling,
             getter,
             flights: Singleflight::new(),
             patience: Patience::new(),
@@ -187,9 +198,13 @@ impl Loads {
             answers[at] = match waited {
                 Ok(Waited::Value(answer)) => {
                     self.counters.deduplicated.add_one();
+                    self.counters.waits.add(since.elapsed());
                     Some(answer)
                 }
-                Ok(Waited::TimedOut) => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
+                Ok(Waited::TimedOut) => {
+                    self.counters.waits.add(since.elapsed());
+                    Some(Err(timed_out(&self.group, keys[at], call.deadline)))
+                }
                 Ok(Waited::Abandoned) => {
                     is_abandoned = true;
                     None
@@ -224,9 +239,10 @@ impl Loads {
     }
 
     fn tell_of_back_up(&self, key: &str, patience: Duration) {
+        let Some(again) = self.telling.due("a second load") else { return };
         let group = &self.group;
         log::warn!(
-            "{key:?} of group {group:?} loads for {patience:?} by now: a second load begins"
+            "{key:?} of group {group:?} loads for {patience:?} by now: a second load begins{again}"
         );
     }
 
@@ -387,14 +403,16 @@ impl Loads {
         let start = host.now();
         let replies = {
             let _inside = Inside::begin(led.iter().flatten().map(|leader| self.id(leader)));
-            let panicked = self.counters.errors.add_one_on_drop();
+            let panicked = UnlessPanicked { loads: self, led: &*led };
+            let took = self.counters.getter_calls.timer();
             let replies = if count == keys.len() {
-                call.ask_getter(&*self.getter, &self.group, keys)
+                call.ask_getter(&*self.getter, &self.telling, keys)
             } else {
                 let open = keys.iter().zip(&*led).filter(|(_, led)| led.is_some());
                 let open: Vec<&str> = open.map(|(&key, _)| key).collect();
-                call.ask_getter(&*self.getter, &self.group, &open)
+                call.ask_getter(&*self.getter, &self.telling, &open)
             };
+            drop(took);
             panicked.disarm();
             replies
         };
@@ -427,7 +445,7 @@ impl Loads {
             Err(error) if error.is::<NotFound>() => Loaded::absent(),
             Err(error) => {
                 self.counters.errors.add_one();
-                return Err(load_failed(&self.group, key, error));
+                return Err(self.tell_of_failure(key, error));
             }
         };
         self.counters.loads.add_one();
@@ -435,6 +453,14 @@ impl Loads {
         let loaded = host.with_ttl(loaded).came_from(Origin::Getter);
         host.keep(key, &loaded, cost, now, &|| !flight.is_doomed());
         Ok(loaded)
+    }
+
+    /// Tells of a load that failed; what its callers get.
+    fn tell_of_failure(&self, key: &str, source: BoxError) -> Error {
+        let error = load_failed(&self.group, key, source);
+        let (group, key) = (self.group.as_ref().to_owned(), key.to_owned());
+        self.telling.events.tell(Event::LoadFailed { group, key, error: error.clone() });
+        error
     }
 
     /// Has a key refreshed on another thread, unless somebody is loading it, `find` says that
@@ -471,7 +497,9 @@ impl Loads {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(load)) {
             // Its drop may panic as well.
             std::mem::forget(panic);
-            log::error!("the getter of group {:?} panicked on {key:?}", self.group);
+            if let Some(again) = self.telling.due("the getter panicked") {
+                log::error!("the getter of group {:?} panicked on {key:?}{again}", self.group);
+            }
         }
     }
 
@@ -487,6 +515,27 @@ impl Loads {
 
     fn id(&self, leader: &Leader<Answer>) -> LoadId {
         LoadId { group: std::ptr::from_ref(self).addr(), key_hash: leader.key_hash() }
+    }
+}
+
+/// Counts and tells of a panic of the getter when it is dropped, unless it is disarmed.
+struct UnlessPanicked<'a> {
+    loads: &'a Loads,
+    led: &'a [Option<Leader<Answer>>],
+}
+
+impl UnlessPanicked<'_> {
+    fn disarm(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for UnlessPanicked<'_> {
+    fn drop(&mut self) {
+        self.loads.counters.errors.add_one();
+        for leader in self.led.iter().flatten() {
+            self.loads.tell_of_failure(leader.key(), GetterPanicked.into());
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use service::Service;
 
 use crate::error::Error;
+use crate::events::PastEvent;
 use crate::group::Group;
 use crate::http::peer::PeerStats;
 use crate::http::peers::Peers;
@@ -212,6 +213,19 @@ impl HttpPool {
     #[must_use]
     pub fn peer_stats(&self) -> Vec<PeerStats> {
         self.halves.peers.stats()
+    }
+
+    /// The last rare events of the pool and of the groups that it serves, the newest one at the end:
+    /// peers that went down or came back, new lists, loads that failed, removals that a peer did
+    /// not make. Up to 32 are told.
+    #[must_use]
+    pub fn recent_events(&self) -> Vec<PastEvent> {
+        let Halves { peers, registry, .. } = &*self.halves;
+        let groups = registry.groups();
+        let of_groups = groups.iter().flat_map(Group::recent_events);
+        let mut all: Vec<PastEvent> = peers.recent_events().into_iter().chain(of_groups).collect();
+        all.sort_by_key(|past| past.at);
+        all.split_off(all.len().saturating_sub(32))
     }
 
     /// How many requests were turned away since the start, as they showed no

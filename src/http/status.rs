@@ -244,7 +244,7 @@ mod tests {
             peer: PeerOptions::default(),
         };
         let peers = Peers::new(Some(PeerUrl::parse("http://a:1").unwrap()), options);
-        let door = Arc::new(Door::new(None));
+        let door = Arc::new(Door::new(None, Arc::default()));
         let monitor = Monitor::new(Arc::new(peers), Registry::new(), door);
         let (client, headers) = (|| None, &[("Accept", "*/*")][..]);
         let request = HttpRequest {

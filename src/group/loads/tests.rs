@@ -5,7 +5,6 @@ use std::thread;
 
 use super::*;
 use crate::clock::Deadline;
-use crate::error::Error;
 use crate::group::batch::all;
 use crate::stack::StackBytes;
 use crate::sync::lock;
@@ -62,7 +61,7 @@ impl LoadHost for Host {
 }
 
 fn loads(getter: impl Getter) -> Arc<Loads> {
-    Arc::new(Loads::new("g".into(), Box::new(getter), 1, 2, StackBytes::default()))
+    Arc::new(Loads::new(Telling::quiet("g"), Box::new(getter), 1, 2, StackBytes::default()))
 }
 
 /// Loads keys; their answers.
@@ -208,7 +207,7 @@ fn a_refresh_runs_elsewhere_and_only_if_it_is_still_due() {
 
 /// Loads whose callers lose their patience at once.
 fn impatient(getter: impl Getter) -> Arc<Loads> {
-    let mut loads = Loads::new("g".into(), Box::new(getter), 1, 2, StackBytes::default());
+    let mut loads = Loads::new(Telling::quiet("g"), Box::new(getter), 1, 2, StackBytes::default());
     loads.patience = Patience::at_least(Duration::from_millis(20));
     Arc::new(loads)
 }

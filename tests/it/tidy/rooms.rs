@@ -62,6 +62,7 @@ const GROUP: Floor = Floor {
         // What the parts have in common.
         "group/error",
         "group/nesting",
+        "group/telling",
         "group/call",
         "group/batch",
         // The four parts: each is given what it needs.
