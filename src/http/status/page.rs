@@ -12,8 +12,8 @@ const PAGE_HEADERS: &[(&str, &str)] = &[
     (
         "Content-Security-Policy",
         "default-src 'none'; \
-         script-src 'sha256-aW3RzM6hOf/WPRhedqaGX4D4gLZ/V5o7JKxkqj0INsc='; \
-         style-src 'sha256-unUZUK1vwEXKoqdWo2gd6cds/ye46XaX8ECeBA4LUuc='; \
+         script-src 'sha256-sSLVrLivmJ3mskfHsJ6P075Ts20Y2wAuACyqqUxhB64='; \
+         style-src 'sha256-t6lYYrdw6/TbDUAa07lSsbTOeDv4aDlLDZD+zFoRtic='; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'",
     ),

@@ -101,7 +101,7 @@ fn a_reader_sees_the_cluster_and_that_a_peer_has_died() {
     browser.until("document.querySelectorAll('#groups polyline').length >= 4");
     if let Some(time) = std::env::var_os("GEECACHE_PICTURES") {
         assert!(!time.is_empty());
-        thread::sleep(Duration::from_secs(40));
+        thread::sleep(Duration::from_secs(20));
     }
     take_pictures(&mut browser, "up");
 
@@ -109,6 +109,9 @@ fn a_reader_sees_the_cluster_and_that_a_peer_has_died() {
     browser.until(&has_text("#headline", "1 of 3 peers does not answer"));
     assert_eq!(browser.evaluate(&has_text(&row(cluster.url(1)), "✕ down")), true);
     assert_eq!(browser.evaluate(&has_text(&row(cluster.url(2)), "✓ up")), true);
+    find(&mut browser, "sessions", "front page");
+    browser.until(&has_text("#found", "front page of sessions belongs to"));
+    browser.until("!!document.getElementById('spot')");
     take_pictures(&mut browser, "down");
     assert_eq!(browser.complaints(), [""; 0]);
 }
@@ -126,10 +129,10 @@ fn take_pictures(browser: &mut Browser, name: &str) {
 }
 
 /// Types a key into the box, and asks where it lives.
-fn find(browser: &mut Browser, key: &str) {
+fn find(browser: &mut Browser, group: &str, key: &str) {
     let key = serde_json::to_string(key).unwrap();
     browser.evaluate(&format!(
-        "document.getElementById('group').value = 'scores'; \
+        "document.getElementById('group').value = '{group}'; \
          document.getElementById('key').value = {key}; \
          document.querySelector('#find button').click()"
     ));
@@ -147,7 +150,8 @@ fn names_that_look_like_html_stay_text() {
     browser.open(&peer.url());
     browser.until(&has_text("#headline", "This peer is the only one, and up."));
     browser.until(&has_text("#groups", "<b onmouseover=alert(3)>&lt;"));
-    find(&mut browser, NASTY);
+    browser.until(&has_text("#hot", NASTY));
+    find(&mut browser, "scores", NASTY);
     browser.until(&has_text("#found", NASTY));
     browser.until(&has_text("#found", &format!("in memory: {} B", value_of(NASTY).len())));
     assert_eq!(browser.evaluate("document.querySelectorAll('script').length"), 1);
@@ -156,7 +160,7 @@ fn names_that_look_like_html_stay_text() {
         0
     );
     assert_eq!(browser.evaluate("document.title.includes('taken')"), false);
-    find(&mut browser, "not there yet");
+    find(&mut browser, "scores", "not there yet");
     browser.until(&has_text("#found", "No peer has it in memory."));
     assert_eq!(browser.complaints(), [""; 0]);
 }
@@ -170,7 +174,7 @@ fn a_page_whose_peer_dies_says_so_and_goes_on_when_it_is_back() {
     };
     let (pool, other) = (start("127.0.0.1:0"), start("127.0.0.1:0"));
     let urls = [pool.url().unwrap().to_owned(), other.url().unwrap().to_owned()];
-    [&pool, &other].map(|pool| pool.set_peers(&urls).unwrap());
+    [&pool, &other].iter().for_each(|pool| pool.set_peers(&urls).unwrap());
     browser.open(&urls[0]);
     browser.until(&has_text("#headline", "All 2 peers are up and agree."));
     let addr = pool.local_addr().unwrap().to_string();
@@ -209,7 +213,7 @@ fn who_knows_the_token_sees_the_cluster_and_may_remove_a_key() {
     browser.until(&has_text("#headline", "That token is not known here."));
     login(&mut browser, "hush");
     browser.until(&has_text("#headline", "This peer is the only one, and up."));
-    find(&mut browser, "Tom");
+    find(&mut browser, "scores", "Tom");
     browser.until("!!document.querySelector('#found button')");
     browser.evaluate("document.querySelector('#found button').click()");
     browser.until(&has_text("#found button", "Really remove?"));
