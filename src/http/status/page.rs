@@ -13,7 +13,7 @@ const PAGE_HEADERS: &[(&str, &str)] = &[
         "Content-Security-Policy",
         "default-src 'none'; \
          script-src 'sha256-sSLVrLivmJ3mskfHsJ6P075Ts20Y2wAuACyqqUxhB64='; \
-         style-src 'sha256-t6lYYrdw6/TbDUAa07lSsbTOeDv4aDlLDZD+zFoRtic='; \
+         style-src 'sha256-syNZHUnItH2iAZM/LEv3DJrbf8+QbqdMzIwOOgysajY='; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'",
     ),
