@@ -89,8 +89,8 @@
 //! * **A kept connection** takes up to 80 KiB here, with TLS up to 200 KiB while much is sent.
 //! * **The files of a `TlsConfig`** may have 1 MiB each.
 //! * **An answer of `/status.json`** tells of up to 200 groups, 10 hot keys of each, 32 events, and
-//!   4,096 pieces of the ring. What other peers say of themselves is taken up to 256 KiB each, and 8
-//!   MiB together.
+//!   4,096 pieces of the ring. What other peers say of themselves is taken up to 256 KiB each, and
+//!   8 MiB together.
 //!
 //! # The guarded server
 //!
