@@ -1,8 +1,8 @@
 //! [`Latency`]: how long something took, each time. [`Histogram`]: a snapshot of it.
 //!
-//! Times are counted in buckets, 16 to each power of two (a log-linear histogram, as in HdrHistogram
-//! by Gil Tene). So a time that is read from it is off by 1/32 at most, and the memory is the same
-//! for any number of times.
+//! Times are counted in buckets, 16 to each power of two (a log-linear histogram, as in
+//! HdrHistogram by Gil Tene). So a time that is read from it is off by 1/32 at most, and the memory
+//! is the same for any number of times.
 
 use std::fmt;
 use std::sync::OnceLock;

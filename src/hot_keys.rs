@@ -49,20 +49,20 @@ pub struct HotKey {
 #[derive(Debug)]
 pub(crate) struct HotKeyTable {
     most: usize,
-    table: Mutex<Table>,
+    table: Mutex<HotTable>,
 }
 
 /// The numbers of a key stand in three lists, since a look-up reads only the first of them.
 #[derive(Debug, Default)]
-struct Table {
+struct HotTable {
     hashes: Vec<u64>,
     gets: Vec<u64>,
     rest: Vec<KeyAndError>,
     /// Gets of all keys.
     all: u64,
-    /// When the counts were halved last, or the first get came; 0 is never. And the time, halved as they are, that they were counted
-    /// in before.
+    /// When the counts were halved last, or the first get came; 0 is never.
     halved_at: u64,
+    /// How long they were counted before, halved as they are.
     span_before: f64,
 }
 
@@ -97,7 +97,7 @@ impl HotKeyTable {
     }
 }
 
-impl Table {
+impl HotTable {
     fn note(&mut self, most: usize, hash: u64, key: &str) {
         self.all += 1;
         if let Some(at) = self.hashes.iter().position(|it| *it == hash) {

@@ -72,8 +72,8 @@ impl Registry {
         lock(&self.groups).values().cloned().collect()
     }
 
-    /// The keys of all groups that are asked for most, by how often they are: up to `count` of them.
-    /// See [`Group::hot_keys`].
+    /// The keys of all groups that are asked for most, by how often they are: up to `count` of
+    /// them. See [`Group::hot_keys`].
     #[must_use]
     pub fn hot_keys(&self, count: usize) -> Vec<HotKey> {
         let groups = self.groups();

@@ -28,12 +28,12 @@ const MOST_KNOWN: usize = 128;
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
     hasher: RandomState,
-    known: Mutex<Known>,
+    known: Mutex<Causes>,
     suppressed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Causes {
     causes: Vec<Cause>,
     /// Of all that is not among them, as they are too many.
     rest: Option<Cause>,
@@ -69,7 +69,7 @@ impl Repeats {
     }
 }
 
-impl Known {
+impl Causes {
     fn due(&mut self, hash: u64, now: Instant) -> Option<Again> {
         if let Some(known) = self.causes.iter_mut().find(|cause| cause.hash == hash) {
             return known.happen(now);

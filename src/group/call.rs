@@ -86,10 +86,7 @@ impl Call {
                         // Its drop may panic as well.
                         std::mem::forget(panic);
                         let what = format!("{} keys from {:?} on", keys.len(), keys[0]);
-                        if let Some(again) = telling.due("the getter panicked") {
-                            let group = &telling.group;
-                            log::error!("the getter of group {group:?} panicked on {what}{again}");
-                        }
+                        telling.panicked("batch", &what);
                         keys.iter().map(|_| Err(GetterPanicked.into())).collect()
                     }
                 };

@@ -42,11 +42,9 @@ use std::sync::Arc;
 pub use report::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
 
 use crate::error::{PeerError, PeerErrorKind};
-use crate::events::Event;
 use crate::getter::Loaded;
 use crate::group::batch::{by_peer, is_same_peer};
 use crate::group::telling::Telling;
-use crate::one_line::OneLine;
 use crate::peers::{PeerGetter, PeerPicker};
 use crate::stats::Counter;
 use crate::workers::Workers;
@@ -56,7 +54,6 @@ const MAX_FAN_OUT: usize = 16;
 
 /// Carries changes to all peers, and counts those that are made here.
 pub(super) struct Changes {
-    group: Arc<str>,
     telling: Arc<Telling>,
     /// Threads that tell several peers at once. No get ever takes one of them.
     fan_out: Workers,
@@ -120,7 +117,6 @@ impl Changes {
         let name = format!("changes of {}", telling.group);
         Self {
             fan_out: Workers::new(name, MAX_FAN_OUT, &telling.repeats),
-            group: Arc::clone(&telling.group),
             telling,
             counters: ChangeCounters::default(),
         }
@@ -247,7 +243,7 @@ impl Changes {
         changes.retain(|(peer, _)| !told.outcome(peer).is_some_and(RemoveOutcome::is_late));
         let subject = |(peer, change): &(_, Change)| (Arc::clone(peer), change.subject());
         let peers: Vec<(Arc<dyn PeerGetter>, _)> = changes.iter().map(subject).collect();
-        let group = Arc::clone(&self.group);
+        let group = Arc::clone(&self.telling.group);
         let results =
             self.fan_out.map(changes, move |(peer, change)| change.make_at(&**peer, &group));
         let mut is_kept = false;
@@ -257,34 +253,15 @@ impl Changes {
                 Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), message))
             });
             if let Err(error) = &result {
-                self.tell_of_failure(subject, error, told.outcome(&peer));
+                self.telling.change_failed(error);
+                if told.outcome(&peer).is_none_or(RemoveOutcome::is_done) {
+                    self.telling.incomplete(subject, error.clone());
+                }
             }
             let outcome = RemoveOutcome::from(result.map(|kept| is_kept |= kept));
             told.add(peer, outcome);
         }
         is_kept
-    }
-}
-
-/// What failures at peers say.
-impl Changes {
-    /// Tells of a change that a peer did not make, and what became of the one `before` there.
-    fn tell_of_failure(
-        &self,
-        (first_key, keys): Subject,
-        error: &PeerError,
-        before: Option<&RemoveOutcome>,
-    ) {
-        // Beside peers that can't, every removal would warn of it.
-        if error.kind() == PeerErrorKind::NotSupported {
-            log::debug!("changing group {:?}: {}", self.group, OneLine(error));
-        } else if let Some(again) = self.telling.due(("changing", error.peer(), error.kind())) {
-            log::warn!("changing group {:?}: {}{again}", self.group, OneLine(error));
-        }
-        if before.is_none_or(RemoveOutcome::is_done) {
-            let (group, error) = (self.group.as_ref().to_owned(), error.clone());
-            self.telling.events.tell(Event::RemovalIncomplete { group, first_key, keys, error });
-        }
     }
 }
 

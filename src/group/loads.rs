@@ -13,12 +13,10 @@
 
 mod patience;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{BoxError, Error, NotFound};
-use crate::events::Event;
+use crate::error::{BoxError, NotFound};
 use crate::getter::{Getter, Loaded};
 use crate::group::batch::Answer;
 use crate::group::call::Call;
@@ -195,22 +193,21 @@ impl Loads {
                     ended => Ok(ended),
                 },
             };
+            if matches!(waited, Ok(Waited::Value(_) | Waited::TimedOut)) {
+                self.counters.waits.add(since.elapsed());
+            }
             answers[at] = match waited {
                 Ok(Waited::Value(answer)) => {
                     self.counters.deduplicated.add_one();
-                    self.counters.waits.add(since.elapsed());
                     Some(answer)
                 }
-                Ok(Waited::TimedOut) => {
-                    self.counters.waits.add(since.elapsed());
-                    Some(Err(timed_out(&self.group, keys[at], call.deadline)))
-                }
+                Ok(Waited::TimedOut) => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
                 Ok(Waited::Abandoned) => {
                     is_abandoned = true;
                     None
                 }
                 Err(back_up) => {
-                    self.tell_of_back_up(keys[at], patience);
+                    self.telling.second_load(keys[at], patience);
                     may_wait = false;
                     led[at] = Some(back_up);
                     None
@@ -236,14 +233,6 @@ impl Loads {
                 ended => return Ok(ended),
             }
         }
-    }
-
-    fn tell_of_back_up(&self, key: &str, patience: Duration) {
-        let Some(again) = self.telling.due("a second load") else { return };
-        let group = &self.group;
-        log::warn!(
-            "{key:?} of group {group:?} loads for {patience:?} by now: a second load begins{again}"
-        );
     }
 
     /// Takes a place in the flight of each key that has no answer. Those led here go to `led`, and
@@ -308,7 +297,7 @@ impl Loads {
             let keys: Vec<&str> = theirs.iter().map(String::as_str).collect();
             let mut answers = vec![None; keys.len()];
             let fly = || loads.fly(&keys, &mut leaders, &mut answers, call, &*host);
-            loads.apart(keys[0], fly);
+            loads.telling.apart(keys[0], fly);
         };
         // Callers without a deadline need no loader, and go on without this one.
         let waits = || started.iter().for_each(|(_, follower)| follower.queue());
@@ -403,8 +392,8 @@ impl Loads {
         let start = host.now();
         let replies = {
             let _inside = Inside::begin(led.iter().flatten().map(|leader| self.id(leader)));
-            let panicked = UnlessPanicked { loads: self, led: &*led };
-            let took = self.counters.getter_calls.timer();
+            let panicked = self.telling.of_panic(led, &self.counters.errors);
+            let _timer = self.counters.getter_calls.timer();
             let replies = if count == keys.len() {
                 call.ask_getter(&*self.getter, &self.telling, keys)
             } else {
@@ -412,7 +401,6 @@ impl Loads {
                 let open: Vec<&str> = open.map(|(&key, _)| key).collect();
                 call.ask_getter(&*self.getter, &self.telling, &open)
             };
-            drop(took);
             panicked.disarm();
             replies
         };
@@ -445,7 +433,7 @@ impl Loads {
             Err(error) if error.is::<NotFound>() => Loaded::absent(),
             Err(error) => {
                 self.counters.errors.add_one();
-                return Err(self.tell_of_failure(key, error));
+                return Err(self.telling.load_failed(key, error));
             }
         };
         self.counters.loads.add_one();
@@ -453,14 +441,6 @@ impl Loads {
         let loaded = host.with_ttl(loaded).came_from(Origin::Getter);
         host.keep(key, &loaded, cost, now, &|| !flight.is_doomed());
         Ok(loaded)
-    }
-
-    /// Tells of a load that failed; what its callers get.
-    fn tell_of_failure(&self, key: &str, source: BoxError) -> Error {
-        let error = load_failed(&self.group, key, source);
-        let (group, key) = (self.group.as_ref().to_owned(), key.to_owned());
-        self.telling.events.tell(Event::LoadFailed { group, key, error: error.clone() });
-        error
     }
 
     /// Has a key refreshed on another thread, unless somebody is loading it, `find` says that
@@ -476,7 +456,7 @@ impl Loads {
         let refresh = move || {
             let key = leader.key().to_owned();
             let (mut led, mut answer) = ([Some(leader)], [None]);
-            loads.apart(&key, || {
+            loads.telling.apart(&key, || {
                 led.iter().flatten().for_each(Leader::begin);
                 if let Some(found) = find(&host, &key) {
                     land(&mut led[0], &mut answer[0], Ok(found));
@@ -491,18 +471,6 @@ impl Loads {
         self.refreshers.run_now(refresh);
     }
 
-    /// Does a load on a thread of the group, and tells the log of a panic: there is no caller to go
-    /// on to.
-    fn apart(&self, key: &str, load: impl FnOnce()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(load)) {
-            // Its drop may panic as well.
-            std::mem::forget(panic);
-            if let Some(again) = self.telling.due("the getter panicked") {
-                log::error!("the getter of group {:?} panicked on {key:?}{again}", self.group);
-            }
-        }
-    }
-
     /// Dooms the flight of `key`: its value goes to those who wait, and nobody keeps it.
     pub(super) fn doom(&self, key: &str) {
         self.flights.doom(key);
@@ -515,27 +483,6 @@ impl Loads {
 
     fn id(&self, leader: &Leader<Answer>) -> LoadId {
         LoadId { group: std::ptr::from_ref(self).addr(), key_hash: leader.key_hash() }
-    }
-}
-
-/// Counts and tells of a panic of the getter when it is dropped, unless it is disarmed.
-struct UnlessPanicked<'a> {
-    loads: &'a Loads,
-    led: &'a [Option<Leader<Answer>>],
-}
-
-impl UnlessPanicked<'_> {
-    fn disarm(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for UnlessPanicked<'_> {
-    fn drop(&mut self) {
-        self.loads.counters.errors.add_one();
-        for leader in self.led.iter().flatten() {
-            self.loads.tell_of_failure(leader.key(), GetterPanicked.into());
-        }
     }
 }
 

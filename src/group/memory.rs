@@ -150,7 +150,7 @@ impl Memory {
             Freshness::Ahead => refresh(found.meta),
             Freshness::Stale => {
                 self.counters.hits_stale.add_one();
-                self.tell_of_stale(key, StaleReason::Refreshing);
+                self.telling.stale_event(key, StaleReason::Refreshing);
                 refresh(found.meta);
             }
             Freshness::StaleIfError => {
@@ -205,21 +205,9 @@ impl Memory {
         let may_serve = found.meta.dead_at != 0 && self.lifetimes.serves_on_error(&found, *now);
         may_serve.then(|| {
             self.counters.hits_stale.add_one();
-            self.tell_of_stale(key, StaleReason::LoadFailed);
+            self.telling.stale_event(key, StaleReason::LoadFailed);
             self.lifetimes.owned_as_loaded(found, || *now)
         })
-    }
-}
-
-/// What happens in it.
-impl Memory {
-    fn tell_of_stale(&self, key: &str, reason: StaleReason) {
-        let Telling { events, group, .. } = &*self.telling;
-        events.tell_often(|| Event::StaleServed {
-            group: group.as_ref().to_owned(),
-            key: key.to_owned(),
-            reason,
-        });
     }
 }
 

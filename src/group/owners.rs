@@ -23,7 +23,6 @@ use crate::group::error::{load_failed, reentrant, timed_out};
 use crate::group::nesting::is_inside_getter;
 use crate::group::telling::Telling;
 use crate::histogram::Latency;
-use crate::one_line::OneLine;
 use crate::origin::Origin;
 use crate::peers::{NoPeers, PeerGetter, PeerPicker};
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
@@ -340,21 +339,10 @@ impl Owners {
                 }
             }
         }
-        if let Some(error) = last_error {
-            self.tell_of_failure(&failed, &error);
+        if let (Some(first), Some(error)) = (failed.first(), last_error) {
+            self.telling.peer_failed(first.key(), failed.len(), &error);
         }
         failed
-    }
-
-    /// Tells the log of keys that a peer did not answer.
-    fn tell_of_failure(&self, failed: &[LedFlight], error: &PeerError) {
-        let due = self.telling.due(("getting", error.peer(), error.kind()));
-        let Some(again) = due else { return };
-        let (group, error) = (&self.group, OneLine(error));
-        match failed {
-            [one] => log::warn!("getting {:?} of group {group:?}: {error}{again}", one.key()),
-            many => log::warn!("getting {} keys of group {group:?}: {error}{again}", many.len()),
-        }
     }
 
     /// Counts what a peer answered other than by an error; those are counted when they are settled.

@@ -17,7 +17,6 @@ use crate::group::portions::Portions;
 use crate::group::telling::Telling;
 use crate::histogram::{Latencies, Latency};
 use crate::hot_keys::HotKeyTable;
-use crate::one_line::OneLine;
 use crate::origin::Origin;
 use crate::random::is_sampled;
 use crate::stats::{Counter, Stats};
@@ -72,10 +71,7 @@ impl Parts {
     fn serve_stale(&self, key: &str, answer: &mut Option<Answer>) {
         let Some(Err(Error::Load { source, .. })) = answer else { return };
         if let Some(stale) = self.memory.stale(key) {
-            if let Some(again) = self.telling.due("stale") {
-                let (group, source) = (&self.name, OneLine(source));
-                log::warn!("serving {key:?} of group {group:?} past its ttl: {source}{again}");
-            }
+            self.telling.served_stale(key, source);
             *answer = Some(Ok(stale));
         }
     }

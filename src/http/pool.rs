@@ -215,9 +215,9 @@ impl HttpPool {
         self.halves.peers.stats()
     }
 
-    /// The last rare events of the pool and of the groups that it serves, the newest one at the end:
-    /// peers that went down or came back, new lists, loads that failed, removals that a peer did
-    /// not make. Up to 32 are told.
+    /// The last rare events of the pool and of the groups that it serves, the newest one at the
+    /// end: peers that went down or came back, new lists, loads that failed, removals that a peer
+    /// did not make. Up to 32 are told.
     #[must_use]
     pub fn recent_events(&self) -> Vec<PastEvent> {
         self.halves.monitor.recent_events()

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use super::*;
 use crate::clock::Deadline;
+use crate::error::Error;
 use crate::group::batch::all;
 use crate::stack::StackBytes;
 use crate::sync::lock;

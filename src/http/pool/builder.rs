@@ -360,9 +360,10 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// Calls `subscriber` when a peer is down or up again, and when there is a new list of peers. As
-    /// with [`GroupBuilder::on_event`](crate::GroupBuilder::on_event), it may be slow and may panic,
-    /// and a thread is there for it only while there is something to tell. Defaults to nobody.
+    /// Calls `subscriber` when a peer is down or up again, and when there is a new list of peers.
+    /// As with [`GroupBuilder::on_event`](crate::GroupBuilder::on_event), it may be slow and may
+    /// panic, and a thread is there for it only while there is something to tell. Defaults to
+    /// nobody.
     ///
     /// A subscriber that holds the pool keeps it for ever.
     #[must_use]

@@ -6,6 +6,7 @@ mod bounds;
 mod bursts;
 mod changes;
 mod damage;
+mod events;
 mod failover;
 mod faults;
 mod figures;
@@ -23,6 +24,7 @@ mod page;
 mod peeks;
 mod raw;
 mod removal;
+mod repeats;
 mod stack;
 mod status;
 #[cfg(feature = "tls")]

@@ -62,9 +62,9 @@ const GROUP: Floor = Floor {
         // What the parts have in common.
         "group/error",
         "group/nesting",
+        "group/batch",
         "group/telling",
         "group/call",
-        "group/batch",
         // The four parts: each is given what it needs.
         "group/memory",
         "group/loads",
