@@ -223,3 +223,34 @@ fn who_knows_the_token_sees_the_cluster_and_may_remove_a_key() {
     assert!(peer.group.peek("Tom").is_none());
     assert_eq!(browser.complaints(), [""; 0]);
 }
+
+#[test]
+fn temp_many() {
+    let Some(mut browser) = Browser::start() else { return };
+    let peers: Vec<Peer> =
+        (0..14).map(|_| Peer::start(Server::Guarded, CountingGetter::new(), |p| p)).collect();
+    for peer in &peers {
+        for g in 1..4 {
+            peer.pool
+                .add(&Group::new(format!("group-{g}"), 1 << 20, CountingGetter::new()))
+                .unwrap();
+        }
+    }
+    let urls: Vec<String> = peers.iter().map(Peer::url).collect();
+    peers.iter().for_each(|peer| peer.pool.set_peers(&urls).unwrap());
+    browser.look(1280, 900, "light");
+    browser.open(&urls[0]);
+    for _ in 0..40 {
+        for n in 0..200 {
+            peers[n % 14].group.get(&format!("key {}", n * n % 77)).unwrap();
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    peers[3].pool.shutdown();
+    peers[5].join(&[&urls[0]]);
+    thread::sleep(Duration::from_millis(2500));
+    take_pictures(&mut browser, "many");
+    browser.look(1280, 900, "dark");
+    browser.evaluate("document.querySelector('#peers tr[data-of] a').focus(); document.querySelector('details').open = true");
+    browser.picture("many-focus.png");
+}
