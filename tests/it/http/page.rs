@@ -99,8 +99,8 @@ fn a_reader_sees_the_cluster_and_that_a_peer_has_died() {
     browser.until("document.querySelectorAll('#ring path').length === 6");
     browser.until("/[1-9]/.test(document.querySelector('#numbers dd').textContent)");
     browser.until("document.querySelectorAll('#groups polyline').length >= 4");
-    if let Some(time) = std::env::var_os("GEECACHE_PICTURES") {
-        assert!(!time.is_empty());
+    if std::env::var_os("GEECACHE_PICTURES").is_some() {
+        // For lines that are long enough to be looked at.
         thread::sleep(Duration::from_secs(20));
     }
     take_pictures(&mut browser, "up");
@@ -222,35 +222,4 @@ fn who_knows_the_token_sees_the_cluster_and_may_remove_a_key() {
     browser.until(&has_text("#found", "Removed at all peers."));
     assert!(peer.group.peek("Tom").is_none());
     assert_eq!(browser.complaints(), [""; 0]);
-}
-
-#[test]
-fn temp_many() {
-    let Some(mut browser) = Browser::start() else { return };
-    let peers: Vec<Peer> =
-        (0..14).map(|_| Peer::start(Server::Guarded, CountingGetter::new(), |p| p)).collect();
-    for peer in &peers {
-        for g in 1..4 {
-            peer.pool
-                .add(&Group::new(format!("group-{g}"), 1 << 20, CountingGetter::new()))
-                .unwrap();
-        }
-    }
-    let urls: Vec<String> = peers.iter().map(Peer::url).collect();
-    peers.iter().for_each(|peer| peer.pool.set_peers(&urls).unwrap());
-    browser.look(1280, 900, "light");
-    browser.open(&urls[0]);
-    for _ in 0..40 {
-        for n in 0..200 {
-            peers[n % 14].group.get(&format!("key {}", n * n % 77)).unwrap();
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    peers[3].pool.shutdown();
-    peers[5].join(&[&urls[0]]);
-    thread::sleep(Duration::from_millis(2500));
-    take_pictures(&mut browser, "many");
-    browser.look(1280, 900, "dark");
-    browser.evaluate("document.querySelector('#peers tr[data-of] a').focus(); document.querySelector('details').open = true");
-    browser.picture("many-focus.png");
 }
