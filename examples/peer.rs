@@ -107,6 +107,7 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
         "{url} serves group \"scores\", one of {}.",
         count(flags.peers.len().max(1), "peer")
     ));
+    say(format_args!("Open {url}/ in a browser to watch."));
 
     let api = match &flags.api {
         None => None,

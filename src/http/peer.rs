@@ -8,6 +8,7 @@ mod gets;
 mod lanes;
 mod link;
 mod options;
+mod pages;
 mod peeks;
 mod stats;
 mod together;
@@ -23,6 +24,7 @@ use batch::Batch;
 use lanes::Lanes;
 use link::Link;
 
+use crate::byteview::ByteView;
 use crate::error::PeerError;
 use crate::getter::Loaded;
 use crate::http::url::PeerUrl;
@@ -66,6 +68,17 @@ impl Peer {
 
     pub(crate) fn stats(&self) -> PeerStats {
         self.link.stats()
+    }
+
+    /// Gets a page on which the peer tells how it is, of up to `limit` bytes, whether or not it is
+    /// up. That counts nowhere, and nothing is learned from it: who watches changes nothing.
+    pub(crate) fn page(
+        &self,
+        path: &str,
+        limit: u64,
+        left: Duration,
+    ) -> Result<ByteView, PeerError> {
+        pages::page(&self.link, &self.abilities, path, limit, left)
     }
 
     /// The peer is in the list of peers, maybe again.

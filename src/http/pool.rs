@@ -220,12 +220,7 @@ impl HttpPool {
     /// did not make. Up to 32 of the pool and of each group are remembered, and 8 of each kind.
     #[must_use]
     pub fn recent_events(&self) -> Vec<PastEvent> {
-        let Halves { peers, registry, .. } = &*self.halves;
-        let groups = registry.groups();
-        let of_groups = groups.iter().flat_map(Group::recent_events);
-        let mut all: Vec<PastEvent> = peers.recent_events().into_iter().chain(of_groups).collect();
-        all.sort_by_key(|past| past.at);
-        all
+        self.halves.monitor.recent_events()
     }
 
     /// How many requests were turned away since the start, as they showed no

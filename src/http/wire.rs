@@ -104,6 +104,38 @@ pub(crate) fn path_of(target: &str) -> &str {
     origin_form(target.split_once(['?', '#']).map_or(target, |(path, _)| path))
 }
 
+/// The query of a target, as forms write it: a `+` is a space. A name may stand without a value.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    pub(crate) fn of(target: &'a str) -> Result<Self, BadTarget> {
+        let target = target.split_once('#').map_or(target, |(target, _)| target);
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let decoded = pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((unescape(name, Plus::Space)?, unescape(value, Plus::Space)?))
+        });
+        decoded.collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// The first value of `name`; empty if it stands without one.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(it, _)| it == name)?;
+        Some(value)
+    }
+}
+
+/// A value of a query, escaped.
+pub(crate) fn push_query_value(target: &mut String, value: &str) {
+    target.extend(utf8_percent_encode(value, ESCAPED));
+}
+
 fn unescape_group(group: &str, plus: Plus) -> Result<Cow<'_, str>, BadTarget> {
     match unescape(group, plus)? {
         group if group.is_empty() => Err(BadTarget::EmptyGroup),
