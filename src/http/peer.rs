@@ -7,6 +7,7 @@ mod frames;
 mod gets;
 mod link;
 mod options;
+mod pages;
 mod peeks;
 mod stats;
 
@@ -20,6 +21,7 @@ use abilities::Abilities;
 use batch::Batch;
 use link::Link;
 
+use crate::byteview::ByteView;
 use crate::error::PeerError;
 use crate::getter::Loaded;
 use crate::http::url::PeerUrl;
@@ -57,6 +59,11 @@ impl Peer {
 
     pub(crate) fn stats(&self) -> PeerStats {
         self.link.stats()
+    }
+
+    /// What its port answers at `path`, outside of the base path.
+    pub(crate) fn page(&self, path: &str) -> Result<ByteView, PeerError> {
+        pages::page(&self.link, path).map_err(|failure| self.link.error_of(failure))
     }
 
     /// The peer is in the list of peers, maybe again.
