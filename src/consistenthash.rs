@@ -163,6 +163,33 @@ impl Ring {
         self.nodes.iter().map(|node| &**node).zip(shares).collect()
     }
 
+    /// The ring, cut into pieces of one owner each: where a piece ends, as a part of the whole ring
+    /// (0 to 1), and the node that owns it. In the order of the ring; neighbours have different
+    /// owners. The first piece begins at 0. What lies after the last one belongs to the node of the
+    /// first. For pictures of a ring.
+    #[must_use]
+    pub fn arcs(&self) -> Vec<(f64, &str)> {
+        let mut arcs: Vec<(f64, u32)> = Vec::new();
+        for point in self.points.as_slice() {
+            // A point has its own hash, too.
+            let end = (u64::from(point.hash) + 1) as f64 / HASHES as f64;
+            match arcs.last_mut() {
+                Some((last, node)) if *node == point.node => *last = end,
+                // Of points on one hash the first has it, and the others have nothing.
+                Some((last, _)) if *last == end => {}
+                _ => arcs.push((end, point.node)),
+            }
+        }
+        arcs.into_iter().map(|(end, node)| (end, &*self.nodes[node as usize])).collect()
+    }
+
+    /// Where `key` lies, as a part of the whole ring: from 0 on, and less than 1. It belongs to the
+    /// first of the [`arcs`](Self::arcs) that ends after it.
+    #[must_use]
+    pub fn position(&self, key: &str) -> f64 {
+        f64::from((self.hash)(key.as_bytes())) / HASHES as f64
+    }
+
     /// How many points a node of weight 1 has.
     #[must_use]
     pub fn replicas(&self) -> NonZeroUsize {

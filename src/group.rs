@@ -176,6 +176,14 @@ impl Group {
         self.parts.memory.peek(key)?.into_value()
     }
 
+    /// As [`peek`](Self::peek), with what is left of its life and [where](Loaded::origin) in memory
+    /// it is: of what this process owns, or of copies. [`Loaded::absent`] is the knowledge that
+    /// the key does not exist.
+    #[must_use]
+    pub fn peek_loaded(&self, key: &str) -> Option<Loaded> {
+        self.parts.memory.peek(key)
+    }
+
     /// A get: memory; and behind it the path of all loads, for one key.
     fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
         if key.is_empty() {

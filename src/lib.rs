@@ -122,7 +122,10 @@
 // What is handed around.
 mod byteview;
 mod error;
+mod events;
 mod getter;
+mod histogram;
+mod hot_keys;
 mod origin;
 
 // The cache: a group, its peers, what it counts.
@@ -143,6 +146,7 @@ pub mod consistenthash;
 pub mod lru;
 mod one_line;
 mod random;
+mod repeats;
 pub mod singleflight;
 mod stack;
 mod sync;
@@ -160,11 +164,14 @@ pub use byteview::ByteView;
 pub use cache::BenchStore;
 pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
+pub use events::{Event, EventSink, EvictionReason, PastEvent, StaleReason};
 pub use getter::{Getter, Loaded};
 pub use group::{
     Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide, RemoveOutcome,
     RemoveReport, is_inside_getter,
 };
+pub use histogram::{Histogram, Latencies, Latency, LatencyTimer};
+pub use hot_keys::HotKey;
 #[cfg(feature = "tls")]
 pub use http::TlsConfig;
 #[cfg(feature = "http")]

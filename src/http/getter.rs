@@ -14,6 +14,9 @@ use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
 use crate::peers::PeerGetter;
 
+/// The longest page that is read.
+const MAX_PAGE_BYTES: u64 = 16 << 20;
+
 /// Gets values from one peer over HTTP.
 ///
 /// A call connects within 250 ms and ends within 2 s, and takes values of up to 64 MiB, unless
@@ -91,10 +94,9 @@ impl HttpGetter {
     ///
     /// # Errors
     ///
-    /// Why there is no page. A peer that has none at `path` answers as a server does that is not
-    /// known, by an error of the kind `Protocol` or `NoSuchGroup`.
+    /// Why there is no page: one of the kind `NotSupported` if the peer is no peer of this crate.
     pub fn page(&self, path: &str) -> Result<ByteView, PeerError> {
-        self.peer.page(path)
+        self.peer.page(path, MAX_PAGE_BYTES, self.peer.timeout())
     }
 
     /// The peer's URL.

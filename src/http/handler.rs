@@ -59,7 +59,7 @@ impl Handler for PeerHandler {
 
     /// Those who watch are answered however busy this peer is.
     fn at_once(&self, request: &HttpRequest<'_>) -> Option<HttpResponse> {
-        let page = Page::of(request)?;
+        let page = Page::of(request).filter(|page| page.is_at_once())?;
         let serving = lock(&self.serving).clone()?;
         let pages = serving.pages.as_ref()?;
         // A stranger does not even have it written.
@@ -97,6 +97,9 @@ impl fmt::Debug for PeerHandler {
 }
 
 fn answer(serving: &Serving, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+    if let (Some(page), Some(pages)) = (Page::of(request), &serving.pages) {
+        return Ok(pages.page(page, request));
+    }
     let note = &serving::note_of(request)?;
     match request.method {
         // The server leaves the body of an answer to a HEAD out.

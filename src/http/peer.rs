@@ -52,6 +52,11 @@ impl Peer {
         self.link.url()
     }
 
+    /// How long it may take to answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.link.timeout()
+    }
+
     /// Whether a get would be sent now.
     pub(crate) fn is_ready(&self) -> bool {
         self.link.is_ready()
@@ -61,9 +66,15 @@ impl Peer {
         self.link.stats()
     }
 
-    /// What its port answers at `path`, outside of the base path.
-    pub(crate) fn page(&self, path: &str) -> Result<ByteView, PeerError> {
-        pages::page(&self.link, path).map_err(|failure| self.link.error_of(failure))
+    /// Gets a page on which the peer tells how it is, of up to `limit` bytes, whether or not it is
+    /// up. That counts nowhere, and nothing is learned from it: who watches changes nothing.
+    pub(crate) fn page(
+        &self,
+        path: &str,
+        limit: u64,
+        left: Duration,
+    ) -> Result<ByteView, PeerError> {
+        pages::page(&self.link, &self.abilities, path, limit, left)
     }
 
     /// The peer is in the list of peers, maybe again.

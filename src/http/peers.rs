@@ -136,6 +136,36 @@ impl Peers {
         shares.map(|(url, share)| (url.to_owned(), share)).collect()
     }
 
+    /// All but this process, in the order of their URLs.
+    pub(crate) fn others(&self) -> Vec<Arc<Peer>> {
+        self.members().list.peers.values().cloned().collect()
+    }
+
+    /// The URL of the peer, maybe this one, that answers for `key` now: its owner, or who stands in
+    /// while that is down.
+    pub(crate) fn asked_for(&self, key: &str) -> Option<String> {
+        let members = self.members();
+        let picked = members.list.pick(key, Peer::is_ready).map(|peer| peer.url());
+        picked.or(self.own.as_ref()).map(|url| url.as_str().to_owned())
+    }
+
+    /// What is alike for all peers.
+    pub(crate) fn options(&self) -> &PeersOptions {
+        &self.options
+    }
+
+    /// The ring that is in force, and a number that is the same at all peers that agree on it.
+    pub(crate) fn ring(&self) -> (Ring, u32) {
+        let ring = self.members().list.ring.clone();
+        let mut text = format!("{:?} {}", self.options.hash, self.options.replicas);
+        for (url, _) in ring.shares() {
+            text.push('\n');
+            text.push_str(url);
+        }
+        let digest = crc32fast::hash(text.as_bytes());
+        (ring, digest)
+    }
+
     /// What is known about the others, in the order of their URLs.
     pub(crate) fn stats(&self) -> Vec<PeerStats> {
         // The map is in this order.

@@ -104,6 +104,25 @@ pub(crate) fn path_of(target: &str) -> &str {
     origin_form(target.split_once(['?', '#']).map_or(target, |(path, _)| path))
 }
 
+/// The names and values of a target's query, as forms write them: a `+` is a space, and a name may
+/// stand without a value.
+pub(crate) fn query_of(target: &str) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, BadTarget> {
+    let target = target.split_once('#').map_or(target, |(target, _)| target);
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((unescape(name, Plus::Space)?, unescape(value, Plus::Space)?))
+        })
+        .collect()
+}
+
+/// A value of a query, escaped.
+pub(crate) fn push_query_value(target: &mut String, value: &str) {
+    target.extend(utf8_percent_encode(value, ESCAPED));
+}
+
 fn unescape_group(group: &str, plus: Plus) -> Result<Cow<'_, str>, BadTarget> {
     match unescape(group, plus)? {
         group if group.is_empty() => Err(BadTarget::EmptyGroup),

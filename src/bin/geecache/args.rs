@@ -33,7 +33,7 @@ pub(crate) enum Length {
 
 impl Wish {
     pub(crate) fn of(args: impl IntoIterator<Item: Into<OsString>>) -> Result<Self, Failure> {
-        let mut parser = lexopt::Parser::from_args(args);
+        let mut parser = lexopt::Parser::from_iter(args);
         let mut command: Option<&'static Command> = None;
         let (mut words, mut given) = (Vec::new(), Vec::new());
         while let Some(arg) = parser.next()? {

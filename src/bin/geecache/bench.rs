@@ -1,7 +1,7 @@
 //! `bench`: load on a cluster, from this machine.
 
-mod latencies;
 mod load;
+mod tally;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use geecache::{Loaded, PeerError, PeerGetter};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::args::Args;
 use crate::changes::unreadable;
 use crate::cluster::{Cluster, check_group};
-use crate::columns::{Cell, Columns, Side, bar};
+use crate::columns::bar;
 use crate::failure::{Exit, Failure, exit_of};
 use crate::format::{self, count, rate};
 use crate::output::Output;
 use crate::style::Paint;
-use latencies::Latencies;
 use load::{Load, Target};
+use tally::Tally;
 
 const MOST_SECONDS: usize = 3_600;
 const MOST_THREADS: usize = 256;
@@ -30,7 +30,6 @@ const MOST_VALUE_BYTES: u64 = 16 << 20;
 const GRACE: Duration = Duration::from_secs(300);
 /// So many keys are removed with one call.
 const AT_ONCE: usize = 1_000;
-const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) fn bench(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let group = &args.words[0];
@@ -45,7 +44,7 @@ pub(crate) fn bench(args: &Args, out: &Output) -> Result<Exit, Failure> {
         return Err(Failure::usage(format_args!("--value-bytes is at most {most}")));
     }
     let given = args.text("keys-from").map(keys_from).transpose()?;
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     let ending = Arc::new(AtomicBool::new(false));
     {
         let ending = Arc::clone(&ending);
@@ -64,14 +63,13 @@ pub(crate) fn bench(args: &Args, out: &Output) -> Result<Exit, Failure> {
         }
     }
     let begun = Instant::now();
-    let results =
-        load.run(threads, time, &ending, |latencies| progress(latencies, begun, time, out));
+    load.run(threads, time, &ending, || progress(&load, begun, time, out));
     let took = begun.elapsed();
     clear_progress();
     if is_own {
         remove(&load, out);
     }
-    report(&load, &results, took, threads, out)
+    report(&load, took, threads, out)
 }
 
 /// The keys in a file, one in each line.
@@ -115,17 +113,16 @@ fn remove(load: &Load<'_>, out: &Output) {
 }
 
 /// Shows how far it is, where somebody looks.
-fn progress(latencies: &Latencies, begun: Instant, time: Duration, out: &Output) {
+fn progress(load: &Load<'_>, begun: Instant, time: Duration, out: &Output) {
     let mut err = io::stderr().lock();
     if !err.is_terminal() || out.is_json() {
         return;
     }
-    let part = begun.elapsed().as_secs_f64() / time.as_secs_f64();
-    let bar = bar(part, 20);
-    let gets = rate(latencies.count() as f64 / begun.elapsed().as_secs_f64());
-    let p99 = latencies.percentile(99.0).map_or_else(|| format::NOTHING.to_owned(), format::time);
-    let seconds = begun.elapsed().as_secs().min(time.as_secs());
-    let whole = time.as_secs();
+    let (tally, elapsed) = (load.tally(), begun.elapsed());
+    let bar = bar(elapsed.as_secs_f64() / time.as_secs_f64(), 20);
+    let gets = rate(tally.per_second(elapsed));
+    let p99 = tally.times.percentile(99.0).map_or_else(|| format::NOTHING.to_owned(), format::time);
+    let (seconds, whole) = (elapsed.as_secs().min(time.as_secs()), time.as_secs());
     let _ = write!(err, "\r▕{bar:<20}▏ {seconds}/{whole} s  {gets} gets/s  p99 {p99}\u{1b}[K");
     let _ = err.flush();
 }
@@ -137,98 +134,25 @@ fn clear_progress() {
     }
 }
 
-/// What one peer answered, or all of them.
-#[derive(Debug, Clone, Default)]
-struct Tally {
-    latencies: Latencies,
-    /// Answers that there is no such key.
-    absent: u64,
-    failed: u64,
-    last_error: Option<PeerError>,
-}
-
-impl Tally {
-    fn add(&mut self, other: &Self) {
-        self.latencies.add(&other.latencies);
-        self.absent += other.absent;
-        self.failed += other.failed;
-        if other.last_error.is_some() {
-            self.last_error.clone_from(&other.last_error);
-        }
-    }
-
-    fn row(&self, name: &str, took: Duration) -> [Cell; 8] {
-        let time = |percent| match self.latencies.percentile(percent) {
-            Some(time) => format::time(time).into(),
-            None => format::NOTHING.into(),
-        };
-        let paint = if self.failed > 0 { Paint::Bad } else { Paint::Plain };
-        [
-            name.into(),
-            count(self.latencies.count()).into(),
-            rate(self.latencies.count() as f64 / took.as_secs_f64()).into(),
-            time(50.0),
-            time(99.0),
-            time(99.9),
-            time(100.0),
-            Cell::painted(paint, count(self.failed)),
-        ]
-    }
-
-    fn to_json(&self, took: Duration) -> Value {
-        let micros = |percent| {
-            let time = self.latencies.percentile(percent);
-            time.map(|time| time.as_nanos() as f64 / 1e3)
-        };
-        json!({
-            "gets": self.latencies.count(),
-            "gets_per_second": self.latencies.count() as f64 / took.as_secs_f64(),
-            "absent": self.absent,
-            "failed": self.failed,
-            "p50_us": micros(50.0),
-            "p90_us": micros(90.0),
-            "p99_us": micros(99.0),
-            "p999_us": micros(99.9),
-            "max_us": micros(100.0),
-        })
-    }
-}
-
-fn report(
-    load: &Load<'_>,
-    results: &[Tally],
-    took: Duration,
-    threads: usize,
-    out: &Output,
-) -> Result<Exit, Failure> {
-    let mut all = Tally::default();
-    results.iter().for_each(|tally| all.add(tally));
-    let rows = || load.targets.iter().zip(results);
+fn report(load: &Load<'_>, took: Duration, threads: usize, out: &Output) -> Result<Exit, Failure> {
+    let all = load.tally();
     if out.is_json() {
-        let peer = |(target, tally): (&Target<'_>, &Tally)| {
-            let mut peer = tally.to_json(took);
+        let peer = |target: &Target<'_>| {
+            let mut peer = target.tally().to_json(took);
             peer["peer"] = json!(target.member.url);
             peer
         };
-        let peers: Value = rows().map(peer).collect();
         let mut object = all.to_json(took);
         object["group"] = json!(load.group);
         object["threads"] = json!(threads);
         object["seconds"] = json!(took.as_secs_f64());
-        object["peers"] = peers;
+        object["peers"] = load.targets.iter().map(peer).collect();
         out.json(&object)?;
     } else {
-        let mut columns = Columns::new(&[
-            ("PEER", Side::Left),
-            ("GETS", Side::Right),
-            ("GETS/S", Side::Right),
-            ("P50", Side::Right),
-            ("P99", Side::Right),
-            ("P99.9", Side::Right),
-            ("MAX", Side::Right),
-            ("FAILED", Side::Right),
-        ]);
-        rows().for_each(|(target, tally)| columns.row(tally.row(&target.member.url, took)));
+        let mut columns = Tally::columns();
+        for target in &load.targets {
+            columns.row(target.tally().row(&target.member.url, took));
+        }
         columns.row(all.row("all", took));
         out.columns(&columns)?;
         let (callers, time) = (format::plural(threads, "caller"), format::time(took));
@@ -240,7 +164,7 @@ fn report(
     match all.last_error {
         None => Ok(Exit::Done),
         // Nothing else was seen.
-        Some(error) if all.latencies.count() == 0 => Err(Failure::peer(&error)),
+        Some(error) if all.times.count() == 0 => Err(Failure::peer(&error)),
         Some(error) => {
             out.warn(format_args!("{} gets failed; the last: {error}", count(all.failed)));
             Ok(match exit_of(error.kind()) {

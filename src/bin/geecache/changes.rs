@@ -16,7 +16,7 @@ use crate::output::Output;
 const MAX_VALUE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn remove(args: &Args, out: &Output) -> Result<Exit, Failure> {
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     let (group, keys) = (&args.words[0], &args.words[1..]);
     if keys.iter().any(String::is_empty) {
         return Err(geecache::Error::EmptyKey.into());
@@ -42,7 +42,7 @@ pub(crate) fn insert(args: &Args, out: &Output) -> Result<Exit, Failure> {
     check_group(group)?;
     let ttl = args.time("ttl")?;
     let value = value(args, out)?;
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     let size = value.value().map(|value| value.len());
     let value = ttl.into_iter().fold(value, Loaded::ttl);
     let report = cluster.group(group)?.insert(key, value)?;
@@ -110,7 +110,7 @@ pub(crate) fn unreadable(path: &str, error: &io::Error) -> Failure {
 
 pub(crate) fn clear(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let group = &args.words[0];
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     let handle = cluster.group(group)?;
     if !args.has("yes") && !is_confirmed(&cluster, group)? {
         return Err(Failure::new(Exit::No, "nothing was done"));

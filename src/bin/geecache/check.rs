@@ -90,7 +90,7 @@ impl Verdict {
 pub(crate) fn check(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let group = args.words.first();
     group.map_or(Ok(()), |group| check_group(group))?;
-    let cluster = Cluster::find(args)?;
+    let (cluster, _) = Cluster::named(args, out)?;
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let looks = cluster.ask(|member| {
         let look = crate::cluster::look(&member.getter);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::args::{Args, parts};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::format::plural;
+use crate::output::Output;
 use crate::settings::Settings;
 use crate::view::View;
 
@@ -55,8 +56,15 @@ impl Look {
 }
 
 impl Cluster {
-    /// The peers that the options or the environment name. A single one is asked for the others.
-    pub(crate) fn find(args: &Args) -> Result<Self, Failure> {
+    /// The peers that the options or the environment name. A single one is asked for the others, and
+    /// has to answer.
+    pub(crate) fn find(args: &Args, out: &Output) -> Result<Self, Failure> {
+        let (cluster, silence) = Self::named(args, out)?;
+        silence.map_or(Ok(cluster), |error| Err(Failure::peer(&error)))
+    }
+
+    /// As `find`; with the error of a single one that does not answer.
+    pub(crate) fn named(args: &Args, out: &Output) -> Result<(Self, Option<PeerError>), Failure> {
         let mut settings = Settings::of(args)?;
         let mut urls = args.list("peers");
         if urls.is_empty() {
@@ -69,7 +77,7 @@ impl Cluster {
                 "name them, or one of them: --peers http://10.0.0.1:8001, or set GEECACHE_PEERS",
             ));
         }
-        let mut is_told_by_peer = false;
+        let (mut is_told_by_peer, mut silence) = (false, None);
         if let [url] = &urls[..] {
             let getter = settings.getter(url)?;
             match look(&getter).view {
@@ -80,11 +88,12 @@ impl Cluster {
                         urls = view.list;
                     }
                 }
-                Err(error) if error.kind() == PeerErrorKind::Unauthorized => {
-                    return Err(Failure::peer(&error));
+                Err(error) if is_silence(&error) || error.kind() == PeerErrorKind::Unauthorized => {
+                    silence = Some(error);
                 }
-                // It has no status, or does not answer: what is asked next tells.
-                Err(_) => {}
+                Err(_) => out.warn(format_args!(
+                    "{url} does not tell who the other peers are: if there are any, name them all"
+                )),
             }
         }
         urls.sort();
@@ -97,7 +106,7 @@ impl Cluster {
             Ok(Member { url, getter })
         });
         let members = members.collect::<Result<_, Failure>>()?;
-        Ok(Self { settings, members, is_told_by_peer })
+        Ok((Self { settings, members, is_told_by_peer }, silence))
     }
 
     pub(crate) fn ring(&self) -> Ring {
@@ -240,6 +249,16 @@ pub(crate) fn incomplete(reports: &[PeerReport]) -> Option<Failure> {
         if let RemoveOutcome::Failed(error) = &report.outcome {
             return Some(Failure::peer(error));
         }
+    }
+    let errors: Vec<&PeerError> = reports
+        .iter()
+        .filter_map(|report| match &report.outcome {
+            RemoveOutcome::Failed(error) if is_silence(error) => Some(error),
+            _ => None,
+        })
+        .collect();
+    if errors.len() == reports.len() {
+        return Some(nobody(&errors));
     }
     let of = format!("{} of {}", reasons.len(), plural(reports.len(), "peer"));
     let failure = Failure::new(

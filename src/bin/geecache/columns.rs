@@ -6,6 +6,9 @@ use crate::style::{Paint, Style};
 /// What stands between two columns.
 const GAP: &str = "  ";
 
+/// The first column has as much room, whatever else there is: an address with its port fits.
+const LEAST: usize = 21;
+
 /// On which side of a column its cells are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -89,7 +92,7 @@ impl Columns {
         let mut widths: Vec<usize> = (0..self.heads.len()).map(widest).collect();
         let Some(room) = room else { return widths };
         let all = |widths: &[usize]| widths.iter().sum::<usize>() + GAP.len() * (widths.len() - 1);
-        let least = widths[0].min(12);
+        let least = widths[0].min(LEAST);
         while widths.len() > 1 && all(&widths) - widths[0] + least > room {
             widths.pop();
         }

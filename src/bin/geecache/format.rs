@@ -18,7 +18,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{} {}", short(number), UNITS[unit])
 }
 
-/// `47 µs`, `1.3 ms`, `2.0 s`, `3 min 10 s`, `2 h 5 min`, `3 d 4 h`.
+/// `47 µs`, `1.3 ms`, `2 s`, `3 min 10 s`, `2 h 5 min`, `3 d 4 h`.
 pub(crate) fn time(time: Duration) -> String {
     let (micros, seconds) = (time.as_micros(), time.as_secs());
     let two = |large: u64, large_unit, small: u64, small_unit| match small {
@@ -28,6 +28,7 @@ pub(crate) fn time(time: Duration) -> String {
     match (micros, seconds) {
         (..1_000, _) => format!("{micros} µs"),
         (..1_000_000, _) => format!("{} ms", short(micros as f64 / 1e3)),
+        (_, ..60) if micros % 1_000_000 == 0 => format!("{seconds} s"),
         (_, ..60) => format!("{} s", short(micros as f64 / 1e6)),
         (_, ..3_600) => two(seconds / 60, "min", seconds % 60, "s"),
         (_, ..86_400) => two(seconds / 3_600, "h", seconds / 60 % 60, "min"),

@@ -22,7 +22,7 @@ struct Answer {
 }
 
 pub(crate) fn get(args: &Args, out: &Output) -> Result<Exit, Failure> {
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     let (group, keys) = (&args.words[0], &args.words[1..]);
     check_group(group)?;
     let from = args.text("from").map(|url| cluster.settings.url(url));
@@ -120,7 +120,8 @@ fn many(
                     let error = &failure.message;
                     out.json(&json!({"group": group, "key": key, "error": error}))?;
                 }
-                let error = Cell::painted(Paint::Bad, format::printable(&failure.message));
+                out.warn(format::printable(&failure.message));
+                let error = Cell::painted(Paint::Bad, "(failed)");
                 let nothing = || format::NOTHING.into();
                 columns.row([
                     format::printable(key).into(),
@@ -172,9 +173,10 @@ fn to_json(cluster: &Cluster, group: &str, key: &str, answer: &Answer) -> Value 
 /// What the answering peer is to the key, and whether it had to load.
 fn origin(cluster: &Cluster, key: &str, answer: &Answer) -> &'static str {
     let is_owner = cluster.ring().get(key) == Some(&*answer.from);
+    // A getter for one peer tells what that peer sees.
     match answer.loaded.origin() {
-        Origin::OwnerMemory if is_owner => Origin::OwnerMemory.name(),
-        Origin::OwnerMemory => "memory of a peer that is not the owner",
+        Origin::Memory if is_owner => Origin::OwnerMemory.name(),
+        Origin::Memory => "stand-in-memory",
         _ if is_owner => Origin::Owner.name(),
         _ => Origin::StandIn.name(),
     }
@@ -188,7 +190,7 @@ fn life(loaded: &Loaded) -> String {
 }
 
 pub(crate) fn peek(args: &Args, out: &Output) -> Result<Exit, Failure> {
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     let (group, key) = (&args.words[0], &args.words[1]);
     check_group(group)?;
     if args.has("all") {
@@ -200,7 +202,7 @@ pub(crate) fn peek(args: &Args, out: &Output) -> Result<Exit, Failure> {
         let begun = Instant::now();
         match member.getter.peek(group, key) {
             Ok(Some(loaded)) => {
-                let loaded = loaded.came_from(Origin::OwnerMemory);
+                let loaded = loaded.came_from(Origin::Memory);
                 let answer = Answer { from: member.url.clone(), loaded, took: begun.elapsed() };
                 return show(args, out, &cluster, key, answer);
             }
@@ -217,8 +219,7 @@ pub(crate) fn peek(args: &Args, out: &Output) -> Result<Exit, Failure> {
         return Ok(Exit::No);
     }
     let message = format!("{:?} is not in the memory of its owner", format::printable(key));
-    let hint = format!("geecache get {group} … has it loaded; peek --all looks everywhere");
-    Err(Failure::new(Exit::No, message).hint(hint))
+    Err(Failure::new(Exit::No, message).hint("get has it loaded; peek --all looks at every peer"))
 }
 
 /// Tells of each peer whether it has the key.

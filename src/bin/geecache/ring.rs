@@ -22,7 +22,7 @@ pub(crate) fn owner(args: &Args, out: &Output) -> Result<Exit, Failure> {
     if args.words.iter().any(String::is_empty) {
         return Err(geecache::Error::EmptyKey.into());
     }
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     let ring = cluster.ring();
     let order = |key: &str| ring.owners(key).map(str::to_owned).collect::<Vec<String>>();
     if out.is_json() {
@@ -55,7 +55,7 @@ pub(crate) fn owner(args: &Args, out: &Output) -> Result<Exit, Failure> {
 }
 
 pub(crate) fn ring(args: &Args, out: &Output) -> Result<Exit, Failure> {
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     let now = cluster.ring();
     let urls = |option| args.list(option).iter().map(|url| cluster.settings.url(url)).collect();
     let (added, removed): (Vec<String>, Vec<String>) = (urls("add"), urls("remove"));
@@ -78,7 +78,12 @@ pub(crate) fn ring(args: &Args, out: &Output) -> Result<Exit, Failure> {
         return Err(Failure::usage("no peer would be left"));
     }
     let is_change = !added.is_empty() || !removed.is_empty();
-    let moved = is_change.then(|| moved(&now, &then));
+    let moved = is_change.then(|| match (&added[..], &removed[..]) {
+        // Those that join get what they own, and nothing else moves.
+        (_, []) => shares_of(&then, &added),
+        ([], _) => shares_of(&now, &removed),
+        _ => moved(&now, &then),
+    });
     if out.is_json() {
         let shares = |ring: &Ring| -> serde_json::Value {
             let shares = ring.shares().into_iter();
@@ -152,6 +157,12 @@ fn show(
         ))?;
     }
     Ok(())
+}
+
+/// The part of all keys that `urls` own.
+fn shares_of(ring: &Ring, urls: &[String]) -> f64 {
+    let shares = ring.shares().into_iter();
+    shares.filter(|(url, _)| urls.iter().any(|it| it == url)).map(|(_, share)| share).sum()
 }
 
 /// The part of all keys that has another owner then, as a sample tells.

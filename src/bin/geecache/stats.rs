@@ -16,7 +16,7 @@ use crate::view::{GroupView, View};
 pub(crate) fn stats(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let wanted = args.words.first();
     wanted.map_or(Ok(()), |group| check_group(group))?;
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     let looks = cluster.look_well()?;
     if out.is_json() {
         for (member, look) in cluster.members.iter().zip(&looks) {

@@ -42,7 +42,7 @@ pub(crate) fn top(args: &Args, out: &Output) -> Result<Exit, Failure> {
     }
     let order = args.text("sort").map_or(Order::Peer, Order::named);
     let state = State { order, is_reversed: false, is_paused: false, interval };
-    let cluster = Cluster::find(args)?;
+    let cluster = Cluster::find(args, out)?;
     // Tells at once if nobody is there.
     cluster.look_well()?;
     if out.is_json() || args.has("once") {

@@ -41,8 +41,8 @@ pub(crate) struct GroupView {
     pub(crate) bytes: u64,
     pub(crate) max_bytes: u64,
     pub(crate) evictions: u64,
-    /// Keys and how often they were asked for, as far as that is known.
-    pub(crate) hot_keys: Vec<(String, u64)>,
+    /// Keys and how often a second they were asked for of late, as far as that is known.
+    pub(crate) hot_keys: Vec<(String, f64)>,
 }
 
 impl View {
@@ -93,9 +93,9 @@ impl GroupView {
         let stats = stats.filter_map(|(name, value)| Some((name.clone(), value.as_u64()?)));
         let caches = [&group["main_cache"], &group["hot_cache"]];
         let sum = |field| caches.iter().map(|cache| number(cache, field)).sum();
-        let hot_keys = items(&group["hot_keys"])
-            .iter()
-            .filter_map(|hot| Some((hot["key"].as_str()?.to_owned(), number(hot, "gets"))));
+        let hot_keys = items(&group["hot_keys"]).iter().filter_map(|hot| {
+            Some((hot["key"].as_str()?.to_owned(), hot["gets_per_second"].as_f64()?))
+        });
         Self {
             stats: stats.collect(),
             entries: sum("entries"),
@@ -174,7 +174,7 @@ mod tests {
         let group = |gets: u64, key: &str| {
             let text = format!(
                 r#"{{"version":"1","groups":[{{"name":"g","stats":{{"gets":{gets},"hits":1}},
-                "main_cache":{{"charged_bytes":5}},"hot_keys":[{{"key":"{key}","gets":2}}]}}]}}"#
+                "main_cache":{{"charged_bytes":5}},"hot_keys":[{{"key":"{key}","gets_per_second":2}}]}}]}}"#
             );
             View::read(text.as_bytes()).unwrap().groups.remove("g").unwrap()
         };
@@ -182,6 +182,6 @@ mod tests {
         sum.add(&group(1, "b"));
         sum.add(&group(4, "a"));
         assert_eq!((sum.stat("gets"), sum.bytes, sum.asked(), sum.found()), (8, 15, 8, 3));
-        assert_eq!(sum.hot_keys, [("a".to_owned(), 4), ("b".to_owned(), 2)]);
+        assert_eq!(sum.hot_keys, [("a".to_owned(), 4.0), ("b".to_owned(), 2.0)]);
     }
 }

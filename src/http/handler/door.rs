@@ -28,6 +28,11 @@ impl Door {
         Self { tokens, turned_away: AtomicU64::new(0), warned: Mutex::new(None) }
     }
 
+    /// Whether a token is asked for.
+    pub(crate) fn has_token(&self) -> bool {
+        self.tokens.is_some()
+    }
+
     /// How many requests were turned away.
     pub(crate) fn turned_away(&self) -> u64 {
         self.turned_away.load(Ordering::Relaxed)

@@ -66,6 +66,11 @@ impl Link {
         self.exchange.url()
     }
 
+    /// The way past the breaker, the bound and the counters.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
     pub(super) fn options(&self) -> &PeerOptions {
         &self.options
     }

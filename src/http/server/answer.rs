@@ -127,6 +127,7 @@ fn reason(status: u16) -> &'static str {
         NO_CONTENT => "No Content",
         400 => "Bad Request",
         401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",

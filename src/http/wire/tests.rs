@@ -204,3 +204,27 @@ impl Random {
             .collect()
     }
 }
+
+#[test]
+fn query_is_read_as_forms_write_it() {
+    let read = |target| {
+        let pairs = query_of(target)?.into_iter();
+        let owned = pairs.map(|(name, value)| (name.into_owned(), value.into_owned()));
+        Ok::<Vec<_>, BadTarget>(owned.collect())
+    };
+    let pairs = |pairs: &[(&str, &str)]| {
+        let owned = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Ok(owned.collect::<Vec<_>>())
+    };
+    assert_eq!(read("/status.json"), pairs(&[]));
+    assert_eq!(read("/status.json?&"), pairs(&[]));
+    assert_eq!(read("/status.json?cluster"), pairs(&[("cluster", "")]));
+    let all = "/s?group=a%20b&key=a+b%2B%26%3D=?#x";
+    assert_eq!(read(all), pairs(&[("group", "a b"), ("key", "a b+&==?")]));
+    assert_eq!(read("/s?key=%f"), Err(BadTarget::BadEscape));
+    assert_eq!(read("/s?key=%ff"), Err(BadTarget::NotUtf8));
+    let mut target = "/s?key=".to_owned();
+    push_query_value(&mut target, "a+b &=é#");
+    assert_eq!(target, "/s?key=a%2Bb%20%26%3D%C3%A9%23");
+    assert_eq!(read(&target), pairs(&[("key", "a+b &=é#")]));
+}

@@ -29,3 +29,4 @@ mod tls;
 mod token;
 mod values;
 mod warm_up;
+mod watching;

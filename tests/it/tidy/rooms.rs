@@ -29,6 +29,9 @@ const CRATE: Floor = Floor {
         "sync",
         "clock",
         "random",
+        "repeats",
+        "histogram",
+        "hot_keys",
         // Generic structures, and threads.
         "lru",
         "consistenthash",
@@ -39,6 +42,7 @@ const CRATE: Floor = Floor {
         "getter",
         "peers",
         "stats",
+        "events",
         // The store, the load path, and the names of groups.
         "cache",
         "group",

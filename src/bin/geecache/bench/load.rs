@@ -2,18 +2,19 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use geecache::{PeerError, PeerErrorKind, PeerGetter};
+use geecache::{Latency, PeerError, PeerErrorKind, PeerGetter};
 
-use crate::bench::latencies::Latencies;
-use crate::bench::{TICK, Tally};
+use crate::bench::tally::Tally;
 use crate::cluster::{Cluster, Member};
 
+/// How often it is told how far it is.
+const TICK: Duration = Duration::from_millis(100);
 /// After a failure a caller waits as long, so as not to flood a peer that is down.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -25,17 +26,62 @@ pub(super) struct Load<'a> {
     keys: Vec<(&'a str, usize)>,
 }
 
-/// A peer and the keys that it owns.
+/// A peer, the keys that it owns, and what it answered.
 pub(super) struct Target<'a> {
     pub(super) member: &'a Member,
     pub(super) keys: Vec<&'a str>,
+    latency: Latency,
+    absent: AtomicU64,
+    failed: AtomicU64,
+    last_error: Mutex<Option<PeerError>>,
+}
+
+impl<'a> Target<'a> {
+    fn new(member: &'a Member) -> Self {
+        Self {
+            member,
+            keys: Vec::new(),
+            latency: Latency::new(),
+            absent: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            last_error: Mutex::new(None),
+        }
+    }
+
+    /// Gets a key, and counts what comes of it.
+    fn get(&self, group: &str, key: &str) -> Result<(), PeerError> {
+        let begun = Instant::now();
+        let answer = self.member.getter.get(group, key);
+        let took = begun.elapsed();
+        let is_absent = match answer {
+            Ok(loaded) => loaded.value().is_none(),
+            Err(error) if error.kind() == PeerErrorKind::NotFound => true,
+            Err(error) => return Err(error),
+        };
+        self.latency.add(took);
+        self.absent.fetch_add(u64::from(is_absent), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn failed(&self, error: PeerError) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        Tally {
+            times: self.latency.snapshot(),
+            absent: self.absent.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
 }
 
 impl<'a> Load<'a> {
     pub(super) fn new(cluster: &'a Cluster, group: &'a str, keys: &'a [String]) -> Self {
         let ring = cluster.ring();
-        let mut targets: Vec<Target<'_>> =
-            cluster.members.iter().map(|member| Target { member, keys: Vec::new() }).collect();
+        let mut targets: Vec<Target<'_>> = cluster.members.iter().map(Target::new).collect();
         let mut owned = Vec::with_capacity(keys.len());
         for key in keys {
             let is_owner = |target: &Target<'_>| ring.get(key) == Some(&*target.member.url);
@@ -47,6 +93,13 @@ impl<'a> Load<'a> {
         Self { group, targets, keys: owned }
     }
 
+    /// What all peers together have answered so far.
+    pub(super) fn tally(&self) -> Tally {
+        let mut all = Tally::default();
+        self.targets.iter().for_each(|target| all.add(&target.tally()));
+        all
+    }
+
     /// Does something with each key, on so many threads, up to the first error.
     pub(super) fn each(
         &self,
@@ -55,105 +108,67 @@ impl<'a> Load<'a> {
         act: impl Fn(&Target<'_>, &str) -> Result<(), PeerError> + Sync,
     ) -> Result<(), PeerError> {
         let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
-        let is_over = || ending.load(Ordering::Relaxed);
+        let work = || {
+            while let Some((key, at)) = self.keys.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if ending.load(Ordering::Relaxed) {
+                    return;
+                }
+                if let Err(error) = act(&self.targets[*at], key) {
+                    // The others have nothing more to do.
+                    next.store(self.keys.len(), Ordering::Relaxed);
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    return;
+                }
+            }
+        };
         thread::scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(|| {
-                    while let Some((key, at)) = self.keys.get(next.fetch_add(1, Ordering::Relaxed))
-                    {
-                        if is_over() {
-                            return;
-                        }
-                        if let Err(error) = act(&self.targets[*at], key) {
-                            next.store(self.keys.len(), Ordering::Relaxed);
-                            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                            return;
-                        }
-                    }
-                });
+                scope.spawn(work);
             }
         });
         let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         failed.map_or(Ok(()), Err)
     }
 
-    /// Gets keys for a time; what each target answered. `watch` is told how long answers took so
-    /// far.
+    /// Gets keys for a time, on so many threads. `watch` is called now and then meanwhile.
     pub(super) fn run(
         &self,
         threads: usize,
         time: Duration,
         ending: &AtomicBool,
-        watch: impl Fn(&Latencies),
-    ) -> Vec<Tally> {
+        watch: impl Fn(),
+    ) {
         let until = Instant::now() + time;
-        let (sender, receiver) = mpsc::channel::<Vec<Tally>>();
-        let mut all = vec![Tally::default(); self.targets.len()];
+        let (sender, ended) = mpsc::channel::<()>();
         thread::scope(|scope| {
             for _ in 0..threads {
                 let sender = sender.clone();
-                scope.spawn(move || self.caller(until, ending, &sender));
+                scope.spawn(move || {
+                    // Its drop tells that this one has ended.
+                    let _sender = sender;
+                    self.call(until, ending);
+                });
             }
             drop(sender);
-            let mut seen = Latencies::default();
-            let mut shown = Instant::now();
-            loop {
-                match receiver.recv_timeout(TICK) {
-                    Ok(some) => {
-                        for (all, some) in all.iter_mut().zip(&some) {
-                            all.add(some);
-                            seen.add(&some.latencies);
-                        }
-                    }
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-                if shown.elapsed() >= TICK {
-                    watch(&seen);
-                    shown = Instant::now();
-                }
+            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                watch();
             }
         });
-        all
     }
 
-    /// Gets one key after the other, and tells now and then what it got.
-    fn caller(&self, until: Instant, ending: &AtomicBool, sender: &mpsc::Sender<Vec<Tally>>) {
-        let nothing = || vec![Tally::default(); self.targets.len()];
+    /// Gets one key after the other.
+    fn call(&self, until: Instant, ending: &AtomicBool) {
         let mut random = RandomState::new().build_hasher().finish() | 1;
-        let (mut tallies, mut told) = (nothing(), Instant::now());
-        loop {
-            let begun = Instant::now();
-            if begun >= until || ending.load(Ordering::Relaxed) {
-                break;
-            }
+        while Instant::now() < until && !ending.load(Ordering::Relaxed) {
             // Marsaglia's xorshift.
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
             let (key, at) = self.keys[(random % self.keys.len() as u64) as usize];
-            let answer = self.targets[at].member.getter.get(self.group, key);
-            let tally = &mut tallies[at];
-            let took = begun.elapsed();
-            let absent = |error: &PeerError| error.kind() == PeerErrorKind::NotFound;
-            match answer {
-                Err(error) if !absent(&error) => {
-                    tally.failed += 1;
-                    tally.last_error = Some(error);
-                    thread::sleep(PAUSE);
-                }
-                other => {
-                    tally.latencies.record(took);
-                    let is_absent = other.map_or(true, |loaded| loaded.value().is_none());
-                    tally.absent += u64::from(is_absent);
-                }
-            }
-            if told.elapsed() >= TICK {
-                // Nobody listens any more only when all is over.
-                let _ = sender.send(std::mem::replace(&mut tallies, nothing()));
-                told = Instant::now();
+            if let Err(error) = self.targets[at].get(self.group, key) {
+                self.targets[at].failed(error);
+                thread::sleep(PAUSE);
             }
         }
-        let _ = sender.send(tallies);
     }
 }

@@ -135,7 +135,8 @@ fn sections(picture: &Picture, size: Size, style: Style) -> Vec<Vec<String>> {
     }
     if !picture.events.is_empty() {
         let event = |(age, peer, text): &(std::time::Duration, String, String)| {
-            let line = format!("{:>9} ago  {peer}  {}", format::time(*age), printable(text));
+            let line =
+                format!("{:>9} ago  {}  {}", format::time(*age), short(peer), printable(text));
             fit(&line, size.columns)
         };
         let heading = style.paint(Paint::Dim, &fit("EVENTS", size.columns));
@@ -159,7 +160,7 @@ fn peers(picture: &Picture) -> Columns {
     for row in &picture.peers {
         let bytes = if row.state.paint == Paint::Good { bytes(row.bytes) } else { String::new() };
         columns.row([
-            printable(&row.name).into(),
+            short(&row.name).into(),
             row.state.clone(),
             percent(row.share).into(),
             per_second(row.requests).into(),
@@ -170,6 +171,11 @@ fn peers(picture: &Picture) -> Columns {
         ]);
     }
     columns
+}
+
+/// A peer's URL without what is alike for all of them.
+fn short(url: &str) -> String {
+    printable(url.split_once("://").map_or(url, |(_, rest)| rest))
 }
 
 fn failing(number: Option<f64>) -> Cell {
@@ -212,17 +218,17 @@ fn hot_keys(picture: &Picture) -> Columns {
     let mut columns = Columns::new(&[
         ("HOT KEY", Side::Left),
         ("GROUP", Side::Left),
-        ("GETS", Side::Right),
+        ("GETS/S", Side::Right),
         ("", Side::Left),
     ]);
-    let most = picture.hot_keys.first().map_or(1, |(_, _, gets)| (*gets).max(1));
+    let most = picture.hot_keys.first().map_or(1.0, |(_, _, gets)| gets.max(0.1));
     for (group, key, gets) in picture.hot_keys.iter().take(MOST_HOT_KEYS) {
-        let bar = bar(*gets as f64 / most as f64, 20);
+        let bar = bar(gets / most, 20);
         // A long key leaves room for the others.
         columns.row([
             fit(&printable(key), 60).into(),
             printable(group).into(),
-            format::count(*gets).into(),
+            rate(*gets).into(),
             Cell::painted(Paint::Accent, bar),
         ]);
     }
@@ -256,7 +262,7 @@ mod tests {
         assert!(lines[0].contains("3 peers, 2 up   lists agree"), "{}", lines[0]);
         assert!(lines[1].starts_with("2,100 gets/s   50.0 % hits"), "{}", lines[1]);
         let text = lines.join("\n");
-        for part in ["http://c:1  down", "HOT KEY", "Tom", "EVENTS", "1.5 s ago", "q quit"] {
+        for part in ["c:1    down", "HOT KEY", "Tom", "EVENTS", "1.5 s ago", "q quit"] {
             assert!(text.contains(part), "{part}:\n{text}");
         }
     }

@@ -75,8 +75,8 @@ pub(super) struct Picture {
     pub(super) up: usize,
     /// None if fewer than two peers tell.
     pub(super) lists_agree: Option<bool>,
-    /// Group, key, and how often it was asked for, the most first.
-    pub(super) hot_keys: Vec<(String, String, u64)>,
+    /// Group, key, and how often a second it is asked for, the most first.
+    pub(super) hot_keys: Vec<(String, String, f64)>,
     /// How long ago, where, what; the newest first.
     pub(super) events: Vec<(Duration, String, String)>,
 }
@@ -135,7 +135,7 @@ impl Picture {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let hot = |(group, key, gets): &(String, String, u64)| json!({"group": group, "key": key, "gets": gets});
+        let hot = |(group, key, gets): &(String, String, f64)| json!({"group": group, "key": key, "gets_per_s": gets});
         let event = |(age, peer, text): &(Duration, String, String)| {
             let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             json!({"age_ms": age, "peer": peer, "text": text})
@@ -275,17 +275,17 @@ fn hits_of_all(groups: &[(Row, f64)]) -> Option<f64> {
     (asked > 0.0).then(|| found / asked)
 }
 
-fn hot_keys(views: &[(&String, &View)]) -> Vec<(String, String, u64)> {
-    let mut sums = BTreeMap::<(&str, &str), u64>::new();
+fn hot_keys(views: &[(&String, &View)]) -> Vec<(String, String, f64)> {
+    let mut sums = BTreeMap::<(&str, &str), f64>::new();
     for (name, group) in views.iter().flat_map(|(_, view)| &view.groups) {
         for (key, gets) in &group.hot_keys {
             *sums.entry((name, key)).or_default() += gets;
         }
     }
     let owned =
-        |((group, key), gets): ((&str, &str), u64)| (group.to_owned(), key.to_owned(), gets);
+        |((group, key), gets): ((&str, &str), f64)| (group.to_owned(), key.to_owned(), gets);
     let mut keys: Vec<_> = sums.into_iter().map(owned).collect();
-    keys.sort_by(|a, b| b.2.cmp(&a.2));
+    keys.sort_by(|a, b| b.2.total_cmp(&a.2));
     keys
 }
 
@@ -320,7 +320,7 @@ pub(super) mod tests {
             "events":[{{"age_ms":1500,"text":"peer http://c:1 is down"}}],
             "groups":[{{"name":"scores","stats":{{"gets":{gets},"hits":{hits},"local_loads":{hits}}},
             "main_cache":{{"entries":2,"charged_bytes":2048,"max_bytes":4096,"evictions":{gets}}},
-            "hot_keys":[{{"key":"Tom","gets":{gets}}}]}}]}}"#,
+            "hot_keys":[{{"key":"Tom","gets_per_second":{gets}}}]}}]}}"#,
             hits = gets / 2
         );
         Look { view: Ok(View::read(text.as_bytes()).unwrap()), took: Duration::ZERO }
@@ -370,7 +370,7 @@ pub(super) mod tests {
             (Some(2_100.0), Some(0.5))
         );
         assert_eq!((picture.up, picture.lists_agree), (2, Some(true)));
-        assert_eq!(picture.hot_keys, [("scores".into(), "Tom".into(), 5_300)]);
+        assert_eq!(picture.hot_keys, [("scores".into(), "Tom".into(), 5_300.0)]);
         assert_eq!(picture.peers[2].state.text, "down");
     }
 

@@ -27,8 +27,8 @@ impl Screen {
     }
 
     pub(super) fn draw(&mut self, lines: &[String]) -> Result<(), Failure> {
-        let lines = lines.join("\x1b[K\n");
-        self.write(&format!("\x1b[H{lines}\x1b[K\x1b[J"))
+        let lines = lines.join("\n\x1b[K");
+        self.write(&format!("\x1b[H\x1b[K{lines}"))
     }
 
     /// None, after a moment.

@@ -19,7 +19,7 @@ const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 const LEAVE: &[u8] = b"\x1b[?7h\x1b[?25h\x1b[?1049l";
 /// What stands between these is shown at once, where the terminal knows that.
 const BEGIN: &str = "\x1b[?2026h\x1b[H";
-const END: &str = "\x1b[J\x1b[?2026l";
+const END: &str = "\x1b[?2026l";
 
 /// The terminal is as it was after the drop, and after a panic.
 pub(super) struct Screen {
@@ -83,8 +83,9 @@ impl Screen {
     }
 
     pub(super) fn draw(&mut self, lines: &[String]) -> Result<(), Failure> {
-        let lines = lines.join("\x1b[K\r\n");
-        self.write(format!("{BEGIN}{lines}\x1b[K{END}").as_bytes())
+        // Each line is emptied before it is written: behind a full one, its last sign would go.
+        let lines = lines.join("\r\n\x1b[K");
+        self.write(format!("{BEGIN}\x1b[K{lines}{END}").as_bytes())
     }
 
     /// Waits a moment for keys. Those that send more than one byte, as arrows do, are left out.
