@@ -16,11 +16,12 @@ use crate::output::Output;
 const MAX_VALUE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn remove(args: &Args, out: &Output) -> Result<Exit, Failure> {
-    let cluster = Cluster::find(args, out)?;
     let (group, keys) = (&args.words[0], &args.words[1..]);
+    check_group(group)?;
     if keys.iter().any(String::is_empty) {
         return Err(geecache::Error::EmptyKey.into());
     }
+    let cluster = Cluster::find(args, out)?;
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let report = cluster.group(group)?.remove_many(&keys);
     if out.is_json() {
@@ -62,7 +63,10 @@ pub(crate) fn insert(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let owner = cluster.ring().get(key).unwrap_or_default().to_owned();
     if !report.is_kept {
         let message = format!("{owner} has not kept the value; the older one is gone");
-        let hint = "it is too large for the group's cache there, or its ttl is over";
+        let hint = match size {
+            Some(_) => "it is too large for the group's cache there, or its ttl is over",
+            None => "the group keeps no such answer by itself; with a --ttl it does",
+        };
         return Err(Failure::new(Exit::No, message).hint(hint));
     }
     if !out.is_json() {
@@ -110,6 +114,7 @@ pub(crate) fn unreadable(path: &str, error: &io::Error) -> Failure {
 
 pub(crate) fn clear(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let group = &args.words[0];
+    check_group(group)?;
     let cluster = Cluster::find(args, out)?;
     let handle = cluster.group(group)?;
     if !args.has("yes") && !is_confirmed(&cluster, group)? {

@@ -214,7 +214,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[
             Flag::valued("ttl", "TIME", "how long the value lives [default: until it is evicted]"),
             Flag::valued("text", "TEXT", "the value itself, in place of a file"),
-            Flag::switch("absent", "says that the key does not exist, in place of a value"),
+            Flag::switch("absent", "says that there is no such key; most groups need a --ttl"),
         ],
         details: &[
             "The owner keeps the value, and the others forget theirs. Without FILE, or where that \

@@ -22,9 +22,9 @@ struct Answer {
 }
 
 pub(crate) fn get(args: &Args, out: &Output) -> Result<Exit, Failure> {
-    let cluster = Cluster::find(args, out)?;
     let (group, keys) = (&args.words[0], &args.words[1..]);
     check_group(group)?;
+    let cluster = Cluster::find(args, out)?;
     let from = args.text("from").map(|url| cluster.settings.url(url));
     let from = from.map(|url| cluster.settings.getter(&url)).transpose()?;
     let ask = |key: &str| match &from {
@@ -190,9 +190,9 @@ fn life(loaded: &Loaded) -> String {
 }
 
 pub(crate) fn peek(args: &Args, out: &Output) -> Result<Exit, Failure> {
-    let cluster = Cluster::find(args, out)?;
     let (group, key) = (&args.words[0], &args.words[1]);
     check_group(group)?;
+    let cluster = Cluster::find(args, out)?;
     if args.has("all") {
         return peek_all(&cluster, group, key, out);
     }

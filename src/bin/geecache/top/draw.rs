@@ -262,7 +262,7 @@ mod tests {
         assert!(lines[0].contains("3 peers, 2 up   lists agree"), "{}", lines[0]);
         assert!(lines[1].starts_with("2,100 gets/s   50.0 % hits"), "{}", lines[1]);
         let text = lines.join("\n");
-        for part in ["c:1    down", "HOT KEY", "Tom", "EVENTS", "1.5 s ago", "q quit"] {
+        for part in ["c:1   down", "HOT KEY", "Tom", "EVENTS", "1.5 s ago", "q quit"] {
             assert!(text.contains(part), "{part}:\n{text}");
         }
     }
