@@ -131,7 +131,7 @@ fn go_peer() -> String {
             let answer = match head.lines().next().unwrap_or_default() {
                 line if line.contains(" /_geecache/scores/") => "200 OK\r\nContent-Length: 3",
                 line if line.contains(" /_geecache/") => {
-                    "400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 3"
+                    "400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 3"
                 }
                 _ => continue,
             };

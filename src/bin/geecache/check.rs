@@ -1,5 +1,6 @@
 //! `check`: what is wrong with a cluster.
 
+mod finding;
 mod lists;
 mod round_trip;
 
@@ -14,78 +15,10 @@ use crate::format::{self, plural};
 use crate::output::Output;
 use crate::style::Paint;
 use crate::view::View;
+use finding::{Finding, Verdict};
 
 /// Clocks that are further apart than that are told.
 const CLOCKS_APART: Duration = Duration::from_secs(1);
-
-/// How one thing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    /// It works, but somebody should look at it.
-    Doubtful,
-    Bad,
-    /// It could not be seen.
-    Unknown,
-}
-
-/// One thing that was looked at.
-#[derive(Debug)]
-struct Finding {
-    what: &'static str,
-    verdict: Verdict,
-    told: String,
-    /// More lines, such as one for each peer.
-    lines: Vec<String>,
-    /// What to do about it.
-    hint: Option<&'static str>,
-}
-
-impl Finding {
-    fn new(what: &'static str, verdict: Verdict, told: impl Into<String>) -> Self {
-        Self { what, verdict, told: told.into(), lines: Vec::new(), hint: None }
-    }
-
-    fn lines(self, lines: Vec<String>) -> Self {
-        Self { lines, ..self }
-    }
-
-    fn hint(self, hint: &'static str) -> Self {
-        Self { hint: Some(hint), ..self }
-    }
-
-    fn to_json(&self) -> Value {
-        json!({
-            "check": self.what,
-            "verdict": self.verdict.name(),
-            "text": self.told,
-            "lines": self.lines,
-            "hint": self.hint,
-        })
-    }
-}
-
-impl Verdict {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Doubtful => "doubtful",
-            Self::Bad => "bad",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// Its sign, which differs without colours, too.
-    fn mark(self, out: &Output) -> String {
-        let (paint, sign) = match self {
-            Self::Good => (Paint::Good, "✓"),
-            Self::Doubtful => (Paint::Caution, "!"),
-            Self::Bad => (Paint::Bad, "✗"),
-            Self::Unknown => (Paint::Dim, "–"),
-        };
-        out.paint(paint, sign)
-    }
-}
 
 pub(crate) fn check(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let group = args.words.first();

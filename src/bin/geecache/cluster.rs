@@ -56,8 +56,8 @@ impl Look {
 }
 
 impl Cluster {
-    /// The peers that the options or the environment name. A single one is asked for the others, and
-    /// has to answer.
+    /// The peers that the options or the environment name. A single one is asked for the others,
+    /// and has to answer.
     pub(crate) fn find(args: &Args, out: &Output) -> Result<Self, Failure> {
         let (cluster, silence) = Self::named(args, out)?;
         silence.map_or(Ok(cluster), |error| Err(Failure::peer(&error)))

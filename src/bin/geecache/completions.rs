@@ -35,29 +35,7 @@ fn bash() -> String {
     let names: Vec<_> = COMMANDS.iter().map(|command| command.name).collect();
     let names = names.join(" ");
     let global: Vec<String> = GLOBAL.iter().map(|flag| format!("--{}", flag.long)).collect();
-    let mut valued = String::new();
-    let mut cases = String::new();
-    let mut seen = Vec::new();
-    let all = COMMANDS.iter().flat_map(flags).filter(|flag| !flag.value.is_empty());
-    for flag in all {
-        if seen.contains(&flag.long) {
-            continue;
-        }
-        seen.push(flag.long);
-        let names = match flag.short {
-            Some(short) => format!("-{short}|--{}", flag.long),
-            None => format!("--{}", flag.long),
-        };
-        let reply = match flag.values {
-            [] if flag.is_file() => "COMPREPLY=($(compgen -f -- \"$word\"))".to_owned(),
-            [] => "COMPREPLY=()".to_owned(),
-            values => format!("COMPREPLY=($(compgen -W '{}' -- \"$word\"))", values.join(" ")),
-        };
-        // The value of an option is no command.
-        let bar = if valued.is_empty() { "" } else { "|" };
-        let _ = write!(valued, "{bar}{names}");
-        let _ = writeln!(cases, "        {names}) {reply}; return ;;");
-    }
+    let (valued, cases) = bash_values();
     let mut commands = String::new();
     for command in COMMANDS {
         let flags: Vec<String> = flags(command).map(|flag| format!("--{}", flag.long)).collect();
@@ -93,6 +71,34 @@ complete -F _geecache geecache
 ",
         global = global.join(" "),
     )
+}
+
+/// The names of all options with a value, and what completes the values.
+fn bash_values() -> (String, String) {
+    let mut valued = String::new();
+    let mut cases = String::new();
+    let mut seen = Vec::new();
+    let all = COMMANDS.iter().flat_map(flags).filter(|flag| !flag.value.is_empty());
+    for flag in all {
+        if seen.contains(&flag.long) {
+            continue;
+        }
+        seen.push(flag.long);
+        let names = match flag.short {
+            Some(short) => format!("-{short}|--{}", flag.long),
+            None => format!("--{}", flag.long),
+        };
+        let reply = match flag.values {
+            [] if flag.is_file() => "COMPREPLY=($(compgen -f -- \"$word\"))".to_owned(),
+            [] => "COMPREPLY=()".to_owned(),
+            values => format!("COMPREPLY=($(compgen -W '{}' -- \"$word\"))", values.join(" ")),
+        };
+        // The value of an option is no command.
+        let bar = if valued.is_empty() { "" } else { "|" };
+        let _ = write!(valued, "{bar}{names}");
+        let _ = writeln!(cases, "        {names}) {reply}; return ;;");
+    }
+    (valued, cases)
 }
 
 fn zsh() -> String {

@@ -13,8 +13,8 @@ pub(crate) fn page() -> String {
     page += ".SH NAME\ngeecache \\- looks into a geecache cluster, and changes what it holds\n";
     page += ".SH SYNOPSIS\n.B geecache\n.I COMMAND\n[\\fIWORDS\\fR] [\\fIOPTIONS\\fR]\n";
     let _ = writeln!(page, ".SH DESCRIPTION\n{}", escaped(ABOUT));
-    page += "The peers are those that \\fB\\-\\-peers\\fR or \\fBGEECACHE_PEERS\\fR names, or one of \
-             them: then its status names the others.\n";
+    page += "The peers are those that \\fB\\-\\-peers\\fR or \\fBGEECACHE_PEERS\\fR names, or one \
+             of them: then its status names the others.\n";
     page += "A peer without a status page (one in Go, or an older one) is asked for keys all the \
              same.\n.SH COMMANDS\n";
     for command in COMMANDS {

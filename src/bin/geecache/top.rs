@@ -5,6 +5,7 @@ mod picture;
 mod sampler;
 #[cfg_attr(not(unix), path = "top/plain_screen.rs")]
 mod screen;
+mod state;
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -16,24 +17,16 @@ use crate::cluster::Cluster;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::style::Style;
-use draw::{Size, frame};
+use draw::frame;
 use picture::{Order, Picture};
 use sampler::{Sample, Sampler};
 use screen::Screen;
+use state::{Size, State};
 
 /// The least and the most time between two looks.
 const INTERVALS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(3_600)];
 /// How large the picture is where there is no screen.
 const NO_SCREEN: Size = Size { columns: 120, lines: usize::MAX };
-
-/// What is shown, and how.
-#[derive(Debug)]
-struct State {
-    order: Order,
-    is_reversed: bool,
-    is_paused: bool,
-    interval: Duration,
-}
 
 pub(crate) fn top(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let interval = args.time("interval")?.unwrap_or(Duration::from_secs(1));

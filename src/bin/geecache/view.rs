@@ -174,7 +174,8 @@ mod tests {
         let group = |gets: u64, key: &str| {
             let text = format!(
                 r#"{{"version":"1","groups":[{{"name":"g","stats":{{"gets":{gets},"hits":1}},
-                "main_cache":{{"charged_bytes":5}},"hot_keys":[{{"key":"{key}","gets_per_second":2}}]}}]}}"#
+                "main_cache":{{"charged_bytes":5}},
+                "hot_keys":[{{"key":"{key}","gets_per_second":2}}]}}]}}"#
             );
             View::read(text.as_bytes()).unwrap().groups.remove("g").unwrap()
         };

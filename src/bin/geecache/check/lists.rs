@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::{Finding, Verdict};
+use crate::check::finding::{Finding, Verdict};
 use crate::cluster::{Cluster, Look};
 use crate::format::plural;
 use crate::view::View;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use geecache::{Group, Loaded, PeerGetter};
 
-use crate::check::{Finding, Verdict};
+use crate::check::finding::{Finding, Verdict};
 use crate::cluster::{Cluster, Member};
 use crate::format::{self, plural};
 

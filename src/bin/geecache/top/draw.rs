@@ -3,15 +3,8 @@
 use crate::columns::{Cell, Columns, Side, bar};
 use crate::format::{self, bytes, fit, percent, plural, printable, rate};
 use crate::style::{Paint, Style};
-use crate::top::State;
 use crate::top::picture::{Picture, Row};
-
-/// How large a screen is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    pub(super) columns: usize,
-    pub(super) lines: usize,
-}
+use crate::top::state::{Size, State};
 
 /// More rows than that say nothing more.
 const MOST_HOT_KEYS: usize = 10;

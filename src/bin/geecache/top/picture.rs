@@ -135,7 +135,6 @@ impl Picture {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let hot = |(group, key, gets): &(String, String, f64)| json!({"group": group, "key": key, "gets_per_s": gets});
         let event = |(age, peer, text): &(Duration, String, String)| {
             let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             json!({"age_ms": age, "peer": peer, "text": text})
@@ -146,10 +145,14 @@ impl Picture {
             "all": self.all.to_json(),
             "peers": self.peers.iter().map(Row::to_json).collect::<Value>(),
             "groups": self.groups.iter().map(Row::to_json).collect::<Value>(),
-            "hot_keys": self.hot_keys.iter().map(hot).collect::<Value>(),
+            "hot_keys": self.hot_keys.iter().map(hot_to_json).collect::<Value>(),
             "events": self.events.iter().map(event).collect::<Value>(),
         })
     }
+}
+
+fn hot_to_json((group, key, gets): &(String, String, f64)) -> Value {
+    json!({"group": group, "key": key, "gets_per_s": gets})
 }
 
 impl Row {
@@ -318,7 +321,8 @@ pub(super) mod tests {
             r#"{{"version":"0.1.0","url":"{url}","ready":true,"ring":{{"digest":"d"}},
             "server":{{"requests":{gets}}},
             "events":[{{"age_ms":1500,"text":"peer http://c:1 is down"}}],
-            "groups":[{{"name":"scores","stats":{{"gets":{gets},"hits":{hits},"local_loads":{hits}}},
+            "groups":[{{"name":"scores",
+            "stats":{{"gets":{gets},"hits":{hits},"local_loads":{hits}}},
             "main_cache":{{"entries":2,"charged_bytes":2048,"max_bytes":4096,"evictions":{gets}}},
             "hot_keys":[{{"key":"Tom","gets_per_second":{gets}}}]}}]}}"#,
             hits = gets / 2

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::failure::Failure;
-use crate::top::draw::Size;
+use crate::top::state::Size;
 
 /// How long `keys` waits.
 const MOMENT: Duration = Duration::from_millis(100);

@@ -11,7 +11,7 @@ use rustix::termios::{
 };
 
 use crate::failure::{Exit, Failure};
-use crate::top::draw::Size;
+use crate::top::state::Size;
 
 /// Another page of the terminal, without a cursor, whose lines are not broken.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
@@ -34,7 +34,7 @@ struct Before {
 }
 
 impl Before {
-    /// Does it once, whoever comes first.
+    /// Does it once: at a panic, or at the drop.
     fn restore(&self) {
         if !self.is_restored.swap(true, Ordering::SeqCst) {
             // There is nobody to tell, and nothing else to try.
