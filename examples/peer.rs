@@ -124,6 +124,7 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
         "{url} serves group \"scores\", one of {}.",
         count(flags.peers.len().max(1), "peer")
     ));
+    say(format_args!("Open {url}/ in a browser to watch."));
 
     let api = match &flags.api {
         None => None,

@@ -115,6 +115,7 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
     for peer in &peers {
         say(format_args!("  {}", peer.pool.url().unwrap_or_default()));
     }
+    say(format_args!("Open {}/ in a browser to watch.", peers[0].pool.url().unwrap_or_default()));
     say(format_args!(
         "An API in front of {}, and a source that takes {} ms behind each.",
         peers[2].name,

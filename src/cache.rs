@@ -41,6 +41,7 @@
 //! a charge for it; and three lists through one table are another structure than one list through a
 //! slab. What the two share is the idea, and the tests hold both against the same kind of model.
 
+use std::fmt;
 use std::sync::Mutex;
 
 use crate::byteview::ByteView;
@@ -70,6 +71,7 @@ pub use accounting::Accounting;
 pub(crate) use asker::Asker;
 #[cfg(feature = "unstable-bench")]
 pub use bench::BenchStore;
+pub(crate) use departures::Departure;
 pub(crate) use entry::{Found, Meta};
 pub(crate) use hash::KeyHash;
 pub(crate) use options::CacheOptions;
@@ -80,12 +82,16 @@ use entry::Entry;
 use shard::{CacheShard, Place};
 
 /// A bounded cache that any number of threads share.
-#[derive(Debug)]
 pub(crate) struct Cache {
     shards: Box<[Padded]>,
     hash: KeyHash,
     options: CacheOptions,
+    /// Is told, without a lock, of each entry that leaves by itself.
+    observer: Option<Observer>,
 }
+
+/// Is told the key of an entry, and why it left. It is not told of removals.
+pub(crate) type Observer = Box<dyn Fn(&str, Departure) + Send + Sync>;
 
 /// A shard on cache lines of its own: the lock of one shard must not slow its neighbours down. Two
 /// lines, as processors fetch lines in pairs.
@@ -99,7 +105,17 @@ impl Cache {
         let share = options.max_bytes / count as u64;
         let shard =
             |_| Padded(Mutex::new(CacheShard::new(share, options.eviction, options.accounting)));
-        Self { shards: (0..count).map(shard).collect(), hash: KeyHash::random(), options }
+        Self {
+            shards: (0..count).map(shard).collect(),
+            hash: KeyHash::random(),
+            options,
+            observer: None,
+        }
+    }
+
+    /// The same with an observer.
+    pub(crate) fn observed_by(self, observer: Option<Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     /// [`get_for`](Self::get_for) this process.
@@ -121,7 +137,15 @@ impl Cache {
         let (shard, tag) = self.shard(key);
         let looked_up = lock(shard).get(tag, key.as_bytes(), asker, now);
         // The lock is released by now. A dead entry is dropped here.
-        looked_up.ok()
+        match looked_up {
+            Ok(found) => Some(found),
+            Err(dead) => {
+                if let Some(dead) = dead {
+                    self.tell(&dead, Departure::Expired);
+                }
+                None
+            }
+        }
     }
 
     /// As [`get_for`](Self::get_for), but counts nothing and does not change the order.
@@ -179,8 +203,18 @@ impl Cache {
         let mut shard = lock(shard);
         let kept = keep() && shard.insert(tag, key.as_bytes(), entry, now, place, &mut gone);
         drop(shard);
+        for (entry, departure) in gone.iter() {
+            self.tell(entry, *departure);
+        }
         drop(gone);
         kept
+    }
+
+    fn tell(&self, entry: &Entry, departure: Departure) {
+        let observer = self.observer.as_ref().filter(|_| departure != Departure::Removed);
+        if let (Some(observer), Ok(key)) = (observer, std::str::from_utf8(entry.key())) {
+            observer(key, departure);
+        }
     }
 
     /// Removes the entry of `key`; whether there was one.
@@ -243,6 +277,12 @@ impl Cache {
         // The top bits of the hash, scaled to the count, which is a power of two.
         let at = ((hash >> 32) * self.shards.len() as u64) >> 32;
         (&self.shards[at as usize].0, hash as u32)
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("stats", &self.stats()).finish()
     }
 }
 

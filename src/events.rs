@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use crate::clock::wall_time;
 use crate::error::{Error, PeerError};
 use crate::sync::lock;
 use crate::workers::Workers;
@@ -241,7 +242,7 @@ impl EventSink {
     ) -> Self {
         let line = EventLine {
             subscriber: Box::new(subscriber),
-            threads: Workers::new(format!("events of {name}"), 2),
+            threads: Workers::new(format!("events of {name}"), 2, &Arc::default()),
             waiting: Mutex::default(),
             dropped: AtomicU64::new(0),
         };
@@ -252,7 +253,7 @@ impl EventSink {
     /// same.
     pub fn tell(&self, event: Event) {
         if event.text_bytes() <= MOST_RECENT_BYTES {
-            let past = PastEvent { at: SystemTime::now(), event: event.clone() };
+            let past = PastEvent { at: wall_time(), event: event.clone() };
             let mut recent = lock(&self.recent);
             let oldest = if recent.len() < MOST_RECENT { None } else { recent.pop_front() };
             recent.push_back(past);

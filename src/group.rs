@@ -15,6 +15,7 @@ mod owners;
 mod parts;
 mod peer_side;
 mod portions;
+mod telling;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,9 +31,13 @@ pub use peer_side::PeerSide;
 use crate::byteview::ByteView;
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::events::PastEvent;
 use crate::getter::Loaded;
+use crate::histogram::Latencies;
+use crate::hot_keys::HotKey;
 use crate::origin::Origin;
 use crate::peers::PeerPicker;
+use crate::random::is_sampled;
 use crate::stats::{CacheStats, Stats};
 use batch::{Answer, answer_many};
 use call::Call;
@@ -121,6 +126,7 @@ impl Group {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
+        self.parts.note_get(key);
         let found = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
         let loaded = found.map_or_else(|| self.load_one(key, self.parts.wait_timeout), Ok)?;
         let origin = match loaded.origin() {
@@ -189,11 +195,31 @@ impl Group {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        let value = match self.parts.memory.value(key, |seen| self.parts.refresh(key, seen)) {
+        let found = if is_sampled() { self.sampled_value(key) } else { self.value(key) };
+        let value = match found {
             Some(value) => value,
             None => self.load_one(key, timeout)?.into_value(),
         };
         value.ok_or_else(|| not_found(self.name(), key))
+    }
+
+    /// What memory has of a key.
+    #[inline]
+    fn value(&self, key: &str) -> Option<Option<ByteView>> {
+        self.parts.memory.value(key, |seen| self.parts.refresh(key, seen))
+    }
+
+    /// The same for one of the gets that are looked at more closely.
+    #[cold]
+    fn sampled_value(&self, key: &str) -> Option<Option<ByteView>> {
+        let timer = self.parts.counters.sampled_hits.timer();
+        let found = self.value(key);
+        match found {
+            Some(_) => drop(timer),
+            None => timer.discard(),
+        }
+        self.parts.note_sampled_get(key);
+        found
     }
 
     /// The load of a key that is not in memory.
@@ -214,7 +240,10 @@ impl Group {
         timeout: Option<Duration>,
     ) -> Vec<Result<ByteView, Error>> {
         let call = Call::many(timeout.and_then(Deadline::after));
-        let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
+        let find = |key: &str| {
+            self.parts.note_get(key);
+            self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen))
+        };
         let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
             self.parts.counters.get_misses.add(asked);
             self.load(missing, answers, call);
@@ -346,6 +375,30 @@ impl Group {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.parts.stats()
+    }
+
+    /// How long calls of the getter, waits for other callers' loads, and hits took.
+    #[must_use]
+    pub fn latencies(&self) -> Latencies {
+        self.parts.latencies()
+    }
+
+    /// The keys that are asked for most, here and by peers: up to `count` of them, those first that
+    /// are surest. See [`HotKey`] for what the numbers tell.
+    ///
+    /// A key is among them once two of its gets were looked at, which are about one in 64. Fewer
+    /// are known than asked for where [`hot_keys`](GroupBuilder::hot_keys) says so.
+    #[must_use]
+    pub fn hot_keys(&self, count: usize) -> Vec<HotKey> {
+        let Some(table) = &self.parts.hot_keys else { return Vec::new() };
+        table.top(count, self.name(), self.parts.memory.now())
+    }
+
+    /// The last rare events of the group, the newest one at the end: loads that failed, and
+    /// removals that a peer did not make. Up to 32 are remembered.
+    #[must_use]
+    pub fn recent_events(&self) -> Vec<PastEvent> {
+        self.parts.telling.events.recent()
     }
 
     /// The state of the cache of what this process owns.

@@ -5,11 +5,12 @@
 //!
 //! * [`limits`]: every option with its default, and what bounds bytes, threads and connections.
 //! * [`logging`]: what is logged, at which level.
-//! * [`watching`]: health, metrics, and where a value came from.
+//! * [`watching`]: health, metrics, a page for browsers, and where a value came from.
 //! * [`removal`]: what a removal promises, and what bounds what it can't reach.
 //! * [`transports`]: how to write a transport of your own.
 //! * `failures` (feature `http`): what a caller sees when a peer, a client or the source fails.
 //! * `protect` (feature `http`): how to keep others out, by a token and by TLS.
+//! * `status_json` (feature `http`): what `/status.json` answers, field by field.
 //! * `tiny_http` (feature `http`): what the default server can't do.
 
 #[cfg(feature = "http")]
@@ -19,6 +20,8 @@ pub mod logging;
 #[cfg(feature = "http")]
 pub mod protect;
 pub mod removal;
+#[cfg(feature = "http")]
+pub mod status_json;
 #[cfg(feature = "http")]
 pub mod tiny_http;
 pub mod transports;

@@ -1,13 +1,15 @@
 //! [`Latency`]: how long something took, each time. [`Histogram`]: a snapshot of it.
 //!
-//! Times are counted in buckets, 16 to each power of two (a log-linear histogram, as in HdrHistogram
-//! by Gil Tene). So a time that is read from it is off by 1/32 at most, and the memory is the same
-//! for any number of times.
+//! Times are counted in buckets, 16 to each power of two (a log-linear histogram, as in
+//! HdrHistogram by Gil Tene). So a time that is read from it is off by 1/32 at most, and the memory
+//! is the same for any number of times.
 
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::clock::moment;
 
 /// Buckets of each power of two.
 const PARTS: usize = 16;
@@ -87,7 +89,7 @@ impl Latency {
     /// Counts the time from now until the guard is dropped.
     #[must_use = "it counts when it is dropped"]
     pub fn timer(&self) -> LatencyTimer<'_> {
-        LatencyTimer { latency: self, begun: Instant::now() }
+        LatencyTimer { latency: self, begun: moment() }
     }
 
     /// What was counted so far.
@@ -111,12 +113,21 @@ impl fmt::Debug for Latency {
 #[derive(Debug)]
 pub struct LatencyTimer<'a> {
     latency: &'a Latency,
-    begun: Instant,
+    begun: Option<Instant>,
+}
+
+impl LatencyTimer<'_> {
+    /// Counts nothing.
+    pub fn discard(mut self) {
+        self.begun = None;
+    }
 }
 
 impl Drop for LatencyTimer<'_> {
     fn drop(&mut self) {
-        self.latency.add(self.begun.elapsed());
+        if let Some(begun) = self.begun {
+            self.latency.add(begun.elapsed());
+        }
     }
 }
 
@@ -328,6 +339,7 @@ mod tests {
         let timer = latency.timer();
         assert_eq!(latency.snapshot().count(), 0);
         drop(timer);
+        latency.timer().discard();
         assert_eq!(latency.snapshot().count(), 1);
     }
 }

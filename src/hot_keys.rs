@@ -12,6 +12,8 @@ use std::sync::Mutex;
 use crate::random::SAMPLED_ONE_IN;
 use crate::sync::{lock, try_lock};
 
+/// So many keys are kept unless a group is told otherwise.
+pub(crate) const DEFAULT_KEYS: usize = 64;
 /// More keys are never kept.
 const MOST_KEYS: usize = 256;
 /// So many bytes of a key are kept. Longer keys are still told apart.
@@ -47,20 +49,20 @@ pub struct HotKey {
 #[derive(Debug)]
 pub(crate) struct HotKeyTable {
     most: usize,
-    table: Mutex<Table>,
+    table: Mutex<HotTable>,
 }
 
 /// The numbers of a key stand in three lists, since a look-up reads only the first of them.
 #[derive(Debug, Default)]
-struct Table {
+struct HotTable {
     hashes: Vec<u64>,
     gets: Vec<u64>,
     rest: Vec<KeyAndError>,
     /// Gets of all keys.
     all: u64,
-    /// When the counts were halved last, and the time, halved as they are, that they were counted
-    /// in before.
+    /// When the counts were halved last, or the first get came; 0 is never.
     halved_at: u64,
+    /// How long they were counted before, halved as they are.
     span_before: f64,
 }
 
@@ -72,11 +74,10 @@ struct KeyAndError {
 }
 
 impl HotKeyTable {
-    /// A table of up to `keys` keys, made at the time `now` in milliseconds; `None` for no keys.
-    pub(crate) fn new(keys: usize, now: u64) -> Option<Self> {
-        let table = Table { halved_at: now, ..Table::default() };
+    /// A table of up to `keys` keys; `None` for no keys.
+    pub(crate) fn new(keys: usize) -> Option<Self> {
         let most = keys.min(MOST_KEYS);
-        (most > 0).then(|| Self { most, table: Mutex::new(table) })
+        (most > 0).then(|| Self { most, table: Mutex::default() })
     }
 
     /// Counts a get of `key`, which has this hash, at the time `now` in milliseconds. One that
@@ -96,7 +97,7 @@ impl HotKeyTable {
     }
 }
 
-impl Table {
+impl HotTable {
     fn note(&mut self, most: usize, hash: u64, key: &str) {
         self.all += 1;
         if let Some(at) = self.hashes.iter().position(|it| *it == hash) {
@@ -123,6 +124,9 @@ impl Table {
 
     /// Halves the counts for each half-life that has passed.
     fn age(&mut self, now: u64) {
+        if self.halved_at == 0 {
+            self.halved_at = now;
+        }
         let halvings = now.saturating_sub(self.halved_at) / HALF_LIFE_MS;
         if halvings == 0 {
             return;
@@ -189,7 +193,7 @@ mod tests {
 
     impl Bench {
         fn new(keys: usize) -> Self {
-            let table = HotKeyTable::new(keys, 1).unwrap();
+            let table = HotKeyTable::new(keys).unwrap();
             Self { table, hasher: RandomState::new(), now: 1 }
         }
 
@@ -314,6 +318,6 @@ mod tests {
 
     #[test]
     fn no_keys_take_no_table() {
-        assert!(HotKeyTable::new(0, 1).is_none());
+        assert!(HotKeyTable::new(0).is_none());
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::Error;
 use crate::group::Group;
+use crate::hot_keys::HotKey;
 use crate::metrics::{MetricsFormat, MetricsWriter};
 use crate::sync::lock;
 
@@ -69,6 +70,17 @@ impl Registry {
     #[must_use]
     pub fn groups(&self) -> Vec<Group> {
         lock(&self.groups).values().cloned().collect()
+    }
+
+    /// The keys of all groups that are asked for most, by how often they are: up to `count` of
+    /// them. See [`Group::hot_keys`].
+    #[must_use]
+    pub fn hot_keys(&self, count: usize) -> Vec<HotKey> {
+        let groups = self.groups();
+        let mut all: Vec<HotKey> = groups.iter().flat_map(|group| group.hot_keys(count)).collect();
+        all.sort_by(|a, b| b.gets_per_second.total_cmp(&a.gets_per_second));
+        all.truncate(count);
+        all
     }
 
     /// Writes what the groups count as a text for Prometheus. For a program that has a page of

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::clock::moment;
 use crate::sync::lock;
 
 /// How often the same is told, at most.
@@ -27,12 +28,12 @@ const MOST_KNOWN: usize = 128;
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
     hasher: RandomState,
-    known: Mutex<Known>,
+    known: Mutex<Causes>,
     suppressed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Causes {
     causes: Vec<Cause>,
     /// Of all that is not among them, as they are too many.
     rest: Option<Cause>,
@@ -49,7 +50,9 @@ struct Cause {
 impl Repeats {
     /// Whether `cause` is to be told now; what is to stand at the end of the message.
     pub(crate) fn due(&self, cause: impl Hash) -> Option<Again> {
-        self.due_at(cause, Instant::now())
+        // Without a clock nothing is known to repeat.
+        let Some(now) = moment() else { return Some(Again::FIRST) };
+        self.due_at(cause, now)
     }
 
     fn due_at(&self, cause: impl Hash, now: Instant) -> Option<Again> {
@@ -66,7 +69,7 @@ impl Repeats {
     }
 }
 
-impl Known {
+impl Causes {
     fn due(&mut self, hash: u64, now: Instant) -> Option<Again> {
         if let Some(known) = self.causes.iter_mut().find(|cause| cause.hash == hash) {
             return known.happen(now);

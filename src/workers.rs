@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::repeats::Repeats;
 use crate::stack::StackBytes;
 use crate::sync::lock;
 
@@ -28,6 +29,8 @@ struct Shared {
     name: String,
     max_threads: usize,
     stack: StackBytes,
+    /// Of what was logged about them.
+    repeats: Arc<Repeats>,
     state: Mutex<Queue>,
     /// Told when a job was queued, and at the end.
     queued: Condvar,
@@ -46,9 +49,9 @@ struct Queue {
 }
 
 impl Workers {
-    /// At most `max_threads` threads, each called `name`.
-    pub(crate) fn new(name: impl Into<String>, max_threads: usize) -> Self {
-        Self::with_stack(name, max_threads, StackBytes::default())
+    /// At most `max_threads` threads, each called `name`. `repeats` knows what was logged before.
+    pub(crate) fn new(name: impl Into<String>, max_threads: usize, repeats: &Arc<Repeats>) -> Self {
+        Self::with_stack(name, max_threads, StackBytes::default(), repeats)
     }
 
     /// As [`new`](Self::new), for jobs that need a stack of their own size.
@@ -56,6 +59,7 @@ impl Workers {
         name: impl Into<String>,
         max_threads: usize,
         stack: StackBytes,
+        repeats: &Arc<Repeats>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -63,6 +67,7 @@ impl Workers {
                 name: name.into().replace('\0', ""),
                 max_threads,
                 stack,
+                repeats: Arc::clone(repeats),
                 state: Mutex::default(),
                 queued: Condvar::new(),
                 freed: Condvar::new(),
@@ -250,7 +255,9 @@ impl Shared {
         let shared = Arc::clone(self);
         let started = self.stack.thread(&self.name).spawn(move || shared.work(job));
         if let Err(error) = &started {
-            log::error!("no thread for {}: {error}", self.name);
+            if let Some(again) = self.repeats.due(("no thread", &self.name)) {
+                log::error!("no thread for {}: {error}{again}", self.name);
+            }
             lock(&self.state).threads -= 1;
             self.freed.notify_one();
         }
@@ -299,9 +306,13 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
+    fn workers(max_threads: usize) -> Workers {
+        Workers::new("test", max_threads, &Arc::default())
+    }
+
     #[test]
     fn jobs_run_and_their_threads_are_reused() {
-        let workers = Workers::new("test", 2);
+        let workers = workers(2);
         let (done, ran) = mpsc::channel();
         for n in 0..100 {
             let done = done.clone();
@@ -315,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_job_that_finds_no_free_thread_in_time_is_refused() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         let (open, gate) = mpsc::channel::<()>();
         let (done, ran) = mpsc::channel();
         assert!(workers.run_now(move || {
@@ -329,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_panicking_job_does_not_cost_its_thread() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         assert!(workers.run_by(Instant::now() + SOON, || panic!("a job panics"), || {}));
         let (done, ran) = mpsc::channel();
         assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap(), || {}));
@@ -338,7 +349,7 @@ mod tests {
 
     #[test]
     fn mapped_work_keeps_its_order_and_outlives_a_panic() {
-        let workers = Workers::new("test", 3);
+        let workers = workers(3);
         let halves = workers.map((0..20).collect(), |n: &u32| {
             assert_ne!(*n, 7, "the seventh panics");
             n * 2
@@ -350,7 +361,7 @@ mod tests {
 
     #[test]
     fn threads_that_become_free_meanwhile_take_a_part_of_the_work() {
-        let workers = Arc::new(Workers::new("test", 1));
+        let workers = Arc::new(workers(1));
         let (open, gate) = mpsc::channel::<()>();
         assert!(workers.run_now(move || assert!(gate.recv().is_err())));
         let (theirs, open) = (Arc::clone(&workers), Mutex::new(Some(open)));
@@ -387,7 +398,7 @@ mod tests {
                 panic!("the drop panics, too");
             }
         }
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         let panic = || std::panic::panic_any(Bad);
         assert_eq!(workers.map(vec![(); 4], move |()| panic()), [None::<()>; 4]);
         assert!(workers.run_by(Instant::now() + SOON, move || std::panic::panic_any(Bad), || {}));
@@ -398,7 +409,7 @@ mod tests {
 
     #[test]
     fn mapped_work_is_done_by_the_caller_when_no_thread_is_free() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         let (open, gate) = mpsc::channel::<()>();
         assert!(workers.run_now(move || {
             let _ = gate.recv_timeout(SOON);
@@ -411,7 +422,7 @@ mod tests {
 
     #[test]
     fn what_is_done_beside_the_work_runs_at_the_same_time() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         let (say, said) = mpsc::channel();
         let said = Mutex::new(said);
         let hears = move |(): &(), _| lock(&said).recv_timeout(SOON).is_ok();
@@ -423,7 +434,7 @@ mod tests {
 
     #[test]
     fn work_without_a_thread_comes_before_what_is_done_beside_it() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         let (open, gate) = mpsc::channel::<()>();
         assert!(workers.run_now(move || {
             let _ = gate.recv_timeout(SOON);
@@ -439,7 +450,7 @@ mod tests {
 
     #[test]
     fn nothing_waits_for_work_that_has_a_thread_of_its_own() {
-        let workers = Workers::new("test", 2);
+        let workers = workers(2);
         let meet = std::sync::Barrier::new(3);
         let work = move |(): &(), waiting| {
             meet.wait();
@@ -450,7 +461,7 @@ mod tests {
 
     #[test]
     fn threads_end_with_their_owner() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         assert!(workers.run_by(Instant::now() + SOON, || {}, || {}));
         let shared = Arc::downgrade(&workers.shared);
         drop(workers);

@@ -7,8 +7,8 @@ use crate::cache::entry::Entry;
 #[derive(Debug, Default)]
 pub(super) struct Departures {
     /// Held in place, as an insertion into a full cache evicts one entry as a rule.
-    first: Option<Entry>,
-    more: Vec<Entry>,
+    first: Option<(Entry, Departure)>,
+    more: Vec<(Entry, Departure)>,
     /// How many left to make room.
     pub(super) evicted: u64,
     /// How many left because they were dead.
@@ -17,10 +17,14 @@ pub(super) struct Departures {
 
 /// Why an entry left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Departure {
+pub(crate) enum Departure {
     Evicted,
+    /// The policy compared it with those that are there, and it was worth less.
+    Refused,
     Expired,
-    /// A caller removed it or replaced it, or it was too large to be kept.
+    /// It was too large to be kept.
+    TooLarge,
+    /// A caller removed it or replaced it.
     Removed,
 }
 
@@ -28,13 +32,18 @@ impl Departures {
     pub(super) fn push(&mut self, entry: Option<Entry>, departure: Departure) {
         let Some(entry) = entry else { return };
         match departure {
-            Departure::Evicted => self.evicted += 1,
+            Departure::Evicted | Departure::Refused => self.evicted += 1,
             Departure::Expired => self.expired += 1,
-            Departure::Removed => {}
+            Departure::TooLarge | Departure::Removed => {}
         }
         match self.first {
-            None => self.first = Some(entry),
-            Some(_) => self.more.push(entry),
+            None => self.first = Some((entry, departure)),
+            Some(_) => self.more.push((entry, departure)),
         }
+    }
+
+    /// What left, and why.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Entry, Departure)> {
+        self.first.iter().chain(&self.more)
     }
 }

@@ -154,7 +154,7 @@ impl CacheShard {
         let charge = self.accounting.charge(entry.payload());
         if charge > self.max_bytes {
             self.counts.rejected += 1;
-            gone.push(Some(entry), Departure::Removed);
+            gone.push(Some(entry), Departure::TooLarge);
             // What the key had is out of date, so it must not stay either.
             gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
             return false;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::cache::{Accounting, CacheOptions, Eviction};
 use crate::clock::Clock;
+use crate::events::{Event, EventSink};
 use crate::getter::Getter;
 use crate::group::Group;
 use crate::group::changes::Changes;
@@ -15,6 +16,8 @@ use crate::group::memory::{HotCache, Lifetimes, Memory};
 use crate::group::owners::{OwnerErrors, Owners};
 use crate::group::parts::{GroupCounters, Parts};
 use crate::group::portions::Portions;
+use crate::group::telling::Telling;
+use crate::hot_keys::{DEFAULT_KEYS, HotKeyTable};
 use crate::stack::StackBytes;
 
 /// Making one.
@@ -50,6 +53,8 @@ pub struct GroupBuilder {
     max_loaders: NonZeroUsize,
     max_refreshers: NonZeroUsize,
     stack: StackBytes,
+    hot_keys: usize,
+    events: EventSink,
 }
 
 impl GroupBuilder {
@@ -68,6 +73,8 @@ impl GroupBuilder {
             max_loaders: NonZeroUsize::new(64).expect("64 is not zero"),
             max_refreshers: NonZeroUsize::new(2).expect("2 is not zero"),
             stack: StackBytes::default(),
+            hot_keys: DEFAULT_KEYS,
+            events: EventSink::new(),
         }
     }
 
@@ -228,6 +235,31 @@ impl GroupBuilder {
         self
     }
 
+    /// How many of the keys that are asked for most are [known](Group::hot_keys). 0 is none, and
+    /// more than 256 count as 256. Defaults to 64, which take up to 20 KB with their keys.
+    #[must_use]
+    pub fn hot_keys(mut self, keys: usize) -> Self {
+        self.hot_keys = keys;
+        self
+    }
+
+    /// Calls `subscriber` with what happens in the group: what leaves its caches and why, loads
+    /// that fail, stale values, removals that a peer did not make. See [`Event`] for all of it.
+    /// Defaults to nobody, which costs nothing.
+    ///
+    /// It is called on a thread of its own, `events of NAME`, with one event after the other, and
+    /// never under a lock of the group. It may be slow, and it may panic: up to 1,024 events wait
+    /// for it, or 1 MiB of text. What comes then is dropped, and counted as
+    /// [`Stats::events_dropped`](crate::Stats::events_dropped). The thread ends when there was
+    /// nothing to tell for 5 s.
+    ///
+    /// A subscriber that holds the group keeps it for ever.
+    #[must_use]
+    pub fn on_event(mut self, subscriber: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = EventSink::with_subscriber(&self.name, subscriber);
+        self
+    }
+
     /// The clock that life-times are measured with: any monotonic time since a moment of its own.
     /// Defaults to the system's. For tests, which should not have to wait.
     #[must_use]
@@ -239,7 +271,8 @@ impl GroupBuilder {
     /// Makes the group.
     #[must_use]
     pub fn build(self) -> Group {
-        let name: Arc<str> = self.name.into();
+        let telling = Telling::new(self.name, self.events);
+        let hot_keys = HotKeyTable::new(self.hot_keys);
         let cache = CacheOptions {
             max_bytes: self.cache_bytes,
             shards: self.shards,
@@ -248,20 +281,22 @@ impl GroupBuilder {
         };
         let (loaders, refreshers) = (self.max_loaders.get(), self.max_refreshers.get());
         Group::of(Parts {
-            memory: Memory::new(cache, self.hot_cache, self.lifetimes),
+            memory: Memory::new(cache, self.hot_cache, self.lifetimes, Arc::clone(&telling)),
             loads: Arc::new(Loads::new(
-                Arc::clone(&name),
+                Arc::clone(&telling),
                 self.getter,
                 loaders,
                 refreshers,
                 self.stack,
             )),
-            owners: Arc::new(Owners::new(Arc::clone(&name), self.owner_errors)),
-            changes: Changes::new(Arc::clone(&name)),
+            owners: Arc::new(Owners::new(Arc::clone(&telling), self.owner_errors)),
+            changes: Changes::new(Arc::clone(&telling)),
             wait_timeout: self.wait_timeout,
             portions: Portions::default(),
             counters: GroupCounters::default(),
-            name,
+            hot_keys,
+            name: Arc::clone(&telling.group),
+            telling,
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::clock::Deadline;
 use crate::error::{BoxError, PeerError, PeerErrorKind};
 use crate::getter::{Getter, Loaded};
 use crate::group::error::GetterPanicked;
+use crate::group::telling::Telling;
 use crate::peers::PeerGetter;
 
 /// What the caller of a load wants beside the value.
@@ -68,7 +69,7 @@ impl Call {
     pub(super) fn ask_getter(
         self,
         getter: &dyn Getter,
-        group: &str,
+        telling: &Telling,
         keys: &[&str],
     ) -> Replies<Result<Loaded, BoxError>> {
         match (self.form, keys) {
@@ -85,7 +86,7 @@ impl Call {
                         // Its drop may panic as well.
                         std::mem::forget(panic);
                         let what = format!("{} keys from {:?} on", keys.len(), keys[0]);
-                        log::error!("the getter of group {group:?} panicked on {what}");
+                        telling.panicked("batch", &what);
                         keys.iter().map(|_| Err(GetterPanicked.into())).collect()
                     }
                 };

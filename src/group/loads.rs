@@ -13,7 +13,6 @@
 
 mod patience;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +26,8 @@ use crate::group::error::{
 use crate::group::nesting::{
     Inside, LoadId, MAX_LEVELS, is_in_circle, is_inside_getter, is_too_deep,
 };
+use crate::group::telling::Telling;
+use crate::histogram::Latency;
 use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stack::StackBytes;
@@ -37,6 +38,7 @@ use patience::Patience;
 /// The source of truth of a group, and the flights of those who load from it.
 pub(super) struct Loads {
     group: Arc<str>,
+    telling: Arc<Telling>,
     getter: Box<dyn Getter>,
     flights: Singleflight<Answer>,
     patience: Patience,
@@ -57,6 +59,9 @@ pub(super) struct LoadCounters {
     /// Callers who got what another caller loaded.
     pub(super) deduplicated: Counter,
     pub(super) refreshes: Counter,
+    /// Calls of the getter, and waits of those callers.
+    pub(super) getter_calls: Latency,
+    pub(super) waits: Latency,
 }
 
 /// What a load needs of its group.
@@ -91,18 +96,22 @@ pub(super) trait LoadHost: Send + Sync + 'static {
 
 impl Loads {
     pub(super) fn new(
-        group: Arc<str>,
+        telling: Arc<Telling>,
         getter: Box<dyn Getter>,
         max_loaders: usize,
         max_refreshers: usize,
         stack: StackBytes,
     ) -> Self {
-        let workers = |name: &str, max| Workers::with_stack(format!("{name} {group}"), max, stack);
+        let group = Arc::clone(&telling.group);
+        let workers = |name: &str, max| {
+            Workers::with_stack(format!("{name} {group}"), max, stack, &telling.repeats)
+        };
         Self {
             loaders: workers("load", max_loaders),
             nested_loaders: workers("nested load", max_loaders),
             refreshers: workers("refresh", max_refreshers),
             group,
+            telling,
             getter,
             flights: Singleflight::new(),
             patience: Patience::new(),
@@ -184,6 +193,9 @@ impl Loads {
                     ended => Ok(ended),
                 },
             };
+            if matches!(waited, Ok(Waited::Value(_) | Waited::TimedOut)) {
+                self.counters.waits.add(since.elapsed());
+            }
             answers[at] = match waited {
                 Ok(Waited::Value(answer)) => {
                     self.counters.deduplicated.add_one();
@@ -195,7 +207,7 @@ impl Loads {
                     None
                 }
                 Err(back_up) => {
-                    self.tell_of_back_up(keys[at], patience);
+                    self.telling.second_load(keys[at], patience);
                     may_wait = false;
                     led[at] = Some(back_up);
                     None
@@ -221,13 +233,6 @@ impl Loads {
                 ended => return Ok(ended),
             }
         }
-    }
-
-    fn tell_of_back_up(&self, key: &str, patience: Duration) {
-        let group = &self.group;
-        log::warn!(
-            "{key:?} of group {group:?} loads for {patience:?} by now: a second load begins"
-        );
     }
 
     /// Takes a place in the flight of each key that has no answer. Those led here go to `led`, and
@@ -292,7 +297,7 @@ impl Loads {
             let keys: Vec<&str> = theirs.iter().map(String::as_str).collect();
             let mut answers = vec![None; keys.len()];
             let fly = || loads.fly(&keys, &mut leaders, &mut answers, call, &*host);
-            loads.apart(keys[0], fly);
+            loads.telling.apart(keys[0], fly);
         };
         // Callers without a deadline need no loader, and go on without this one.
         let waits = || started.iter().for_each(|(_, follower)| follower.queue());
@@ -387,13 +392,14 @@ impl Loads {
         let start = host.now();
         let replies = {
             let _inside = Inside::begin(led.iter().flatten().map(|leader| self.id(leader)));
-            let panicked = self.counters.errors.add_one_on_drop();
+            let panicked = self.telling.of_panic(led, &self.counters.errors);
+            let _timer = self.counters.getter_calls.timer();
             let replies = if count == keys.len() {
-                call.ask_getter(&*self.getter, &self.group, keys)
+                call.ask_getter(&*self.getter, &self.telling, keys)
             } else {
                 let open = keys.iter().zip(&*led).filter(|(_, led)| led.is_some());
                 let open: Vec<&str> = open.map(|(&key, _)| key).collect();
-                call.ask_getter(&*self.getter, &self.group, &open)
+                call.ask_getter(&*self.getter, &self.telling, &open)
             };
             panicked.disarm();
             replies
@@ -427,7 +433,7 @@ impl Loads {
             Err(error) if error.is::<NotFound>() => Loaded::absent(),
             Err(error) => {
                 self.counters.errors.add_one();
-                return Err(load_failed(&self.group, key, error));
+                return Err(self.telling.load_failed(key, error));
             }
         };
         self.counters.loads.add_one();
@@ -450,7 +456,7 @@ impl Loads {
         let refresh = move || {
             let key = leader.key().to_owned();
             let (mut led, mut answer) = ([Some(leader)], [None]);
-            loads.apart(&key, || {
+            loads.telling.apart(&key, || {
                 led.iter().flatten().for_each(Leader::begin);
                 if let Some(found) = find(&host, &key) {
                     land(&mut led[0], &mut answer[0], Ok(found));
@@ -463,16 +469,6 @@ impl Loads {
         // Where no thread is free, dropping the job ends the flight, and those who joined it
         // meanwhile start over.
         self.refreshers.run_now(refresh);
-    }
-
-    /// Does a load on a thread of the group, and tells the log of a panic: there is no caller to go
-    /// on to.
-    fn apart(&self, key: &str, load: impl FnOnce()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(load)) {
-            // Its drop may panic as well.
-            std::mem::forget(panic);
-            log::error!("the getter of group {:?} panicked on {key:?}", self.group);
-        }
     }
 
     /// Dooms the flight of `key`: its value goes to those who wait, and nobody keeps it.

@@ -12,13 +12,16 @@ mod hot;
 mod lifetimes;
 
 use std::cell::LazyCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use hot::HotCache;
 
 use crate::byteview::ByteView;
-use crate::cache::{Asker, Cache, CacheOptions, Found, KeyHash, Meta};
+use crate::cache::{Asker, Cache, CacheOptions, Departure, Found, KeyHash, Meta, Observer};
+use crate::events::{Event, EvictionReason, StaleReason};
 use crate::getter::Loaded;
+use crate::group::telling::Telling;
 use crate::stats::{CacheStats, Counter};
 use hot::HotPolicy;
 use lifetimes::Freshness;
@@ -30,6 +33,7 @@ pub(super) struct Memory {
     hot: Cache,
     hot_policy: HotPolicy,
     lifetimes: Lifetimes,
+    telling: Arc<Telling>,
     pub(super) counters: MemoryCounters,
 }
 
@@ -55,13 +59,19 @@ pub(super) enum Owner {
 
 impl Memory {
     /// Empty caches: the main one as `main` says, and the hot one an eighth of it on top.
-    pub(super) fn new(main: CacheOptions, hot_cache: HotCache, lifetimes: Lifetimes) -> Self {
+    pub(super) fn new(
+        main: CacheOptions,
+        hot_cache: HotCache,
+        lifetimes: Lifetimes,
+        telling: Arc<Telling>,
+    ) -> Self {
         let hot = CacheOptions { max_bytes: main.max_bytes / 8, ..main };
         Self {
-            main: Cache::new(main),
-            hot: Cache::new(hot),
+            main: Cache::new(main).observed_by(observer(&telling)),
+            hot: Cache::new(hot).observed_by(observer(&telling)),
             hot_policy: HotPolicy::new(hot_cache),
             lifetimes,
+            telling,
             counters: MemoryCounters::default(),
         }
     }
@@ -118,7 +128,7 @@ impl Memory {
         if found.meta.dead_at == 0 && found.value.is_some() {
             Some(found)
         } else {
-            self.judge(asker, found, now, refresh)
+            self.judge(asker, key, found, now, refresh)
         }
     }
 
@@ -126,6 +136,7 @@ impl Memory {
     fn judge(
         &self,
         asker: Asker,
+        key: &str,
         found: Found,
         now: impl Fn() -> u64,
         refresh: impl FnOnce(Meta),
@@ -139,6 +150,7 @@ impl Memory {
             Freshness::Ahead => refresh(found.meta),
             Freshness::Stale => {
                 self.counters.hits_stale.add_one();
+                self.telling.stale_event(key, StaleReason::Refreshing);
                 refresh(found.meta);
             }
             Freshness::StaleIfError => {
@@ -193,9 +205,30 @@ impl Memory {
         let may_serve = found.meta.dead_at != 0 && self.lifetimes.serves_on_error(&found, *now);
         may_serve.then(|| {
             self.counters.hits_stale.add_one();
+            self.telling.stale_event(key, StaleReason::LoadFailed);
             self.lifetimes.owned_as_loaded(found, || *now)
         })
     }
+}
+
+/// Tells of entries that leave, if somebody listens.
+fn observer(telling: &Arc<Telling>) -> Option<Observer> {
+    let telling = Arc::clone(telling);
+    telling.events.has_subscriber().then(|| -> Observer {
+        Box::new(move |key, departure| {
+            let (group, key) = (telling.group.as_ref().to_owned(), key.to_owned());
+            let reason = match departure {
+                Departure::Removed => return,
+                Departure::Expired => {
+                    return telling.events.tell_often(|| Event::Expired { group, key });
+                }
+                Departure::Evicted => EvictionReason::MadeRoom,
+                Departure::Refused => EvictionReason::NotAdmitted,
+                Departure::TooLarge => EvictionReason::TooLarge,
+            };
+            telling.events.tell_often(|| Event::Evicted { group, key, reason });
+        })
+    })
 }
 
 /// Filling and emptying it.

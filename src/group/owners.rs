@@ -13,6 +13,7 @@ mod handover;
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
@@ -20,7 +21,8 @@ use crate::group::batch::{Answer, ByPeer, by_peer, is_same_peer};
 use crate::group::call::Call;
 use crate::group::error::{load_failed, reentrant, timed_out};
 use crate::group::nesting::is_inside_getter;
-use crate::one_line::OneLine;
+use crate::group::telling::Telling;
+use crate::histogram::Latency;
 use crate::origin::Origin;
 use crate::peers::{NoPeers, PeerGetter, PeerPicker};
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
@@ -47,6 +49,7 @@ pub enum OwnerErrors {
 /// Who owns the keys of a group, and the flights of those who ask them.
 pub(super) struct Owners {
     group: Arc<str>,
+    telling: Arc<Telling>,
     picker: OnceLock<Arc<dyn PeerPicker>>,
     flights: Singleflight<Forwarded>,
     /// Threads that ask several peers at once.
@@ -70,6 +73,8 @@ pub(super) struct OwnerCounters {
     pub(super) errors: Counter,
     /// Callers who got what another caller was answered.
     pub(super) deduplicated: Counter,
+    /// Their waits.
+    pub(super) waits: Latency,
 }
 
 /// What those who ask peers need of their group.
@@ -104,10 +109,12 @@ pub(super) enum Forwarded {
 }
 
 impl Owners {
-    pub(super) fn new(group: Arc<str>, owner_errors: OwnerErrors) -> Self {
+    pub(super) fn new(telling: Arc<Telling>, owner_errors: OwnerErrors) -> Self {
+        let name = format!("peers of {}", telling.group);
         Self {
-            fan_out: Workers::new(format!("peers of {group}"), MAX_FAN_OUT),
-            group,
+            fan_out: Workers::new(name, MAX_FAN_OUT, &telling.repeats),
+            group: Arc::clone(&telling.group),
+            telling,
             picker: OnceLock::new(),
             flights: Singleflight::new(),
             owner_errors,
@@ -268,9 +275,13 @@ impl Owners {
         call: Call,
         answers: &mut [Option<Answer>],
     ) -> Vec<usize> {
-        let mut again = Vec::new();
+        let (mut again, since) = (Vec::new(), Instant::now());
         for (at, follower) in followed {
-            match follower.wait(call.until()) {
+            let waited = follower.wait(call.until());
+            if !matches!(waited, Waited::Abandoned) {
+                self.counters.waits.add(since.elapsed());
+            }
+            match waited {
                 Waited::Value(Forwarded::CutShort) | Waited::Abandoned => again.push(at),
                 Waited::TimedOut => {
                     answers[at] = Some(Err(timed_out(&self.group, keys[at], call.deadline)));
@@ -328,16 +339,8 @@ impl Owners {
                 }
             }
         }
-        match (&failed[..], last_error) {
-            ([one], Some(error)) => {
-                let error = OneLine(error);
-                log::warn!("getting {:?} of group {:?}: {error}", one.key(), self.group);
-            }
-            (many, Some(error)) => {
-                let error = OneLine(error);
-                log::warn!("getting {} keys of group {:?}: {error}", many.len(), self.group);
-            }
-            (_, None) => {}
+        if let (Some(first), Some(error)) = (failed.first(), last_error) {
+            self.telling.peer_failed(first.key(), failed.len(), &error);
         }
         failed
     }

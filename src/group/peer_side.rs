@@ -167,6 +167,7 @@ impl<'a> PeerSide<'a> {
     }
 
     fn in_memory(&self, key: &str) -> Option<Loaded> {
+        self.parts.note_get(key);
         self.parts.memory.loaded_for(Asker::Peer, key, |seen| self.parts.refresh(key, seen))
     }
 

@@ -43,7 +43,7 @@
 //! | `token`, *alike* | none | the secret that requests carry, and that is asked of others |
 //! | `accept_token` | none | one more token that is taken from others |
 //! | `token_file` | none | the same from a file, which is read again once a second |
-//! | `status_pages` | on | whether the port answers `/healthz`, `/readyz` and `/metrics` |
+//! | `status_pages` | on | whether the port answers those who watch: [`guide::watching`](crate::guide::watching) |
 //! | `tls` (feature `tls`), *alike* | plain text | by which certificates peers know each other |
 //! | `connect_timeout` | 250 ms | the time to open a connection, without a TLS handshake; not zero |
 //! | `timeout` | 2 s | the time of a whole request to a peer; not zero |
@@ -88,6 +88,9 @@
 //!   getter has just made is not counted before it is sent.
 //! * **A kept connection** takes up to 80 KiB here, with TLS up to 200 KiB while much is sent.
 //! * **The files of a `TlsConfig`** may have 1 MiB each.
+//! * **An answer of `/status.json`** tells of up to 200 groups, 10 hot keys of each, 32 events, and
+//!   4,096 pieces of the ring. What other peers say of themselves is taken up to 256 KiB each, and
+//!   8 MiB together.
 //!
 //! # The guarded server
 //!
@@ -130,6 +133,7 @@
 //! | `changes of NAME` | 16, per group | takes a change to several peers at once |
 //! | `geecache-resolve` | 1 per peer, for a moment | looks a name up |
 //! | `geecache-sweep` | 1 per pool, while connections to peers have nothing to do | closes those that nobody used for 10 s |
+//! | `geecache-status` | 15 per question about the cluster, of which there are two at once | asks the other peers how they are |
 //! | `geecache-accept` | 1 per pool, guarded | accepts connections |
 //! | `geecache-connection` | 1 per connection, guarded | reads, handles and answers its requests |
 //! | `geecache-supervisor` | 1 per pool, tiny_http | keeps the server serving |
@@ -154,6 +158,8 @@
 //! | a previous owner that was late three times in a row is not asked for | 1 s |
 //! | a caller without a time limit that waits for another's load loads as well after | 5 s; four times what loads usually take where that is more, 30 s at most |
 //! | a key counts as asked for again (`HotCache::SecondHit`) within | 10 s |
+//! | the other peers must say how they are, for `/status.json?cluster`, within | 500 ms in all |
+//! | whether a peer is one of this crate, and may be asked that, is asked again after | 60 s |
 //! | a TLS handshake must end within (guarded) | 5 s |
 //! | a request's head must arrive within (guarded) | 10 s |
 //! | a body must arrive, and a client must take 1 MiB of an answer, within (guarded) | 30 s |

@@ -1,22 +1,44 @@
 //! How to see what a cluster does.
 //!
+//! # In a browser
+//!
+//! Open the address of any peer, such as `http://10.0.0.1:8001/` (feature `http`). The page shows
+//! the cluster as that peer sees it: who is up, who owns which part of the keys, how much each
+//! group answers from memory, what happened of late, which keys are asked for most, and where a key
+//! lives. It asks its peer once a second, and its peer asks the others. It keeps the last five
+//! minutes itself, so the processes keep no history. Where its own peer dies it says so, and goes
+//! on asking.
+//!
+//! It is one file of 40 kB that loads nothing from elsewhere. It holds no data: where the cluster
+//! has a token, it asks its reader for it, keeps it in the tab until that is closed, and sends it
+//! as peers do. Only there it also removes keys. A reader who sends the token by plain HTTP shows
+//! it to those who listen; with TLS the page is at `https://`, and with mutual TLS the browser
+//! needs a certificate of the cluster.
+//!
 //! # From outside
 //!
-//! The port of a pool answers three more paths, outside of the base path (feature `http`):
+//! The port of a pool answers five paths outside of the base path:
 //!
 //! | path | answer |
 //! |---|---|
 //! | `GET /healthz` | 200 while the process serves |
 //! | `GET /readyz` | 200 while peers should ask it; 503 once it has left or shuts down |
 //! | `GET /metrics` | what is counted, as a text for Prometheus |
+//! | `GET /` | the page for browsers |
+//! | `GET /status.json` | what the page shows, as JSON: `guide::status_json` has the fields |
 //!
 //! They are there by default; `HttpPoolBuilder::status_pages` turns them off. Where the cluster has
-//! a token, `/metrics` asks for it, as peers' requests do, and the other two stay open:
+//! a token, `/metrics` and `/status.json` ask for it, as peers' requests do. The others stay open:
 //!
 //! ```text
 //! curl http://10.0.0.1:8001/readyz
 //! curl -H "Authorization: Bearer $TOKEN" http://10.0.0.1:8001/metrics
+//! curl -H "Authorization: Bearer $TOKEN" "http://10.0.0.1:8001/status.json?cluster"
 //! ```
+//!
+//! Those who watch do not keep others waiting. Their requests take no place among those that
+//! `max_requests` bounds, but for questions about a key. A question about the whole cluster takes
+//! 500 ms at most, and two of them are under way at once.
 //!
 //! In Prometheus' own file that is:
 //!
@@ -32,6 +54,8 @@
 //!
 //! A program that has a page of metrics writes the same text there: `HttpPool::write_metrics`, or
 //! [`Registry::write_metrics`](crate::Registry::write_metrics) without the feature `http`.
+//!
+//! `examples/grafana` in the repository has a dashboard for these metrics.
 //!
 //! # What to look at
 //!

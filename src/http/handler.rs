@@ -128,7 +128,7 @@ fn post(
         refuse(Status::BadRequest, error)
     })?;
     match operation {
-        Operation::Get => gets::get_many(&group, &keys, note),
+        Operation::Get => gets::get_many(serving, &group, &keys, note),
         Operation::Peek => Ok(gets::peek_many(&group, &keys)),
         Operation::Remove => {
             group.peer_side().remove(&keys);

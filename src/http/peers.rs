@@ -15,6 +15,7 @@ use previous::PreviousOwners;
 
 use crate::consistenthash::{Ring, RingHash};
 use crate::error::Error;
+use crate::events::{Event, PastEvent};
 use crate::http::peer::{Peer, PeerOptions, PeerStats};
 use crate::http::url::PeerUrl;
 use crate::peers::{PeerGetter, PeerPicker};
@@ -172,6 +173,11 @@ impl Peers {
         self.members().list.peers.values().map(|peer| peer.stats()).collect()
     }
 
+    /// The last events, the newest one at the end.
+    pub(crate) fn recent_events(&self) -> Vec<PastEvent> {
+        self.options.peer.events.recent()
+    }
+
     /// Warns, once, of a client that is to ask and has nobody to.
     fn warn_without_peers(&self, members: &Members, key: &str) {
         let is_idle = self.own.is_none() && members.list.ring.is_empty();
@@ -240,18 +246,21 @@ impl Peers {
         Members { list, previous, warm_ups: old.warm_ups + u64::from(begins), has_left }
     }
 
-    /// Tells the log how many peers there are, and which of them will have more than their share to
+    /// Tells how many peers there are, and which of them will have more than their share to
     /// do.
     fn report(&self) {
         let ring = &self.members().list.ring;
         log::info!("{self:?} has a ring of {} peers", ring.len());
         let mean = 1.0 / ring.len() as f64;
         for (url, share) in ring.shares() {
-            if share > LARGE_SHARE * mean {
+            let due = || self.options.peer.repeats.due(("large share", url));
+            if let Some(again) = (share > LARGE_SHARE * mean).then(due).flatten() {
                 let times = share / mean;
-                log::warn!("peer {url} owns {times:.1} times the mean share of the ring");
+                log::warn!("peer {url} owns {times:.1} times the mean share of the ring{again}");
             }
         }
+        let peers = ring.shares().into_iter().map(|(url, _)| url.to_owned()).collect();
+        self.options.peer.events.tell(Event::ListChanged { peers });
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use service::Service;
 
 use crate::error::Error;
+use crate::events::PastEvent;
 use crate::group::Group;
 use crate::http::peer::PeerStats;
 use crate::http::peers::Peers;
@@ -212,6 +213,14 @@ impl HttpPool {
     #[must_use]
     pub fn peer_stats(&self) -> Vec<PeerStats> {
         self.halves.peers.stats()
+    }
+
+    /// The last rare events of the pool and of the groups that it serves, the newest one at the
+    /// end: peers that went down or came back, new lists, loads that failed, removals that a peer
+    /// did not make. Up to 32 are told.
+    #[must_use]
+    pub fn recent_events(&self) -> Vec<PastEvent> {
+        self.halves.monitor.recent_events()
     }
 
     /// How many requests were turned away since the start, as they showed no

@@ -1,6 +1,7 @@
 //! What a peer's port tells those who watch it: [`Monitor`].
 
 mod fan_out;
+mod groups;
 mod json;
 mod key;
 mod metrics;
@@ -16,6 +17,8 @@ use fan_out::FanOut;
 use key::KeyQuestion;
 use view::Facts;
 
+use crate::events::PastEvent;
+use crate::group::Group;
 use crate::http::handler::{Door, Page, Pages};
 use crate::http::peers::Peers;
 use crate::http::server::{Health, HttpRequest, HttpResponse, Running};
@@ -23,6 +26,9 @@ use crate::http::wire;
 use crate::metrics::{MetricsFormat, MetricsWriter};
 use crate::registry::Registry;
 use crate::sync::lock;
+
+/// So many of the last events are told.
+const MAX_EVENTS: usize = 32;
 
 /// Whether a peer's port also answers those who watch.
 ///
@@ -82,6 +88,16 @@ impl Monitor {
     /// How many requests were turned away.
     pub(crate) fn turned_away(&self) -> u64 {
         self.door.turned_away()
+    }
+
+    /// What happened of late to the peers and in the groups, the last of it last.
+    pub(crate) fn recent_events(&self) -> Vec<PastEvent> {
+        let groups = self.registry.groups();
+        let of_groups = groups.iter().flat_map(Group::recent_events);
+        let mut all: Vec<PastEvent> =
+            self.peers.recent_events().into_iter().chain(of_groups).collect();
+        all.sort_by_key(|past| past.at);
+        all.split_off(all.len().saturating_sub(MAX_EVENTS))
     }
 
     /// The server has begun to end.
@@ -158,6 +174,7 @@ impl Monitor {
             turned_away: self.turned_away(),
             health: self.health(),
             groups: &groups,
+            events: &self.recent_events(),
         };
         page::json(json::object(|object| {
             view::write_process(object, &self.peers, &facts);
@@ -244,7 +261,7 @@ mod tests {
             peer: PeerOptions::default(),
         };
         let peers = Peers::new(Some(PeerUrl::parse("http://a:1").unwrap()), options);
-        let door = Arc::new(Door::new(None));
+        let door = Arc::new(Door::new(None, Arc::default()));
         let monitor = Monitor::new(Arc::new(peers), Registry::new(), door);
         let (client, headers) = (|| None, &[("Accept", "*/*")][..]);
         let request = HttpRequest {

@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::repeats::Repeats;
 use crate::sync::lock;
-use log::Level;
 
 /// How often a file is looked at, while there are requests.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it is said that a file can't be taken.
-const WARN_EVERY: Duration = Duration::from_secs(60);
 /// The longest token, in bytes.
 const MAX_TOKEN_BYTES: usize = 512;
 /// The longest file, in bytes.
@@ -36,12 +34,13 @@ pub(crate) struct Tokens {
     /// `None` where they are given once and for all.
     file: Option<PathBuf>,
     state: Mutex<TokenState>,
+    /// What was logged before.
+    repeats: Repeats,
 }
 
 struct TokenState {
     known: Arc<Known>,
     looked: Instant,
-    warned: Option<Instant>,
 }
 
 struct Known {
@@ -96,7 +95,8 @@ impl Tokens {
 
     fn with(file: Option<PathBuf>, known: Known) -> Self {
         let (known, looked) = (Arc::new(known), Instant::now());
-        Self { file, state: Mutex::new(TokenState { known, looked, warned: None }) }
+        let state = Mutex::new(TokenState { known, looked });
+        Self { file, state, repeats: Repeats::default() }
     }
 
     /// Puts the value of `Authorization` in the place of the first [`PLACEHOLDER`] in a head, and
@@ -133,29 +133,23 @@ impl Tokens {
         };
         state.looked = Instant::now();
         drop(state);
-        let read = Known::of_file(path);
+        let read = match Known::of_file(path) {
+            Ok(read) => Arc::new(read),
+            Err(error) => {
+                if let Some(again) = self.repeats.due("the file can't be taken") {
+                    log::warn!("keeping the old tokens: {path:?} can't be taken: {error}{again}");
+                }
+                return Arc::clone(&lock(&self.state).known);
+            }
+        };
         let mut state = lock(&self.state);
-        let is_new = |known: &Known| known.taken != state.known.taken;
-        let mut told = None;
-        match read {
-            Ok(known) if is_new(&known) => {
-                state.known = Arc::new(known);
-                told = Some((Level::Info, format!("the tokens in {path:?} have changed")));
-            }
-            Ok(_) => {}
-            Err(error) if state.warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) => {
-                state.warned = Some(Instant::now());
-                let message = format!("keeping the old tokens: {path:?} can't be taken: {error}");
-                told = Some((Level::Warn, message));
-            }
-            Err(_) => {}
+        if read.taken == state.known.taken {
+            return Arc::clone(&state.known);
         }
-        let known = Arc::clone(&state.known);
+        state.known = Arc::clone(&read);
         drop(state);
-        if let Some((level, message)) = told {
-            log::log!(level, "{message}");
-        }
-        known
+        log::info!("the tokens in {path:?} have changed");
+        read
     }
 
     /// Has the next call look at the file.

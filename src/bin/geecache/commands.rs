@@ -245,7 +245,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 0,
         most: 1,
         flags: &[Flag::switch("by-peer", "the numbers of a group at each peer")],
-        details: &["With --json it prints the status of each peer as it is, a line for each."],
+        details: &[
+            "FAILURES are those of other peers that this one asked. P99 is what 99 of 100 answers \
+             to other peers took at most, where that was worst. With --json the status of each \
+             peer is printed as it is, a line for each.",
+        ],
         examples: &[("geecache stats scores --by-peer", "")],
     },
     Command {

@@ -110,10 +110,16 @@ fn peers(cluster: &Cluster, looks: &[Look]) -> Columns {
         ("SHARE", Side::Right),
         ("REQUESTS", Side::Right),
         ("FAILURES", Side::Right),
+        ("P99", Side::Right),
     ]);
     let ring = cluster.ring();
     let shares: BTreeMap<&str, f64> = ring.shares().into_iter().collect();
     let nothing = || Cell::from(format::NOTHING);
+    let views = || looks.iter().filter_map(|look| look.view.as_ref().ok());
+    let slowest = |url: &str| match views().filter_map(|view| view.p99.get(url)).max() {
+        Some(p99) => format::time(*p99).into(),
+        None => nothing(),
+    };
     for (member, look) in cluster.members.iter().zip(looks) {
         let share = percent(shares.get(&*member.url).copied()).into();
         let url = member.url.as_str().into();
@@ -126,9 +132,12 @@ fn peers(cluster: &Cluster, looks: &[Look]) -> Columns {
                 share,
                 count(view.server_requests).into(),
                 count(view.failures).into(),
+                slowest(&member.url),
             ]),
             Err(_) => {
-                columns.row([url, state(look), nothing(), nothing(), share, nothing(), nothing()]);
+                let [version, uptime, requests, failures] = [(); 4].map(|()| nothing());
+                let p99 = slowest(&member.url);
+                columns.row([url, state(look), version, uptime, share, requests, failures, p99]);
             }
         }
     }

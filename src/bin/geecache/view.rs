@@ -24,6 +24,8 @@ pub(crate) struct View {
     pub(crate) ready: Option<bool>,
     /// The URLs in its list of peers, itself included.
     pub(crate) list: Vec<String>,
+    /// The time that 99 of 100 answers of each of the others took at most, as this one has seen it.
+    pub(crate) p99: BTreeMap<String, Duration>,
     pub(crate) server_requests: u64,
     /// Requests of this peer that failed, because of those that it asked.
     pub(crate) failures: u64,
@@ -54,6 +56,10 @@ impl View {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let millis = |value: &Value| value.as_u64().map(Duration::from_millis);
         let (ring, peers) = (&whole["ring"], items(&whole["peers"]));
+        let p99 = |peer: &Value| {
+            let nanos = peer["latency"]["p99_ns"].as_u64()?;
+            Some((text(&peer["url"])?, Duration::from_nanos(nanos)))
+        };
         let events = items(&whole["events"])
             .iter()
             .filter_map(|event| Some((millis(&event["age_ms"])?, text(&event["text"])?)));
@@ -71,6 +77,7 @@ impl View {
             uptime: millis(&whole["uptime_ms"]),
             ready: whole["ready"].as_bool(),
             list: peers.iter().filter_map(|peer| text(&peer["url"])).collect(),
+            p99: peers.iter().filter_map(p99).collect(),
             server_requests: number(&whole["server"], "requests"),
             failures: peers.iter().map(|peer| number(peer, "failures")).sum(),
             events: events.collect(),

@@ -81,7 +81,7 @@ fn three(error: Option<PeerErrorKind>) -> (Changes, Here, Three, Log) {
     let log = Log::default();
     let peer = |name, error| Arc::new(Peer { name, error, log: Arc::clone(&log) });
     let peers = Three([peer("previous", None), peer("owner", error), peer("third", None)]);
-    (Changes::new("g".into()), Here(Arc::clone(&log)), peers, log)
+    (Changes::new(Telling::quiet("g")), Here(Arc::clone(&log)), peers, log)
 }
 
 /// What the log says up to each message of `here`: one round of requests, in a fixed order.

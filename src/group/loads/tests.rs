@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -62,7 +63,7 @@ impl LoadHost for Host {
 }
 
 fn loads(getter: impl Getter) -> Arc<Loads> {
-    Arc::new(Loads::new("g".into(), Box::new(getter), 1, 2, StackBytes::default()))
+    Arc::new(Loads::new(Telling::quiet("g"), Box::new(getter), 1, 2, StackBytes::default()))
 }
 
 /// Loads keys; their answers.
@@ -208,7 +209,7 @@ fn a_refresh_runs_elsewhere_and_only_if_it_is_still_due() {
 
 /// Loads whose callers lose their patience at once.
 fn impatient(getter: impl Getter) -> Arc<Loads> {
-    let mut loads = Loads::new("g".into(), Box::new(getter), 1, 2, StackBytes::default());
+    let mut loads = Loads::new(Telling::quiet("g"), Box::new(getter), 1, 2, StackBytes::default());
     loads.patience = Patience::at_least(Duration::from_millis(20));
     Arc::new(loads)
 }

@@ -82,7 +82,7 @@ impl PeerPicker for ByLetter {
 }
 
 fn owners(peers: &[&Arc<Peer>], rule: OwnerErrors) -> Arc<Owners> {
-    let owners = Owners::new("g".into(), rule);
+    let owners = Owners::new(Telling::quiet("g"), rule);
     let peers = peers.iter().map(|&peer| Arc::clone(peer)).collect();
     let picker = ByLetter { peers, picks: Mutex::default() };
     assert!(owners.register(Arc::new(picker)));
@@ -121,7 +121,7 @@ fn each_owner_is_asked_once_for_all_its_keys_and_ours_are_loaded_here() {
 
 #[test]
 fn nobody_is_asked_where_there_is_nobody() {
-    let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
     let (answers, loaded) = ask(&owners, &["a1", "b1"], Call::many(None));
     assert_eq!((answers, loaded), (vec!["here".into(); 2], vec![vec!["a1".into(), "b1".into()]]));
 }
@@ -159,7 +159,7 @@ fn one_stand_in_is_asked_for_a_batch_however_many_there_are() {
     }
     let silent = |name| Peer::new(name, Some(PeerErrorKind::TimedOut));
     let stand_ins: Vec<_> = ["one", "two", "three"].map(silent).into_iter().collect();
-    let owners = Owners::new("g".into(), OwnerErrors::default());
+    let owners = Owners::new(Telling::quiet("g"), OwnerErrors::default());
     let picker = Spread(silent("owner"), stand_ins.clone(), Mutex::default());
     assert!(owners.register(Arc::new(picker)));
     let (answers, _) = ask(&Arc::new(owners), &["k", "kk", "kkk", "kkkk"], Call::many(None));
@@ -229,7 +229,7 @@ impl PeerPicker for SilentFirst {
 #[test]
 fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free_thread() {
     for inside_getter in [false, true] {
-        let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+        let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
         let a = Peer::new("a", None);
         assert!(owners.register(Arc::new(SilentFirst(Arc::new(Silent), Arc::clone(&a)))));
         let (open, gate) = std::sync::mpsc::channel::<()>();

@@ -23,7 +23,7 @@ pub(super) fn get(
         Some(timeout) => side_for(&group, note).get_timeout(&key, timeout),
         None => side_for(&group, note).get(&key),
     };
-    match unless_panicked(&group, &key, serve)? {
+    match unless_panicked(serving, &group, &key, serve)? {
         Ok(loaded) => Ok(value(serving, &group, &key, &loaded)),
         Err(error) => Err(refuse_for(&error)),
     }
@@ -31,6 +31,7 @@ pub(super) fn get(
 
 /// The values of many keys.
 pub(super) fn get_many(
+    serving: &Serving,
     group: &Group,
     keys: &[&str],
     note: &Note,
@@ -42,7 +43,7 @@ pub(super) fn get_many(
         }
         None => side_for(group, note).get_some(keys, frame::MAX_VALUES_BYTES),
     };
-    let answers = unless_panicked(group, first, serve)?.into_iter();
+    let answers = unless_panicked(serving, group, first, serve)?.into_iter();
     let answers: Vec<KeyAnswer> =
         answers.map(|served| served.map_or(KeyAnswer::Left, answer)).collect();
     Ok(many(&answers, frame::MAX_VALUES_BYTES))
@@ -99,6 +100,7 @@ fn many(answers: &[KeyAnswer], max_bytes: usize) -> HttpResponse {
 
 /// What `serve` returns; a refusal if the getter of `group` panics in it.
 fn unless_panicked<T>(
+    serving: &Serving,
     group: &Group,
     key: &str,
     serve: impl FnOnce() -> T,
@@ -107,7 +109,10 @@ fn unless_panicked<T>(
     catch_unwind(AssertUnwindSafe(serve)).map_err(|panic| {
         // Its drop may panic as well.
         std::mem::forget(panic);
-        log::error!("the getter of group {:?} panicked on {key:?}", group.name());
+        let group = group.name();
+        if let Some(again) = serving.repeats.due(("the getter panicked", group)) {
+            log::error!("the getter of group {group:?} panicked on {key:?}{again}");
+        }
         refuse(Status::LoadFailed, "the getter panicked")
     })
 }

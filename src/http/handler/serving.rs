@@ -12,6 +12,7 @@ use crate::http::server::{HttpRequest, HttpResponse};
 use crate::http::wire::{self, BadTarget, Plus};
 use crate::one_line::OneLine;
 use crate::registry::Registry;
+use crate::repeats::Repeats;
 
 /// What requests are answered with.
 pub(crate) struct Serving {
@@ -21,6 +22,8 @@ pub(crate) struct Serving {
     pub(crate) plus: Plus,
     /// `None` where there are none.
     pub(crate) pages: Option<Arc<dyn Pages>>,
+    /// What was logged before.
+    pub(crate) repeats: Arc<Repeats>,
 }
 
 impl Serving {

@@ -38,8 +38,13 @@ impl Bench {
         let registry = Registry::new();
         registry.insert(&group).unwrap();
         let base_path = protocol.wire().base_path.to_owned();
-        let serving = Serving { registry, base_path, protocol, plus, pages: None };
-        let handler = PeerHandler::new("a peer".to_owned(), Arc::new(Door::new(None)), serving);
+        let serving =
+            Serving { registry, base_path, protocol, plus, pages: None, repeats: Arc::default() };
+        let handler = PeerHandler::new(
+            "a peer".to_owned(),
+            Arc::new(Door::new(None, Arc::default())),
+            serving,
+        );
         Self { handler, group }
     }
 

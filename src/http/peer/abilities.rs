@@ -13,7 +13,8 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(60);
 /// For how long it is remembered that a peer makes changes. It may be replaced by one that does
 /// not.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
-/// For how long it is remembered whether a peer is one of this crate. It may be replaced by another.
+/// For how long it is remembered whether a peer is one of this crate. It may be replaced by
+/// another.
 const PROGRAM_FOR: Duration = Duration::from_secs(60);
 /// So many peeks in a row that were not answered in time bring a [`PEEKS_PAUSE`].
 const LATE_PEEKS: u32 = 3;

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{PeerError, PeerErrorKind};
+use crate::events::Event;
+use crate::histogram::Latency;
 use crate::http::breaker::{Breaker, Permit, Transition};
 use crate::http::exchange::{Exchange, Failure};
 use crate::http::peer::options::PeerOptions;
@@ -35,6 +37,7 @@ pub(super) struct Link {
     requests: AtomicU64,
     failures: AtomicU64,
     rejected: AtomicU64,
+    latency: Latency,
     /// Whether the peer is no longer in the list of peers.
     has_left: AtomicBool,
 }
@@ -58,6 +61,7 @@ impl Link {
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            latency: Latency::new(),
             has_left: AtomicBool::new(false),
         }
     }
@@ -110,6 +114,7 @@ impl Link {
             requests: self.requests.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
+            latency: self.latency.snapshot(),
         }
     }
 
@@ -121,7 +126,9 @@ impl Link {
     ) -> Result<T, Failure> {
         let call = CallInFlight::begin(self, admission)?;
         self.requests.fetch_add(1, Ordering::Relaxed);
+        let timer = self.latency.timer();
         let ended = send(&self.exchange);
+        drop(timer);
         call.end(ended.as_ref().map_or_else(|failure| failure.verdict, |_| Verdict::Answered));
         ended
     }
@@ -157,12 +164,27 @@ impl Link {
         }
         let Some(breaker) = &self.breaker else { return };
         let transition = lock(breaker).record(permit, verdict, Instant::now());
+        if let Some(transition) = transition {
+            self.tell(transition);
+        }
+    }
+
+    fn tell(&self, transition: Transition) {
+        let PeerOptions { repeats, events, .. } = &self.options;
+        let (url, peer) = (self.url(), self.url().as_str().to_owned());
         match transition {
-            Some(Transition::Opened(pause)) => {
-                log::warn!("peer {} is down, not asking it for {pause:?}", self.url());
+            Transition::Opened(pause) => {
+                if let Some(again) = repeats.due(("down", &peer)) {
+                    log::warn!("peer {url} is down, not asking it for {pause:?}{again}");
+                }
+                events.tell(Event::PeerDown { peer, pause });
             }
-            Some(Transition::Closed) => log::info!("peer {} is up again", self.url()),
-            None => {}
+            Transition::Closed => {
+                if let Some(again) = repeats.due(("up", &peer)) {
+                    log::info!("peer {url} is up again{again}");
+                }
+                events.tell(Event::PeerUp { peer });
+            }
         }
     }
 }

@@ -1,15 +1,18 @@
 //! [`PeerOptions`]: how to talk to a peer.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::PeerErrorKind;
+use crate::events::EventSink;
 use crate::group::is_inside_getter;
 use crate::http::exchange::{ExchangeOptions, Failure, MAX_PATH_BYTES, Target};
 use crate::http::note::{self, Note};
 use crate::http::protocol::Protocol;
 use crate::http::verdict::Verdict;
 use crate::http::wire;
+use crate::repeats::Repeats;
 
 /// How to talk to a peer.
 #[derive(Debug, Clone)]
@@ -22,6 +25,9 @@ pub(crate) struct PeerOptions {
     /// Requests in flight at once.
     pub(crate) max_requests: NonZeroUsize,
     pub(crate) exchange: ExchangeOptions,
+    /// What was logged before, and where it is told what happens; for all peers together.
+    pub(crate) repeats: Arc<Repeats>,
+    pub(crate) events: EventSink,
 }
 
 impl Default for PeerOptions {
@@ -33,6 +39,8 @@ impl Default for PeerOptions {
             max_value_bytes: 64 << 20,
             max_requests: NonZeroUsize::new(256).expect("256 is not zero"),
             exchange: ExchangeOptions::default(),
+            repeats: Arc::default(),
+            events: EventSink::new(),
         }
     }
 }

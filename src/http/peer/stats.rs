@@ -1,5 +1,7 @@
 //! [`PeerStats`]: what a process knows about a peer.
 
+use crate::histogram::Histogram;
+
 /// What a pool's process knows about one of its peers: a snapshot, see
 /// [`HttpPool::peer_stats`](crate::HttpPool::peer_stats).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct PeerStats {
     pub failures: u64,
     /// Calls that were not sent, because too many were in flight or because it is down.
     pub rejected: u64,
+    /// How long requests took that were sent, failed ones too.
+    pub latency: Histogram,
 }
 
 /// Whether a peer is asked.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
+use crate::events::{Event, EventSink};
 use crate::http::budget::Budget;
 use crate::http::getter::HttpGetter;
 use crate::http::handler::{Door, Pages, PeerHandler, Serving};
@@ -99,6 +100,8 @@ pub struct HttpPoolBuilder {
 
 impl HttpPoolBuilder {
     fn new() -> Self {
+        let limits = Limits::default();
+        let repeats = Arc::clone(&limits.repeats);
         Self {
             protocol: Protocol::default(),
             base_path: None,
@@ -106,9 +109,9 @@ impl HttpPoolBuilder {
             replicas: None,
             plus: Plus::Space,
             advertise: None,
-            client: PeerOptions::default(),
+            client: PeerOptions { repeats, ..PeerOptions::default() },
             server: Server::default(),
-            limits: Limits::default(),
+            limits,
             warm_up: Duration::from_secs(60),
             token: None,
             accepted_tokens: Vec::new(),
@@ -358,6 +361,18 @@ impl HttpPoolBuilder {
         self
     }
 
+    /// Calls `subscriber` when a peer is down or up again, and when there is a new list of peers.
+    /// As with [`GroupBuilder::on_event`](crate::GroupBuilder::on_event), it may be slow and may
+    /// panic, and a thread is there for it only while there is something to tell. Defaults to
+    /// nobody.
+    ///
+    /// A subscriber that holds the pool keeps it for ever.
+    #[must_use]
+    pub fn on_event(mut self, subscriber: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.client.events = EventSink::with_subscriber("peers", subscriber);
+        self
+    }
+
     /// Makes a pool that serves at `addr`; see [`HttpPool::bind`].
     ///
     /// # Errors
@@ -384,7 +399,10 @@ impl HttpPoolBuilder {
             None => PeerUrl::of(scheme, local_addr)?,
         };
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
-        let door = Arc::new(Door::new(self.client.exchange.tokens.clone()));
+        let door = Arc::new(Door::new(
+            self.client.exchange.tokens.clone(),
+            Arc::clone(&self.limits.repeats),
+        ));
         let monitor =
             Arc::new(Monitor::new(Arc::clone(&peers), registry.clone(), Arc::clone(&door)));
         let pages = match self.status_pages {
@@ -400,6 +418,7 @@ impl HttpPoolBuilder {
                 protocol: self.protocol,
                 plus: self.plus,
                 pages,
+                repeats: Arc::clone(&self.limits.repeats),
             },
         );
         let bound = (listener, local_addr);
@@ -431,7 +450,8 @@ impl HttpPoolBuilder {
     ) -> Result<HttpPool, Error> {
         self.validate()?;
         self.client.exchange.tokens = self.tokens()?;
-        let (list, registry, door) = (self.peers(None), Registry::new(), Door::new(None));
+        let (list, registry, door) =
+            (self.peers(None), Registry::new(), Door::new(None, Arc::clone(&self.limits.repeats)));
         let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
         let halves = Halves { peers: list, registry, monitor: Arc::new(monitor), service: None };
         let pool = HttpPool { halves: Arc::new(halves) };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::byteview::ByteView;
 use crate::http::note::Note;
 use crate::one_line::OneLine;
+use crate::repeats::Repeats;
 
 /// The status that allows neither a body nor its length.
 pub(super) const NO_CONTENT: u16 = 204;
@@ -124,8 +125,12 @@ impl HttpResponse {
     }
 }
 
-/// The handler's answer, or a 500 if it panics.
-pub(super) fn answer_of(handler: &dyn Handler, request: &HttpRequest<'_>) -> HttpResponse {
+/// The handler's answer, or a 500 if it panics. `repeats` knows what was logged before.
+pub(super) fn answer_of(
+    handler: &dyn Handler,
+    request: &HttpRequest<'_>,
+    repeats: &Repeats,
+) -> HttpResponse {
     let answer = || match handler.admit(request) {
         Ok(()) => handler.handle(request),
         Err(refusal) => refusal,
@@ -133,12 +138,12 @@ pub(super) fn answer_of(handler: &dyn Handler, request: &HttpRequest<'_>) -> Htt
     match catch_unwind(AssertUnwindSafe(answer)) {
         Ok(response) => response,
         Err(panic) => {
-            let message = message_of(&*panic);
-            let (method, target) = (request.method, request.target);
-            log::error!(
-                "the handler of {}",
-                OneLine(format_args!("{method} {target} panicked: {message}"))
-            );
+            if let Some(again) = repeats.due("a handler panicked") {
+                let message = message_of(&*panic);
+                let (method, target) = (request.method, request.target);
+                let text = format_args!("{method} {target} panicked: {message}");
+                log::error!("the handler of {}{again}", OneLine(text));
+            }
             // A payload may panic in its drop, too.
             std::mem::forget(panic);
             HttpResponse::text(500, "the handler panicked\n")

@@ -26,7 +26,7 @@ pub(super) struct FanOut {
 }
 
 /// What a peer answered.
-pub(super) struct Told {
+pub(super) struct PeerAnswer {
     peer: Arc<Peer>,
     took: Duration,
     answer: Result<String, String>,
@@ -35,8 +35,8 @@ pub(super) struct Told {
 impl FanOut {
     /// Asks `peers` for `path`, within [`TIME`]. The answers are in the order of the peers. `None`
     /// if too many questions are under way.
-    pub(super) fn ask(&self, peers: &[Arc<Peer>], path: &str) -> Option<Vec<Told>> {
-        let _place = Place::take(&self.under_way)?;
+    pub(super) fn ask(&self, peers: &[Arc<Peer>], path: &str) -> Option<Vec<PeerAnswer>> {
+        let _place = UnderWay::take(&self.under_way)?;
         // Those that are known to be down may take all of the time, so the others come first.
         let is_down = |peer: &Arc<Peer>| peer.stats().state != PeerState::Up;
         let mut order: Vec<usize> = (0..peers.len()).collect();
@@ -56,9 +56,9 @@ impl FanOut {
 }
 
 /// A question that is under way.
-struct Place<'a>(&'a AtomicUsize);
+struct UnderWay<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
+impl<'a> UnderWay<'a> {
     fn take(under_way: &'a AtomicUsize) -> Option<Self> {
         // The drop gives it back, also where there was none.
         let place = Self(under_way);
@@ -66,7 +66,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -87,7 +87,7 @@ struct Round<'a> {
 
 impl Round<'_> {
     /// Asks on the calling thread, and on others where there are any to be had.
-    fn on_threads(&self) -> Vec<(usize, Told)> {
+    fn on_threads(&self) -> Vec<(usize, PeerAnswer)> {
         thread::scope(|scope| {
             let others = self.peers.len().min(MAX_THREADS).saturating_sub(1);
             let start = |_| {
@@ -103,13 +103,13 @@ impl Round<'_> {
         })
     }
 
-    fn ask_in_turn(&self) -> Vec<(usize, Told)> {
+    fn ask_in_turn(&self) -> Vec<(usize, PeerAnswer)> {
         let mut told = Vec::new();
         while let Some(&at) = self.order.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let begun = Instant::now();
             let answer = self.ask(&self.peers[at]);
             let peer = Arc::clone(&self.peers[at]);
-            told.push((at, Told { peer, took: begun.elapsed(), answer }));
+            told.push((at, PeerAnswer { peer, took: begun.elapsed(), answer }));
         }
         told
     }
@@ -130,7 +130,7 @@ impl Round<'_> {
     }
 }
 
-impl Told {
+impl PeerAnswer {
     /// Whether the peer has the list of peers with this digest. One that did not answer may have
     /// it.
     pub(super) fn agrees_on(&self, digest: u32) -> bool {
@@ -157,8 +157,8 @@ mod tests {
     #[test]
     fn two_questions_are_under_way_at_most() {
         let fan_out = FanOut::default();
-        let first = Place::take(&fan_out.under_way);
-        let second = Place::take(&fan_out.under_way);
+        let first = UnderWay::take(&fan_out.under_way);
+        let second = UnderWay::take(&fan_out.under_way);
         assert!(first.is_some() && second.is_some());
         for _ in 0..3 {
             assert!(fan_out.ask(&[], "/status.json").is_none());

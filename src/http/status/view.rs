@@ -1,17 +1,20 @@
 //! What `/status.json` tells of this process. [`guide::watching`](crate::guide::watching) has the
 //! shape; what stands there once stays.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::events::{Event, PastEvent};
 use crate::group::Group;
 use crate::http::peer::{PeerState, PeerStats};
 use crate::http::peers::Peers;
 use crate::http::server::Health;
+use crate::http::status::groups::{write_group, write_latency};
 use crate::http::status::json::JsonObject;
-use crate::stats::{CacheStats, Stats};
 
 /// More groups than this are left out, so that an answer has a bound.
 const MAX_GROUPS: usize = 200;
+/// As much is told of an event.
+const MAX_EVENT_CHARS: usize = 300;
 /// A ring that is cut into more pieces than this is not drawn.
 const MAX_ARCS: usize = 4096;
 
@@ -24,6 +27,8 @@ pub(super) struct Facts<'a> {
     pub(super) turned_away: u64,
     pub(super) health: Option<Health>,
     pub(super) groups: &'a [Group],
+    /// What happened, the last one last.
+    pub(super) events: &'a [PastEvent],
 }
 
 /// Writes who and how this process is.
@@ -48,6 +53,28 @@ pub(super) fn write_process(object: &mut JsonObject<'_>, peers: &Peers, facts: &
         object.member("groups_left_out", left_out);
     }
     object.list("groups", facts.groups.iter().take(MAX_GROUPS), write_group);
+    object.list("events", facts.events.iter().rev(), write_event);
+}
+
+fn write_event(object: &mut JsonObject<'_>, past: &PastEvent) {
+    let age = SystemTime::now().duration_since(past.at).unwrap_or_default();
+    object.member("time_ms", past.at.duration_since(UNIX_EPOCH).map_or(0, millis));
+    object.member("age_ms", millis(age));
+    object.member("kind", past.event.name());
+    let (peer, group, key) = match &past.event {
+        Event::PeerDown { peer, .. } | Event::PeerUp { peer } => (Some(&**peer), None, None),
+        Event::LoadFailed { group, key, .. } => (None, Some(group), Some(key)),
+        Event::RemovalIncomplete { group, first_key, error, .. } => {
+            (Some(error.peer()), Some(group), first_key.as_ref())
+        }
+        // The others are no rare ones, or have no more to tell than their text.
+        _ => (None, None, None),
+    };
+    object.member("peer", peer);
+    object.member("group", group.map(String::as_str));
+    object.member("key", key.map(String::as_str));
+    let text: String = past.event.to_string().chars().take(MAX_EVENT_CHARS).collect();
+    object.member("text", &*text);
 }
 
 fn write_ring(object: &mut JsonObject<'_>, peers: &Peers) {
@@ -92,6 +119,7 @@ fn write_peer(object: &mut JsonObject<'_>, stats: &PeerStats) {
     object.member("requests", stats.requests);
     object.member("failures", stats.failures);
     object.member("rejected", stats.rejected);
+    write_latency(object, "latency", &stats.latency);
 }
 
 /// Writes the ring as a picture needs it: its pieces, each with its end and the place of its owner
@@ -110,94 +138,7 @@ pub(super) fn write_arcs(object: &mut JsonObject<'_>, peers: &Peers) {
     object.list("nodes", nodes, |object, node| object.member("url", node));
 }
 
-fn write_group(object: &mut JsonObject<'_>, group: &Group) {
-    let stats = group.stats();
-    object.member("name", group.name());
-    object.object("stats", |object| write_numbers(object, &numbers_of(&stats)));
-    object.object("ratios", |object| {
-        object.member("hit", stats.hit_ratio());
-        object.member("owned", stats.owned_hit_ratio());
-        object.member("copy", stats.copy_hit_ratio());
-        object.member("peer", stats.peer_hit_ratio());
-        object.member("server", stats.server_hit_ratio());
-    });
-    for (name, stats) in
-        [("main_cache", group.main_cache_stats()), ("hot_cache", group.hot_cache_stats())]
-    {
-        object.object(name, |object| write_numbers(object, &numbers_of_cache(&stats)));
-    }
-}
-
-fn write_numbers(object: &mut JsonObject<'_>, numbers: &[(&str, u64)]) {
-    for &(name, number) in numbers {
-        object.member(name, number);
-    }
-}
-
-/// All of them, by their names.
-fn numbers_of(stats: &Stats) -> [(&'static str, u64); 23] {
-    [
-        ("gets", stats.gets),
-        ("hits", stats.hits),
-        ("owned_hits", stats.owned_hits),
-        ("owned_misses", stats.owned_misses),
-        ("copy_hits", stats.copy_hits),
-        ("copy_misses", stats.copy_misses),
-        ("loads", stats.loads),
-        ("loads_deduplicated", stats.loads_deduplicated),
-        ("peer_loads", stats.peer_loads),
-        ("peer_hits", stats.peer_hits),
-        ("peer_errors", stats.peer_errors),
-        ("local_loads", stats.local_loads),
-        ("local_load_errors", stats.local_load_errors),
-        ("server_requests", stats.server_requests),
-        ("server_hits", stats.server_hits),
-        ("hits_stale", stats.hits_stale),
-        ("negative_hits", stats.negative_hits),
-        ("refreshes", stats.refreshes),
-        ("peeks", stats.peeks),
-        ("peek_hits", stats.peek_hits),
-        ("removes", stats.removes),
-        ("inserts", stats.inserts),
-        ("clears", stats.clears),
-    ]
-}
-
-fn numbers_of_cache(stats: &CacheStats) -> [(&'static str, u64); 10] {
-    [
-        ("hits", stats.hits),
-        ("misses", stats.misses),
-        ("entries", stats.entries),
-        ("bytes", stats.bytes),
-        ("charged_bytes", stats.charged_bytes),
-        ("max_bytes", stats.max_bytes),
-        ("inserts", stats.inserts),
-        ("evictions", stats.evictions),
-        ("expired", stats.expired),
-        ("rejected", stats.rejected),
-    ]
-}
-
 /// The time in whole milliseconds.
 pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The names of the fields, as `Debug` tells them.
-    fn fields(debug: &str) -> Vec<&str> {
-        let words = debug.split([' ', '{', ',']);
-        words.filter_map(|word| word.strip_suffix(':')).collect()
-    }
-
-    #[test]
-    fn every_counter_is_told_by_its_own_name() {
-        let names = numbers_of(&Stats::default()).map(|(name, _)| name);
-        assert_eq!(fields(&format!("{:?}", Stats::default())), names);
-        let names = numbers_of_cache(&CacheStats::default()).map(|(name, _)| name);
-        assert_eq!(fields(&format!("{:?}", CacheStats::default())), names);
-    }
 }

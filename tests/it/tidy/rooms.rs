@@ -62,8 +62,9 @@ const GROUP: Floor = Floor {
         // What the parts have in common.
         "group/error",
         "group/nesting",
-        "group/call",
         "group/batch",
+        "group/telling",
+        "group/call",
         // The four parts: each is given what it needs.
         "group/memory",
         "group/loads",

@@ -26,13 +26,14 @@ impl Desk {
         registry.insert(&group).unwrap();
         let handler = PeerHandler::new(
             "a peer".to_owned(),
-            Arc::new(Door::new(None)),
+            Arc::new(Door::new(None, Arc::default())),
             Serving {
                 registry,
                 base_path: "/_geecache/".to_owned(),
                 protocol: Protocol::GeeCache,
                 plus: Plus::Space,
                 pages: None,
+                repeats: Arc::default(),
             },
         );
         Self { handler, group }

@@ -429,7 +429,7 @@ fn handle(
     let request = request_of(head, body, own_body, &client);
     let response = shared.handler.at_once(&request).unwrap_or_else(|| {
         match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
-            Some(_in_flight) => answer_of(&*shared.handler, &request),
+            Some(_in_flight) => answer_of(&*shared.handler, &request, &shared.limits.repeats),
             None => shared.reject("too many requests in flight"),
         }
     });

@@ -69,7 +69,11 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, f
         return send(shared, request, &response, connection);
     };
     drop(moving);
-    let response = answer_of(&*shared.handler, &request_of(&request, own_body, &client));
+    let response = answer_of(
+        &*shared.handler,
+        &request_of(&request, own_body, &client),
+        &shared.limits.repeats,
+    );
     drop(received);
     answer(shared, request, response, in_flight, begun);
 }
@@ -217,7 +221,11 @@ fn leave_alone(shared: &Arc<TinyShared>, request: tiny_http::Request) {
 /// Never drops what holds a body that is so long.
 fn abandon<T>(shared: &TinyShared, length: usize, holder: T) {
     let abandoned = shared.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
-    log::error!("a body of {length} bytes was announced: {abandoned} connections abandoned");
+    if let Some(again) = shared.limits.repeats.due("abandoned") {
+        log::error!(
+            "a body of {length} bytes was announced: {abandoned} connections abandoned{again}"
+        );
+    }
     std::mem::forget(holder);
 }
 
@@ -272,7 +280,9 @@ fn aside(
         .name("geecache-refused".to_owned())
         .spawn(move || work(&theirs, request));
     if let Err(error) = spawned {
-        log::warn!("no thread to refuse a request at {}: {error}", shared.addr);
+        if let Some(again) = shared.limits.repeats.due("no thread to refuse") {
+            log::warn!("no thread to refuse a request at {}: {error}{again}", shared.addr);
+        }
     }
 }
 
