@@ -45,6 +45,20 @@ fn help_tells_of_each_command() {
 }
 
 #[test]
+fn the_guide_tells_the_same_codes() {
+    let guide = include_str!("../../src/guide/command.rs");
+    let help = run("--help").well();
+    let (_, codes) = help.text().split_once("Exit codes:\n").unwrap();
+    let mut count = 0;
+    for line in codes.lines() {
+        let (code, means) = line.trim().split_once("  ").unwrap();
+        assert!(guide.contains(&format!("//! | {code} | {means} |\n")), "{line}");
+        count += 1;
+    }
+    assert_eq!(count, 9);
+}
+
+#[test]
 fn completions_name_commands_and_options() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = run(&format!("completions {shell}")).well();
