@@ -10,7 +10,7 @@ use crate::support::{CountingGetter, Gate, Peer, SERVERS, SOON, start, until, va
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// The status line's code, the content type, and the body of the answer to a `GET`.
-fn get(addr: &str, path: &str, headers: &str) -> (u16, String, String) {
+pub(super) fn get(addr: &str, path: &str, headers: &str) -> (u16, String, String) {
     ask(addr, "GET", path, headers)
 }
 
@@ -175,4 +175,35 @@ fn a_peer_that_is_busy_still_tells_that_it_is_well() {
         gate.open();
         assert_eq!(asks.result(), 200);
     }
+}
+
+#[test]
+fn dashboard_asks_for_metrics_that_there_are() {
+    let dashboard = include_str!("../../../examples/grafana/dashboard.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let cluster = crate::support::Cluster::of(2, SERVERS[1]);
+    let node = cluster.node(0);
+    node.group.get(&cluster.key_owned_by(0)).unwrap();
+    node.group.get(&cluster.key_owned_by(1)).unwrap();
+    let metrics = get(&node.addr(), "/metrics", "").2;
+    let mut told: Vec<&str> = metrics
+        .lines()
+        .filter_map(|line| line.split(['{', ' ']).next().filter(|name| *name != "#"))
+        .collect();
+    told.dedup();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let queries = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let queries: Vec<&str> = queries.map(|query| query["expr"].as_str().unwrap()).collect();
+    let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
+    let variables = variables.filter_map(|variable| variable["definition"].as_str());
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut asked = 0;
+    for query in queries.iter().copied().chain(variables) {
+        let words = query.split(|c| !is_of_name(c));
+        for name in words.filter(|word| word.starts_with("geecache_")) {
+            assert!(told.contains(&name), "{name} in {query}");
+            asked += 1;
+        }
+    }
+    assert!(queries.len() > 20 && asked > queries.len(), "{asked}");
 }
