@@ -10,3 +10,5 @@ mod strangers;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
+#[cfg(feature = "tls")]
+mod tls;

@@ -148,7 +148,11 @@ fn many(
             format::printable(key).into(),
             value,
             answer.from.as_str().into(),
-            answer.loaded.time_to_live().map_or(format::NOTHING.to_owned(), format::time).into(),
+            answer
+                .loaded
+                .time_to_live()
+                .map_or_else(|| format::NOTHING.to_owned(), format::time)
+                .into(),
             format::time(answer.took).into(),
         ]);
     }

@@ -77,7 +77,7 @@ fn live(cluster: Cluster, mut state: State, style: Style) -> Result<Exit, Failur
         set.map_err(|error| Failure::new(Exit::Local, error))?;
     }
     let sampler = Sampler::start(cluster, state.interval)?;
-    let mut screen = Screen::open()?;
+    let screen = Screen::open()?;
     let mut before: Option<Sample> = None;
     let mut now: Option<Sample> = None;
     let mut shown_at = None;

@@ -23,7 +23,9 @@ fn locks_are_taken_by_the_one_helper() {
 
 #[test]
 fn paths_begin_at_the_crate_or_at_an_own_child() {
-    both_crates().map(|sources| assert_none("write crate::… for super::…", &supers(sources)));
+    for sources in both_crates() {
+        assert_none("write crate::… for super::…", &supers(sources));
+    }
 }
 
 fn supers(sources: &[Source]) -> Vec<String> {
@@ -40,7 +42,9 @@ fn supers(sources: &[Source]) -> Vec<String> {
 #[test]
 fn each_module_has_an_import_of_its_own() {
     let rule = "write use std::fmt; use std::io::Read;";
-    both_crates().map(|sources| assert_none(rule, &trees_of_imports(sources)));
+    for sources in both_crates() {
+        assert_none(rule, &trees_of_imports(sources));
+    }
 }
 
 /// A list of imports over several lines names items of one module, and no paths below it.
@@ -65,7 +69,9 @@ fn trees_of_imports(sources: &[Source]) -> Vec<String> {
 #[test]
 fn code_works_with_the_oldest_supported_compiler() {
     let rule = "let-chains need a newer Rust than Cargo.toml names";
-    both_crates().map(|sources| assert_none(rule, &let_chains(sources)));
+    for sources in both_crates() {
+        assert_none(rule, &let_chains(sources));
+    }
 }
 
 /// `if let … && …` needs Rust 1.88. A condition can go over several lines, so it is read up to its

@@ -8,8 +8,8 @@ use crate::format::plural;
 use crate::view::View;
 
 pub(super) fn lists(cluster: &Cluster, looks: &[Look]) -> Finding {
-    let views: Vec<&View> = looks.iter().filter_map(|look| look.view.as_ref().ok()).collect();
-    let views: Vec<&View> = views.into_iter().filter(|view| !view.list.is_empty()).collect();
+    let views = looks.iter().filter_map(|look| look.view.as_ref().ok());
+    let views: Vec<&View> = views.filter(|view| !view.list.is_empty()).collect();
     let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<String>>();
     let asked: BTreeSet<String> = cluster.members.iter().map(|member| member.url.clone()).collect();
     let all: BTreeSet<String> = views.iter().flat_map(|view| view.list.clone()).collect();

@@ -26,13 +26,13 @@ impl Screen {
         Size { columns: 80, lines: 24 }
     }
 
-    pub(super) fn draw(&mut self, lines: &[String]) -> Result<(), Failure> {
+    pub(super) fn draw(&self, lines: &[String]) -> Result<(), Failure> {
         let lines = lines.join("\n\x1b[K");
         self.write(&format!("\x1b[H\x1b[K{lines}"))
     }
 
     /// None, after a moment.
-    pub(super) fn keys(&mut self) -> Result<Vec<u8>, Failure> {
+    pub(super) fn keys(&self) -> Result<Vec<u8>, Failure> {
         thread::sleep(MOMENT);
         Ok(Vec::new())
     }

@@ -82,14 +82,14 @@ impl Screen {
         }
     }
 
-    pub(super) fn draw(&mut self, lines: &[String]) -> Result<(), Failure> {
+    pub(super) fn draw(&self, lines: &[String]) -> Result<(), Failure> {
         // Each line is emptied before it is written: behind a full one, its last sign would go.
         let lines = lines.join("\r\n\x1b[K");
         self.write(format!("{BEGIN}\x1b[K{lines}{END}").as_bytes())
     }
 
     /// Waits a moment for keys. Those that send more than one byte, as arrows do, are left out.
-    pub(super) fn keys(&mut self) -> Result<Vec<u8>, Failure> {
+    pub(super) fn keys(&self) -> Result<Vec<u8>, Failure> {
         let mut keys = [0; 64];
         match (&self.before.tty).read(&mut keys) {
             Ok(count) if keys[..count].contains(&0x1b) => Ok(Vec::new()),
