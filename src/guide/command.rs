@@ -78,6 +78,9 @@
 //! | `check` | the whole | `sound`, `findings`: each `check`, `verdict` (`good`, `doubtful`, `bad`, `unknown`), `text`, `lines`, `hint` |
 //! | `bench` | the whole | `group`, `threads`, `seconds`, `gets`, `gets_per_s`, `absent`, `failed`, `p50_us`, `p90_us`, `p99_us`, `p999_us`, `max_us`, `peers`: each the same |
 //!
+//! Gets of `top` are keys that peers were asked for, by their own programs and by other peers, and
+//! `hit_ratio` is the part of them that was in memory.
+//!
 //! # Bounds
 //!
 //! | what | bound |

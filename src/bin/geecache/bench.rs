@@ -151,7 +151,7 @@ fn report(load: &Load<'_>, took: Duration, threads: usize, out: &Output) -> Resu
     } else {
         let mut columns = Tally::columns();
         for target in &load.targets {
-            columns.row(target.tally().row(&target.member.url, took));
+            columns.row(target.tally().row(&format::short(&target.member.url), took));
         }
         columns.row(all.row("all", took));
         out.columns(&columns)?;

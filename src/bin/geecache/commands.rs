@@ -246,6 +246,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         most: 1,
         flags: &[Flag::switch("by-peer", "the numbers of a group at each peer")],
         details: &[
+            "GETS are keys that a peer's own program asked for, BY PEERS those that other peers \
+             asked it for; the HITS beside them were in its memory.",
             "FAILURES are those of other peers that this one asked. P99 is what 99 of 100 answers \
              to other peers took at most, where that was worst. With --json the status of each \
              peer is printed as it is, a line for each.",
@@ -265,7 +267,10 @@ pub(crate) const COMMANDS: &[Command] = &[
                 .one_of(&["peer", "requests", "hits", "memory", "share"]),
             Flag::switch("once", "prints one screen and ends, without a terminal too"),
         ],
-        details: &["Keys: s chooses the order, r turns it round, p pauses, q and Ctrl-C end it."],
+        details: &[
+            "Keys: s chooses the order, r turns it round, p pauses, q and Ctrl-C end it.",
+            "Gets are keys that peers were asked for, by their own programs and by other peers.",
+        ],
         examples: &[("geecache top --interval 5s", "")],
     },
     Command {

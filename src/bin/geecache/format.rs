@@ -15,7 +15,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
         number /= 1024.0;
         unit += 1;
     }
-    format!("{} {}", short(number), UNITS[unit])
+    format!("{} {}", digits(number), UNITS[unit])
 }
 
 /// `47 µs`, `1.3 ms`, `2 s`, `3 min 10 s`, `2 h 5 min`, `3 d 4 h`.
@@ -27,9 +27,9 @@ pub(crate) fn time(time: Duration) -> String {
     };
     match (micros, seconds) {
         (..1_000, _) => format!("{micros} µs"),
-        (..1_000_000, _) => format!("{} ms", short(micros as f64 / 1e3)),
+        (..1_000_000, _) => format!("{} ms", digits(micros as f64 / 1e3)),
         (_, ..60) if micros % 1_000_000 == 0 => format!("{seconds} s"),
-        (_, ..60) => format!("{} s", short(micros as f64 / 1e6)),
+        (_, ..60) => format!("{} s", digits(micros as f64 / 1e6)),
         (_, ..3_600) => two(seconds / 60, "min", seconds % 60, "s"),
         (_, ..86_400) => two(seconds / 3_600, "h", seconds / 60 % 60, "min"),
         _ => two(seconds / 86_400, "d", seconds / 3_600 % 24, "h"),
@@ -37,7 +37,7 @@ pub(crate) fn time(time: Duration) -> String {
 }
 
 /// Two or three digits that count: `1.3`, `31`, `712`.
-fn short(number: f64) -> String {
+fn digits(number: f64) -> String {
     if number < 9.95 { format!("{number:.1}") } else { format!("{number:.0}") }
 }
 
@@ -86,6 +86,11 @@ pub(crate) fn printable(text: &str) -> String {
     }
     let show = |c: char| if is_shown(c) { c.to_string() } else { c.escape_default().to_string() };
     text.chars().map(show).collect()
+}
+
+/// A peer's URL without its scheme, which can be left out everywhere.
+pub(crate) fn short(url: &str) -> String {
+    printable(url.split_once("://").map_or(url, |(_, rest)| rest))
 }
 
 /// Whether it turns the direction of text round.

@@ -78,7 +78,7 @@ fn by_peer(
         for view in views {
             if let Some(group) = view.groups.get(name) {
                 sum.add(group);
-                row(&mut columns, &view.url, group);
+                row(&mut columns, &format::short(&view.url), group);
             }
         }
         row(&mut columns, "all", &sum);
@@ -122,7 +122,7 @@ fn peers(cluster: &Cluster, looks: &[Look]) -> Columns {
     };
     for (member, look) in cluster.members.iter().zip(looks) {
         let share = percent(shares.get(&*member.url).copied()).into();
-        let url = member.url.as_str().into();
+        let url = format::short(&member.url).into();
         match &look.view {
             Ok(view) => columns.row([
                 url,
@@ -159,7 +159,7 @@ fn table(first: &'static str) -> Columns {
         (first, Side::Left),
         ("GETS", Side::Right),
         ("HITS", Side::Right),
-        ("ASKED BY PEERS", Side::Right),
+        ("BY PEERS", Side::Right),
         ("HITS", Side::Right),
         ("LOADS", Side::Right),
         ("FAILED", Side::Right),

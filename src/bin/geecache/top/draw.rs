@@ -1,7 +1,7 @@
 //! Draws a [`Picture`] as lines.
 
 use crate::columns::{Cell, Columns, Side, bar};
-use crate::format::{self, bytes, fit, percent, plural, printable, rate};
+use crate::format::{self, bytes, fit, percent, plural, printable, rate, short};
 use crate::style::{Paint, Style};
 use crate::top::picture::{Picture, Row};
 use crate::top::state::{Size, State};
@@ -164,11 +164,6 @@ fn peers(picture: &Picture) -> Columns {
         ]);
     }
     columns
-}
-
-/// A peer's URL without what is alike for all of them.
-fn short(url: &str) -> String {
-    printable(url.split_once("://").map_or(url, |(_, rest)| rest))
 }
 
 fn failing(number: Option<f64>) -> Cell {
