@@ -22,7 +22,7 @@ use crate::group::Group;
 use crate::http::handler::{Door, Page, Pages};
 use crate::http::peers::Peers;
 use crate::http::server::{Health, HttpRequest, HttpResponse, Running};
-use crate::http::wire;
+use crate::http::wire::Query;
 use crate::metrics::{MetricsFormat, MetricsWriter};
 use crate::registry::Registry;
 use crate::sync::lock;
@@ -159,9 +159,8 @@ impl Monitor {
 impl Monitor {
     /// How this peer is; and the others, where the question says so.
     fn status(&self, request: &HttpRequest<'_>) -> HttpResponse {
-        let query = wire::query_of(request.target).unwrap_or_default();
-        let has = |wanted: &str| query.iter().any(|(name, _)| name == wanted);
-        let others = match has("cluster") {
+        let query = Query::of(request.target).unwrap_or_default();
+        let others = match query.has("cluster") {
             true => self.fan_out.ask(&self.peers.others(), "/status.json?brief").map(Some),
             false => Some(None),
         };
@@ -178,10 +177,10 @@ impl Monitor {
         };
         page::json(json::object(|object| {
             view::write_process(object, &self.peers, &facts);
-            if !has("brief") {
+            if !query.has("brief") {
                 view::write_peers(object, &self.peers);
             }
-            if has("ring") {
+            if query.has("ring") {
                 view::write_arcs(object, &self.peers);
             }
             if let Some(others) = others {

@@ -104,18 +104,31 @@ pub(crate) fn path_of(target: &str) -> &str {
     origin_form(target.split_once(['?', '#']).map_or(target, |(path, _)| path))
 }
 
-/// The names and values of a target's query, as forms write them: a `+` is a space, and a name may
-/// stand without a value.
-pub(crate) fn query_of(target: &str) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, BadTarget> {
-    let target = target.split_once('#').map_or(target, |(target, _)| target);
-    let query = target.split_once('?').map_or("", |(_, query)| query);
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
+/// The query of a target, as forms write it: a `+` is a space, and a name may stand without a value.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    pub(crate) fn of(target: &'a str) -> Result<Self, BadTarget> {
+        let target = target.split_once('#').map_or(target, |(target, _)| target);
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((unescape(name, Plus::Space)?, unescape(value, Plus::Space)?))
-        })
-        .collect()
+        });
+        decoded.collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// The first value of `name`; empty if it stands without one.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(it, _)| it == name)?;
+        Some(value)
+    }
 }
 
 /// A value of a query, escaped.

@@ -1,7 +1,7 @@
 //! [`Page`]: what a port answers that is not about a key.
 
 use crate::http::server::{HttpRequest, HttpResponse};
-use crate::http::wire;
+use crate::http::wire::{self, Query};
 
 /// What is told to those who watch. A key is behind a slash of its own, so the path of a page names
 /// none, whatever the base path is.
@@ -58,8 +58,8 @@ fn may_be_page(target: &str) -> bool {
 }
 
 fn names_key(request: &HttpRequest<'_>) -> bool {
-    let query = wire::query_of(request.target).unwrap_or_default();
-    query.iter().any(|(name, _)| matches!(&**name, "group" | "key"))
+    // One that can't be read is refused as that of a key.
+    Query::of(request.target).map_or(true, |query| query.has("group") || query.has("key"))
 }
 
 /// Whether anybody may ask for this, token or not: it tells no more than that the process is there.

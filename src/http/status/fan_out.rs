@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::http::peer::{Peer, PeerState};
+use crate::http::peer::Peer;
 use crate::http::status::json::{self, JsonObject};
 
 /// The time for all of them together.
@@ -38,9 +38,8 @@ impl FanOut {
     pub(super) fn ask(&self, peers: &[Arc<Peer>], path: &str) -> Option<Vec<PeerAnswer>> {
         let _place = UnderWay::take(&self.under_way)?;
         // Those that are known to be down may take all of the time, so the others come first.
-        let is_down = |peer: &Arc<Peer>| peer.stats().state != PeerState::Up;
         let mut order: Vec<usize> = (0..peers.len()).collect();
-        order.sort_by_key(|&at| is_down(&peers[at]));
+        order.sort_by_cached_key(|&at| !peers[at].is_ready());
         let round = Round {
             peers,
             order: &order,

@@ -1,14 +1,12 @@
 //! Where a key lives, and its removal.
 
-use std::borrow::Cow;
-
 use crate::getter::Loaded;
 use crate::group::{Group, RemoveOutcome, RemoveReport};
 use crate::http::peers::Peers;
 use crate::http::server::HttpResponse;
 use crate::http::status::json::JsonObject;
 use crate::http::status::view::millis;
-use crate::http::wire;
+use crate::http::wire::{self, Query};
 use crate::origin::Origin;
 use crate::registry::Registry;
 
@@ -24,19 +22,16 @@ impl KeyQuestion {
     /// The question of a request with this target. An error is the answer.
     pub(super) fn read(registry: &Registry, target: &str) -> Result<Self, HttpResponse> {
         let refuse = |status, text: &str| HttpResponse::text(status, format!("{text}\n"));
-        let query = wire::query_of(target).map_err(|error| refuse(400, &error.to_string()))?;
-        let value = |wanted: &str| {
-            let found = query.iter().find(|(name, _)| name == wanted)?;
-            Some(&found.1).filter(|value| !value.is_empty())
-        };
+        let query = Query::of(target).map_err(|error| refuse(400, &error.to_string()))?;
+        let value = |name| query.value(name).filter(|value| !value.is_empty());
         let (Some(group), Some(key)) = (value("group"), value("key")) else {
             return Err(refuse(400, "a group and a key are needed: ?group=G&key=K"));
         };
         let no_such = || refuse(404, &format!("no such group: {group}"));
         Ok(Self {
             group: registry.get(group).ok_or_else(no_such)?,
-            key: key.clone().into_owned(),
-            is_for_cluster: query.iter().any(|(name, _): &(Cow<'_, str>, _)| name == "cluster"),
+            key: key.to_owned(),
+            is_for_cluster: query.has("cluster"),
         })
     }
 

@@ -12,7 +12,7 @@ const PAGE_HEADERS: &[(&str, &str)] = &[
     (
         "Content-Security-Policy",
         "default-src 'none'; \
-         script-src 'sha256-sSLVrLivmJ3mskfHsJ6P075Ts20Y2wAuACyqqUxhB64='; \
+         script-src 'sha256-J6RRf6qPVdhMbZZipYNN1iJdtptjaOb3r5J3+MQwFjs='; \
          style-src 'sha256-syNZHUnItH2iAZM/LEv3DJrbf8+QbqdMzIwOOgysajY='; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'",

@@ -107,8 +107,9 @@ pub(super) fn write_peers(object: &mut JsonObject<'_>, peers: &Peers) {
         object.member("url", &*url);
         object.member("self", own == Some(&url));
         object.member("share", share);
-        if let Some(stats) = stats.iter().find(|stats| stats.url == url) {
-            write_peer(object, stats);
+        // Both are in the order of the URLs.
+        if let Ok(at) = stats.binary_search_by(|stats| stats.url.cmp(&url)) {
+            write_peer(object, &stats[at]);
         }
     });
 }

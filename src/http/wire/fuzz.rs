@@ -18,13 +18,13 @@ pub(crate) fn drive(text: &str) {
 
 /// What is read of a query must come back, too.
 fn read_query(target: &str) {
-    let Ok(pairs) = query_of(target) else { return };
+    let Ok(Query(pairs)) = Query::of(target) else { return };
     for (name, value) in pairs {
         let mut again = "/s?".to_owned();
         push_query_value(&mut again, &name);
         again.push('=');
         push_query_value(&mut again, &value);
-        assert_eq!(query_of(&again), Ok(vec![(name, value)]));
+        assert_eq!(Query::of(&again), Ok(Query(vec![(name, value)])));
     }
 }
 

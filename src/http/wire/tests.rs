@@ -207,14 +207,9 @@ impl Random {
 
 #[test]
 fn query_is_read_as_forms_write_it() {
-    let read = |target| {
-        let pairs = query_of(target)?.into_iter();
-        let owned = pairs.map(|(name, value)| (name.into_owned(), value.into_owned()));
-        Ok::<Vec<_>, BadTarget>(owned.collect())
-    };
-    let pairs = |pairs: &[(&str, &str)]| {
-        let owned = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        Ok(owned.collect::<Vec<_>>())
+    let read = |target| Query::of(target);
+    let pairs = |pairs: &[(&'static str, &'static str)]| {
+        Ok(Query(pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect()))
     };
     assert_eq!(read("/status.json"), pairs(&[]));
     assert_eq!(read("/status.json?&"), pairs(&[]));
@@ -223,6 +218,9 @@ fn query_is_read_as_forms_write_it() {
     assert_eq!(read(all), pairs(&[("group", "a b"), ("key", "a b+&==?")]));
     assert_eq!(read("/s?key=%f"), Err(BadTarget::BadEscape));
     assert_eq!(read("/s?key=%ff"), Err(BadTarget::NotUtf8));
+    let query = Query::of("/s?a=1&b&a=2").unwrap();
+    assert_eq!((query.value("a"), query.value("b"), query.value("c")), (Some("1"), Some(""), None));
+    assert!(query.has("b") && !query.has("c"));
     let mut target = "/s?key=".to_owned();
     push_query_value(&mut target, "a+b &=é#");
     assert_eq!(target, "/s?key=a%2Bb%20%26%3D%C3%A9%23");

@@ -99,8 +99,8 @@ fn a_reader_sees_the_cluster_and_that_a_peer_has_died() {
     browser.until("document.querySelectorAll('#ring path').length === 6");
     browser.until("/[1-9]/.test(document.querySelector('#numbers dd').textContent)");
     browser.until("document.querySelectorAll('#groups polyline').length >= 4");
-    if let Some(time) = std::env::var_os("GEECACHE_PICTURES") {
-        assert!(!time.is_empty());
+    if std::env::var_os("GEECACHE_PICTURES").is_some() {
+        // For lines that are long enough to be looked at.
         thread::sleep(Duration::from_secs(20));
     }
     take_pictures(&mut browser, "up");

@@ -261,7 +261,7 @@ fn where_a_key_lives_is_told_by_all_peers() {
             ("/status.json?group=scores", 400),
             ("/status.json?key=Tom", 400),
             ("/status.json?group=scores&key=", 400),
-            ("/status.json?group=scores&key=%ff", 200),
+            ("/status.json?group=scores&key=%ff", 400),
             ("/status.json?group=none&key=Tom", 404),
         ] {
             assert_eq!(ask(&node.addr(), "GET", path, "").0, code, "{path}");

@@ -28,6 +28,7 @@ pub(crate) struct Browser {
 
 impl Browser {
     /// `None`, and a line that says so, where there is no Chromium.
+    #[expect(clippy::print_stdout, reason = "a test that was left out is told")]
     pub(crate) fn start() -> Option<Self> {
         let names = ["chromium", "chromium-browser", "google-chrome"];
         let is_there = |name: &&str| {
