@@ -141,11 +141,11 @@ fn what_the_peers_have_in_common_is_learned_from_one_of_them() {
         let owner = cluster.pools[0].owner(key).unwrap();
         assert_eq!(cluster.run(&format!("owner {key}")).well().text(), format!("{owner}\n"));
     }
-    // The same by options alone.
-    let options = "--hash mixed --protocol groupcache --base-path /cache/";
-    let ran = run(&format!("get scores Tom {options} --peers {}", cluster.all())).well();
+    let ran = run(&format!("get scores Tom --peers {}", cluster.all())).well();
     assert_eq!(ran.out, b"630");
+    let owner = cluster.pools[0].owner("f").unwrap();
+    assert_eq!(run(&format!("owner f --peers {}", cluster.all())).well().text().trim_end(), owner);
     // Peers say so themselves, if it is wrong.
-    run(&format!("get scores Tom --base-path /cache/ --peers {}", cluster.all()))
+    run(&format!("get scores Tom --protocol geecache --peers {}", cluster.all()))
         .failed(5, &["protocol", "geecache check"]);
 }

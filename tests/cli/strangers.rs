@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::num::NonZeroUsize;
 use std::thread;
 
-use geecache::StatusPages;
+use geecache::consistenthash::RingHash;
+use geecache::{Protocol, StatusPages};
 
 use crate::support::{Cluster, TempFile, ended, program, run};
 
@@ -106,6 +108,44 @@ fn peers_without_a_status_are_asked_all_the_same() {
     let ran = run(&format!("get scores Tom --peers {}", cluster.one()));
     assert_eq!((ran.code, &*ran.out), (0, &b"630"[..]));
     assert!(ran.err.contains("does not tell who the other peers are"), "{}", ran.err);
+}
+
+#[test]
+fn what_is_not_the_default_can_be_said() {
+    let cluster = Cluster::with(2, |builder| {
+        builder
+            .status_pages(StatusPages::Off)
+            .hash(RingHash::Mixed)
+            .replicas(NonZeroUsize::new(7).unwrap())
+            .protocol(Protocol::Groupcache)
+            .base_path("/cache/")
+    });
+    let options = "--hash mixed --replicas 7 --protocol groupcache --base-path /cache/";
+    let all = cluster.all();
+    assert_eq!(run(&format!("get scores Tom {options} --peers {all}")).well().out, b"630");
+    for key in ["a", "b", "c", "d", "e"] {
+        let ran = run(&format!("owner {key} {options} --peers {all}")).well();
+        assert_eq!(ran.text().trim_end(), cluster.pools[0].owner(key).unwrap());
+    }
+}
+
+#[test]
+fn a_list_that_the_peers_do_not_have_is_warned_of() {
+    let cluster = Cluster::of(3);
+    let two = cluster.urls()[..2].join(",");
+    let ran = run(&format!("owner Tom --peers {two}"));
+    assert!(ran.code == 0 && ran.err.contains("another list of peers"), "{ran:?}");
+    // One that is asked anyway is enough.
+    let ran = run(&format!("get scores Tom --from {}", cluster.one())).well();
+    assert_eq!(ran.out, b"630");
+}
+
+#[test]
+fn what_a_peer_says_can_not_move_the_cursor() {
+    let cluster = Cluster::of(1);
+    cluster.run("get scores evil").failed(5, &["\\u{1b}[2J"]);
+    let ran = cluster.run("get scores evil Tom");
+    assert!(!ran.err.contains('\u{1b}') && !ran.text().contains('\u{1b}'), "{ran:?}");
 }
 
 #[test]

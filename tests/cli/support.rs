@@ -37,6 +37,7 @@ impl Cluster {
                     "Tom" => Ok(Some(b"630".to_vec())),
                     "Sam" => Ok(Some(b"567".to_vec())),
                     "bytes" => Ok(Some(vec![0, 0xff, b'\n'])),
+                    "evil" => Err(io::Error::other("\u{1b}[2Jgone")),
                     "broken" => Err(io::Error::other("the disk is on fire")),
                     _ => Ok(None),
                 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::args::Args;
-use crate::cluster::{Cluster, Look, check_group};
+use crate::cluster::{Cluster, Doubt, Look, check_group};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::format::{self, plural};
 use crate::output::Output;
@@ -23,7 +23,10 @@ const CLOCKS_APART: Duration = Duration::from_secs(1);
 pub(crate) fn check(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let group = args.words.first();
     group.map_or(Ok(()), |group| check_group(group))?;
-    let (cluster, _) = Cluster::named(args, out)?;
+    let (cluster, doubt) = Cluster::named(args)?;
+    if let Some(doubt @ Doubt::NoList(_)) = doubt {
+        out.warn(doubt);
+    }
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let looks = cluster.ask(|member| {
         let look = crate::cluster::look(&member.getter);
@@ -74,9 +77,9 @@ fn tell(
     }
     for finding in findings {
         let (mark, what) = (finding.verdict.mark(out), finding.what);
-        out.line(format_args!("{mark} {what:<10} {}", finding.told))?;
+        out.line(format_args!("{mark} {what:<10} {}", format::printable(&finding.told)))?;
         for line in &finding.lines {
-            out.line(format_args!("               {line}"))?;
+            out.line(format_args!("               {}", format::printable(line)))?;
         }
         if let Some(hint) = finding.hint {
             out.line(out.paint(Paint::Dim, &format!("             → {hint}")))?;

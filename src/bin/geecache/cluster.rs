@@ -1,6 +1,7 @@
 //! [`Cluster`]: the peers that the program talks to.
 
 use std::env;
+use std::fmt;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +38,33 @@ pub(crate) struct Member {
     pub(crate) getter: HttpGetter,
 }
 
+/// What is doubtful about the peers that were named.
+pub(crate) enum Doubt {
+    /// The only one does not answer, or not us.
+    Silent(PeerError),
+    /// The only one does not tell who the others are.
+    NoList(String),
+    /// They are not those that this one of them tells.
+    OtherList(String),
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent(error) => error.fmt(f),
+            Self::NoList(url) => write!(
+                f,
+                "{url} does not tell who the other peers are: if there are any, name them all"
+            ),
+            Self::OtherList(url) => write!(
+                f,
+                "{url} has another list of peers than was named, so keys may have other owners; \
+                 name it alone, or see: geecache check"
+            ),
+        }
+    }
+}
+
 /// What became of a question for a status.
 pub(crate) struct Look {
     pub(crate) view: Result<View, PeerError>,
@@ -57,47 +85,46 @@ impl Look {
 
 impl Cluster {
     /// The peers that the options or the environment name. A single one is asked for the others,
-    /// and has to answer.
+    /// and has to answer. What the peers have in common is learned from one of them.
     pub(crate) fn find(args: &Args, out: &Output) -> Result<Self, Failure> {
-        let (cluster, silence) = Self::named(args, out)?;
-        silence.map_or(Ok(cluster), |error| Err(Failure::peer(&error)))
+        let (cluster, doubt) = Self::named(args)?;
+        match doubt {
+            Some(Doubt::Silent(error)) => return Err(Failure::peer(&error)),
+            Some(doubt) => out.warn(doubt),
+            None => {}
+        }
+        Ok(cluster)
     }
 
-    /// As `find`; with the error of a single one that does not answer.
-    pub(crate) fn named(args: &Args, out: &Output) -> Result<(Self, Option<PeerError>), Failure> {
+    /// As `find`; with what is doubtful about them.
+    pub(crate) fn named(args: &Args) -> Result<(Self, Option<Doubt>), Failure> {
         let mut settings = Settings::of(args)?;
-        let mut urls = args.list("peers");
-        if urls.is_empty() {
-            urls = parts(&env::var("GEECACHE_PEERS").unwrap_or_default());
-        }
-        let mut urls: Vec<String> = urls.iter().map(|url| settings.url(url)).collect();
-        if urls.is_empty() {
-            let failure = Failure::usage("which peers?");
-            return Err(failure.hint(
-                "name them, or one of them: --peers http://10.0.0.1:8001, or set GEECACHE_PEERS",
-            ));
-        }
-        let (mut is_told_by_peer, mut silence) = (false, None);
-        if let [url] = &urls[..] {
-            let getter = settings.getter(url)?;
-            match look(&getter).view {
-                Ok(view) => {
-                    settings.learn(&view);
-                    is_told_by_peer = !view.list.is_empty();
-                    if is_told_by_peer {
-                        urls = view.list;
-                    }
+        let mut urls = urls(args, &settings)?;
+        let teacher = if let [url] = &urls[..] {
+            Some(look(&settings.getter(url)?).view)
+        } else {
+            teacher(&urls, &settings)?.map(Ok)
+        };
+        let (mut is_told_by_peer, mut doubt) = (false, None);
+        match teacher {
+            Some(Ok(view)) => {
+                settings.learn(&view);
+                let mut list = view.list;
+                list.sort();
+                if urls.len() > 1 && urls != list {
+                    doubt = Some(Doubt::OtherList(view.url));
+                } else if !list.is_empty() {
+                    is_told_by_peer = urls.len() == 1;
+                    urls = list;
                 }
-                Err(error) if is_silence(&error) || error.kind() == PeerErrorKind::Unauthorized => {
-                    silence = Some(error);
-                }
-                Err(_) => out.warn(format_args!(
-                    "{url} does not tell who the other peers are: if there are any, name them all"
-                )),
             }
+            Some(Err(error)) => {
+                let has_no_say = exit_of(error.kind()) == Exit::PeerFailed;
+                let url = urls[0].clone();
+                doubt = Some(if has_no_say { Doubt::NoList(url) } else { Doubt::Silent(error) });
+            }
+            None => {}
         }
-        urls.sort();
-        urls.dedup();
         if urls.len() > MAX_PEERS {
             return Err(Failure::usage(format_args!("more than {MAX_PEERS} peers")));
         }
@@ -106,7 +133,7 @@ impl Cluster {
             Ok(Member { url, getter })
         });
         let members = members.collect::<Result<_, Failure>>()?;
-        Ok((Self { settings, members, is_told_by_peer }, silence))
+        Ok((Self { settings, members, is_told_by_peer }, doubt))
     }
 
     pub(crate) fn ring(&self) -> Ring {
@@ -173,6 +200,41 @@ impl Cluster {
         }
         Ok(looks)
     }
+}
+
+/// The URLs that the options or the environment name, in order.
+fn urls(args: &Args, settings: &Settings) -> Result<Vec<String>, Failure> {
+    let mut named = args.list("peers");
+    if named.is_empty() {
+        named = parts(&env::var("GEECACHE_PEERS").unwrap_or_default());
+    }
+    if named.is_empty() {
+        named = args.list("from");
+    }
+    if named.is_empty() {
+        let failure = Failure::usage("which peers?");
+        return Err(failure.hint(
+            "name them, or one of them: --peers http://10.0.0.1:8001, or set GEECACHE_PEERS",
+        ));
+    }
+    let mut urls: Vec<String> = named.iter().map(|url| settings.url(url)).collect();
+    urls.sort();
+    urls.dedup();
+    Ok(urls)
+}
+
+/// The status of the first of several peers that tells one. Those that do not answer are passed
+/// over, up to a few of them; what they are asked next tells why.
+fn teacher(urls: &[String], settings: &Settings) -> Result<Option<View>, Failure> {
+    for url in urls.iter().take(3) {
+        match look(&settings.getter(url)?).view {
+            Ok(view) => return Ok(Some(view)),
+            Err(error) if is_silence(&error) => {}
+            // The others have none either.
+            Err(_) => break,
+        }
+    }
+    Ok(None)
 }
 
 /// Asks a peer for its status.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::columns::Columns;
 use crate::failure::Failure;
+use crate::format::printable;
 use crate::style::{Paint, Style};
 
 /// Whom the output is for.
@@ -70,7 +71,7 @@ impl Output {
 
     pub(crate) fn warn(&self, line: impl Display) {
         let mark = self.errors.paint(Paint::Caution, "geecache:");
-        self.aside(format_args!("{mark} {line}"));
+        self.aside(format_args!("{mark} {}", shown(&line.to_string())));
     }
 
     pub(crate) fn complain(&self, failure: &Failure) {
@@ -78,9 +79,14 @@ impl Output {
             return;
         }
         let mark = self.errors.paint(Paint::Bad, "geecache:");
-        self.aside(format_args!("{mark} {}", failure.message));
+        self.aside(format_args!("{mark} {}", shown(&failure.message)));
         if let Some(hint) = &failure.hint {
             self.aside(self.errors.paint(Paint::Dim, &format!("  {hint}")));
         }
     }
+}
+
+/// What peers said can be in it.
+fn shown(message: &str) -> String {
+    message.lines().map(printable).collect::<Vec<_>>().join("\n")
 }

@@ -96,7 +96,7 @@ fn by_peer(
 fn counters(sum: &GroupView, out: &Output) -> Result<(), Failure> {
     let mut columns = Columns::new(&[("COUNTER", Side::Left), ("ALL PEERS", Side::Right)]);
     for (name, value) in &sum.stats {
-        columns.row([name.replace('_', " ").into(), count(*value).into()]);
+        columns.row([format::printable(name).replace('_', " ").into(), count(*value).into()]);
     }
     out.columns(&columns)
 }
@@ -127,7 +127,7 @@ fn peers(cluster: &Cluster, looks: &[Look]) -> Columns {
             Ok(view) => columns.row([
                 url,
                 state(look),
-                view.version.as_str().into(),
+                format::printable(&view.version).into(),
                 view.uptime.map_or_else(|| format::NOTHING.to_owned(), format::time).into(),
                 share,
                 count(view.server_requests).into(),

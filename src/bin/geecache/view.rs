@@ -79,7 +79,7 @@ impl View {
             list: peers.iter().filter_map(|peer| text(&peer["url"])).collect(),
             p99: peers.iter().filter_map(p99).collect(),
             server_requests: number(&whole["server"], "requests"),
-            failures: peers.iter().map(|peer| number(peer, "failures")).sum(),
+            failures: sum(peers.iter().map(|peer| number(peer, "failures"))),
             events: events.collect(),
             groups: groups.collect(),
             whole,
@@ -99,17 +99,17 @@ impl GroupView {
         let stats = group["stats"].as_object().into_iter().flatten();
         let stats = stats.filter_map(|(name, value)| Some((name.clone(), value.as_u64()?)));
         let caches = [&group["main_cache"], &group["hot_cache"]];
-        let sum = |field| caches.iter().map(|cache| number(cache, field)).sum();
+        let both = |field| sum(caches.iter().map(|cache| number(cache, field)));
         let hot_keys = items(&group["hot_keys"]).iter().filter_map(|hot| {
             Some((hot["key"].as_str()?.to_owned(), hot["gets_per_second"].as_f64()?))
         });
         Self {
             stats: stats.collect(),
-            entries: sum("entries"),
-            bytes: sum("charged_bytes"),
+            entries: both("entries"),
+            bytes: both("charged_bytes"),
             // The copies have a part of the same bound.
             max_bytes: number(caches[0], "max_bytes"),
-            evictions: sum("evictions"),
+            evictions: both("evictions"),
             hot_keys: hot_keys.collect(),
         }
     }
@@ -120,22 +120,23 @@ impl GroupView {
 
     /// Keys asked for, by the process and by its peers.
     pub(crate) fn asked(&self) -> u64 {
-        self.stat("gets") + self.stat("server_requests")
+        self.stat("gets").saturating_add(self.stat("server_requests"))
     }
 
     /// Those of them that were in memory.
     pub(crate) fn found(&self) -> u64 {
-        self.stat("hits") + self.stat("server_hits")
+        self.stat("hits").saturating_add(self.stat("server_hits"))
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
         for (name, value) in &other.stats {
-            *self.stats.entry(name.clone()).or_default() += value;
+            let own = self.stats.entry(name.clone()).or_default();
+            *own = own.saturating_add(*value);
         }
-        self.entries += other.entries;
-        self.bytes += other.bytes;
-        self.max_bytes += other.max_bytes;
-        self.evictions += other.evictions;
+        self.entries = self.entries.saturating_add(other.entries);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.max_bytes = self.max_bytes.saturating_add(other.max_bytes);
+        self.evictions = self.evictions.saturating_add(other.evictions);
         for (key, gets) in &other.hot_keys {
             match self.hot_keys.iter_mut().find(|(known, _)| known == key) {
                 Some((_, sum)) => *sum += gets,
@@ -147,6 +148,11 @@ impl GroupView {
 
 fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A peer may tell any numbers.
+fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
 }
 
 fn number(of: &Value, field: &str) -> u64 {
@@ -174,6 +180,20 @@ mod tests {
         let view = View::read(text).unwrap();
         assert_eq!((view.list.len(), view.clock, view.events.len()), (0, None, 0));
         assert_eq!(view.groups["g"].stat("gets"), 0);
+    }
+
+    #[test]
+    fn numbers_past_all_bounds_are_the_greatest() {
+        let most = u64::MAX;
+        let text = format!(
+            r#"{{"version":"1","peers":[{{"failures":{most}}},{{"failures":{most}}}],
+            "groups":[{{"name":"g","stats":{{"gets":{most},"server_requests":{most}}},
+            "main_cache":{{"entries":{most}}},"hot_cache":{{"entries":{most}}}}}]}}"#
+        );
+        let view = View::read(text.as_bytes()).unwrap();
+        let mut all = view.all_groups();
+        all.add(&view.all_groups());
+        assert_eq!((view.failures, all.entries, all.asked()), (most, most, most));
     }
 
     #[test]

@@ -26,6 +26,7 @@ fn a_getter_of_a_builder_has_its_options() {
         assert!(getter.page("/metrics").unwrap().len() > 100);
         assert_eq!(stranger.page("/metrics").unwrap_err().kind(), PeerErrorKind::Unauthorized);
         assert!(getter.page("/no/such/page").is_err());
+        assert!(getter.page("metrics").is_err() && getter.page("/a b\n").is_err());
     }
 }
 

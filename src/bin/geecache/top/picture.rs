@@ -168,9 +168,9 @@ impl Row {
             loads: sum(self.loads, other.loads),
             load_errors: sum(self.load_errors, other.load_errors),
             evictions: sum(self.evictions, other.evictions),
-            entries: self.entries + other.entries,
-            bytes: self.bytes + other.bytes,
-            max_bytes: self.max_bytes + other.max_bytes,
+            entries: self.entries.saturating_add(other.entries),
+            bytes: self.bytes.saturating_add(other.bytes),
+            max_bytes: self.max_bytes.saturating_add(other.max_bytes),
             ..self
         }
     }
