@@ -195,7 +195,11 @@ impl Group {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        let found = if is_sampled() { self.sampled_value(key) } else { self.value(key) };
+        let found = if is_sampled() {
+            self.sampled_value(key)
+        } else {
+            self.parts.memory.value(key, |seen| self.parts.refresh(key, seen))
+        };
         let value = match found {
             Some(value) => value,
             None => self.load_one(key, timeout)?.into_value(),
@@ -203,17 +207,15 @@ impl Group {
         value.ok_or_else(|| not_found(self.name(), key))
     }
 
-    /// What memory has of a key.
-    #[inline]
-    fn value(&self, key: &str) -> Option<Option<ByteView>> {
-        self.parts.memory.value(key, |seen| self.parts.refresh(key, seen))
-    }
-
-    /// The same for one of the gets that are looked at more closely.
+    /// What memory has of a key, for one of the gets that are looked at more closely.
+    ///
+    /// A function of its own, with a closure of its own: so the usual way through memory has one
+    /// caller, and becomes a part of it.
     #[cold]
+    #[inline(never)]
     fn sampled_value(&self, key: &str) -> Option<Option<ByteView>> {
         let timer = self.parts.counters.sampled_hits.timer();
-        let found = self.value(key);
+        let found = self.parts.memory.value(key, |seen| self.parts.refresh(key, seen));
         match found {
             Some(_) => drop(timer),
             None => timer.discard(),

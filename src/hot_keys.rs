@@ -20,6 +20,8 @@ const MOST_KEYS: usize = 256;
 const KEY_BYTES: usize = 256;
 /// Counts are halved every so many milliseconds.
 const HALF_LIFE_MS: u64 = 10_000;
+/// After so many gets somebody looks at the time.
+const NOTES_TO_A_LOOK: u32 = 16;
 /// A rate is told over no shorter time than this, in milliseconds.
 const SHORTEST_SPAN_MS: f64 = 1000.0;
 /// A key that was met less often is not told: most keys are met once by chance.
@@ -55,9 +57,14 @@ pub(crate) struct HotKeyTable {
 /// The numbers of a key stand in three lists, since a look-up reads only the first of them.
 #[derive(Debug, Default)]
 struct HotTable {
-    hashes: Vec<u64>,
+    tags: Vec<u32>,
     gets: Vec<u64>,
     rest: Vec<KeyAndError>,
+    /// No key has a lower count; and where one with this count was found last.
+    least: u64,
+    search_at: usize,
+    /// Counts the gets, to look at the time now and then.
+    noted: u32,
     /// Gets of all keys.
     all: u64,
     /// When the counts were halved last, or the first get came; 0 is never.
@@ -80,12 +87,18 @@ impl HotKeyTable {
         (most > 0).then(|| Self { most, table: Mutex::default() })
     }
 
-    /// Counts a get of `key`, which has this hash, at the time `now` in milliseconds. One that
-    /// meets another is lost, rather than to wait.
-    pub(crate) fn note(&self, hash: u64, key: &str, now: u64) {
-        if let Some(mut table) = try_lock(&self.table) {
-            table.age(now);
-            table.note(self.most, hash, key);
+    /// Counts a get of `key`, which has this hash. One that meets another is lost, rather than to
+    /// wait. `now` tells the time in milliseconds; it is called now and then, and without the lock.
+    pub(crate) fn note(&self, hash: u64, key: &str, now: impl FnOnce() -> u64) {
+        let Some(mut table) = try_lock(&self.table) else { return };
+        // Of two keys in billions that have the same tag, both count for the first.
+        table.note(self.most, hash as u32, key);
+        let is_due = table.noted % NOTES_TO_A_LOOK == 0;
+        table.noted = table.noted.wrapping_add(1);
+        drop(table);
+        if is_due {
+            let now = now();
+            lock(&self.table).age(now);
         }
     }
 
@@ -98,28 +111,44 @@ impl HotKeyTable {
 }
 
 impl HotTable {
-    fn note(&mut self, most: usize, hash: u64, key: &str) {
+    fn note(&mut self, most: usize, tag: u32, key: &str) {
         self.all += 1;
-        if let Some(at) = self.hashes.iter().position(|it| *it == hash) {
+        if let Some(at) = position(&self.tags, tag) {
             self.gets[at] += 1;
             return;
         }
         let key = start_of(key);
-        if self.hashes.len() < most {
-            self.hashes.push(hash);
+        if self.tags.len() < most {
+            self.least = 1;
+            self.tags.push(tag);
             self.gets.push(1);
             self.rest.push(KeyAndError { key: key.to_owned(), error: 0 });
             return;
         }
-        let least = self.gets.iter().enumerate().min_by_key(|(_, gets)| **gets);
-        let Some((at, &gets)) = least else { return };
-        self.hashes[at] = hash;
+        let at = self.find_least();
+        let gets = self.gets[at];
+        self.tags[at] = tag;
         self.gets[at] = gets + 1;
         let rest = &mut self.rest[at];
         rest.error = gets;
         // The memory of the old key serves the new one.
         rest.key.clear();
         rest.key.push_str(key);
+    }
+
+    /// The place of a key that was asked for least. There is one.
+    ///
+    /// Among keys that are asked for alike many have the least count, so the next one is near.
+    fn find_least(&mut self) -> usize {
+        for _ in 0..self.gets.len() {
+            self.search_at = (self.search_at + 1) % self.gets.len();
+            if self.gets[self.search_at] == self.least {
+                return self.search_at;
+            }
+        }
+        self.least = self.gets.iter().min().copied().unwrap_or_default();
+        self.search_at = self.gets.iter().position(|gets| *gets == self.least).unwrap_or_default();
+        self.search_at
     }
 
     /// Halves the counts for each half-life that has passed.
@@ -136,12 +165,13 @@ impl HotTable {
         for _ in 0..by {
             self.span_before = (self.span_before + HALF_LIFE_MS as f64) / 2.0;
         }
+        self.least >>= by;
         self.all >>= by;
         self.gets.iter_mut().for_each(|gets| *gets >>= by);
         self.rest.iter_mut().for_each(|rest| rest.error >>= by);
         for at in (0..self.gets.len()).rev() {
             if self.gets[at] == 0 {
-                self.hashes.swap_remove(at);
+                self.tags.swap_remove(at);
                 self.gets.swap_remove(at);
                 self.rest.swap_remove(at);
             }
@@ -168,6 +198,15 @@ impl HotTable {
         })
         .collect()
     }
+}
+
+/// Where `tag` is. Looks at many at once, as processors can.
+fn position(tags: &[u32], tag: u32) -> Option<usize> {
+    const AT_ONCE: usize = 16;
+    let has = |tags: &[u32]| tags.iter().fold(false, |found, it| found | (*it == tag));
+    let chunk = tags.chunks(AT_ONCE).position(has)?;
+    let from = chunk * AT_ONCE;
+    tags[from..].iter().position(|it| *it == tag).map(|at| from + at)
 }
 
 /// The part of a key that is kept.
@@ -198,7 +237,7 @@ mod tests {
         }
 
         fn note(&self, key: &str) {
-            self.table.note(self.hasher.hash_one(key), key, self.now);
+            self.table.note(self.hasher.hash_one(key), key, || self.now);
         }
 
         fn top(&self, count: usize) -> Vec<String> {
@@ -247,7 +286,8 @@ mod tests {
                 bench.note(&key);
                 *exact.entry(key).or_insert(0_u64) += 1;
                 let table = lock(&bench.table.table);
-                assert!(table.hashes.len() <= keys);
+                assert!(table.tags.len() <= keys);
+                assert!(table.gets.iter().all(|gets| *gets >= table.least));
                 for (gets, rest) in table.gets.iter().zip(&table.rest) {
                     let exact = exact[&rest.key];
                     assert!((gets - rest.error..=*gets).contains(&exact), "{rest:?}: {exact}");

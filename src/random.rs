@@ -24,6 +24,9 @@ pub(crate) fn unit() -> f64 {
 /// One in so many is [sampled](is_sampled).
 pub(crate) const SAMPLED_ONE_IN: u32 = 64;
 
+/// The logarithm of the chance not to be.
+const LN_PASSED: f64 = -0.015_748_356_968_139_112;
+
 thread_local! {
     /// How many calls are left until one is sampled, that one included; 0 before the first call.
     static LEFT: Cell<u32> = const { Cell::new(0) };
@@ -52,8 +55,7 @@ fn is_last_before_a_sample(left: u32) -> bool {
 /// How many calls it takes until one is sampled, if each has the same chance, whatever was before:
 /// a geometric distribution, drawn by its inverse.
 fn calls_to_sample() -> u32 {
-    let passed = (1.0 - unit()).ln() / (1.0 - 1.0 / f64::from(SAMPLED_ONE_IN)).ln();
-    1 + passed as u32
+    1 + ((1.0 - unit()).ln() / LN_PASSED) as u32
 }
 
 #[cfg(test)]
@@ -61,6 +63,12 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    #[test]
+    fn the_logarithm_is_that_of_the_chance() {
+        let chance = 1.0 - 1.0 / f64::from(SAMPLED_ONE_IN);
+        assert!((chance.ln() - LN_PASSED).abs() < 1e-15);
+    }
 
     #[test]
     fn one_call_in_64_is_sampled() {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::Error;
 use crate::group::Group;
 use crate::hot_keys::HotKey;
-use crate::metrics::{MetricsFormat, MetricsWriter};
+use crate::metrics::MetricsWriter;
 use crate::sync::lock;
 
 /// Groups by name, for those who serve them to peers.
@@ -83,16 +83,10 @@ impl Registry {
         all
     }
 
-    /// Writes what the groups count as a text for Prometheus. For a program that has a page of
-    /// metrics of its own; with the feature `http` a pool has one, at `/metrics` of its port.
-    ///
-    /// # Errors
-    ///
-    /// Those of `out`.
-    pub fn write_metrics(&self, out: &mut impl fmt::Write, format: MetricsFormat) -> fmt::Result {
-        let mut writer = MetricsWriter::new(out, format);
-        writer.groups(&self.groups())?;
-        writer.end()
+    /// Writes what the groups count. For a program that has a page of metrics of its own; with the
+    /// feature `http` a pool has one, at `/metrics` of its port.
+    pub fn write_metrics(&self, metrics: &mut MetricsWriter) {
+        metrics.groups(&self.groups());
     }
 
     /// The names of all groups, in order.

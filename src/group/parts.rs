@@ -102,7 +102,7 @@ impl Parts {
     /// The same for one that is in the sample.
     pub(super) fn note_sampled_get(&self, key: &str) {
         if let Some(hot_keys) = &self.hot_keys {
-            hot_keys.note(self.memory.key_hash().hash_one(key), key, self.memory.now());
+            hot_keys.note(self.memory.key_hash().hash_one(key), key, || self.memory.now());
         }
     }
 

@@ -7,13 +7,22 @@
 //! messages. Values never do. What others have written, such as the error of a peer, takes one
 //! line: control characters are escaped, and what is longer than 400 characters is cut.
 //!
+//! **What repeats is told once.** A warning or an error that a peer, a client or the source can
+//! cause again and again is written at once when it comes first. After that it is written once a
+//! minute at most, with the number of times in between: `(and 552 more times in the last 60 s)`.
+//! Each peer and each kind of failure is told by itself, in each group. So a peer that lacks a
+//! group, or a source that is down, is one line a minute and not one for each get.
+//! [`Stats::logs_suppressed`](crate::Stats::logs_suppressed) counts the lines that were not
+//! written, and so does `/metrics`. How often something happened after its last line is told when
+//! it happens again.
+//!
 //! | level | what |
 //! |---|---|
 //! | error | a getter panicked on a thread of its group, for many keys, or for a peer |
 //! | | no thread could be started for loads, refreshes, requests to several peers, or changes |
 //! | | the server met a panic, and goes on |
 //! | | tiny_http was told of a huge body, and lost a connection for good |
-//! | warn | a peer gave no value: one line for a request, of one key or of many |
+//! | warn | a peer gave no value, in a request of one key or of many |
 //! | | a peer did not make a change (a removal, a clearing, an insertion) |
 //! | | a peer is down, and for how long it is not asked |
 //! | | a load takes so long that one who waits for it loads as well |
@@ -24,13 +33,13 @@
 //! | | connections could not be accepted, or are accepted again |
 //! | | no thread could be started for a connection or for a request |
 //! | | requests were still in flight when the server had to stop |
-//! | | a client was turned away, as it showed no token that is known: once a minute |
-//! | | a token file can't be taken, so the old tokens stay: once a minute |
-//! | | a client is refused that has no certificate of the cluster, or speaks no TLS: once a minute |
-//! | | certificates can't be taken from their files, so the old ones stay: once a minute |
+//! | | a client was turned away, as it showed no token that is known |
+//! | | a token file can't be taken, so the old tokens stay |
+//! | | a client is refused that has no certificate of the cluster, or speaks no TLS |
+//! | | certificates can't be taken from their files, so the old ones stay |
 //! | info | a pool serves, at which address; it has stopped serving |
 //! | | a pool has a new list of peers, and how many there are |
-//! | | a peer is up again |
+//! | | a peer is up again (once a minute for each peer, too) |
 //! | | the tokens of a file have changed; the certificates have changed |
 //! | debug | a run of the getter for a key, and how long it took |
 //! | | which peer was picked for a key |

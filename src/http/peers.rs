@@ -178,6 +178,12 @@ impl Peers {
         self.options.peer.events.recent()
     }
 
+    /// How many events a subscriber was not told, and how many lines the log.
+    pub(crate) fn untold(&self) -> (u64, u64) {
+        let PeerOptions { events, repeats, .. } = &self.options.peer;
+        (events.dropped(), repeats.suppressed())
+    }
+
     /// Warns, once, of a client that is to ask and has nobody to.
     fn warn_without_peers(&self, members: &Members, key: &str) {
         let is_idle = self.own.is_none() && members.list.ring.is_empty();

@@ -21,7 +21,7 @@ use crate::http::peer::PeerStats;
 use crate::http::peers::Peers;
 use crate::http::status::Monitor;
 use crate::http::url::PeerUrl;
-use crate::metrics::MetricsFormat;
+use crate::metrics::MetricsWriter;
 use crate::peers::PeerPicker;
 use crate::registry::Registry;
 
@@ -230,18 +230,14 @@ impl HttpPool {
         self.halves.monitor.turned_away()
     }
 
-    /// Writes what the peers, the server and the groups count as a text for Prometheus: what
-    /// `/metrics` answers. For a program that has a page of metrics of its own.
+    /// Writes what the peers, the server and the groups count: what `/metrics` answers. For a
+    /// program that has a page of metrics of its own.
     ///
     /// The groups are those that are [served](Self::registry). A client serves none; there a
-    /// [`Registry`] with the program's groups [writes](Registry::write_metrics) theirs, as a text
-    /// of its own. The same goes for a second pool of the process.
-    ///
-    /// # Errors
-    ///
-    /// Those of `out`.
-    pub fn write_metrics(&self, out: &mut impl fmt::Write, format: MetricsFormat) -> fmt::Result {
-        self.halves.monitor.write_metrics(out, format)
+    /// [`Registry`] with the program's groups [writes](Registry::write_metrics) theirs. Where a
+    /// process has two pools, tell them apart by [labels](MetricsWriter::set_labels).
+    pub fn write_metrics(&self, metrics: &mut MetricsWriter) {
+        self.halves.monitor.write_metrics(metrics);
     }
 
     /// The groups that are served to peers. [`add`](Self::add) puts them in. This is for those who

@@ -8,7 +8,6 @@ mod metrics;
 mod page;
 mod view;
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
@@ -112,18 +111,12 @@ impl Monitor {
     }
 
     /// Writes what the peers, the server and the groups count.
-    pub(crate) fn write_metrics<W: fmt::Write + ?Sized>(
-        &self,
-        out: &mut W,
-        format: MetricsFormat,
-    ) -> fmt::Result {
-        let mut writer = MetricsWriter::new(out, format);
-        metrics::write_peers(&mut writer, &self.peers)?;
+    pub(crate) fn write_metrics(&self, metrics: &mut MetricsWriter) {
+        metrics::write_peers(metrics, &self.peers);
         if let Some(health) = self.health() {
-            metrics::write_server(&mut writer, &health, self.turned_away())?;
+            metrics::write_server(metrics, &health, self.turned_away());
         }
-        writer.groups(&self.registry.groups())?;
-        writer.end()
+        metrics.groups(&self.registry.groups());
     }
 
     fn metrics(&self, request: &HttpRequest<'_>) -> HttpResponse {
@@ -136,10 +129,9 @@ impl Monitor {
         } else {
             (MetricsFormat::Prometheus, "text/plain; version=0.0.4; charset=utf-8")
         };
-        let mut text = String::new();
-        // A text takes all that is written to it.
-        let _ = self.write_metrics(&mut text, format);
-        HttpResponse { content_type, ..HttpResponse::text(200, text) }
+        let mut metrics = MetricsWriter::new(format);
+        self.write_metrics(&mut metrics);
+        HttpResponse { content_type, ..HttpResponse::text(200, metrics.finish()) }
     }
 
     /// Whether other peers should ask this process, and why.

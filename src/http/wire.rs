@@ -104,7 +104,7 @@ pub(crate) fn path_of(target: &str) -> &str {
     origin_form(target.split_once(['?', '#']).map_or(target, |(path, _)| path))
 }
 
-/// The query of a target, as forms write it: a `+` is a space, and a name may stand without a value.
+/// The query of a target, as forms write it: a `+` is a space. A name may stand without a value.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 

@@ -6,8 +6,10 @@ use geecache::consistenthash::Ring;
 use geecache::lru::{Inserted, Lru};
 use geecache::singleflight::{Reentrant, Role, Singleflight};
 use geecache::{
-    Accounting, BoxError, ByteView, CacheStats, Error, Eviction, Getter, Group, GroupBuilder,
-    Loaded, NoPeers, NotFound, PeerError, PeerErrorKind, PeerGetter, PeerPicker, Registry, Stats,
+    Accounting, BoxError, ByteView, CacheStats, Error, Event, EventSink, Eviction, EvictionReason,
+    Getter, Group, GroupBuilder, Histogram, HotKey, Latencies, Latency, Loaded, MetricsWriter,
+    NoPeers, NotFound, PastEvent, PeerError, PeerErrorKind, PeerGetter, PeerPicker, Registry,
+    StaleReason, Stats,
 };
 
 fn crosses_threads<T: Send + Sync + ?Sized + 'static>() {}
@@ -30,6 +32,14 @@ fn handles_and_values_cross_threads_are_cloned_and_shown() {
     is_plain::<Loaded>();
     is_plain::<Stats>();
     is_plain::<CacheStats>();
+    is_plain::<Histogram>();
+    is_plain::<Latencies>();
+    is_plain::<HotKey>();
+    is_plain::<Event>();
+    is_plain::<EventSink>();
+    is_plain::<EvictionReason>();
+    is_plain::<StaleReason>();
+    is_plain::<PastEvent>();
     is_plain::<Eviction>();
     is_plain::<Accounting>();
     is_plain::<Error>();
@@ -45,6 +55,10 @@ fn handles_and_values_cross_threads_are_cloned_and_shown() {
 fn builders_and_the_lru_cross_threads_and_are_shown() {
     crosses_threads::<GroupBuilder>();
     is_shown::<GroupBuilder>();
+    crosses_threads::<Latency>();
+    is_shown::<Latency>();
+    crosses_threads::<MetricsWriter>();
+    is_shown::<MetricsWriter>();
     crosses_threads::<Lru<ByteView>>();
     is_shown::<Lru<ByteView>>();
 }

@@ -1,9 +1,14 @@
 //! The page for browsers, and the headers of what it reads.
 
+use std::sync::LazyLock;
+
+use crate::byteview::ByteView;
 use crate::http::server::HttpResponse;
 
 /// All of the page: it loads nothing but `/status.json`.
 const HTML: &str = include_str!("page.html");
+/// The same, shared by all answers: anybody may ask for it again and again.
+static BODY: LazyLock<ByteView> = LazyLock::new(|| ByteView::from(HTML));
 
 /// What a browser may do with the page. It runs the one script and applies the one style sheet that
 /// are in it, which these hashes name; it asks nobody but this peer. A test tells the hashes when
@@ -31,7 +36,7 @@ pub(super) fn html() -> HttpResponse {
     HttpResponse {
         content_type: "text/html; charset=utf-8",
         headers: PAGE_HEADERS,
-        ..HttpResponse::text(200, HTML)
+        ..HttpResponse::text(200, BODY.clone())
     }
 }
 

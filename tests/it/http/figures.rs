@@ -154,6 +154,7 @@ fn what_watching_costs() {
     {
         println!("{path}: {} bytes, with {PEERS} peers and 10 groups", bytes(path));
     }
+    println!("20 times /status.json?cluster, one after the other:");
     let time = |what: &str| {
         let ask = || {
             let begun = Instant::now();
@@ -164,9 +165,7 @@ fn what_watching_costs() {
         let mut asked: Vec<_> = (0..20).map(|_| ask()).collect();
         asked.sort_unstable();
         let ((least, dead), (median, _), (most, _)) = (asked[0], asked[10], asked[19]);
-        println!(
-            "/status.json?cluster, {what}: {dead} dead; least {least:.1?}, median {median:.1?}, most {most:.1?}"
-        );
+        println!("{what}, {dead} dead: least {least:.1?}, median {median:.1?}, most {most:.1?}");
     };
     time("all alive");
     peers[1..4].iter().for_each(|peer| peer.pool.shutdown());

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use geecache::{HttpPool, MetricsFormat, Registry, StatusPages};
+use geecache::{HttpPool, MetricsFormat, MetricsWriter, Registry, StatusPages};
 
 use crate::support::{CountingGetter, Gate, Peer, SERVERS, SOON, start, until, value_of};
 
@@ -79,6 +79,10 @@ fn metrics_tell_of_groups_peers_and_the_server() {
             "geecache_listed 1".to_owned(),
             format!("geecache_peer_up{{peer=\"{them}\"}} 1"),
             format!("geecache_peer_requests_total{{peer=\"{them}\"}} 2"),
+            format!("geecache_peer_request_duration_seconds_count{{peer=\"{them}\"}} 2"),
+            "geecache_pool_events_dropped_total 0".to_owned(),
+            "geecache_pool_log_lines_suppressed_total 0".to_owned(),
+            "geecache_getter_duration_seconds_count{group=\"scores\"} 0".to_owned(),
             "geecache_gets_total{group=\"scores\",result=\"copy_hit\"} 1".to_owned(),
             "geecache_gets_total{group=\"scores\",result=\"miss\"} 2".to_owned(),
             "geecache_peer_answers_total{group=\"scores\",result=\"hit\"} 1".to_owned(),
@@ -94,9 +98,9 @@ fn metrics_tell_of_groups_peers_and_the_server() {
         until("the peer is known to be down", || {
             peers[0].group.get(&peers[0].key_owned_by(them)).unwrap();
             peers[0].group.peer_side().clear();
-            let mut text = String::new();
-            peers[0].pool.write_metrics(&mut text, MetricsFormat::Prometheus).unwrap();
-            text.contains(&format!("geecache_peer_up{{peer=\"{them}\"}} 0"))
+            let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
+            peers[0].pool.write_metrics(&mut metrics);
+            metrics.finish().contains(&format!("geecache_peer_up{{peer=\"{them}\"}} 0"))
         });
     }
 }
@@ -148,14 +152,16 @@ fn with_a_token_health_stays_open_and_metrics_do_not() {
 fn a_client_writes_what_it_knows_of_its_peers_and_a_registry_its_groups() {
     let peer = Peer::start(SERVERS[1], CountingGetter::new(), |pool| pool);
     let client = HttpPool::client([peer.url()]).unwrap();
-    let mut text = String::new();
-    client.write_metrics(&mut text, MetricsFormat::Prometheus).unwrap();
+    let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
+    client.write_metrics(&mut metrics);
+    let text = metrics.finish();
     assert!(text.contains("geecache_peers 1\n") && text.contains("geecache_listed 0\n"), "{text}");
     assert!(!text.contains("geecache_server") && !text.contains("geecache_gets"), "{text}");
     let registry = Registry::new();
     registry.insert(&peer.group).unwrap();
-    let mut text = String::new();
-    registry.write_metrics(&mut text, MetricsFormat::Prometheus).unwrap();
+    let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
+    registry.write_metrics(&mut metrics);
+    let text = metrics.finish();
     assert!(text.contains("geecache_gets_total{group=\"scores\""), "{text}");
 }
 
@@ -206,4 +212,26 @@ fn dashboard_asks_for_metrics_that_there_are() {
         }
     }
     assert!(queries.len() > 20 && asked > queries.len(), "{asked}");
+}
+
+#[test]
+fn two_pools_of_a_process_and_the_program_itself_make_one_text() {
+    let pools = [0, 1].map(|_| Peer::start(SERVERS[1], CountingGetter::new(), |pool| pool));
+    let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
+    for (peer, name) in pools.iter().zip(["a", "b"]) {
+        metrics.set_labels(&[("pool", name)]);
+        peer.pool.write_metrics(&mut metrics);
+    }
+    metrics.set_labels(&[]);
+    metrics.gauge("shop_carts", "Carts that are open.").sample(&[], 3);
+    let text = metrics.finish();
+    for line in [
+        "# TYPE geecache_peers gauge",
+        "geecache_peers{pool=\"a\"} 1",
+        "geecache_peers{pool=\"b\"} 1",
+        "geecache_gets_total{pool=\"b\",group=\"scores\",result=\"miss\"} 0",
+        "shop_carts 3",
+    ] {
+        assert_eq!(text.lines().filter(|it| *it == line).count(), 1, "{line}\n{text}");
+    }
 }
