@@ -27,9 +27,9 @@
 //!
 //! `--peers` or `GEECACHE_PEERS` names all peers, or one of them. One alone is asked for its
 //! [status](crate::guide::status_json), which names the others. The protocol, the base path and the
-//! ring are learned from it, too, and of several peers from the first that answers. Without a status (a peer in Go, [`StatusPages::Off`](crate::StatusPages::Off)) all peers
-//! have to be named, and what is not the default has to be said: `--protocol`, `--base-path`,
-//! `--hash`, `--replicas`.
+//! ring are learned from it, too, and of several peers from the first that answers. Without a
+//! status (a peer in Go, [`StatusPages::Off`](crate::StatusPages::Off)) all peers have to be named,
+//! and what is not the default has to be said: `--protocol`, `--base-path`, `--hash`, `--replicas`.
 //!
 //! A token comes from a file (`--token-file`) or from `GEECACHE_TOKEN`, and never from an option:
 //! other users of the machine can read the options of a program. With the feature `tls` there are

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::args::Args;
-use crate::cluster::{Cluster, Doubt, Look, check_group};
+use crate::cluster::{Cluster, Doubt, Look, Member, check_group, look};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::format::{self, plural};
 use crate::output::Output;
@@ -29,7 +29,7 @@ pub(crate) fn check(args: &Args, out: &Output) -> Result<Exit, Failure> {
     }
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let looks = cluster.ask(|member| {
-        let look = crate::cluster::look(&member.getter);
+        let look = look(&member.getter);
         // The peer looked at its clock about half of the way ago.
         (now().saturating_sub(look.took / 2), look)
     });
@@ -97,12 +97,12 @@ fn tell(
 fn answers(cluster: &Cluster, looks: &[Look]) -> Finding {
     let all = looks.len();
     let answering = looks.iter().filter(|look| look.is_answer()).count();
-    let line = |(member, look): (&crate::cluster::Member, &Look)| match &look.view {
+    let line = |(member, look): (&Member, &Look)| match &look.view {
         Ok(View { ready: Some(false), .. }) => {
             Some(format!("{}: it is leaving the cluster", member.url))
         }
         Ok(_) => None,
-        Err(error) if look.is_answer() && exit_of(error.kind()) != Exit::Refused => {
+        Err(error) if exit_of(error.kind()) == Exit::PeerFailed => {
             Some(format!("{}: it answers, and has no status page", member.url))
         }
         Err(error) => Some(error.to_string()),
@@ -112,7 +112,8 @@ fn answers(cluster: &Cluster, looks: &[Look]) -> Finding {
     let (verdict, told) = match slowest {
         Some(slowest) if answering == all => {
             let verdict = if lines.is_empty() { Verdict::Good } else { Verdict::Doubtful };
-            (verdict, format!("{} of {all} peers, the slowest in {}", all, format::time(slowest)))
+            let peers = plural(all, "peer");
+            (verdict, format!("{all} of {peers}, the slowest in {}", format::time(slowest)))
         }
         _ => (Verdict::Bad, format!("{answering} of {}", plural(all, "peer"))),
     };
@@ -134,7 +135,7 @@ fn same(
     what: &'static str,
     told: impl Fn(&View) -> Option<String>,
 ) -> Finding {
-    let told = |(member, look): (&crate::cluster::Member, &Look)| {
+    let told = |(member, look): (&Member, &Look)| {
         Some((told(look.view.as_ref().ok()?)?, member.url.clone()))
     };
     let mut all: Vec<(String, String)> =
@@ -156,7 +157,7 @@ fn same(
 
 /// Whether clocks agree; with the moments at which the peers looked at theirs.
 fn clocks(cluster: &Cluster, looks: &[(Duration, Look)]) -> Finding {
-    let ahead = |((at, look), member): (&(Duration, Look), &crate::cluster::Member)| {
+    let ahead = |((at, look), member): (&(Duration, Look), &Member)| {
         let clock = look.view.as_ref().ok()?.clock?;
         let here = i128::try_from(at.as_millis()).ok()?;
         Some((i128::from(clock) - here, member.url.clone()))

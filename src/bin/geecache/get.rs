@@ -111,55 +111,47 @@ fn many(
         ("TTL", Side::Right),
         ("TIME", Side::Right),
     ]);
-    let (mut exit, mut failed) = (Exit::Done, None);
+    let (mut is_all, mut failed) = (true, None);
     for key in keys {
-        let answer = match ask(key) {
-            Ok(answer) => answer,
-            Err(failure) => {
-                if out.is_json() {
-                    let error = &failure.message;
-                    out.json(&json!({"group": group, "key": key, "error": error}))?;
-                }
-                out.warn(format::printable(&failure.message));
-                let error = Cell::painted(Paint::Bad, "(failed)");
-                let nothing = || format::NOTHING.into();
-                columns.row([
-                    format::printable(key).into(),
-                    error,
-                    nothing(),
-                    nothing(),
-                    nothing(),
-                ]);
-                failed = Some(failure.exit);
-                continue;
-            }
-        };
+        let answer = ask(key);
         if out.is_json() {
-            out.json(&to_json(cluster, group, key, &answer))?;
+            out.json(&match &answer {
+                Ok(answer) => to_json(cluster, group, key, answer),
+                Err(failure) => json!({"group": group, "key": key, "error": failure.message}),
+            })?;
         }
-        let value = match answer.loaded.value() {
-            Some(value) => value::brief(value).into(),
-            None => {
-                exit = Exit::No;
-                Cell::painted(Paint::Dim, "(not found)")
+        match &answer {
+            Ok(answer) => is_all &= answer.loaded.value().is_some(),
+            Err(failure) => {
+                out.warn(&failure.message);
+                failed = Some(failure.exit);
             }
-        };
-        columns.row([
-            format::printable(key).into(),
-            value,
-            answer.from.as_str().into(),
-            answer
-                .loaded
-                .time_to_live()
-                .map_or_else(|| format::NOTHING.to_owned(), format::time)
-                .into(),
-            format::time(answer.took).into(),
-        ]);
+        }
+        columns.row(row(key, answer.as_ref().ok()));
     }
     if !out.is_json() {
         out.columns(&columns)?;
     }
-    Ok(failed.unwrap_or(exit))
+    Ok(failed.unwrap_or(if is_all { Exit::Done } else { Exit::No }))
+}
+
+/// One of several keys; without an answer if it failed.
+fn row(key: &str, answer: Option<&Answer>) -> [Cell; 5] {
+    let key = format::printable(key).into();
+    let nothing = || Cell::from(format::NOTHING);
+    let Some(answer) = answer else {
+        let failed = Cell::painted(Paint::Bad, "(failed)");
+        return [key, failed, nothing(), nothing(), nothing()];
+    };
+    let value = match answer.loaded.value() {
+        Some(value) => value::brief(value).into(),
+        None => Cell::painted(Paint::Dim, "(not found)"),
+    };
+    let ttl = match answer.loaded.time_to_live() {
+        Some(ttl) => format::time(ttl).into(),
+        None => nothing(),
+    };
+    [key, value, format::short(&answer.from).into(), ttl, format::time(answer.took).into()]
 }
 
 fn to_json(cluster: &Cluster, group: &str, key: &str, answer: &Answer) -> Value {

@@ -2,8 +2,10 @@
 
 mod draw;
 mod picture;
+#[cfg(not(unix))]
+mod plain_screen;
 mod sampler;
-#[cfg_attr(not(unix), path = "top/plain_screen.rs")]
+#[cfg(unix)]
 mod screen;
 mod state;
 
@@ -19,7 +21,10 @@ use crate::output::Output;
 use crate::style::Style;
 use draw::frame;
 use picture::{Order, Picture};
+#[cfg(not(unix))]
+use plain_screen::PlainScreen as Screen;
 use sampler::{Sample, Sampler};
+#[cfg(unix)]
 use screen::Screen;
 use state::{Size, State};
 

@@ -1,5 +1,5 @@
-//! [`Screen`]: a terminal that shows one picture after the other. Where there is no way to read
-//! single keys, Ctrl-C ends it.
+//! [`PlainScreen`]: a terminal that shows one picture after the other. Where there is no way to
+//! read single keys, Ctrl-C ends it.
 
 use std::io::{self, Write};
 use std::thread;
@@ -12,9 +12,9 @@ use crate::top::state::Size;
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// The terminal shows its cursor again after the drop.
-pub(super) struct Screen;
+pub(super) struct PlainScreen;
 
-impl Screen {
+impl PlainScreen {
     pub(super) fn open() -> Result<Self, Failure> {
         let screen = Self;
         screen.write("\x1b[?1049h\x1b[?25l\x1b[2J")?;
@@ -45,7 +45,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for PlainScreen {
     fn drop(&mut self) {
         // There is nobody to tell.
         let _ = self.write("\x1b[?25h\x1b[?1049l");
