@@ -1,5 +1,5 @@
-//! `top` and `clear` on a terminal. It is one of the kernel's that nobody looks at; `setsid` of
-//! util-linux makes it the program's.
+//! `top`, `bench` and `clear` on a terminal. It is one of the kernel's that nobody looks at;
+//! `setsid` of util-linux makes it the program's.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
@@ -37,7 +38,7 @@ impl Terminal {
         let before = tcgetattr(&slave).unwrap();
         let stdio = || Stdio::from(OwnedFd::from(slave.try_clone().unwrap()));
         let mut command = Command::new("setsid");
-        command.args(["--ctty", env!("CARGO_BIN_EXE_geecache")]).args(line.split(' '));
+        command.args(["-c", env!("CARGO_BIN_EXE_geecache")]).args(line.split(' '));
         command.env("TERM", "xterm").env_remove("NO_COLOR").env_remove("GEECACHE_TOKEN");
         let spawned = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn();
         let child = spawned.ok()?;
@@ -80,7 +81,7 @@ impl Terminal {
         let mut child = self.child;
         thread::spawn(move || sender.send(child.wait().unwrap().code()));
         let Ok(code) = ended.recv_timeout(SOON) else {
-            signal("KILL", id);
+            send(Signal::KILL, id);
             panic!("it does not end: {:?}", self.seen);
         };
         // What it has written last may still be on its way.
@@ -96,9 +97,8 @@ impl Terminal {
     }
 }
 
-fn signal(name: &str, id: u32) {
-    let status = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status();
-    assert!(status.unwrap().success());
+fn send(signal: Signal, id: u32) {
+    kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn top_draws_and_leaves_the_terminal_as_it_was() {
 #[test]
 fn top_that_is_told_to_end_leaves_the_terminal_as_it_was() {
     let cluster = Cluster::of(1);
-    for name in ["TERM", "INT", "HUP"] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let line = format!("top --interval 200ms --peers {}", cluster.one());
         let Some(mut terminal) = Terminal::run(&line) else { return };
         terminal.shows("q quit");
-        signal(name, terminal.child.id());
-        assert_eq!(terminal.ends(), Some(0), "{name}");
+        send(signal, terminal.child.id());
+        assert_eq!(terminal.ends(), Some(0), "{signal:?}");
     }
 }
 
@@ -141,6 +141,19 @@ fn top_shows_a_peer_that_goes() {
     terminal.shows("down");
     terminal.types("q");
     assert_eq!(terminal.ends(), Some(0));
+}
+
+#[test]
+fn a_bench_that_is_interrupted_tells_what_it_has_seen_and_leaves_nothing() {
+    let cluster = Cluster::of(1);
+    let line = format!("bench scores --seconds 600 --threads 1 --peers {}", cluster.one());
+    let Some(mut terminal) = Terminal::run(&line) else { return };
+    terminal.shows("/600 s");
+    terminal.shows(" gets/s");
+    send(Signal::INT, terminal.child.id());
+    terminal.shows("1 caller for ");
+    assert_eq!(terminal.ends(), Some(0));
+    assert_eq!(cluster.groups[0].main_cache_stats().entries, 0);
 }
 
 #[test]
