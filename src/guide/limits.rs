@@ -137,7 +137,7 @@
 //! | `events of NAME` | 1, for a moment 2, per group or pool with a subscriber | tells it what happened |
 //! | `geecache-resolve` | 1 per peer, for a moment | looks a name up |
 //! | `geecache-sweep` | 1 per pool, while connections to peers have nothing to do | closes those that nobody used for 10 s |
-//! | `geecache-status` | 15 per question about the cluster, of which there are two at once | asks the other peers how they are |
+//! | `geecache-status` | 15 per question about the cluster or a key, of which there are two at once | asks the other peers how they are |
 //! | `geecache-accept` | 1 per pool, guarded | accepts connections |
 //! | `geecache-connection` | 1 per connection, guarded | reads, handles and answers its requests |
 //! | `geecache-supervisor` | 1 per pool, tiny_http | keeps the server serving |

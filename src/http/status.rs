@@ -62,8 +62,10 @@ pub(crate) struct Monitor {
     door: Arc<Door>,
     server: Mutex<Option<Weak<dyn Running>>>,
     is_draining: AtomicBool,
-    /// For questions about the whole cluster.
+    /// For questions about the whole cluster, which some ask every second.
     fan_out: FanOut,
+    /// For questions about a key, which should not have to wait for those.
+    key_fan_out: FanOut,
 }
 
 impl Monitor {
@@ -76,6 +78,7 @@ impl Monitor {
             server: Mutex::new(None),
             is_draining: AtomicBool::new(false),
             fan_out: FanOut::default(),
+            key_fan_out: FanOut::default(),
         }
     }
 
@@ -188,7 +191,7 @@ impl Monitor {
     fn key(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
         let question = KeyQuestion::read(&self.registry, request.target)?;
         let others = if question.is_for_cluster {
-            let asked = self.fan_out.ask(&self.peers.others(), &question.path());
+            let asked = self.key_fan_out.ask(&self.peers.others(), &question.path());
             Some(asked.ok_or_else(page::busy)?)
         } else {
             None

@@ -17,7 +17,7 @@ const PAGE_HEADERS: &[(&str, &str)] = &[
     (
         "Content-Security-Policy",
         "default-src 'none'; \
-         script-src 'sha256-J6RRf6qPVdhMbZZipYNN1iJdtptjaOb3r5J3+MQwFjs='; \
+         script-src 'sha256-OIRSjWm2Os9cowFF0a9I5SuPC0Pv3TYEr7KuU3T2/3M='; \
          style-src 'sha256-syNZHUnItH2iAZM/LEv3DJrbf8+QbqdMzIwOOgysajY='; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'",

@@ -15,6 +15,18 @@ pub(super) fn get(addr: &str, path: &str, headers: &str) -> (u16, String, String
 }
 
 fn ask(addr: &str, method: &str, path: &str, headers: &str) -> (u16, String, String) {
+    let (code, head, body) = ask_for_all(addr, method, path, headers);
+    let content_type = head.lines().find_map(|line| line.strip_prefix("Content-Type: "));
+    (code, content_type.unwrap_or_default().to_owned(), body)
+}
+
+/// The status line's code, the whole head, and the body of the answer.
+pub(super) fn ask_for_all(
+    addr: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+) -> (u16, String, String) {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}");
@@ -23,8 +35,7 @@ fn ask(addr: &str, method: &str, path: &str, headers: &str) -> (u16, String, Str
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let code = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let content_type = head.lines().find_map(|line| line.strip_prefix("Content-Type: "));
-    (code, content_type.unwrap_or_default().to_owned(), body.to_owned())
+    (code, head.to_owned(), body.to_owned())
 }
 
 #[test]

@@ -1,26 +1,14 @@
 //! What `/status.json` tells, and what can be done there.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use geecache::{Server, StatusPages};
 use serde_json::Value;
 
-use crate::support::{Cluster, CountingGetter, Gate, Peer, SERVERS, SOON, start, until, value_of};
-
-/// The status line's code, the head and the body of an answer.
-fn ask(addr: &str, method: &str, path: &str, headers: &str) -> (u16, String, String) {
-    let mut stream = TcpStream::connect(addr).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}");
-    write!(stream, "{head}Connection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let code = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (code, head.to_owned(), body.to_owned())
-}
+use super::status::ask_for_all as ask;
+use crate::support::{Cluster, CountingGetter, Gate, Peer, SERVERS, start, until, value_of};
 
 fn json(addr: &str, path: &str) -> Value {
     let (code, head, body) = ask(addr, "GET", path, "");
