@@ -147,5 +147,5 @@ fn what_the_peers_have_in_common_is_learned_from_one_of_them() {
     assert_eq!(run(&format!("owner f --peers {}", cluster.all())).well().text().trim_end(), owner);
     // Peers say so themselves, if it is wrong.
     run(&format!("get scores Tom --protocol geecache --peers {}", cluster.all()))
-        .failed(5, &["protocol", "geecache check"]);
+        .failed(5, &["protocol", "--base-path"]);
 }

@@ -154,8 +154,13 @@ fn a_peer_in_go_is_asked_all_the_same() {
     let ran = run(&format!("get scores Tom --peers {url}"));
     assert_eq!((ran.code, &*ran.out), (0, &b"630"[..]), "{}", ran.err);
     run(&format!("stats --peers {url}")).failed(5, &["no peer has a status page"]);
-    let ran = run(&format!("check --peers {url}"));
+    let ran = run(&format!("check scores --peers {url}"));
     assert!(ran.text().contains("has no status page"), "{}", ran.text());
+    assert!(ran.text().contains("it takes no values from others"), "{}", ran.text());
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    run(&format!("remove scores Tom --peers {url}")).failed(6, &["peers in Go"]);
+    run(&format!("peek scores Tom --peers {url}")).failed(5, &["peers in Go"]);
+    run(&format!("bench scores --peers {url}")).failed(5, &["--keys-from"]);
 }
 
 /// Answers as GeeCache does: a value below the base path, and a closed connection elsewhere.

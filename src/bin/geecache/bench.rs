@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use geecache::{Loaded, PeerError, PeerGetter};
+use geecache::{Loaded, PeerError, PeerErrorKind, PeerGetter};
 use serde_json::json;
 
 use crate::args::Args;
@@ -58,6 +58,10 @@ pub(crate) fn bench(args: &Args, out: &Output) -> Result<Exit, Failure> {
         let life = time + GRACE;
         let value = Loaded::from("x".repeat(value_bytes as usize)).ttl(life);
         if let Err(error) = write(&load, &value, threads, &ending) {
+            if error.kind() == PeerErrorKind::NotSupported {
+                let failure = Failure::new(Exit::PeerFailed, error);
+                return Err(failure.hint("it takes no keys: name some that it has by --keys-from"));
+            }
             remove(&load, out);
             return Err(Failure::peer(&error));
         }

@@ -327,5 +327,9 @@ pub(crate) fn incomplete(reports: &[PeerReport]) -> Option<Failure> {
         Exit::Incomplete,
         format_args!("{of} did not do it, and may have older values:{}", reasons.concat()),
     );
-    Some(failure.hint("run it again when they are back; it does no harm twice"))
+    let can_not = |report: &PeerReport| matches!(report.outcome, RemoveOutcome::NotSupported);
+    Some(failure.hint(match reports.iter().any(can_not) {
+        true => "peers in Go, and older ones, can not be told; what they have ends by itself",
+        false => "run it again when they are back; it does no harm twice",
+    }))
 }

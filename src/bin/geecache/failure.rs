@@ -88,9 +88,12 @@ impl Failure {
             PeerErrorKind::NoSuchGroup => {
                 failure.hint(format_args!("see which groups it has: geecache stats --peers {url}"))
             }
-            PeerErrorKind::Protocol => failure.hint(format_args!(
-                "does it speak another protocol? see: geecache check --peers {url}"
-            )),
+            PeerErrorKind::Protocol => {
+                failure.hint("does it speak another protocol? see --protocol and --base-path")
+            }
+            PeerErrorKind::NotSupported => {
+                failure.hint("peers in Go, and older ones, can be asked for values alone")
+            }
             _ => failure,
         }
     }
