@@ -8,11 +8,14 @@
 //! * [`watching`]: health, metrics, a page for browsers, and where a value came from.
 //! * [`removal`]: what a removal promises, and what bounds what it can't reach.
 //! * [`transports`]: how to write a transport of your own.
+//! * `command` (feature `http`): looking into a cluster from a shell.
 //! * `failures` (feature `http`): what a caller sees when a peer, a client or the source fails.
 //! * `protect` (feature `http`): how to keep others out, by a token and by TLS.
 //! * `status_json` (feature `http`): what `/status.json` answers, field by field.
 //! * `tiny_http` (feature `http`): what the default server can't do.
 
+#[cfg(feature = "http")]
+pub mod command;
 #[cfg(feature = "http")]
 pub mod failures;
 pub mod limits;

@@ -108,6 +108,7 @@
 //!
 //! * `http` (default): `HttpPool`, `HttpGetter` and the peer server, on `ureq` and `tiny_http`.
 //! * `tls`: TLS and mutual TLS between peers (`TlsConfig`), on `rustls` with `ring`.
+//! * `cli`: the command `geecache` (`guide::command`). It brings nothing to programs.
 //!
 //! Without it the crate has two small dependencies and is a complete cache in one process. It takes
 //! a transport of your own: see [`guide::transports`].

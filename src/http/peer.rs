@@ -61,6 +61,11 @@ impl Peer {
         self.link.url()
     }
 
+    /// How long it may take to answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.link.timeout()
+    }
+
     /// Whether a get would be sent now.
     pub(crate) fn is_ready(&self) -> bool {
         self.link.is_ready()

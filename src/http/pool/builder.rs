@@ -11,6 +11,7 @@ use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
 use crate::events::{Event, EventSink};
 use crate::http::budget::Budget;
+use crate::http::getter::HttpGetter;
 use crate::http::handler::{Door, Pages, PeerHandler, Serving};
 use crate::http::peer::PeerOptions;
 use crate::http::peers::{Peers, PeersOptions};
@@ -471,9 +472,25 @@ impl HttpPoolBuilder {
         Ok(pool)
     }
 
+    /// Makes a getter for the one peer at `url`, whatever keys it owns: for programs that look
+    /// after a cluster. What concerns servers and rings counts for nothing here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if `url` is not a peer's URL, [`Error::InvalidOption`] if an option
+    /// can't work.
+    pub fn getter(mut self, url: &str) -> Result<HttpGetter, Error> {
+        self.validate()?;
+        self.client.exchange.tokens = self.tokens()?;
+        HttpGetter::of(url, self.peer())
+    }
+
+    fn peer(&self) -> PeerOptions {
+        PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() }
+    }
+
     fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
-        let peer =
-            PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() };
+        let peer = self.peer();
         let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
         let options = PeersOptions { hash: self.hash, replicas, warm_up: self.warm_up, peer };
         Arc::new(Peers::new(own, options))

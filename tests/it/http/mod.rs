@@ -20,6 +20,7 @@ mod lifecycle;
 mod lists;
 mod loads;
 mod nested;
+mod one_peer;
 mod origins;
 mod page;
 mod peeks;

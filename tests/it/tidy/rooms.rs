@@ -2,7 +2,7 @@
 
 use super::assert_none;
 use super::graph::Graph;
-use super::source::{Source, crate_sources};
+use super::source::{Source, command_sources, crate_sources};
 
 /// A folder whose rooms stand one above the other.
 ///
@@ -119,9 +119,48 @@ const HTTP: Floor = Floor {
     ],
 };
 
+/// The command, which is a crate of its own.
+const COMMAND: Floor = Floor {
+    of: "",
+    rooms: &[
+        // They know nothing.
+        "format",
+        "style",
+        "columns",
+        "failure",
+        "output",
+        "log_to_stderr",
+        // The table of commands, and what is made from it.
+        "commands",
+        "args",
+        "help",
+        "completions",
+        "man",
+        // The peers.
+        "view",
+        "settings",
+        "cluster",
+        // The commands.
+        "value",
+        "get",
+        "changes",
+        "ring",
+        "stats",
+        "check",
+        "bench",
+        "top",
+    ],
+    walls: &[],
+};
+
 #[test]
 fn rooms_of_the_crate_use_lower_ones_only() {
     assert_none("a room uses those below it only", &CRATE.offences(crate_sources()));
+}
+
+#[test]
+fn rooms_of_the_command_use_lower_ones_only() {
+    assert_none("a room uses those below it only", &COMMAND.offences(command_sources()));
 }
 
 #[test]
