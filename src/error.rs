@@ -5,12 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::one_line::OneLine;
+
 /// Any error that a getter may return.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Why a call failed.
 ///
 /// Errors are cheap to clone: all callers that waited for one load get the same error.
+///
+/// `{error}` is one line that also tells the cause, such as the error of a getter and what caused
+/// that one. So a program that prints an error does not have to go through its
+/// [`source`](std::error::Error::source)s, which are there for code that looks at them. Control
+/// characters in the cause are escaped, and of a very long one the first 400 characters are shown.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
@@ -116,7 +123,10 @@ impl fmt::Display for Error {
         match self {
             Self::EmptyKey => f.write_str("the key is empty"),
             Self::NotFound { group, key } => write!(f, "no {key:?} in group {group:?}"),
-            Self::Load { group, key, .. } => write!(f, "loading {key:?} of group {group:?} failed"),
+            Self::Load { group, key, source } => {
+                let cause = Causes(&**source);
+                write!(f, "loading {key:?} of group {group:?} failed: {cause}")
+            }
             Self::ReentrantLoad { group, key } => {
                 write!(f, "the load of {key:?} in group {group:?} asked for itself")
             }
@@ -139,7 +149,9 @@ impl fmt::Display for Error {
             }
             Self::InvalidPeer { url, reason } => write!(f, "peer {url:?}: {reason}"),
             Self::InvalidOption { option, reason } => write!(f, "option {option}: {reason}"),
-            Self::Bind { addr, .. } => write!(f, "can not listen on {addr}"),
+            Self::Bind { addr, source } => {
+                write!(f, "can not listen on {addr}: {}", Causes(source))
+            }
         }
     }
 }
@@ -151,6 +163,30 @@ impl std::error::Error for Error {
             Self::Bind { source, .. } => Some(&**source),
             _ => None,
         }
+    }
+}
+
+/// An error and those that caused it, on one line.
+struct Causes<'a>(&'a (dyn std::error::Error + 'static));
+
+/// So many causes of an error are told. There may be errors that are their own causes.
+const MAX_CAUSES: usize = 16;
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        let mut all = said.clone();
+        let causes = std::iter::successors(self.0.source(), |error| error.source());
+        for cause in causes.take(MAX_CAUSES) {
+            let text = cause.to_string();
+            // Many errors tell their cause themselves.
+            if !said.contains(&text) {
+                all += ": ";
+                all += &text;
+                said = text;
+            }
+        }
+        write!(f, "{}", OneLine(all))
     }
 }
 

@@ -135,7 +135,7 @@ impl Group {
         Ok((value, origin))
     }
 
-    /// The values of many keys; element *i* of the answer belongs to `keys[i]`.
+    /// The values of many keys; element *i* of the answer belongs to the *i*-th key.
     ///
     /// What is in memory is taken from there. For the rest each owner is asked once, all owners at
     /// the same time, and the keys of this process go to the getter in one call of
@@ -151,8 +151,21 @@ impl Group {
     /// # Blocking
     ///
     /// As [`get`](Self::get).
-    pub fn get_many(&self, keys: &[&str]) -> Vec<Result<ByteView, Error>> {
-        self.get_many_by(keys, self.parts.wait_timeout)
+    ///
+    /// ```
+    /// use geecache::Group;
+    ///
+    /// let echo = |key: &str| Ok::<_, std::io::Error>(key.to_owned());
+    /// let group = Group::new("echoes", 1 << 20, echo);
+    /// let names = vec!["Tom".to_owned(), "Jack".to_owned()];
+    /// assert_eq!(group.get_many(&names)[1].as_ref().unwrap(), "Jack"); // and a list of `&str`, …
+    /// ```
+    pub fn get_many<S: AsRef<str>>(
+        &self,
+        keys: impl IntoIterator<Item = S>,
+    ) -> Vec<Result<ByteView, Error>> {
+        let keys = Vec::from_iter(keys);
+        self.get_many_by(&as_strs(&keys), self.parts.wait_timeout)
     }
 
     /// As [`get_many`](Self::get_many), but waits no longer than `timeout`, as
@@ -161,12 +174,13 @@ impl Group {
     /// # Errors
     ///
     /// Per key, those of [`get_timeout`](Self::get_timeout).
-    pub fn get_many_timeout(
+    pub fn get_many_timeout<S: AsRef<str>>(
         &self,
-        keys: &[&str],
+        keys: impl IntoIterator<Item = S>,
         timeout: Duration,
     ) -> Vec<Result<ByteView, Error>> {
-        self.get_many_by(keys, Some(timeout))
+        let keys = Vec::from_iter(keys);
+        self.get_many_by(&as_strs(&keys), Some(timeout))
     }
 
     /// The value of `key` if it is in this process's memory and not past its ttl. Never loads, asks
@@ -250,8 +264,10 @@ impl Group {
     }
 
     /// As [`remove`](Self::remove), for many keys with few requests.
-    pub fn remove_many(&self, keys: &[&str]) -> RemoveReport {
-        let keys: Vec<&str> = keys.iter().copied().filter(|key| !key.is_empty()).collect();
+    pub fn remove_many<S: AsRef<str>>(&self, keys: impl IntoIterator<Item = S>) -> RemoveReport {
+        let keys = Vec::from_iter(keys);
+        let mut keys = as_strs(&keys);
+        keys.retain(|key| !key.is_empty());
         if keys.is_empty() {
             return RemoveReport::default();
         }
@@ -351,6 +367,10 @@ impl Group {
     pub fn hot_cache_stats(&self) -> CacheStats {
         self.parts.memory.hot_stats()
     }
+}
+
+fn as_strs(keys: &[impl AsRef<str>]) -> Vec<&str> {
+    keys.iter().map(AsRef::as_ref).collect()
 }
 
 impl fmt::Debug for Group {

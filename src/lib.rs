@@ -88,6 +88,7 @@
 //! Every method that can fail returns [`Error`]; nothing panics on wrong input. A key that does not
 //! exist is [`Error::NotFound`]. A getter that failed is [`Error::Load`] with the getter's error as
 //! its source. All callers that waited for one load get the same error. Errors are not cached.
+//! `{error}` tells the cause, too, in one line.
 //!
 //! A peer that fails is no error for the caller: it is counted in [`Stats::peer_errors`] and
 //! logged, and the value comes from elsewhere.
@@ -160,7 +161,7 @@ pub use byteview::ByteView;
 pub use cache::BenchStore;
 pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
-pub use getter::{Getter, Loaded};
+pub use getter::{BatchGetter, Getter, Loaded, NoSource};
 pub use group::{
     Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide, RemoveOutcome,
     RemoveReport, is_inside_getter,

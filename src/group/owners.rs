@@ -9,6 +9,7 @@
 //! [`OwnerHost`].
 
 mod handover;
+mod rule;
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,21 +29,10 @@ use crate::stats::Counter;
 use crate::sync::lock;
 use crate::workers::Workers;
 use handover::{HandOver, HandOverCounters};
+pub use rule::OwnerErrors;
 
 /// How many threads of one group ask peers for its batches, beside the callers' own.
 const MAX_FAN_OUT: usize = 64;
-
-/// What becomes of the owner's word that its getter failed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OwnerErrors {
-    /// The getter of this process is tried, as GeeCache does. The default.
-    #[default]
-    LoadLocally,
-    /// The caller gets the owner's message as an [`Error::Load`](crate::Error::Load), and the
-    /// source is spared a second load.
-    Return,
-}
 
 /// Who owns the keys of a group, and the flights of those who ask them.
 pub(super) struct Owners {
@@ -95,7 +85,7 @@ pub(super) trait OwnerHost: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub(super) enum Forwarded {
     Answered(Loaded),
-    /// The owner's getter failed, and the group is told to leave it at that.
+    /// The peers failed, and the group is told to leave it at that.
     Refused(PeerError),
     /// No peer could answer: the getter has to.
     Failed,
@@ -212,12 +202,12 @@ impl Owners {
                     continue;
                 }
                 match self.flights.join(keys[at]) {
-                    Ok(Ticket::Leader(leader)) => led.push(LedFlight { at, leader }),
+                    Ok(Ticket::Leader(leader)) => led.push(LedFlight::new(at, leader)),
                     Ok(Ticket::Follower(follower)) if may_wait => followed.push((at, follower)),
                     Err(_) if may_wait => {
                         answers[at] = Some(Err(reentrant(&self.group, keys[at])));
                     }
-                    _ => led.push(LedFlight { at, leader: self.flights.lead_alone(keys[at]) }),
+                    _ => led.push(LedFlight::new(at, self.flights.lead_alone(keys[at]))),
                 }
             }
             if !led.is_empty() {
@@ -317,12 +307,13 @@ impl Owners {
         self.count(&answers[..led.len().min(answers.len())]);
         let mut answers = answers.into_iter();
         let (mut failed, mut last_error) = (Vec::new(), None);
-        for led in led {
+        for mut led in led {
             let missing = || Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer"));
             let answer = answers.next().unwrap_or_else(missing);
             match self.settle(led.key(), answer, (role, asked), host, &led.leader) {
                 Ok(forwarded) => led.land(forwarded, tell),
                 Err(error) => {
+                    led.error.get_or_insert_with(|| error.clone());
                     last_error = Some(error);
                     failed.push(led);
                 }
@@ -375,7 +366,7 @@ impl Owners {
             Err(error) if error.kind() == PeerErrorKind::NotFound => Loaded::absent(),
             Err(error) => {
                 self.counters.errors.add_one();
-                let is_final = self.owner_errors == OwnerErrors::Return;
+                let is_final = self.owner_errors != OwnerErrors::LoadLocally;
                 if error.kind() == PeerErrorKind::Load && is_final {
                     return Ok(Forwarded::Refused(error));
                 }
@@ -452,8 +443,15 @@ impl Request {
                 _ => theirs,
             });
         }
-        let end = if call.is_over() { Forwarded::CutShort } else { Forwarded::Failed };
-        unanswered.into_iter().for_each(|led| led.land(end.clone(), tell));
+        let (is_over, is_final) = (call.is_over(), owners.owner_errors == OwnerErrors::ReturnAll);
+        for mut led in unanswered {
+            let end = match led.error.take() {
+                _ if is_over => Forwarded::CutShort,
+                Some(error) if is_final => Forwarded::Refused(error),
+                _ => Forwarded::Failed,
+            };
+            led.land(end, tell);
+        }
         landed
     }
 }
@@ -482,9 +480,15 @@ struct LedFlight {
     /// The key's place among those that were asked for.
     at: usize,
     leader: Leader<Forwarded>,
+    /// What the first peer that was asked for it said, where that failed.
+    error: Option<PeerError>,
 }
 
 impl LedFlight {
+    fn new(at: usize, leader: Leader<Forwarded>) -> Self {
+        Self { at, leader, error: None }
+    }
+
     fn key(&self) -> &str {
         self.leader.key()
     }

@@ -20,7 +20,7 @@
 //! | `hot_cache` | `SecondHit` | which values of other peers are copied |
 //! | `hot_ttl` | 30 s | how long such a copy lives, at most |
 //! | `fallback_ttl` | 10 s | how long a value lives that was loaded in place of its owner |
-//! | `owner_errors` | `LoadLocally` | what follows when the getter of the owner fails |
+//! | `owner_errors` | `LoadLocally`; `ReturnAll` for [`Group::remote`](crate::Group::remote) | what follows when the getter of the owner fails, or the owner does |
 //! | `wait_timeout` | no limit | how long a `get` waits |
 //! | `max_loaders` | 64 | threads that run the getter for callers with a time limit |
 //! | `max_refreshers` | 2 | threads that refresh values while the old ones are served |

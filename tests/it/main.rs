@@ -11,6 +11,7 @@ mod autotraits;
 mod batches;
 mod fallback_copies;
 mod flights;
+mod getters;
 mod hot_cache;
 #[cfg(feature = "http")]
 mod http;
@@ -20,6 +21,7 @@ mod models;
 mod nesting;
 mod origins;
 mod registry;
+mod remote;
 mod removal;
 mod staleness;
 mod storm;

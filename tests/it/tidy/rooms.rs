@@ -23,8 +23,8 @@ const CRATE: Floor = Floor {
     rooms: &[
         // They know nothing.
         "byteview",
-        "error",
         "one_line",
+        "error",
         "stack",
         "sync",
         "clock",
