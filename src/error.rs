@@ -39,6 +39,27 @@ pub enum Error {
         /// What the getter returned.
         source: Arc<dyn std::error::Error + Send + Sync + 'static>,
     },
+    /// A [`TypedGroup`](crate::TypedGroup) could not make bytes of a value. The codec's error is the
+    /// [`source`](std::error::Error::source).
+    Encode {
+        /// The group that was to keep the value.
+        group: String,
+        /// The key of the value.
+        key: String,
+        /// What the codec returned.
+        source: Arc<dyn std::error::Error + Send + Sync + 'static>,
+    },
+    /// A [`TypedGroup`](crate::TypedGroup) could not make a value of the bytes under this key, not
+    /// even of those that its own getter has loaded, or it has none. The codec's error is the
+    /// [`source`](std::error::Error::source).
+    Decode {
+        /// The group that has the bytes.
+        group: String,
+        /// The key of the value.
+        key: String,
+        /// What the codec returned.
+        source: Arc<dyn std::error::Error + Send + Sync + 'static>,
+    },
     /// The getter, while it loads a key, asked the same group for the same key.
     ReentrantLoad {
         /// The group that was asked.
@@ -127,6 +148,12 @@ impl fmt::Display for Error {
                 let cause = Causes(&**source);
                 write!(f, "loading {key:?} of group {group:?} failed: {cause}")
             }
+            Self::Encode { group, key, source } => {
+                write!(f, "encoding {key:?} of group {group:?} failed: {}", Causes(&**source))
+            }
+            Self::Decode { group, key, source } => {
+                write!(f, "decoding {key:?} of group {group:?} failed: {}", Causes(&**source))
+            }
             Self::ReentrantLoad { group, key } => {
                 write!(f, "the load of {key:?} in group {group:?} asked for itself")
             }
@@ -159,7 +186,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Load { source, .. } => Some(&**source),
+            Self::Load { source, .. }
+            | Self::Encode { source, .. }
+            | Self::Decode { source, .. } => Some(&**source),
             Self::Bind { source, .. } => Some(&**source),
             _ => None,
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use batch::BatchGetter;
-pub(crate) use batch::SharedError;
+pub(crate) use batch::{SharedError, spread};
 pub use no_source::NoSource;
 
 use crate::byteview::ByteView;

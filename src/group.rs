@@ -15,6 +15,7 @@ mod owners;
 mod parts;
 mod peer_side;
 mod portions;
+mod typed_side;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,9 +23,11 @@ use std::time::Duration;
 
 pub use builder::GroupBuilder;
 pub use changes::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
+pub(crate) use memory::Beside;
 pub use memory::HotCache;
 pub use nesting::is_inside_getter;
 pub use owners::OwnerErrors;
+pub(crate) use parts::IsUseful;
 pub use peer_side::PeerSide;
 
 use crate::byteview::ByteView;
@@ -36,7 +39,7 @@ use crate::peers::PeerPicker;
 use crate::stats::{CacheStats, Stats};
 use batch::{Answer, answer_many};
 use call::Call;
-use error::not_found;
+pub(crate) use error::not_found;
 use parts::Parts;
 
 /// A named cache in front of a [`Getter`](crate::Getter), shared with the peers that have a group
@@ -122,7 +125,8 @@ impl Group {
             return Err(Error::EmptyKey);
         }
         let found = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
-        let loaded = found.map_or_else(|| self.load_one(key, self.parts.wait_timeout), Ok)?;
+        let load = || self.load_one(key, Call::one(self.default_deadline()));
+        let loaded = found.map_or_else(load, Ok)?;
         let origin = match loaded.origin() {
             Origin::Owner | Origin::OwnerMemory
                 if !self.parts.owners.picker().picks_the_owner(key) =>
@@ -197,16 +201,15 @@ impl Group {
         }
         let value = match self.parts.memory.value(key, |seen| self.parts.refresh(key, seen)) {
             Some(value) => value,
-            None => self.load_one(key, timeout)?.into_value(),
+            // From here on there is something to wait for.
+            None => self.load_one(key, Call::one(timeout.and_then(Deadline::after)))?.into_value(),
         };
         value.ok_or_else(|| not_found(self.name(), key))
     }
 
     /// The load of a key that is not in memory.
-    fn load_one(&self, key: &str, timeout: Option<Duration>) -> Answer {
+    fn load_one(&self, key: &str, call: Call) -> Answer {
         self.parts.counters.get_misses.add_one();
-        // From here on there is something to wait for.
-        let call = Call::one(timeout.and_then(Deadline::after));
         let mut answer = [None];
         self.load(&[key], &mut answer, call);
         let [answer] = answer;
@@ -219,17 +222,25 @@ impl Group {
         keys: &[&str],
         timeout: Option<Duration>,
     ) -> Vec<Result<ByteView, Error>> {
-        let call = Call::many(timeout.and_then(Deadline::after));
+        let answers = self.get_many_loaded(keys, Call::many(timeout.and_then(Deadline::after)));
+        let value = |(answer, key): (Answer, &&str)| {
+            answer?.into_value().ok_or_else(|| not_found(self.name(), key))
+        };
+        answers.into_iter().zip(keys).map(value).collect()
+    }
+
+    /// The same, with all that is known of the values.
+    fn get_many_loaded(&self, keys: &[&str], call: Call) -> Vec<Answer> {
         let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
         let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
             self.parts.counters.get_misses.add(asked);
             self.load(missing, answers, call);
         };
-        let (answers, _) = answer_many(keys, self.parts.memory.key_hash(), find, load);
-        let value = |(answer, key): (Answer, &&str)| {
-            answer?.into_value().ok_or_else(|| not_found(self.name(), key))
-        };
-        answers.into_iter().zip(keys).map(value).collect()
+        answer_many(keys, self.parts.memory.key_hash(), find, load).0
+    }
+
+    fn default_deadline(&self) -> Option<Deadline> {
+        self.parts.wait_timeout.and_then(Deadline::after)
     }
 
     /// Loads keys that are not in memory, which must differ: the owners are asked for what they

@@ -132,6 +132,7 @@ mod metrics;
 mod peers;
 mod registry;
 mod stats;
+mod typed;
 
 // Peers over HTTP.
 #[cfg(feature = "http")]
@@ -177,6 +178,12 @@ pub use origin::Origin;
 pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};
+pub use typed::{
+    CacheKey, Codec, KeyText, TypedBatch, TypedGetter, TypedGroup, TypedGroupBuilder, TypedLoaded,
+    TypedStats, Versioned,
+};
+#[cfg(feature = "serde")]
+pub use typed::{Json, Postcard};
 
 /// Entries for the targets in `benches/fuzz/`: each takes any bytes, and panics where a promise is
 /// broken.

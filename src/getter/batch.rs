@@ -67,29 +67,10 @@ where
     }
 
     /// One call of the closure.
-    fn load(&self, keys: &[&str], answers: &mut Vec<Result<Loaded, BoxError>>) {
-        let rows = match (self.load)(keys) {
-            Ok(rows) => rows,
-            Err(error) => {
-                let error: BoxError = error.into();
-                if error.is::<NotFound>() {
-                    answers.extend(keys.iter().map(|_| Ok(Loaded::absent())));
-                } else {
-                    let shared = SharedError(error.into());
-                    answers.extend(keys.iter().map(|_| Err(shared.clone().into())));
-                }
-                return;
-            }
-        };
-        let mut places: Vec<(&str, usize)> = keys.iter().copied().zip(answers.len()..).collect();
-        places.sort_unstable();
-        answers.extend(keys.iter().map(|_| Ok(Loaded::absent())));
-        for (key, value) in rows {
-            let key = key.as_ref();
-            if let Ok(found) = places.binary_search_by(|(wanted, _)| wanted.cmp(&key)) {
-                answers[places[found].1] = Ok(value.into());
-            }
-        }
+    fn load(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
+        let rows = (self.load)(keys);
+        let rows = rows.map(|rows| rows.into_iter().map(|(key, value)| (key, value.into())));
+        spread(keys, rows, Loaded::absent)
     }
 }
 
@@ -102,18 +83,12 @@ where
     E: Into<BoxError>,
 {
     fn get(&self, key: &str) -> Result<Loaded, BoxError> {
-        let mut answers = Vec::with_capacity(1);
-        self.load(&[key], &mut answers);
-        answers.pop().unwrap_or_else(|| Ok(Loaded::absent()))
+        self.load(&[key]).pop().unwrap_or_else(|| Ok(Loaded::absent()))
     }
 
     fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
-        let mut answers = Vec::with_capacity(keys.len());
         let most = self.max_batch.map_or(keys.len().max(1), NonZeroUsize::get);
-        for keys in keys.chunks(most) {
-            self.load(keys, &mut answers);
-        }
-        answers
+        keys.chunks(most).flat_map(|keys| self.load(keys)).collect()
     }
 }
 
@@ -121,6 +96,33 @@ impl<F, R> fmt::Debug for BatchGetter<F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchGetter").field("max_batch", &self.max_batch).finish_non_exhaustive()
     }
+}
+
+/// The rows of a query as an answer to each of its keys: what is not there is absent, and an error
+/// is that of all of them.
+pub(crate) fn spread<T, K: AsRef<str>>(
+    keys: &[impl AsRef<str>],
+    rows: Result<impl IntoIterator<Item = (K, T)>, impl Into<BoxError>>,
+    absent: impl Fn() -> T,
+) -> Vec<Result<T, BoxError>> {
+    let rows = match rows.map_err(Into::into) {
+        Ok(rows) => Some(rows),
+        Err(error) if error.is::<NotFound>() => None,
+        Err(error) => {
+            let shared = SharedError(error.into());
+            return keys.iter().map(|_| Err(shared.clone().into())).collect();
+        }
+    };
+    let mut places: Vec<(&str, usize)> = keys.iter().map(AsRef::as_ref).zip(0..).collect();
+    places.sort_unstable();
+    let mut answers: Vec<_> = keys.iter().map(|_| Ok(absent())).collect();
+    for (key, value) in rows.into_iter().flatten() {
+        let key = key.as_ref();
+        if let Ok(found) = places.binary_search_by(|(wanted, _)| (*wanted).cmp(key)) {
+            answers[places[found].1] = Ok(value);
+        }
+    }
+    answers
 }
 
 /// One error of many keys. A group takes it apart again, so callers see the error that it holds.

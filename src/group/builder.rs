@@ -288,6 +288,12 @@ impl GroupBuilder {
     }
 }
 
+impl From<GroupBuilder> for Group {
+    fn from(builder: GroupBuilder) -> Self {
+        builder.build()
+    }
+}
+
 impl fmt::Debug for GroupBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupBuilder").field("name", &self.name).finish_non_exhaustive()

@@ -7,7 +7,7 @@ use crate::clock::Deadline;
 use crate::error::{BoxError, Error};
 use crate::getter::SharedError;
 
-pub(super) fn not_found(group: &str, key: &str) -> Error {
+pub(crate) fn not_found(group: &str, key: &str) -> Error {
     Error::NotFound { group: group.to_owned(), key: key.to_owned() }
 }
 

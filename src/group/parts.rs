@@ -1,7 +1,11 @@
 //! [`Parts`]: the four parts of a group, and the one place where they meet.
 
+mod fresh;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use fresh::IsUseful;
 
 use crate::cache::Meta;
 use crate::error::Error;

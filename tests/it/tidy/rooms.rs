@@ -42,6 +42,8 @@ const CRATE: Floor = Floor {
         // The store, the load path, and the names of groups.
         "cache",
         "group",
+        // Values and keys with types.
+        "typed",
         "metrics",
         "registry",
         // One transport of many that could be.
@@ -71,6 +73,7 @@ const GROUP: Floor = Floor {
         "group/parts",
         "group/peer_side",
         "group.rs",
+        "group/typed_side",
         "group/builder",
     ],
     walls: &[&["group/memory"], &["group/loads"], &["group/owners"], &["group/changes"]],
