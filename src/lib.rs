@@ -179,8 +179,8 @@ pub use peers::{NoPeers, PeerGetter, PeerPicker};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};
 pub use typed::{
-    CacheKey, Codec, KeyText, TypedBatch, TypedGetter, TypedGroup, TypedGroupBuilder, TypedLoaded,
-    TypedStats, Versioned,
+    AsKey, CacheKey, Codec, KeyText, TypedBatch, TypedGetter, TypedGroup, TypedGroupBuilder,
+    TypedLoaded, TypedStats, Versioned,
 };
 #[cfg(feature = "serde")]
 pub use typed::{Json, Postcard};

@@ -21,7 +21,7 @@ mod key;
 mod loader;
 mod stats;
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub use builder::TypedGroupBuilder;
 pub use codec::{Codec, Versioned};
 #[cfg(feature = "serde")]
 pub use formats::{Json, Postcard};
-pub use key::{CacheKey, KeyText};
+pub use key::{AsKey, CacheKey, KeyText};
 pub use loader::{TypedBatch, TypedGetter, TypedLoaded};
 pub use stats::TypedStats;
 
@@ -137,7 +137,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> TypedGroup<K, V> {
     /// # Blocking
     ///
     /// As [`Group::get_many`].
-    pub fn get_many<Q: Borrow<K>>(
+    pub fn get_many<Q: AsKey<K>>(
         &self,
         keys: impl IntoIterator<Item = Q>,
     ) -> Vec<Result<Arc<V>, Error>> {
@@ -150,7 +150,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> TypedGroup<K, V> {
     /// # Errors
     ///
     /// Per key, those of [`get_timeout`](Self::get_timeout).
-    pub fn get_many_timeout<Q: Borrow<K>>(
+    pub fn get_many_timeout<Q: AsKey<K>>(
         &self,
         keys: impl IntoIterator<Item = Q>,
         timeout: Duration,
@@ -158,7 +158,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> TypedGroup<K, V> {
         self.get_many_by(keys, Some(timeout))
     }
 
-    fn get_many_by<Q: Borrow<K>>(
+    fn get_many_by<Q: AsKey<K>>(
         &self,
         keys: impl IntoIterator<Item = Q>,
         timeout: Option<Duration>,
@@ -185,7 +185,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> TypedGroup<K, V> {
     }
 
     /// As [`remove`](Self::remove), for many keys with few requests.
-    pub fn remove_many<Q: Borrow<K>>(&self, keys: impl IntoIterator<Item = Q>) -> RemoveReport {
+    pub fn remove_many<Q: AsKey<K>>(&self, keys: impl IntoIterator<Item = Q>) -> RemoveReport {
         with_texts(keys, |keys| self.inner.group.remove_many(keys))
     }
 
@@ -218,12 +218,12 @@ impl<K: ?Sized, V> TypedGroup<K, V> {
 }
 
 /// Calls `then` with the texts of keys.
-fn with_texts<K: CacheKey + ?Sized, Q: Borrow<K>, T>(
+fn with_texts<K: CacheKey + ?Sized, Q: AsKey<K>, T>(
     keys: impl IntoIterator<Item = Q>,
     then: impl FnOnce(&[&str]) -> T,
 ) -> T {
     let keys = Vec::from_iter(keys);
-    let texts: Vec<Cow<'_, str>> = keys.iter().map(|key| key.borrow().to_text()).collect();
+    let texts: Vec<Cow<'_, str>> = keys.iter().map(|key| key.as_key().to_text()).collect();
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     then(&texts)
 }
@@ -239,4 +239,3 @@ impl<K: ?Sized, V> fmt::Debug for TypedGroup<K, V> {
         f.debug_struct("TypedGroup").field("name", &self.group().name()).finish_non_exhaustive()
     }
 }
-

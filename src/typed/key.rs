@@ -78,6 +78,39 @@ pub trait CacheKey {
     }
 }
 
+/// What stands for a key of type `K` in a list of keys: the key itself or a reference to it. For
+/// text it is all that holds text, such as `String` for `str`.
+pub trait AsKey<K: ?Sized> {
+    /// The key.
+    fn as_key(&self) -> &K;
+}
+
+impl<K> AsKey<K> for K {
+    fn as_key(&self) -> &K {
+        self
+    }
+}
+
+impl<K: ?Sized> AsKey<K> for &K {
+    fn as_key(&self) -> &K {
+        self
+    }
+}
+
+/// Types that hold text.
+macro_rules! texts_as_keys {
+    ($($key:ty),*) => { $(
+        impl AsKey<str> for $key {
+            fn as_key(&self) -> &str {
+                self
+            }
+        }
+    )* };
+}
+
+texts_as_keys!(&&str, String, &String, Box<str>, &Box<str>, Arc<str>, &Arc<str>);
+texts_as_keys!(Cow<'_, str>, &Cow<'_, str>);
+
 /// Calls `then` with the text of `key`.
 #[inline]
 pub(super) fn with_text<T>(key: &(impl CacheKey + ?Sized), then: impl FnOnce(&str) -> T) -> T {

@@ -27,4 +27,5 @@ mod staleness;
 mod storm;
 mod tidy;
 mod timeouts;
+mod typed;
 mod warm_up_core;

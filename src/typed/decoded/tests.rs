@@ -175,9 +175,9 @@ fn many_threads_share_it() {
                 for _ in 0..5000 {
                     let n = random.below(500) as usize;
                     let view = entries[n].view();
-                    let value = decoded.get(&view).unwrap_or_else(|| {
-                        decoded.insert(&view, Arc::new(n.to_string()), 100)
-                    });
+                    let value = decoded
+                        .get(&view)
+                        .unwrap_or_else(|| decoded.insert(&view, Arc::new(n.to_string()), 100));
                     assert_eq!(*value, n.to_string());
                     match random.below(100) {
                         0 => decoded.remove(&view),

@@ -78,6 +78,12 @@ fn short_and_long_texts_grow_in_pieces() {
         assert_eq!(text.as_str(), expected);
         assert_eq!(format!("{text:?}"), format!("{expected:?}"));
     }
+    for before in [0, 28, 29, 47, 48, 60] {
+        let mut text = KeyText::new();
+        text.push_str(&"x".repeat(before));
+        text.push_digits(u64::MAX);
+        assert_eq!(text.as_str(), format!("{}{}", "x".repeat(before), u64::MAX));
+    }
     let mut text = KeyText::new();
     text.push_str(&"x".repeat(100));
     text.push_str("y");

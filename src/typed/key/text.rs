@@ -45,17 +45,19 @@ impl KeyText {
     /// Appends a number in decimal.
     #[inline]
     pub(super) fn push_digits(&mut self, number: u64) {
-        // 18,446,744,073,709,551,615 has 20 digits.
-        let (mut digits, mut first, mut rest) = ([b'0'; 20], 20, number);
-        loop {
-            first -= 1;
-            digits[first] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
+        let count = number.checked_ilog10().map_or(1, |log| log as usize + 1);
+        match self.inline.get_mut(self.len..self.len + count) {
+            Some(room) if self.long.is_empty() => {
+                write_digits(number, room);
+                self.len += count;
+            }
+            _ => {
+                // 18,446,744,073,709,551,615 has 20 digits.
+                let mut digits = [b'0'; 20];
+                write_digits(number, &mut digits[..count]);
+                self.push_long(std::str::from_utf8(&digits[..count]).unwrap_or_default());
             }
         }
-        self.push_str(std::str::from_utf8(&digits[first..]).unwrap_or_default());
     }
 
     /// What was appended.
@@ -78,6 +80,15 @@ impl KeyText {
             self.len = self.len.min(start);
         }
         self.push_str(part);
+    }
+}
+
+/// Writes a number in decimal into a room of as many bytes as it has digits.
+#[inline]
+fn write_digits(mut number: u64, room: &mut [u8]) {
+    for digit in room.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
