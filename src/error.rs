@@ -39,8 +39,8 @@ pub enum Error {
         /// What the getter returned.
         source: Arc<dyn std::error::Error + Send + Sync + 'static>,
     },
-    /// A [`TypedGroup`](crate::TypedGroup) could not make bytes of a value. The codec's error is the
-    /// [`source`](std::error::Error::source).
+    /// A [`TypedGroup`](crate::TypedGroup) could not make bytes of a value. The codec's error is
+    /// the [`source`](std::error::Error::source).
     Encode {
         /// The group that was to keep the value.
         group: String,

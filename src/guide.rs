@@ -7,6 +7,7 @@
 //! * [`logging`]: what is logged, at which level.
 //! * [`watching`]: health, metrics, and where a value came from.
 //! * [`removal`]: what a removal promises, and what bounds what it can't reach.
+//! * [`typed`]: values with types, what they cost, and how a type changes.
 //! * [`transports`]: how to write a transport of your own.
 //! * `failures` (feature `http`): what a caller sees when a peer, a client or the source fails.
 //! * `protect` (feature `http`): how to keep others out, by a token and by TLS.
@@ -22,4 +23,5 @@ pub mod removal;
 #[cfg(feature = "http")]
 pub mod tiny_http;
 pub mod transports;
+pub mod typed;
 pub mod watching;

@@ -83,6 +83,12 @@
 //! and [`Group::insert`] change it at all peers, and report who could not be reached. What exactly
 //! they promise stands in [`guide::removal`].
 //!
+//! # Values with types
+//!
+//! A group holds bytes. A [`TypedGroup`] holds values of a type, under keys of a type, by way of a
+//! [`Codec`]: `Json` and `Postcard` come with the feature `serde`, and one's own takes ten lines. A
+//! value in memory is decoded once and then shared. See [`guide::typed`].
+//!
 //! # Errors
 //!
 //! Every method that can fail returns [`Error`]; nothing panics on wrong input. A key that does not
@@ -109,16 +115,19 @@
 //!
 //! * `http` (default): `HttpPool`, `HttpGetter` and the peer server, on `ureq` and `tiny_http`.
 //! * `tls`: TLS and mutual TLS between peers (`TlsConfig`), on `rustls` with `ring`.
+//! * `serde`: values with types as JSON or in the format of `postcard` (`Json`, `Postcard`).
+//! * `uuid`: UUIDs as keys with a type.
 //!
-//! Without it the crate has two small dependencies and is a complete cache in one process. It takes
-//! a transport of your own: see [`guide::transports`].
+//! Without `http` the crate has two small dependencies and is a complete cache in one process. It
+//! takes a transport of your own: see [`guide::transports`].
 //!
 //! # More
 //!
 //! The [guide] has the long tables: every option and bound ([`guide::limits`]), what is logged
-//! ([`guide::logging`]), how to watch a cluster ([`guide::watching`]), what happens when a peer, a
-//! client or the source fails (`guide::failures`), how to keep others out (`guide::protect`), and
-//! what the default server can't do (`guide::tiny_http`).
+//! ([`guide::logging`]), values with types ([`guide::typed`]), how to watch a cluster
+//! ([`guide::watching`]), what happens when a peer, a client or the source fails
+//! (`guide::failures`), how to keep others out (`guide::protect`), and what the default server
+//! can't do (`guide::tiny_http`).
 
 // What is handed around.
 mod byteview;
@@ -234,7 +243,7 @@ pub mod fuzz {
     }
 }
 
-/// The code in README.md, compiled and run.
+/// The code in README.md, compiled and run. The docs of `TypedGroup` have that which needs `serde`.
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
-use crate::group::batch::{Answer, ByPeer, by_peer, is_same_peer};
+use crate::group::batch::{Answer, ByPeer, by_peer, is_same_peer, keys_at};
 use crate::group::call::Call;
 use crate::group::error::{load_failed, reentrant, timed_out};
 use crate::group::nesting::is_inside_getter;
@@ -502,11 +502,6 @@ impl LedFlight {
 
 /// Is told how the flight of each key ended, by the place of the key.
 type Tell<'a> = &'a mut dyn FnMut(usize, Forwarded);
-
-/// The keys at these places.
-fn keys_at<'k>(keys: &[&'k str], places: &[usize]) -> Vec<&'k str> {
-    places.iter().map(|&at| keys[at]).collect()
-}
 
 #[cfg(test)]
 mod tests;

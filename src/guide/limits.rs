@@ -27,6 +27,16 @@
 //! | `stack_bytes` | that of Rust, 2 MiB | the stack of the threads that run the getter; 1 MiB to 1 GiB |
 //! | `clock` | the system's | what times to live are measured with |
 //!
+//! # Options of a typed group
+//!
+//! Methods of [`TypedGroupBuilder`](crate::TypedGroupBuilder); `group` sets those of the group
+//! below.
+//!
+//! | option | default | what it bounds or chooses |
+//! |---|---|---|
+//! | `decoded_bytes` | `cache_bytes` | the decoded values in memory, each with 96 bytes for its place; 0 keeps none |
+//! | `weigher` | the size of the type and the length of the bytes | what a value counts; one of 4 GiB or more is not kept |
+//!
 //! # Options of a pool
 //!
 //! Methods of `HttpPoolBuilder` (feature `http`). What is marked *alike* must be the same at all
@@ -68,6 +78,8 @@
 //!   adds, and its place in the table, which is 96 to 111 bytes together. A cache of 64 MiB so
 //!   takes about 64 MiB. With `Accounting::PayloadOnly` key and value alone are counted.
 //! * **A value that is larger than a shard** is served and not kept. So is one whose key has 2 GiB.
+//! * **A decoded value** of a typed group lives as long as its entry: see
+//!   [`typed`](crate::guide::typed).
 //! * **A copy of a value costs nothing**: [`ByteView`](crate::ByteView) shares its bytes.
 //! * **A request to a peer** has a path of 15 KiB at most; a longer key is loaded here. The head of
 //!   an answer may have 8 KiB, the text of an error is cut at 8 KiB.

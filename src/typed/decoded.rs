@@ -20,7 +20,7 @@ use std::thread;
 use crate::byteview::ByteView;
 use crate::stats::Counter;
 use crate::sync::lock;
-use table::{Kept, Table, hash};
+use table::{DecodedTable, Kept, hash};
 
 /// What a value takes beside what it weighs: its place in the table, which has places to spare, the
 /// counts of its `Arc`, and what the allocator adds.
@@ -34,7 +34,7 @@ const LOOKS: usize = 16;
 
 /// See the [module](self).
 pub(super) struct Decoded<V> {
-    shards: Box<[Padded<V>]>,
+    shards: Box<[DecodedShard<V>]>,
     max_bytes: u64,
     /// What all values weigh.
     bytes: AtomicU64,
@@ -45,7 +45,7 @@ pub(super) struct Decoded<V> {
 
 /// On cache lines of its own.
 #[repr(align(128))]
-struct Padded<V>(Mutex<Table<V>>);
+struct DecodedShard<V>(Mutex<DecodedTable<V>>);
 
 impl<V> Decoded<V> {
     /// Room for values of so many bytes, with what is kept beside them.
@@ -56,7 +56,9 @@ impl<V> Decoded<V> {
         // Rounded down to a power of two.
         let shards = 1 << shards.ilog2();
         Self {
-            shards: (0..shards).map(|_| Padded(Mutex::new(Table::default()))).collect(),
+            shards: (0..shards)
+                .map(|_| DecodedShard(Mutex::new(DecodedTable::default())))
+                .collect(),
             max_bytes,
             bytes: AtomicU64::new(0),
             next: AtomicU64::new(0),
@@ -140,7 +142,7 @@ impl<V> Decoded<V> {
 
     /// Frees all whose entries are gone.
     pub(super) fn look_everywhere(&self) {
-        for Padded(shard) in &self.shards {
+        for DecodedShard(shard) in &self.shards {
             let mut gone = Vec::new();
             let mut table = lock(shard);
             table.sweep_all(&mut gone);
@@ -160,19 +162,19 @@ impl<V> Decoded<V> {
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|Padded(shard)| lock(shard).len()).sum()
+        self.shards.iter().map(|DecodedShard(shard)| lock(shard).len()).sum()
     }
 
     /// Whether all is found and counted.
     #[cfg(test)]
     fn validate(&self) {
-        let weights = self.shards.iter().map(|Padded(shard)| lock(shard).validate());
+        let weights = self.shards.iter().map(|DecodedShard(shard)| lock(shard).validate());
         assert_eq!(weights.sum::<u64>(), self.bytes());
         assert!(self.bytes() <= self.max_bytes);
     }
 
     #[inline]
-    fn shard(&self, hash: u64) -> (usize, &Mutex<Table<V>>) {
+    fn shard(&self, hash: u64) -> (usize, &Mutex<DecodedTable<V>>) {
         // The top bits, scaled to the count.
         let at = ((hash >> 32) * self.shards.len() as u64) >> 32;
         (at as usize, &self.shards[at as usize].0)

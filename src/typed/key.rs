@@ -145,9 +145,9 @@ impl<K: CacheKey + ?Sized> CacheKey for &K {
     }
 }
 
-/// Types that are text.
-macro_rules! texts {
-    ($($key:ty),*) => { $(
+/// A type that is text.
+macro_rules! text {
+    ($key:ty) => {
         impl CacheKey for $key {
             type Owned = String;
 
@@ -165,14 +165,18 @@ macro_rules! texts {
                 Some(self)
             }
         }
-    )* };
+    };
 }
 
-texts!(str, String, Box<str>, Arc<str>, Cow<'_, str>);
+text!(str);
+text!(String);
+text!(Box<str>);
+text!(Arc<str>);
+text!(Cow<'_, str>);
 
-/// Integers of up to 64 bits.
-macro_rules! integers {
-    ($($key:ty),*) => { $(
+/// An integer of up to 64 bits.
+macro_rules! integer {
+    ($key:ty) => {
         impl CacheKey for $key {
             type Owned = Self;
 
@@ -191,14 +195,21 @@ macro_rules! integers {
                 text.parse().ok()
             }
         }
-    )* };
+    };
 }
 
-integers!(u8, u16, u32, u64, i8, i16, i32, i64);
+integer!(u8);
+integer!(u16);
+integer!(u32);
+integer!(u64);
+integer!(i8);
+integer!(i16);
+integer!(i32);
+integer!(i64);
 
-/// Those whose length `i128` and `u64` say nothing about.
-macro_rules! other_integers {
-    ($($key:ty),*) => { $(
+/// One that may have more.
+macro_rules! other_integer {
+    ($key:ty) => {
         impl CacheKey for $key {
             type Owned = Self;
 
@@ -211,10 +222,13 @@ macro_rules! other_integers {
                 text.parse().ok()
             }
         }
-    )* };
+    };
 }
 
-other_integers!(u128, i128, usize, isize);
+other_integer!(u128);
+other_integer!(i128);
+other_integer!(usize);
+other_integer!(isize);
 
 #[cfg(feature = "uuid")]
 impl CacheKey for uuid::Uuid {

@@ -1,4 +1,4 @@
-//! [`Table`]: values by the place of their bytes, in one array.
+//! [`DecodedTable`]: values by the place of their bytes, in one array.
 //!
 //! An open-addressed table with linear probing, since a look-up then waits for one place in memory,
 //! where a hash map with control bytes waits for two. What is taken out is filled up from behind,
@@ -46,7 +46,7 @@ pub(super) fn hash(place: usize) -> u64 {
 
 /// See the [module](self).
 #[derive(Debug)]
-pub(super) struct Table<V> {
+pub(super) struct DecodedTable<V> {
     /// None, or a power of two.
     slots: Box<[Option<Kept<V>>]>,
     len: usize,
@@ -56,13 +56,13 @@ pub(super) struct Table<V> {
     hand: usize,
 }
 
-impl<V> Default for Table<V> {
+impl<V> Default for DecodedTable<V> {
     fn default() -> Self {
         Self { slots: Box::default(), len: 0, broom: 0, hand: 0 }
     }
 }
 
-impl<V> Table<V> {
+impl<V> DecodedTable<V> {
     pub(super) fn len(&self) -> usize {
         self.len
     }

@@ -57,8 +57,8 @@ fn parts<const N: usize>(text: &str) -> Option<[String; N]> {
     (at + 1 == N).then_some(parts)
 }
 
-macro_rules! tuples {
-    ($($count:literal: $($part:ident $at:tt),+;)*) => { $(
+macro_rules! tuple {
+    ($count:literal: $($part:ident $at:tt),+) => {
         impl<$($part: CacheKey),+> CacheKey for ($($part,)+) {
             type Owned = ($($part::Owned,)+);
 
@@ -74,13 +74,11 @@ macro_rules! tuples {
                 Some(($($part::parse_text(&parts[$at])?,)+))
             }
         }
-    )* };
+    };
 }
 
-tuples! {
-    2: A 0, B 1;
-    3: A 0, B 1, C 2;
-    4: A 0, B 1, C 2, D 3;
-    5: A 0, B 1, C 2, D 3, E 4;
-    6: A 0, B 1, C 2, D 3, E 4, F 5;
-}
+tuple!(2: A 0, B 1);
+tuple!(3: A 0, B 1, C 2);
+tuple!(4: A 0, B 1, C 2, D 3);
+tuple!(5: A 0, B 1, C 2, D 3, E 4);
+tuple!(6: A 0, B 1, C 2, D 3, E 4, F 5);
