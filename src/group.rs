@@ -271,7 +271,7 @@ impl Group {
     /// owner of some keys, as the owner of others, and as one of the rest. One that was too late is
     /// not asked again.
     pub fn remove(&self, key: &str) -> RemoveReport {
-        self.remove_many(&[key])
+        self.remove_many([key])
     }
 
     /// As [`remove`](Self::remove), for many keys with few requests.

@@ -87,7 +87,7 @@ where
     }
 
     fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
-        let most = self.max_batch.map_or(keys.len().max(1), NonZeroUsize::get);
+        let most = self.max_batch.map_or_else(|| keys.len().max(1), NonZeroUsize::get);
         keys.chunks(most).flat_map(|keys| self.load(keys)).collect()
     }
 }

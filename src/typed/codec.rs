@@ -115,7 +115,8 @@ impl<V, C: Codec<V>> Codec<V> for Versioned<C> {
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<V, BoxError> {
-        let (version, bytes) = bytes.split_first_chunk().ok_or(WrongVersion::of(self, None))?;
+        let (version, bytes) =
+            bytes.split_first_chunk().ok_or_else(|| WrongVersion::of(self, None))?;
         let version = u32::from_be_bytes(*version);
         if version != self.version {
             return Err(WrongVersion::of(self, Some(version)).into());

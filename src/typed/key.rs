@@ -235,7 +235,7 @@ impl CacheKey for uuid::Uuid {
     type Owned = Self;
 
     fn write_text(&self, text: &mut KeyText) {
-        text.push_str(self.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+        text.push_str(self.hyphenated().encode_lower(&mut Self::encode_buffer()));
     }
 
     fn parse_text(text: &str) -> Option<Self> {

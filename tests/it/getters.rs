@@ -108,7 +108,7 @@ fn keys_of_a_batch_are_anything_that_is_text() {
         assert_eq!(answers.into_iter().collect::<Result<Vec<_>, _>>().unwrap(), values);
     };
     all(group.get_many(["Tom", "Jack"]));
-    all(group.get_many(&["Tom", "Jack"]));
+    all(group.get_many(["Tom", "Jack"]));
     all(group.get_many(&keys));
     all(group.get_many(keys.iter().map(String::as_str)));
     all(group.get_many(vec![Arc::<str>::from("Tom"), "Jack".into()]));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 #![allow(clippy::needless_collect, reason = "threads start as their handles are collected")]
 #![allow(clippy::redundant_clone, reason = "clones of handles are what some tests are about")]
+#![allow(clippy::needless_borrows_for_generic_args, reason = "keys are lent in many tests")]
 
 mod support;
 
