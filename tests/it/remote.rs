@@ -1,6 +1,5 @@
 //! Groups of programs without a source.
 
-use std::io;
 use std::sync::Arc;
 
 use geecache::{Error, Group, Loaded, NoSource, PeerError, PeerErrorKind, PeerGetter};
@@ -71,6 +70,8 @@ fn a_remote_group_without_peers_says_so() {
 
 #[cfg(feature = "http")]
 mod over_http {
+    use std::io;
+
     use geecache::HttpPool;
 
     use super::*;
