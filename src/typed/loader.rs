@@ -234,8 +234,8 @@ where
         let asked = parsed.len();
         let answers = self.getter.get_many(parsed);
         if answers.len() != asked {
-            // The group says how many it got, and of how many.
-            return answers.into_iter().map(|_| Err(NotAKey.into())).collect();
+            let wrong = || format!("the getter answered {} of {asked} keys", answers.len());
+            return keys.iter().map(|_| Err(wrong().into())).collect();
         }
         let mut answers = answers.into_iter();
         let answer = |is_key| match is_key {

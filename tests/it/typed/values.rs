@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use geecache::{Error, Group, NotFound, TypedBatch, TypedGroup, TypedLoaded};
+use geecache::{
+    BoxError, Error, Group, NotFound, TypedBatch, TypedGetter, TypedGroup, TypedLoaded,
+};
 
 use super::{RUBBISH, Text, Texts, counted};
 use crate::support::{CountingGetter, Gate, Hand, SOON, value_of};
@@ -18,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn before<R, E>(load: impl Fn(String) -> Result<R, E> + Send + Sync + 'static) -> Texts
 where
     R: Into<TypedLoaded<String>>,
-    E: Into<geecache::BoxError>,
+    E: Into<BoxError>,
 {
     TypedGroup::new("texts", 1 << 20, Text, load)
 }
@@ -29,7 +31,7 @@ fn a_getter_returns_values_of_the_type_and_callers_get_them() {
         "Tom" => Ok(Some(value_of("Tom"))),
         "kkk" => Ok(None),
         "gone" => Err(Box::from(NotFound)),
-        _ => Err(geecache::BoxError::from(io::Error::other("the table is locked"))),
+        _ => Err(BoxError::from(io::Error::other("the table is locked"))),
     });
     assert_eq!(*group.get("Tom").unwrap(), value_of("Tom"));
     for key in ["kkk", "gone"] {
@@ -181,4 +183,26 @@ fn a_default_time_limit_of_the_group_holds_for_its_values() {
     assert!(matches!(group.get("Tom"), Err(Error::TimedOut { .. })));
     assert!(matches!(group.get_many(["Tom"])[0], Err(Error::TimedOut { .. })));
     gate.open();
+}
+
+#[test]
+fn an_answer_of_the_wrong_length_is_an_error_for_every_key() {
+    struct Forgetful;
+
+    impl TypedGetter<u64, String> for Forgetful {
+        fn get(&self, key: u64) -> Result<TypedLoaded<String>, BoxError> {
+            Ok(key.to_string().into())
+        }
+
+        fn get_many(&self, keys: Vec<u64>) -> Vec<Result<TypedLoaded<String>, BoxError>> {
+            keys.into_iter().skip(1).map(|key| self.get(key)).collect()
+        }
+    }
+
+    let group: TypedGroup<u64, String> = TypedGroup::new("forgetful", 1 << 20, Text, Forgetful);
+    for answer in group.get_many([1, 2, 3]) {
+        let Err(Error::Load { source, .. }) = answer else { panic!("{answer:?}") };
+        assert_eq!(source.to_string(), "the getter answered 2 of 3 keys");
+    }
+    assert_eq!(*group.get(&1).unwrap(), "1");
 }
