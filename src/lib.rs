@@ -53,7 +53,8 @@
 //! ```
 //!
 //! The pool serves until `shutdown`, or until its last handle is dropped. A program that lives for
-//! a moment only asks the cluster, through `HttpPool::client`: it owns no key and opens no port.
+//! a moment only asks the cluster, through `HttpPool::client`: it owns no key and opens no port. If
+//! it has no source either, [`Group::remote`] makes its group.
 //!
 //! The peers trust each other, and by default everyone who reaches their ports. Run them in a
 //! **private network**, or keep others out by a token and by TLS: `guide::protect`.

@@ -17,8 +17,8 @@ use crate::typed::decoded::Decoded;
 use crate::typed::loader::{TypedLoaded, typed_error};
 use crate::typed::stats::TypedStats;
 
-/// How often a value is loaded here that can't be decoded. After the first time only another
-/// caller, whose load was joined, can be the reason.
+/// How often a key is loaded here of which there are useless bytes. After the first time, only the
+/// load of another caller, which was joined, can have brought some again.
 const MAX_LOADS: usize = 3;
 
 /// What handles share, whatever type their keys have.
@@ -57,9 +57,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         let loaded = self.group.load_until(key, deadline);
         match self.accept(key, loaded) {
             Accepted::Answer(answer) => answer,
-            Accepted::Useless { error, .. } => {
-                self.load_here(&[key], vec![error], deadline).remove(0)
-            }
+            Accepted::Useless(error) => self.load_here(&[key], vec![error], deadline).remove(0),
         }
     }
 
@@ -84,7 +82,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         for (at, (key, loaded)) in keys.iter().zip(loaded).enumerate() {
             answers.push(match self.accept(key, loaded) {
                 Accepted::Answer(answer) => answer,
-                Accepted::Useless { error, .. } => {
+                Accepted::Useless(error) => {
                     useless.push((*key, at));
                     Err(error)
                 }
@@ -130,11 +128,9 @@ impl<V: Send + Sync + 'static> Inner<V> {
                     Accepted::Answer(Err(Error::Load { source, .. }))
                         if source.is::<NoSource>() => {}
                     Accepted::Answer(answer) => answers[at] = answer,
-                    Accepted::Useless { error, origin } => {
+                    Accepted::Useless(error) => {
                         answers[at] = Err(error);
-                        if origin != Origin::Getter {
-                            still_open.push(at);
-                        }
+                        still_open.push(at);
                     }
                 }
             }
@@ -162,8 +158,9 @@ impl<V: Send + Sync + 'static> Inner<V> {
             })
         };
         match value {
-            Ok(value) => Accepted::Answer(Ok(value)),
-            Err(error) => Accepted::Useless { error, origin },
+            // To ask the getter again would not help.
+            Err(error) if origin != Origin::Getter => Accepted::Useless(error),
+            answer => Accepted::Answer(answer),
         }
     }
 
@@ -222,10 +219,11 @@ impl<V> Inner<V> {
     }
 }
 
-/// What became of the bytes that a group has.
+/// What became of what the group said of a key.
 enum Accepted<V> {
     Answer(Result<Arc<V>, Error>),
-    Useless { error: Error, origin: Origin },
+    /// There are bytes that can't be decoded, and that the own getter may do better than.
+    Useless(Error),
 }
 
 impl<V: Send + Sync> Beside for Inner<V> {
