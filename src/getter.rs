@@ -1,6 +1,14 @@
 //! [`Getter`], the source of truth behind a group, and [`Loaded`], what it returns.
 
+mod batch;
+mod no_source;
+
+use std::sync::Arc;
 use std::time::Duration;
+
+pub use batch::BatchGetter;
+pub(crate) use batch::{SharedError, spread};
+pub use no_source::NoSource;
 
 use crate::byteview::ByteView;
 use crate::error::BoxError;
@@ -10,7 +18,8 @@ use crate::origin::Origin;
 ///
 /// Closures and functions are getters when they take a `&str` and return a `Result` of anything
 /// that becomes a [`Loaded`] (`Vec<u8>`, `String`, `&str`, [`ByteView`], an `Option` of these, …).
-/// Write the argument's type: `|key: &str| …`.
+/// Write the argument's type: `|key: &str| …`. [`BatchGetter`] makes one of a closure that loads
+/// many keys at once. An `Arc` of a getter is a getter, too, and so is a `Box<dyn Getter>`.
 ///
 /// ```
 /// use geecache::Group;
@@ -29,6 +38,16 @@ use crate::origin::Origin;
 /// assert_eq!(squares.get("12")?, "144");
 /// # Ok::<(), geecache::Error>(())
 /// ```
+///
+/// # Why it belongs to the group
+///
+/// Some caches take a loader with each get, as `get_with(key, || …)`. A group has none of that on
+/// purpose. The key has to say all that a load needs, because others load it, too: the owner of the
+/// key for a caller in another process, a thread of the group that refreshes the value, and a
+/// caller that comes later. None of them has the closure of the first one. What a load needs beside
+/// the key, such as a tenant, belongs into the key; what every load needs, such as a pool of
+/// connections, into the getter. A program that has a value at hand gives it to
+/// [`Group::insert`](crate::Group::insert).
 ///
 /// # For those who implement it
 ///
@@ -114,6 +133,26 @@ where
 
     fn loads_one_by_one(&self) -> bool {
         true
+    }
+}
+
+impl<G: Getter + ?Sized> Getter for Arc<G> {
+    fn get(&self, key: &str) -> Result<Loaded, BoxError> {
+        (**self).get(key)
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
+        (**self).get_many(keys)
+    }
+}
+
+impl Getter for Box<dyn Getter> {
+    fn get(&self, key: &str) -> Result<Loaded, BoxError> {
+        (**self).get(key)
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
+        (**self).get_many(keys)
     }
 }
 

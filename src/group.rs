@@ -16,6 +16,7 @@ mod parts;
 mod peer_side;
 mod portions;
 mod telling;
+mod typed_side;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,9 +24,11 @@ use std::time::Duration;
 
 pub use builder::GroupBuilder;
 pub use changes::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
+pub(crate) use memory::Beside;
 pub use memory::HotCache;
 pub use nesting::Chain;
 pub use owners::OwnerErrors;
+pub(crate) use parts::IsUseful;
 pub use peer_side::PeerSide;
 
 use crate::byteview::ByteView;
@@ -41,7 +44,7 @@ use crate::random::is_sampled;
 use crate::stats::{CacheStats, Stats};
 use batch::{Answer, answer_many};
 use call::Call;
-use error::not_found;
+pub(crate) use error::not_found;
 use parts::Parts;
 
 /// A named cache in front of a [`Getter`](crate::Getter), shared with the peers that have a group
@@ -129,7 +132,8 @@ impl Group {
         }
         self.parts.note_get(key);
         let found = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
-        let loaded = found.map_or_else(|| self.load_one(key, self.parts.wait_timeout), Ok)?;
+        let load = || self.load_one(key, Call::one(self.default_deadline()));
+        let loaded = found.map_or_else(load, Ok)?;
         let origin = match loaded.origin() {
             Origin::Owner | Origin::OwnerMemory
                 if !self.parts.owners.picker().picks_the_owner(key) =>
@@ -142,7 +146,7 @@ impl Group {
         Ok((value, origin))
     }
 
-    /// The values of many keys; element *i* of the answer belongs to `keys[i]`.
+    /// The values of many keys; element *i* of the answer belongs to the *i*-th key.
     ///
     /// What is in memory is taken from there. For the rest each owner is asked once, all owners at
     /// the same time, and the keys of this process go to the getter in one call of
@@ -159,8 +163,21 @@ impl Group {
     /// # Blocking
     ///
     /// As [`get`](Self::get).
-    pub fn get_many(&self, keys: &[&str]) -> Vec<Result<ByteView, Error>> {
-        self.get_many_by(keys, self.parts.wait_timeout)
+    ///
+    /// ```
+    /// use geecache::Group;
+    ///
+    /// let echo = |key: &str| Ok::<_, std::io::Error>(key.to_owned());
+    /// let group = Group::new("echoes", 1 << 20, echo);
+    /// let names = vec!["Tom".to_owned(), "Jack".to_owned()];
+    /// assert_eq!(group.get_many(&names)[1].as_ref().unwrap(), "Jack"); // and a list of `&str`, …
+    /// ```
+    pub fn get_many<S: AsRef<str>>(
+        &self,
+        keys: impl IntoIterator<Item = S>,
+    ) -> Vec<Result<ByteView, Error>> {
+        let keys = Vec::from_iter(keys);
+        self.get_many_by(&as_strs(&keys), self.parts.wait_timeout)
     }
 
     /// As [`get_many`](Self::get_many), but waits no longer than `timeout`, as
@@ -169,12 +186,13 @@ impl Group {
     /// # Errors
     ///
     /// Per key, those of [`get_timeout`](Self::get_timeout).
-    pub fn get_many_timeout(
+    pub fn get_many_timeout<S: AsRef<str>>(
         &self,
-        keys: &[&str],
+        keys: impl IntoIterator<Item = S>,
         timeout: Duration,
     ) -> Vec<Result<ByteView, Error>> {
-        self.get_many_by(keys, Some(timeout))
+        let keys = Vec::from_iter(keys);
+        self.get_many_by(&as_strs(&keys), Some(timeout))
     }
 
     /// The value of `key` if it is in this process's memory and not past its ttl. Never loads, asks
@@ -204,7 +222,8 @@ impl Group {
         };
         let value = match found {
             Some(value) => value,
-            None => self.load_one(key, timeout)?.into_value(),
+            // From here on there is something to wait for.
+            None => self.load_one(key, Call::one(timeout.and_then(Deadline::after)))?.into_value(),
         };
         value.ok_or_else(|| not_found(self.name(), key))
     }
@@ -227,10 +246,8 @@ impl Group {
     }
 
     /// The load of a key that is not in memory.
-    fn load_one(&self, key: &str, timeout: Option<Duration>) -> Answer {
+    fn load_one(&self, key: &str, call: Call) -> Answer {
         self.parts.counters.get_misses.add_one();
-        // From here on there is something to wait for.
-        let call = Call::one(timeout.and_then(Deadline::after));
         let mut answer = [None];
         self.load(&[key], &mut answer, call);
         let [answer] = answer;
@@ -243,7 +260,15 @@ impl Group {
         keys: &[&str],
         timeout: Option<Duration>,
     ) -> Vec<Result<ByteView, Error>> {
-        let call = Call::many(timeout.and_then(Deadline::after));
+        let answers = self.get_many_loaded(keys, Call::many(timeout.and_then(Deadline::after)));
+        let value = |(answer, key): (Answer, &&str)| {
+            answer?.into_value().ok_or_else(|| not_found(self.name(), key))
+        };
+        answers.into_iter().zip(keys).map(value).collect()
+    }
+
+    /// The same, with all that is known of the values.
+    fn get_many_loaded(&self, keys: &[&str], call: Call) -> Vec<Answer> {
         let find = |key: &str| {
             self.parts.note_get(key);
             self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen))
@@ -252,11 +277,11 @@ impl Group {
             self.parts.counters.get_misses.add(asked);
             self.load(missing, answers, call);
         };
-        let (answers, _) = answer_many(keys, self.parts.memory.key_hash(), find, load);
-        let value = |(answer, key): (Answer, &&str)| {
-            answer?.into_value().ok_or_else(|| not_found(self.name(), key))
-        };
-        answers.into_iter().zip(keys).map(value).collect()
+        answer_many(keys, self.parts.memory.key_hash(), find, load).0
+    }
+
+    fn default_deadline(&self) -> Option<Deadline> {
+        self.parts.wait_timeout.and_then(Deadline::after)
     }
 
     /// Loads keys that are not in memory, which must differ: the owners are asked for what they
@@ -288,12 +313,14 @@ impl Group {
     /// With more peers, or several removals at once, the requests of the group share 64 threads
     /// beside those of the callers: then it is a timeout more for about every 64 silent peers.
     pub fn remove(&self, key: &str) -> RemoveReport {
-        self.remove_many(&[key])
+        self.remove_many([key])
     }
 
     /// As [`remove`](Self::remove), for many keys with few requests.
-    pub fn remove_many(&self, keys: &[&str]) -> RemoveReport {
-        let keys: Vec<&str> = keys.iter().copied().filter(|key| !key.is_empty()).collect();
+    pub fn remove_many<S: AsRef<str>>(&self, keys: impl IntoIterator<Item = S>) -> RemoveReport {
+        let keys = Vec::from_iter(keys);
+        let mut keys = as_strs(&keys);
+        keys.retain(|key| !key.is_empty());
         if keys.is_empty() {
             return RemoveReport::default();
         }
@@ -417,6 +444,10 @@ impl Group {
     pub fn hot_cache_stats(&self) -> CacheStats {
         self.parts.memory.hot_stats()
     }
+}
+
+fn as_strs(keys: &[impl AsRef<str>]) -> Vec<&str> {
+    keys.iter().map(AsRef::as_ref).collect()
 }
 
 impl fmt::Debug for Group {

@@ -7,6 +7,7 @@
 //! * [`logging`]: what is logged, at which level.
 //! * [`watching`]: health, metrics, a page for browsers, and where a value came from.
 //! * [`removal`]: what a removal promises, and what bounds what it can't reach.
+//! * [`typed`]: values with types, what they cost, and how a type changes.
 //! * [`transports`]: how to write a transport of your own.
 //! * `command` (feature `http`): looking into a cluster from a shell.
 //! * `failures` (feature `http`): what a caller sees when a peer, a client or the source fails.
@@ -28,4 +29,5 @@ pub mod status_json;
 #[cfg(feature = "http")]
 pub mod tiny_http;
 pub mod transports;
+pub mod typed;
 pub mod watching;

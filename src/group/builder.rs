@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cache::{Accounting, CacheOptions, Eviction};
 use crate::clock::Clock;
 use crate::events::{Event, EventSink};
-use crate::getter::Getter;
+use crate::getter::{Getter, NoSource};
 use crate::group::Group;
 use crate::group::changes::Changes;
 use crate::group::loads::Loads;
@@ -20,6 +20,9 @@ use crate::group::telling::Telling;
 use crate::hot_keys::{DEFAULT_KEYS, HotKeyTable};
 use crate::stack::StackBytes;
 
+/// The bound on the main cache of a group without a source, of which its copies have an eighth.
+const REMOTE_CACHE_BYTES: u64 = 64 << 20;
+
 /// Making one.
 impl Group {
     /// A group that keeps at most `cache_bytes` bytes of what `getter` loads, with default options.
@@ -29,6 +32,25 @@ impl Group {
     #[must_use]
     pub fn new(name: impl Into<String>, cache_bytes: u64, getter: impl Getter) -> Self {
         Self::builder(name, cache_bytes, getter).build()
+    }
+
+    /// A group for a program that has no source: it asks the peers, and what goes wrong there is
+    /// its error.
+    ///
+    /// A failure of the key's owner, such as its getter's error, is an [`Error::Load`] with the
+    /// [`PeerError`] as its source. Where no peer could be asked, because none is registered or all
+    /// are down, the source is [`NoSource`]. The program keeps copies of what it asks for again and
+    /// again, in up to 8 MiB: see [`HotCache`]. For other options see [`NoSource`].
+    ///
+    /// A process that serves its groups to peers owns keys, and needs a source for them.
+    ///
+    /// [`Error::Load`]: crate::Error::Load
+    /// [`PeerError`]: crate::PeerError
+    #[must_use]
+    pub fn remote(name: impl Into<String>) -> Self {
+        Self::builder(name, REMOTE_CACHE_BYTES, NoSource)
+            .owner_errors(OwnerErrors::ReturnAll)
+            .build()
     }
 
     /// Starts a group with options. The arguments are those of [`new`](Self::new).
@@ -298,6 +320,12 @@ impl GroupBuilder {
             name: Arc::clone(&telling.group),
             telling,
         })
+    }
+}
+
+impl From<GroupBuilder> for Group {
+    fn from(builder: GroupBuilder) -> Self {
+        builder.build()
     }
 }
 

@@ -8,13 +8,15 @@
 //! it is still wanted: a removal may have come while it was loaded. That is asked under the lock of
 //! the cache, see [`changes`](crate::group::changes).
 
+mod beside;
 mod hot;
 mod lifetimes;
 
 use std::cell::LazyCell;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+pub(crate) use beside::Beside;
 pub use hot::HotCache;
 
 use crate::byteview::ByteView;
@@ -23,6 +25,7 @@ use crate::events::{Event, EvictionReason, StaleReason};
 use crate::getter::Loaded;
 use crate::group::telling::Telling;
 use crate::stats::{CacheStats, Counter};
+use beside::Neighbours;
 use hot::HotPolicy;
 use lifetimes::Freshness;
 pub(super) use lifetimes::Lifetimes;
@@ -34,6 +37,7 @@ pub(super) struct Memory {
     hot_policy: HotPolicy,
     lifetimes: Lifetimes,
     telling: Arc<Telling>,
+    neighbours: Neighbours,
     pub(super) counters: MemoryCounters,
 }
 
@@ -72,6 +76,7 @@ impl Memory {
             hot_policy: HotPolicy::new(hot_cache),
             lifetimes,
             telling,
+            neighbours: Neighbours::default(),
             counters: MemoryCounters::default(),
         }
     }
@@ -250,6 +255,7 @@ impl Memory {
         if meta.is_none() || owner == Owner::Elsewhere {
             self.main.remove_if(key, is_wanted); // An older value, which this result replaces.
         }
+        self.neighbours.tell(|it| it.inserted());
     }
 
     /// As [`keep`](Self::keep), for what a caller knows and wants to be there: it is kept wherever
@@ -260,6 +266,7 @@ impl Memory {
         if meta.is_none() || owner == Owner::Elsewhere {
             self.main.remove(key); // An older value.
         }
+        self.neighbours.tell(|it| it.inserted());
         is_kept
     }
 
@@ -283,19 +290,43 @@ impl Memory {
         let Some(meta) = self.lifetimes.copied(loaded, self.lifetimes.hot_ttl, now) else { return };
         if self.hot_policy.keeps(key, now) {
             self.hot.insert(key, loaded.value(), meta, now, is_wanted);
+            self.neighbours.tell(|it| it.inserted());
         }
     }
 
     /// Drops what both caches have of `key`.
     pub(super) fn remove(&self, key: &str) {
+        let values = if self.neighbours.are_there() { self.values_of(key) } else { [None, None] };
         self.main.remove(key);
         self.hot.remove(key);
+        for value in values.into_iter().flatten() {
+            self.neighbours.tell(|it| it.removed(&value));
+        }
+    }
+
+    /// Drops what the caches have of `key` and is not useful.
+    pub(super) fn remove_useless(&self, key: &str, is_useful: impl Fn(&ByteView) -> bool) {
+        if self.values_of(key).iter().flatten().any(|value| !is_useful(value)) {
+            self.remove(key);
+        }
     }
 
     /// Drops everything.
     pub(super) fn clear(&self) {
         self.main.clear();
         self.hot.clear();
+        self.neighbours.tell(|it| it.cleared());
+    }
+
+    /// What both caches have of `key`, whether or not it may be served.
+    fn values_of(&self, key: &str) -> [Option<ByteView>; 2] {
+        // Nothing is dead at the beginning of time.
+        [&self.main, &self.hot].map(|cache| cache.peek(key, || 0)?.value)
+    }
+
+    /// Has `neighbour` learn which entries are gone.
+    pub(super) fn tell_of_entries(&self, neighbour: Weak<dyn Beside>) {
+        self.neighbours.add(neighbour);
     }
 }
 

@@ -11,16 +11,16 @@
 mod forward;
 mod handover;
 mod losses;
+mod rule;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-pub use forward::OwnerErrors;
 pub(super) use forward::{OwnerCounters, OwnerHost};
 
 use crate::getter::Loaded;
-use crate::group::batch::{Answer, ByPeer, by_peer};
+use crate::group::batch::{Answer, ByPeer, by_peer, keys_at};
 use crate::group::call::Call;
 use crate::group::error::{load_failed, reentrant, timed_out};
 use crate::group::nesting::is_inside_getter;
@@ -31,6 +31,7 @@ use crate::workers::Workers;
 use forward::{Asking, Forwarded, LedFlight, Request};
 use handover::{HandOver, HandOverCounters};
 use losses::Losses;
+pub use rule::OwnerErrors;
 
 /// How many threads of one group ask peers for its batches, beside the callers' own.
 const MAX_FAN_OUT: usize = 64;
@@ -162,12 +163,12 @@ impl Owners {
                     continue;
                 }
                 match self.flights.join(keys[at]) {
-                    Ok(Ticket::Leader(leader)) => led.push(LedFlight { at, leader }),
+                    Ok(Ticket::Leader(leader)) => led.push(LedFlight::new(at, leader)),
                     Ok(Ticket::Follower(follower)) if may_wait => followed.push((at, follower)),
                     Err(_) if may_wait => {
                         answers[at] = Some(Err(reentrant(&self.group, keys[at])));
                     }
-                    _ => led.push(LedFlight { at, leader: self.flights.lead_alone(keys[at]) }),
+                    _ => led.push(LedFlight::new(at, self.flights.lead_alone(keys[at]))),
                 }
             }
             if !led.is_empty() {
@@ -299,11 +300,6 @@ impl Owners {
     pub(super) fn remember_removal(&self, key: Option<&str>) {
         self.hand_over.remember_removal(key, self.picker());
     }
-}
-
-/// The keys at these places.
-fn keys_at<'k>(keys: &[&'k str], places: &[usize]) -> Vec<&'k str> {
-    places.iter().map(|&at| keys[at]).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! [`Parts`]: the four parts of a group, and the one place where they meet.
 
+mod fresh;
+
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use fresh::IsUseful;
 
 use crate::cache::Meta;
 use crate::error::Error;

@@ -106,6 +106,7 @@
 //! |---|---|
 //! | returns an error | All callers that waited for this load get [`Error::Load`] with the getter's error as its source. Errors are not cached: the next call tries again. With [`stale_if_error`](crate::GroupBuilder::stale_if_error) the old value is served instead, as long as that lasts. |
 //! | returns an error at the owner | The peer that asked runs its own getter, unless the group has [`OwnerErrors::Return`]. |
+//! | is not there: a program that only asks ([`Group::remote`](crate::Group::remote)) | [`Error::Load`] with the owner's [`PeerError`](crate::PeerError) as its source, whatever failed there. |
 //! | says that the key does not exist | [`Error::NotFound`]. From an owner that is final: no other getter runs. |
 //! | panics on the caller's thread | The panic goes on in that caller. Other callers that waited start over. |
 //! | panics on a thread of the group, in a `get_many`, or for a peer | [`Error::Load`] for the caller, a 500 for the peer. The threads live on. |

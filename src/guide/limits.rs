@@ -20,7 +20,7 @@
 //! | `hot_cache` | `SecondHit` | which values of other peers are copied |
 //! | `hot_ttl` | 30 s | how long such a copy lives, at most |
 //! | `fallback_ttl` | 10 s | how long a value lives that was loaded in place of its owner |
-//! | `owner_errors` | `LoadLocally` | what follows when the getter of the owner fails |
+//! | `owner_errors` | `LoadLocally`; `ReturnAll` for [`Group::remote`](crate::Group::remote) | what follows when the getter of the owner fails, or the owner does |
 //! | `wait_timeout` | no limit | how long a `get` waits |
 //! | `max_loaders` | 64 | threads that run the getter for callers with a time limit |
 //! | `max_refreshers` | 2 | threads that refresh values while the old ones are served |
@@ -28,6 +28,16 @@
 //! | `hot_keys` | 64 | how many of the keys that are asked for most are known; 0 is none, 256 the most |
 //! | `on_event` | nobody | who is told what happens |
 //! | `clock` | the system's | what times to live are measured with |
+//!
+//! # Options of a typed group
+//!
+//! Methods of [`TypedGroupBuilder`](crate::TypedGroupBuilder); `group` sets those of the group
+//! below.
+//!
+//! | option | default | what it bounds or chooses |
+//! |---|---|---|
+//! | `decoded_bytes` | `cache_bytes` | the decoded values in memory, each with 96 bytes for its place; 0 keeps none |
+//! | `weigher` | the size of the type and the length of the bytes | what a value counts; one of 4 GiB or more is not kept |
 //!
 //! # Options of a pool
 //!
@@ -72,6 +82,8 @@
 //!   adds, and its place in the table, which is 96 to 111 bytes together. A cache of 64 MiB so
 //!   takes about 64 MiB. With `Accounting::PayloadOnly` key and value alone are counted.
 //! * **A value that is larger than a shard** is served and not kept. So is one whose key has 2 GiB.
+//! * **A decoded value** of a typed group lives as long as its entry: see
+//!   [`typed`](crate::guide::typed).
 //! * **A copy of a value costs nothing**: [`ByteView`](crate::ByteView) shares its bytes.
 //! * **A request to a peer** has a path of 15 KiB at most; a longer key is loaded here. The head of
 //!   an answer may have 8 KiB, the text of an error is cut at 8 KiB.

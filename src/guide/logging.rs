@@ -4,8 +4,9 @@
 //! modules, so all of them begin with `geecache`, and those about HTTP with `geecache::http`.
 //!
 //! Names of groups, keys, URLs of peers, and what a getter or a peer says of an error stand in the
-//! messages. Values never do. What others have written, such as the error of a peer, takes one
-//! line: control characters are escaped, and what is longer than 400 characters is cut.
+//! messages. Values do not, unless such an error shows them. What others have written, such as the
+//! error of a peer, takes one line: control characters are escaped, and what is longer than 400
+//! characters is cut.
 //!
 //! **What repeats is told once.** A warning or an error that a peer, a client or the source can
 //! cause again and again is written at once when it comes first. After that it is written once a
@@ -27,6 +28,7 @@
 //! | | a peer is down, and for how long it is not asked |
 //! | | a load takes so long that one who waits for it loads as well |
 //! | | a value past its ttl is served, as its getter failed |
+//! | | a value can't be decoded, and is loaded (once for each typed group); the error of a codec may show a part of the value |
 //! | | a group asks for a key, and its client pool has no peers (once for each pool) |
 //! | | a peer owns more than 1.5 times the mean share of the ring |
 //! | | a pool can be reached at an address that is no private one, and its server is tiny_http or it asks for no token: once, as it starts |

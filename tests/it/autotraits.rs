@@ -1,6 +1,8 @@
 //! What all public types can be relied on for, whatever is inside of them.
 
 use std::fmt::Debug;
+use std::rc::Rc;
+use std::sync::Mutex;
 
 use geecache::consistenthash::Ring;
 use geecache::lru::{Inserted, Lru};
@@ -8,8 +10,8 @@ use geecache::singleflight::{Reentrant, Role, Singleflight};
 use geecache::{
     Accounting, BoxError, ByteView, CacheStats, Error, Event, EventSink, Eviction, EvictionReason,
     Getter, Group, GroupBuilder, Histogram, HotKey, Latencies, Latency, Loaded, MetricsWriter,
-    NoPeers, NotFound, PastEvent, PeerError, PeerErrorKind, PeerGetter, PeerPicker, Registry,
-    StaleReason, Stats,
+    NoPeers, NoSource, NotFound, PastEvent, PeerError, PeerErrorKind, PeerGetter, PeerPicker,
+    Registry, StaleReason, Stats, TypedGroup, TypedStats, Versioned,
 };
 
 fn crosses_threads<T: Send + Sync + ?Sized + 'static>() {}
@@ -46,6 +48,12 @@ fn handles_and_values_cross_threads_are_cloned_and_shown() {
     is_plain::<PeerError>();
     is_plain::<PeerErrorKind>();
     is_plain::<NotFound>();
+    is_plain::<NoSource>();
+    is_plain::<TypedGroup<str, Mutex<u8>>>();
+    // No key is kept, so it may be of a type that stays on its thread.
+    is_plain::<TypedGroup<Rc<str>, u8>>();
+    is_plain::<TypedStats>();
+    is_plain::<Versioned<u8>>();
     is_plain::<Reentrant>();
     is_plain::<Role>();
     is_plain::<Inserted<ByteView>>();

@@ -8,6 +8,7 @@ use crate::getter::Loaded;
 use crate::group::batch::{by_peer, is_same_peer};
 use crate::group::call::Call;
 use crate::group::owners::losses::{Losses, Round};
+use crate::group::owners::rule::OwnerErrors;
 use crate::group::telling::Telling;
 use crate::histogram::Latency;
 use crate::origin::Origin;
@@ -15,18 +16,6 @@ use crate::peers::{PeerGetter, PeerPicker};
 use crate::singleflight::Leader;
 use crate::stats::Counter;
 use crate::sync::lock;
-
-/// What becomes of the owner's word that its getter failed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OwnerErrors {
-    /// The getter of this process is tried, as GeeCache does. The default.
-    #[default]
-    LoadLocally,
-    /// The caller gets the owner's message as an [`Error::Load`](crate::Error::Load), and the
-    /// source is spared a second load.
-    Return,
-}
 
 #[derive(Debug, Default)]
 pub(in crate::group) struct OwnerCounters {
@@ -136,12 +125,18 @@ impl Request {
                 unanswered.extend(theirs);
             }
         }
-        let end = if asking.call.is_over() {
-            Forwarded::CutShort { rounds: asking.losses.rounds() }
-        } else {
-            Forwarded::Failed
-        };
-        unanswered.into_iter().for_each(|led| led.land(end.clone(), tell));
+        let (is_over, is_final) =
+            (asking.call.is_over(), asking.owner_errors == OwnerErrors::ReturnAll);
+        for mut led in unanswered {
+            let end = match led.error.take() {
+                _ if is_over => Forwarded::CutShort { rounds: asking.losses.rounds() },
+                error if is_final => {
+                    Forwarded::Refused(error.unwrap_or_else(|| no_answer(&*self.peer)))
+                }
+                _ => Forwarded::Failed,
+            };
+            led.land(end, tell);
+        }
         landed
     }
 }
@@ -200,7 +195,7 @@ struct Answers<'a, H> {
 impl<H: OwnerHost> Answers<'_, H> {
     /// Takes what is told of the key at a place, once.
     fn take(&mut self, at: usize, answer: Result<Loaded, PeerError>, tell: Tell<'_>) {
-        let Some(led) = self.open.get_mut(at).and_then(Option::take) else { return };
+        let Some(mut led) = self.open.get_mut(at).and_then(Option::take) else { return };
         self.left -= 1;
         self.tally.add(&answer);
         if self.left == 0 {
@@ -211,6 +206,7 @@ impl<H: OwnerHost> Answers<'_, H> {
             Ok(forwarded) => led.land(forwarded, tell),
             Err(error) => {
                 self.is_lost |= error.kind() != PeerErrorKind::Load;
+                led.error.get_or_insert_with(|| error.clone());
                 self.last_error = Some(error);
                 self.failed.push(led);
             }
@@ -227,7 +223,7 @@ impl<H: OwnerHost> Answers<'_, H> {
             Ok(loaded) => loaded,
             Err(error) if error.kind() == PeerErrorKind::NotFound => Loaded::absent(),
             Err(error) => {
-                let is_final = self.asking.owner_errors == OwnerErrors::Return;
+                let is_final = self.asking.owner_errors != OwnerErrors::LoadLocally;
                 if error.kind() == PeerErrorKind::Load && is_final {
                     return Ok(Forwarded::Refused(error));
                 }
@@ -255,13 +251,15 @@ impl<H: OwnerHost> Answers<'_, H> {
         let untold = self.open.into_iter().flatten().map(|led| (led, has_answered));
         let unanswered: Vec<_> = failed.chain(untold).collect();
         if let [(first, _), rest @ ..] = &unanswered[..] {
-            let error = self.last_error.unwrap_or_else(|| {
-                PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer")
-            });
+            let error = self.last_error.unwrap_or_else(|| no_answer(peer));
             asking.telling.peer_failed(first.leader.key(), rest.len() + 1, &error);
         }
         unanswered
     }
+}
+
+fn no_answer(peer: &dyn PeerGetter) -> PeerError {
+    PeerError::new(PeerErrorKind::Protocol, peer.name(), "no answer")
 }
 
 /// Counts what a peer answers, all of a batch at once: a counter that many threads write for each
@@ -317,9 +315,15 @@ pub(super) struct LedFlight {
     /// The key's place among those that were asked for.
     pub(super) at: usize,
     pub(super) leader: Leader<Forwarded>,
+    /// What the first peer that was asked for it said, where that failed.
+    error: Option<PeerError>,
 }
 
 impl LedFlight {
+    pub(super) fn new(at: usize, leader: Leader<Forwarded>) -> Self {
+        Self { at, leader, error: None }
+    }
+
     /// Ends the flight, and tells how.
     fn land(self, forwarded: Forwarded, tell: Tell<'_>) {
         self.leader.land(&forwarded);

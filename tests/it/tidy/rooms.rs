@@ -23,8 +23,8 @@ const CRATE: Floor = Floor {
     rooms: &[
         // They know nothing.
         "byteview",
-        "error",
         "one_line",
+        "error",
         "stack",
         "sync",
         "clock",
@@ -46,6 +46,8 @@ const CRATE: Floor = Floor {
         // The store, the load path, and the names of groups.
         "cache",
         "group",
+        // Values and keys with types.
+        "typed",
         "metrics",
         "registry",
         // One transport of many that could be.
@@ -76,6 +78,7 @@ const GROUP: Floor = Floor {
         "group/parts",
         "group/peer_side",
         "group.rs",
+        "group/typed_side",
         "group/builder",
     ],
     walls: &[&["group/memory"], &["group/loads"], &["group/owners"], &["group/changes"]],
