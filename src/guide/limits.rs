@@ -185,7 +185,7 @@
 //! * Of the keys that are asked for most, up to `hot_keys` are known, and up to 256 bytes of each.
 //!   Their counts are halved every 10 s.
 //! * Up to 1,024 events wait for a slow subscriber, or 1 MiB of text in them. More are dropped, and
-//!   counted. The last 32 rare events of a group, and of a pool, are remembered, each of up to 4
-//!   KiB of text.
+//!   counted. The last 32 rare events of a group, and of a pool, are remembered, 8 of each kind,
+//!   and each of up to 4 KiB of text.
 //! * Of what was logged, a group and a pool remember 128 causes each, for a minute. All other
 //!   causes are told as if they were one: no more than 129 warnings and errors a minute.
