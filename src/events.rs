@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::wall_time;
 use crate::error::{Error, PeerError};
+use crate::one_line::OneLine;
 use crate::sync::lock;
 use crate::workers::Workers;
 
@@ -18,6 +19,8 @@ const MOST_WAITING: usize = 1024;
 const MOST_WAITING_BYTES: usize = 1 << 20;
 /// So many of the last rare events are remembered.
 const MOST_RECENT: usize = 32;
+/// And so many of one kind.
+const MOST_OF_A_KIND: usize = 8;
 /// A remembered event has no more bytes of text.
 const MOST_RECENT_BYTES: usize = 4 << 10;
 
@@ -158,7 +161,10 @@ impl fmt::Display for Event {
                 write!(f, "{key:?} of group {group:?} {why}")
             }
             Self::Expired { group, key } => write!(f, "{key:?} of group {group:?} has expired"),
-            // The error names both.
+            // The error names both, and not what caused it.
+            Self::LoadFailed { error: error @ Error::Load { source, .. }, .. } => {
+                write!(f, "{error}: {}", OneLine(source))
+            }
             Self::LoadFailed { error, .. } => error.fmt(f),
             Self::StaleServed { group, key, reason } => {
                 let why = match reason {
@@ -167,19 +173,21 @@ impl fmt::Display for Event {
                 };
                 write!(f, "{key:?} of group {group:?} is served past its ttl, {why}")
             }
-            Self::RemovalIncomplete { group, first_key, keys, error } => match first_key {
-                None => write!(f, "group {group:?} was not cleared everywhere: {error}"),
-                Some(key) if *keys > 1 => {
-                    let rest = keys - 1;
-                    write!(f, "{key:?} and {rest} more of group {group:?} may be old: {error}")
-                }
-                Some(key) => write!(f, "{key:?} of group {group:?} may be old: {error}"),
-            },
+            Self::RemovalIncomplete { group, first_key, keys, error } => {
+                match first_key {
+                    None => write!(f, "group {group:?} was not cleared everywhere"),
+                    Some(key) if *keys > 1 => {
+                        write!(f, "{key:?} and {} more of group {group:?} may be old", keys - 1)
+                    }
+                    Some(key) => write!(f, "{key:?} of group {group:?} may be old"),
+                }?;
+                write!(f, ": {}", OneLine(error))
+            }
             Self::PeerDown { peer, pause } => {
                 write!(f, "peer {peer} is down, not asking it for {pause:?}")
             }
             Self::PeerUp { peer } => write!(f, "peer {peer} is up again"),
-            Self::ListChanged { peers } => write!(f, "the list has {} peers", peers.len()),
+            Self::ListChanged { peers } => write!(f, "the list of peers has {} now", peers.len()),
         }
     }
 }
@@ -202,7 +210,8 @@ type Subscriber = dyn Fn(&Event) + Send + Sync;
 /// event after the other. It can be slow, and it can panic: up to 1,024 events wait for it, or 1
 /// MiB of text, and what comes then is dropped and [counted](Self::dropped).
 ///
-/// The last 32 rare events are remembered, subscriber or not. Clones share all of it.
+/// The last 32 rare events are remembered, subscriber or not, and of each kind the last 8. Clones
+/// share all of it.
 #[derive(Clone)]
 pub struct EventSink {
     /// `None` if nobody listens.
@@ -253,16 +262,28 @@ impl EventSink {
     /// same.
     pub fn tell(&self, event: Event) {
         if event.text_bytes() <= MOST_RECENT_BYTES {
-            let past = PastEvent { at: wall_time(), event: event.clone() };
-            let mut recent = lock(&self.recent);
-            let oldest = if recent.len() < MOST_RECENT { None } else { recent.pop_front() };
-            recent.push_back(past);
-            drop(recent);
-            drop(oldest);
+            self.remember(PastEvent { at: wall_time(), event: event.clone() });
         }
         if let Some(line) = &self.line {
             line.push(event);
         }
+    }
+
+    /// Remembers an event, in place of an older one of its kind if there are many of it: loads that
+    /// fail one after the other must not push out what happened to a peer.
+    fn remember(&self, past: PastEvent) {
+        let kind = past.event.name();
+        let mut recent = lock(&self.recent);
+        let of_kind = recent.iter().filter(|it| it.event.name() == kind).count();
+        let oldest = if of_kind >= MOST_OF_A_KIND {
+            recent.iter().position(|it| it.event.name() == kind)
+        } else {
+            (recent.len() >= MOST_RECENT).then_some(0)
+        };
+        let gone = oldest.and_then(|at| recent.remove(at));
+        recent.push_back(past);
+        drop(recent);
+        drop(gone);
     }
 
     /// Tells an event that may happen again and again, and is not remembered. It is not even made
@@ -347,6 +368,7 @@ mod tests {
     use std::sync::mpsc::{self, Receiver};
 
     use super::*;
+    use crate::error::PeerErrorKind;
 
     const SOON: Duration = Duration::from_secs(20);
 
@@ -438,10 +460,27 @@ mod tests {
     fn the_last_rare_events_are_remembered_and_others_are_not_even_made() {
         let sink = EventSink::new();
         sink.tell_often(|| unreachable!("nobody listens"));
-        (0..MOST_RECENT + 5).for_each(|n| sink.tell(peer_up(n.to_string())));
-        let shown: Vec<String> = sink.recent().iter().map(|past| past.event.to_string()).collect();
-        assert_eq!(shown.len(), MOST_RECENT);
-        assert_eq!(shown[0], "peer 5 is up again");
+        let shown =
+            || -> Vec<String> { sink.recent().iter().map(|past| past.event.to_string()).collect() };
+        sink.tell(Event::ListChanged { peers: vec!["a".to_owned()] });
+        (0..MOST_OF_A_KIND + 5).for_each(|n| sink.tell(peer_up(n.to_string())));
+        assert_eq!(shown().len(), 1 + MOST_OF_A_KIND, "a kind pushes out no other");
+        assert_eq!(shown()[..2], ["the list of peers has 1 now", "peer 5 is up again"]);
+        for n in 0..MOST_RECENT {
+            let (peer, pause) = (n.to_string(), SOON);
+            sink.tell(match n % 4 {
+                0 => Event::PeerDown { peer, pause },
+                1 => Event::RemovalIncomplete {
+                    group: peer,
+                    first_key: None,
+                    keys: 0,
+                    error: PeerError::new(PeerErrorKind::Load, "a", "b"),
+                },
+                2 => Event::ListChanged { peers: vec![peer] },
+                _ => peer_up(peer),
+            });
+        }
+        assert_eq!(shown().len(), MOST_RECENT);
         assert_eq!(sink.dropped(), 0);
     }
 }

@@ -397,7 +397,7 @@ impl Group {
     }
 
     /// The last rare events of the group, the newest one at the end: loads that failed, and
-    /// removals that a peer did not make. Up to 32 are remembered.
+    /// removals that a peer did not make. Up to 8 of each kind are remembered.
     #[must_use]
     pub fn recent_events(&self) -> Vec<PastEvent> {
         self.parts.telling.events.recent()

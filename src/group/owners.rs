@@ -13,8 +13,8 @@ mod handover;
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
 
+use crate::clock::moment;
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::batch::{Answer, ByPeer, by_peer, is_same_peer};
@@ -275,10 +275,10 @@ impl Owners {
         call: Call,
         answers: &mut [Option<Answer>],
     ) -> Vec<usize> {
-        let (mut again, since) = (Vec::new(), Instant::now());
+        let (mut again, since) = (Vec::new(), moment());
         for (at, follower) in followed {
             let waited = follower.wait(call.until());
-            if !matches!(waited, Waited::Abandoned) {
+            if let (Some(since), false) = (since, matches!(waited, Waited::Abandoned)) {
                 self.counters.waits.add(since.elapsed());
             }
             match waited {

@@ -52,6 +52,7 @@
 //! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |
 //! | `max_value_bytes` | 64 MiB | a value from a peer, and one that a peer inserts (that one 1 GiB at most); not zero |
 //! | `max_transfer_bytes` | 256 MiB | the bodies of over 64 KiB that are on their way, all together; 1 MiB at least |
+//! | `lanes_per_peer` | half of the processors, 1 to 4 | gets of single keys that are sent to one peer side by side where more than twice as many meet; the others wait for 1 ms at most and are sent together, up to 128 keys in a request |
 //! | `max_requests_per_peer` | 256 | requests in flight to one peer |
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
 //! | `warm_up`, *alike* | 60 s | for how long after a new list new owners ask previous ones; 0 never asks |
@@ -185,7 +186,7 @@
 //! * Of the keys that are asked for most, up to `hot_keys` are known, and up to 256 bytes of each.
 //!   Their counts are halved every 10 s.
 //! * Up to 1,024 events wait for a slow subscriber, or 1 MiB of text in them. More are dropped, and
-//!   counted. The last 32 rare events of a group, and of a pool, are remembered, each of up to 4
-//!   KiB of text.
+//!   counted. The last 32 rare events of a group, and of a pool, are remembered, 8 of each kind,
+//!   and each of up to 4 KiB of text.
 //! * Of what was logged, a group and a pool remember 128 causes each, for a minute. All other
 //!   causes are told as if they were one: no more than 129 warnings and errors a minute.

@@ -63,8 +63,8 @@
 //! | `cluster[].error` | why there is none, in words |
 //!
 //! At most two such questions are under way at a process, and two about a key; the next gets a 503,
-//! and should come again in a moment. An answer of more than 256 KiB is left out, and so is what passes 8 MiB
-//! together. A peer that is no process of this crate, such as one in Go, is not asked.
+//! and should come again in a moment. An answer of more than 256 KiB is left out, and so is what
+//! passes 8 MiB together. A peer that is no process of this crate, such as one in Go, is not asked.
 //!
 //! `?brief` leaves `peers` out. `?ring` adds the ring: `arcs[]` are its pieces in order, each with
 //! its `end` and the place of its owner in `nodes[]`, as [`Ring::arcs`] has them. They are left out

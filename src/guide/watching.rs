@@ -70,10 +70,10 @@
 //! | does one peer do too much? | `geecache_ring_share_ratio` |
 //! | does a peer refuse work? | `geecache_server_rejected_total`, and `geecache_server_unauthorized_total` for a wrong token |
 //! | is the source slow? | `geecache_getter_duration_seconds`: its 99th percentile, not its mean |
-//! | is a peer slow? | `geecache_peer_request_duration_seconds` of each `peer`; [`Latencies`](crate::Latencies) and `PeerStats::latency` tell the same in the program |
+//! | is a peer slow? | `geecache_peer_request_duration_seconds{peer=…}`; [`Latencies`](crate::Latencies) and `PeerStats::latency` tell the same in the program |
 //! | do callers wait for each other? | `geecache_wait_duration_seconds` |
 //! | which keys are asked for most? | [`Group::hot_keys`](crate::Group::hot_keys) |
-//! | is something told too often to be told at all? | `geecache_log_lines_suppressed_total`, `geecache_events_dropped_total` |
+//! | is something told too often to be told at all? | `geecache_log_lines_suppressed_total{group=…}`, `geecache_events_dropped_total` |
 //! | where did this value come from? | [`Group::get_with_origin`](crate::Group::get_with_origin) |
 //!
 //! As alarms:

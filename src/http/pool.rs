@@ -217,7 +217,7 @@ impl HttpPool {
 
     /// The last rare events of the pool and of the groups that it serves, the newest one at the
     /// end: peers that went down or came back, new lists, loads that failed, removals that a peer
-    /// did not make. Up to 32 are told.
+    /// did not make. Up to 32 of the pool and of each group are remembered, and 8 of each kind.
     #[must_use]
     pub fn recent_events(&self) -> Vec<PastEvent> {
         self.halves.monitor.recent_events()

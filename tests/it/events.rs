@@ -116,6 +116,7 @@ fn entries_that_expire_and_stale_ones_that_are_served_are_told() {
         panic!("{event:?}")
     };
     assert_eq!(source.to_string(), "the disk is gone");
+    assert!(event.to_string().ends_with(": the disk is gone"), "{event}");
     // Those that are rare are remembered.
     let recent = group.recent_events();
     let recent: Vec<&str> = recent.iter().map(|past| past.event.name()).collect();
