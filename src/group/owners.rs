@@ -15,10 +15,10 @@ mod rule;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 pub(super) use forward::{OwnerCounters, OwnerHost};
 
+use crate::clock::moment;
 use crate::getter::Loaded;
 use crate::group::batch::{Answer, ByPeer, by_peer, keys_at};
 use crate::group::call::Call;
@@ -232,14 +232,10 @@ impl Owners {
         (call, losses): (Call, &Losses),
         answers: &mut [Option<Answer>],
     ) -> Vec<usize> {
-        let mut again = Vec::new();
-        if followed.is_empty() {
-            return again;
-        }
-        let since = Instant::now();
+        let (mut again, since) = (Vec::new(), moment());
         for (at, follower) in followed {
             let waited = follower.wait(call.until());
-            if !matches!(waited, Waited::Abandoned) {
+            if let (Some(since), false) = (since, matches!(waited, Waited::Abandoned)) {
                 self.counters.waits.add(since.elapsed());
             }
             match waited {

@@ -11,8 +11,8 @@
 //! **What repeats is told once.** A warning or an error that a peer, a client or the source can
 //! cause again and again is written at once when it comes first. After that it is written once a
 //! minute at most, with the number of times in between: `(and 552 more times in the last 60 s)`.
-//! Each peer and each kind of failure is told by itself, in each group. So a peer that lacks a
-//! group, or a source that is down, is one line a minute and not one for each get.
+//! Each peer, or client, and each kind of failure is told by itself, in each group. So a peer that
+//! lacks a group, or a source that is down, is one line a minute and not one for each get.
 //! [`Stats::logs_suppressed`](crate::Stats::logs_suppressed) counts the lines that were not
 //! written, and so does `/metrics`. How often something happened after its last line is told when
 //! it happens again.

@@ -26,9 +26,6 @@ use crate::metrics::{MetricsFormat, MetricsWriter};
 use crate::registry::Registry;
 use crate::sync::lock;
 
-/// So many of the last events are told.
-const MAX_EVENTS: usize = 32;
-
 /// Whether a peer's port also answers those who watch.
 ///
 /// | path | answer |
@@ -99,7 +96,7 @@ impl Monitor {
         let mut all: Vec<PastEvent> =
             self.peers.recent_events().into_iter().chain(of_groups).collect();
         all.sort_by_key(|past| past.at);
-        all.split_off(all.len().saturating_sub(MAX_EVENTS))
+        all
     }
 
     /// The server has begun to end.

@@ -3,7 +3,8 @@
 use std::env;
 use std::fmt;
 use std::io;
-use std::thread;
+use std::panic::resume_unwind;
+use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
 use geecache::consistenthash::Ring;
@@ -161,17 +162,18 @@ impl Cluster {
         Ok(group)
     }
 
-    /// Asks all peers at once; what each of them answered, in their order.
+    /// Asks all peers at once, as far as there are threads; what each of them answered, in their
+    /// order.
     pub(crate) fn ask<T: Send>(&self, ask: impl Fn(&Member) -> T + Sync) -> Vec<T> {
         let ask = &ask;
         let mut answers = Vec::with_capacity(self.members.len());
         for some in self.members.chunks(AT_ONCE) {
             thread::scope(|scope| {
-                let threads: Vec<_> =
-                    some.iter().map(|member| scope.spawn(move || ask(member))).collect();
-                answers.extend(threads.into_iter().map(|thread| match thread.join() {
-                    Ok(answer) => answer,
-                    Err(panic) => std::panic::resume_unwind(panic),
+                let spawn = |member| Builder::new().spawn_scoped(scope, move || ask(member)).ok();
+                let threads: Vec<_> = some.iter().map(|member| (member, spawn(member))).collect();
+                answers.extend(threads.into_iter().map(|(member, thread)| {
+                    let Some(thread) = thread else { return ask(member) };
+                    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
                 }));
             });
         }

@@ -42,8 +42,8 @@ impl Door {
             return Ok(());
         }
         self.turned_away.fetch_add(1, Ordering::Relaxed);
-        if let Some(again) = self.repeats.due("turned away") {
-            let client = (request.client)();
+        let client = (request.client)();
+        if let Some(again) = self.repeats.due(("turned away", client.map(|it| it.ip()))) {
             let client = client.map_or_else(|| "a client".to_owned(), |it| it.to_string());
             log::warn!(
                 "{name} has turned {client} away, which shows no token that is known{again}"

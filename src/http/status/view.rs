@@ -13,6 +13,8 @@ use crate::http::status::json::JsonObject;
 
 /// More groups than this are left out, so that an answer has a bound.
 const MAX_GROUPS: usize = 200;
+/// So many of the last events are told.
+const MAX_EVENTS: usize = 32;
 /// As much is told of an event.
 const MAX_EVENT_CHARS: usize = 300;
 /// A ring that is cut into more pieces than this is not drawn.
@@ -53,7 +55,7 @@ pub(super) fn write_process(object: &mut JsonObject<'_>, peers: &Peers, facts: &
         object.member("groups_left_out", left_out);
     }
     object.list("groups", facts.groups.iter().take(MAX_GROUPS), write_group);
-    object.list("events", facts.events.iter().rev(), write_event);
+    object.list("events", facts.events.iter().rev().take(MAX_EVENTS), write_event);
 }
 
 fn write_event(object: &mut JsonObject<'_>, past: &PastEvent) {

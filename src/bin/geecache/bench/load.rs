@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
 use geecache::{Latency, PeerError, PeerErrorKind, PeerGetter};
@@ -122,9 +122,10 @@ impl<'a> Load<'a> {
             }
         };
         thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(work);
-            }
+            // Fewer, if the system gives no more of them.
+            let _ =
+                (1..threads).try_for_each(|_| Builder::new().spawn_scoped(scope, work).map(drop));
+            work();
         });
         let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         failed.map_or(Ok(()), Err)
@@ -143,11 +144,15 @@ impl<'a> Load<'a> {
         thread::scope(|scope| {
             for _ in 0..threads {
                 let sender = sender.clone();
-                scope.spawn(move || {
+                let call = move || {
                     // Its drop tells that this one has ended.
                     let _sender = sender;
                     self.call(until, ending);
-                });
+                };
+                if Builder::new().spawn_scoped(scope, call).is_err() {
+                    // The system gives no more of them.
+                    break;
+                }
             }
             drop(sender);
             while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {

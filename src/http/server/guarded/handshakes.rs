@@ -59,9 +59,9 @@ impl Handshakes {
 
     /// Tells that a client was refused, and why.
     pub(super) fn tell(&self, addr: SocketAddr, socket: &TcpStream, error: &io::Error) {
-        if let Some(again) = self.repeats.due("a handshake was refused") {
-            let client = socket.peer_addr();
-            let client = client.map_or_else(|_| "a client".to_owned(), |client| client.to_string());
+        let client = socket.peer_addr().ok();
+        if let Some(again) = self.repeats.due(("refused", client.map(|client| client.ip()))) {
+            let client = client.map_or_else(|| "a client".to_owned(), |it| it.to_string());
             log::warn!("{client} is refused at {addr}: {error}{again}");
         }
     }
