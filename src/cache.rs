@@ -210,10 +210,14 @@ impl Cache {
         kept
     }
 
+    /// Tells of an entry that has left, if somebody listens.
+    #[cold]
+    #[inline(never)]
     fn tell(&self, entry: &Entry, departure: Departure) {
-        let observer = self.observer.as_ref().filter(|_| departure != Departure::Removed);
-        if let (Some(observer), Ok(key)) = (observer, std::str::from_utf8(entry.key())) {
-            observer(key, departure);
+        let Some(observer) = &self.observer else { return };
+        match std::str::from_utf8(entry.key()) {
+            Ok(key) if departure != Departure::Removed => observer(key, departure),
+            _ => {}
         }
     }
 

@@ -215,11 +215,21 @@ impl Group {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        let found = if is_sampled() {
-            self.sampled_value(key)
-        } else {
-            self.parts.memory.value(key, |seen| self.parts.refresh(key, seen))
-        };
+        if is_sampled() {
+            return self.get_sampled(key, timeout);
+        }
+        let found = self.parts.memory.value(key, |seen| self.parts.refresh(key, seen));
+        self.found_or_loaded(key, found, timeout)
+    }
+
+    /// The value that memory has, or that a load brings.
+    #[inline]
+    fn found_or_loaded(
+        &self,
+        key: &str,
+        found: Option<Option<ByteView>>,
+        timeout: Option<Duration>,
+    ) -> Result<ByteView, Error> {
         let value = match found {
             Some(value) => value,
             // From here on there is something to wait for.
@@ -228,13 +238,13 @@ impl Group {
         value.ok_or_else(|| not_found(self.name(), key))
     }
 
-    /// What memory has of a key, for one of the gets that are looked at more closely.
+    /// As [`get_by`](Self::get_by), for one of the gets that are looked at more closely.
     ///
     /// A function of its own, with a closure of its own: so the usual way through memory has one
     /// caller, and becomes a part of it.
     #[cold]
     #[inline(never)]
-    fn sampled_value(&self, key: &str) -> Option<Option<ByteView>> {
+    fn get_sampled(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
         let timer = self.parts.counters.sampled_hits.timer();
         let found = self.parts.memory.value(key, |seen| self.parts.refresh(key, seen));
         match found {
@@ -242,7 +252,7 @@ impl Group {
             None => timer.discard(),
         }
         self.parts.note_sampled_get(key);
-        found
+        self.found_or_loaded(key, found, timeout)
     }
 
     /// The load of a key that is not in memory.
