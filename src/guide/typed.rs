@@ -8,9 +8,9 @@
 //! # What a get costs
 //!
 //! * A value that is in memory is decoded once, when it is loaded or at its first get, and shared
-//!   as an `Arc<V>` from then on. Such a get takes about 1.4 times as long as one of bytes,
-//!   whatever the codec (rows of `local` in the benchmarks). JSON of a small struct, decoded at
-//!   each get, makes it five to ten times as long.
+//!   as an `Arc<V>` from then on. Such a get takes about 1.5 times as long as one of bytes,
+//!   whatever the codec. JSON of a small struct, decoded at each get, makes it three times as long
+//!   and more. Both are rows of `local` in the benchmarks.
 //! * A key that is text costs nothing. A number is written into a buffer on the stack.
 //! * A load encodes the value, and decodes it again. So every caller sees what a peer would see.
 //!
