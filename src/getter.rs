@@ -144,6 +144,10 @@ impl<G: Getter + ?Sized> Getter for Arc<G> {
     fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
         (**self).get_many(keys)
     }
+
+    fn loads_one_by_one(&self) -> bool {
+        (**self).loads_one_by_one()
+    }
 }
 
 impl Getter for Box<dyn Getter> {
@@ -153,6 +157,10 @@ impl Getter for Box<dyn Getter> {
 
     fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
         (**self).get_many(keys)
+    }
+
+    fn loads_one_by_one(&self) -> bool {
+        (**self).loads_one_by_one()
     }
 }
 

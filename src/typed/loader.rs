@@ -34,6 +34,11 @@ pub trait TypedGetter<K: CacheKey + ?Sized, V>: Send + Sync + 'static {
     fn get_many(&self, keys: Vec<K::Owned>) -> Vec<Result<TypedLoaded<V>, BoxError>> {
         keys.into_iter().map(|key| self.get(key)).collect()
     }
+
+    /// As [`Getter::loads_one_by_one`].
+    fn loads_one_by_one(&self) -> bool {
+        false
+    }
 }
 
 impl<K, V, F, R, E> TypedGetter<K, V> for F
@@ -45,6 +50,10 @@ where
 {
     fn get(&self, key: K::Owned) -> Result<TypedLoaded<V>, BoxError> {
         self(key).map(Into::into).map_err(Into::into)
+    }
+
+    fn loads_one_by_one(&self) -> bool {
+        true
     }
 }
 
@@ -244,6 +253,10 @@ where
         };
         let answers: Vec<_> = are_keys.into_iter().map(answer).collect();
         answers.into_iter().map(|answer| self.encode(answer?)).collect()
+    }
+
+    fn loads_one_by_one(&self) -> bool {
+        self.getter.loads_one_by_one()
     }
 }
 
