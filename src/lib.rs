@@ -169,7 +169,8 @@ pub use group::{
 pub use http::TlsConfig;
 #[cfg(feature = "http")]
 pub use http::{
-    HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server, StatusPages,
+    HttpGetter, HttpPool, HttpPoolBuilder, ListStats, PeerState, PeerStats, Protocol, Server,
+    StatusPages,
 };
 pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;

@@ -40,6 +40,7 @@
 //! | `replicas`, *alike* | 50 (160 for the hash `Mixed`) | points of each peer on the ring, at most 10,000 |
 //! | `literal_plus` | off: a plus is a space | what a `+` in a path stands for |
 //! | `advertise` | `http://` (`https://` with TLS) and the address it listens at | the URL by which the others know this peer |
+//! | `cluster`, *alike* | none, which gets on with every name | who is none of our peers |
 //! | `token`, *alike* | none | the secret that requests carry, and that is asked of others |
 //! | `accept_token` | none | one more token that is taken from others |
 //! | `token_file` | none | the same from a file, which is read again once a second |

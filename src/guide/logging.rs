@@ -20,6 +20,8 @@
 //! | | a value past its ttl is served, as its getter failed |
 //! | | a group asks for a key, and its client pool has no peers (once for each pool) |
 //! | | a peer owns more than 1.5 times the mean share of the ring |
+//! | | a peer's list of peers has differed from ours for more than 10 s: once a minute |
+//! | | a peer in the list is this very process under another name: once |
 //! | | a pool can be reached at an address that is no private one, and its server is tiny_http or it asks for no token: once, as it starts |
 //! | | connections could not be accepted, or are accepted again |
 //! | | no thread could be started for a connection or for a request |
@@ -36,6 +38,7 @@
 //! | | which peer was picked for a key |
 //! | | a previous owner did not say what it has in memory |
 //! | | a peer does not know batches, or how to make a change |
+//! | | a request of another cluster, or of this very process |
 //! | | a request that names no key or no group, or with a broken body |
 //! | | a connection that was dead and is replaced; one that ended with an error; an answer that could not be sent |
 //! | | a name that does not resolve |

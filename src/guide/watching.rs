@@ -42,6 +42,7 @@
 //! | is a cache too small? | `geecache_cache_evictions_total` grows while `geecache_cache_bytes` is at `geecache_cache_max_bytes` |
 //! | is a peer down? | `geecache_peer_up` is 0; `geecache_peer_failures_total` says how often it failed |
 //! | does one peer do too much? | `geecache_ring_share_ratio` |
+//! | do all peers have the same list? | `geecache_peer_list_differs` is 1 for one that has another; `HttpPool::list_stats` |
 //! | does a peer refuse work? | `geecache_server_rejected_total`, and `geecache_server_unauthorized_total` for a wrong token |
 //! | where did this value come from? | [`Group::get_with_origin`](crate::Group::get_with_origin) |
 //!
@@ -51,11 +52,11 @@
 //! geecache_peer_up == 0                                                    for 1m
 //! rate(geecache_loads_total{result="error"}[5m]) > 0                       for 5m
 //! rate(geecache_server_rejected_total[5m]) > 0                             for 5m
-//! count(count by (peer) (geecache_ring_share_ratio))
-//!   != scalar(min(geecache_peers))                                         for 1m
+//! geecache_peer_list_differs == 1                                          for 1m
 //! ```
 //!
-//! The last one finds peers whose lists differ.
+//! The last one finds peers whose lists differ: each request and each answer between them tells a
+//! digest of the sender's list.
 //!
 //! # In the program
 //!

@@ -32,6 +32,7 @@ use resolver::Addresses;
 use trace::Trace;
 
 use crate::error::PeerErrorKind;
+use crate::http::identity::Acquaintance;
 use crate::http::note::Status;
 use crate::http::token::PLACEHOLDER;
 use crate::http::url::PeerUrl;
@@ -50,6 +51,7 @@ pub(crate) struct Exchange {
     origin: PeerOrigin,
     agents: Agents,
     addresses: Arc<Addresses>,
+    acquaintance: Arc<Acquaintance>,
     options: ExchangeOptions,
 }
 
@@ -84,7 +86,13 @@ impl Exchange {
         let connector = NotingConnector::to(&url, options.tls.as_ref(), options.tokens.clone());
         let kept = Arc::clone(&addresses);
         let agents = Agents::new(config, connector, kept, max_idle, MAX_IDLE_AGE, sweeper);
-        Self { origin: PeerOrigin::of(&url), url, agents, addresses, options }
+        let acquaintance = Arc::new(Acquaintance::new(Arc::clone(&options.identity), url.clone()));
+        Self { origin: PeerOrigin::of(&url), url, agents, addresses, acquaintance, options }
+    }
+
+    /// What the peer said of itself.
+    pub(crate) fn acquaintance(&self) -> &Arc<Acquaintance> {
+        &self.acquaintance
     }
 
     /// The peer's URL.
@@ -147,6 +155,9 @@ impl Exchange {
         }
         answer.and_then(|answer| {
             Trace::note_answer();
+            if let Ok(note) = answer.note() {
+                self.acquaintance.hear(&note, answer.code());
+            }
             read(answer)
         })
     }

@@ -6,7 +6,8 @@
 //! * `wire`: paths, and what answers mean, as pure functions; `note`, the header in which our peers
 //!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
 //!   different where peers of other programs are to join; `token`, the secret of a cluster; `tls`;
-//!   `url`; `verdict`, how a peer is.
+//!   `url`; `listed`, a peer as a list names it; `verdict`, how a peer is; `identity`, who a
+//!   process is to its peers.
 //! * `budget`: the memory that bodies may take; `arriving`: a body that gets its memory as it
 //!   comes.
 //! * `exchange`: one request to a peer and its answer, over ureq.
@@ -29,6 +30,8 @@ mod frame;
 pub(crate) mod fuzz;
 mod getter;
 mod handler;
+mod identity;
+mod listed;
 mod note;
 mod peer;
 mod peers;
@@ -47,6 +50,7 @@ mod wire;
 
 pub use getter::HttpGetter;
 pub use peer::{PeerState, PeerStats};
+pub use peers::ListStats;
 pub use pool::{HttpPool, HttpPoolBuilder};
 pub use protocol::Protocol;
 pub use server::Server;

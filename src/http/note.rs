@@ -13,6 +13,9 @@
 //! | `p` | the [protocol](Protocol) of the asker | the protocol of the body |
 //! | `s` | `not-found` in a `PUT`: there is no value | what the answer [means](Status) |
 //! | `ttl` | milliseconds that are left of the value's life | the same |
+//! | `c` | hash of the name of the cluster, if it has one | |
+//! | `i` | who asks, and in which of its lives | the same of who answers |
+//! | `r` | digest of the asker's list of peers | the same of who answers |
 //! | `nested` | without a value: a getter asks | |
 //! | `hit` | | without a value: it was in memory |
 //!
@@ -28,7 +31,7 @@ use crate::http::protocol::Protocol;
 /// The name of the header.
 pub(crate) const HEADER: &str = "Geecache";
 /// No note is longer, in bytes.
-const MAX_BYTES: usize = 128;
+const MAX_BYTES: usize = 192;
 
 /// What a request or an answer tells a peer of ours. The default tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +44,12 @@ pub(crate) struct Note {
     pub(crate) status: Option<Status>,
     /// What is left of the value's life.
     pub(crate) ttl: Option<Duration>,
+    /// The hash of the name of the sender's cluster.
+    pub(crate) cluster: Option<u32>,
+    /// Who the sender is, and in which of its lives.
+    pub(crate) incarnation: Option<u64>,
+    /// The digest of the sender's list of peers.
+    pub(crate) digest: Option<u32>,
     /// Whether a getter asks.
     pub(crate) is_nested: bool,
     /// Whether the answer was in memory.
@@ -62,6 +71,9 @@ impl Note {
             match name {
                 b"t" => note.timeout = Some(millis(value).ok_or(BadNote("t"))?),
                 b"k" => note.key = Some(hash(value).ok_or(BadNote("k"))?),
+                b"c" => note.cluster = Some(hash(value).ok_or(BadNote("c"))?),
+                b"i" => note.incarnation = Some(number(value).ok_or(BadNote("i"))?),
+                b"r" => note.digest = Some(hash(value).ok_or(BadNote("r"))?),
                 b"p" => note.protocol = Some(Protocol::named(value).ok_or(BadNote("p"))?),
                 b"s" => note.status = Status::named(value),
                 b"ttl" => note.ttl = Some(millis(value).ok_or(BadNote("ttl"))?),
@@ -86,7 +98,16 @@ impl Note {
             text.push("t", Decimal::of(timeout).digits());
         }
         if let Some(key) = self.key {
-            text.push("k", &hexadecimal(key));
+            text.push("k", &hexadecimal::<8>(key.into()));
+        }
+        if let Some(cluster) = self.cluster {
+            text.push("c", &hexadecimal::<8>(cluster.into()));
+        }
+        if let Some(incarnation) = self.incarnation {
+            text.push("i", &hexadecimal::<16>(incarnation));
+        }
+        if let Some(digest) = self.digest {
+            text.push("r", &hexadecimal::<8>(digest.into()));
         }
         if let Some(protocol) = self.protocol {
             text.push("p", protocol.name().as_bytes());
@@ -207,16 +228,23 @@ impl Decimal {
     }
 }
 
-fn hexadecimal(number: u32) -> [u8; 8] {
-    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (28 - 4 * at)) as usize & 0xf])
+/// The last `N` hexadecimal digits of `number`.
+fn hexadecimal<const N: usize>(number: u64) -> [u8; N] {
+    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (4 * (N - 1 - at))) as usize & 0xf])
 }
 
-/// Reads what [`hexadecimal`] wrote.
+/// Reads eight hexadecimal digits.
 fn hash(text: &[u8]) -> Option<u32> {
     if text.len() != 8 {
         return None;
     }
     text.iter().try_fold(0, |number, &byte| Some(number << 4 | char::from(byte).to_digit(16)?))
+}
+
+/// Reads sixteen hexadecimal digits.
+fn number(text: &[u8]) -> Option<u64> {
+    let (high, low) = text.split_at_checked(8)?;
+    Some(u64::from(hash(high)?) << 32 | u64::from(hash(low)?))
 }
 
 /// What an answer that is not a value means, so that it can be told from a foreign server's.
@@ -227,6 +255,10 @@ pub(crate) enum Status {
     OtherKey,
     /// The asker speaks another protocol.
     OtherProtocol,
+    /// The asker belongs to another cluster.
+    OtherCluster,
+    /// The asker is this very process, which it knows by another name.
+    Itself,
     /// The asker shows no token that is known.
     Unauthorized,
     NoSuchGroup,
@@ -241,10 +273,12 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::OtherKey,
         Self::OtherProtocol,
+        Self::OtherCluster,
+        Self::Itself,
         Self::Unauthorized,
         Self::NoSuchGroup,
         Self::NotFound,
@@ -261,6 +295,8 @@ impl Status {
             Self::BadRequest => "bad-request",
             Self::OtherKey => "other-key",
             Self::OtherProtocol => "other-protocol",
+            Self::OtherCluster => "other-cluster",
+            Self::Itself => "itself",
             Self::Unauthorized => "unauthorized",
             Self::NoSuchGroup => "no-such-group",
             Self::NotFound => "not-found",
@@ -284,6 +320,7 @@ impl Status {
             Self::Unauthorized => 401,
             Self::NoSuchGroup | Self::NotFound => 404,
             Self::NotSupported => 405,
+            Self::OtherCluster | Self::Itself => 421,
             Self::NotKept => 204,
             Self::LoadFailed => 500,
             Self::Overloaded | Self::ShuttingDown => 503,

@@ -14,6 +14,7 @@ pub(crate) use options::PeerOptions;
 pub use stats::{PeerState, PeerStats};
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use abilities::Abilities;
@@ -22,6 +23,7 @@ use link::Link;
 
 use crate::error::PeerError;
 use crate::getter::Loaded;
+use crate::http::identity::Acquaintance;
 use crate::http::url::PeerUrl;
 use crate::peers::PeerGetter;
 
@@ -53,6 +55,16 @@ impl Peer {
     /// Whether a get would be sent now.
     pub(crate) fn is_ready(&self) -> bool {
         self.link.is_ready()
+    }
+
+    /// What the peer said of itself.
+    pub(crate) fn acquaintance(&self) -> &Arc<Acquaintance> {
+        self.link.acquaintance()
+    }
+
+    /// Whether it is this very process under another name.
+    pub(crate) fn is_us(&self) -> bool {
+        self.acquaintance().is_us()
     }
 
     pub(crate) fn stats(&self) -> PeerStats {

@@ -2,6 +2,9 @@
 
 mod list;
 mod previous;
+mod stats;
+
+pub use stats::ListStats;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +18,8 @@ use previous::PreviousOwners;
 
 use crate::consistenthash::{Ring, RingHash};
 use crate::error::Error;
+use crate::http::identity::Identity;
+use crate::http::listed::ListedPeer;
 use crate::http::peer::{Peer, PeerOptions, PeerStats};
 use crate::http::url::PeerUrl;
 use crate::peers::{PeerGetter, PeerPicker};
@@ -47,6 +52,16 @@ pub(crate) struct PeersOptions {
     pub(crate) peer: PeerOptions,
 }
 
+impl PeersOptions {
+    fn identity(&self) -> &Arc<Identity> {
+        &self.peer.exchange.identity
+    }
+
+    fn digest(&self, list: &[ListedPeer]) -> u32 {
+        ListedPeer::digest(list, self.hash, self.replicas)
+    }
+}
+
 /// The list of peers that is in force, and the one before it.
 struct Members {
     list: PeerList,
@@ -63,10 +78,17 @@ impl Peers {
     pub(crate) fn new(own: Option<PeerUrl>, options: PeersOptions) -> Self {
         let mut ring = Ring::with_hash(options.replicas, options.hash.function());
         ring.extend(own.iter().map(PeerUrl::as_str));
-        let list = PeerList { ring, peers: BTreeMap::new() };
+        let listed: Arc<[ListedPeer]> = own.iter().cloned().map(ListedPeer::new).collect();
+        options.identity().set_list(options.digest(&listed), std::iter::empty());
+        let list = PeerList { ring, listed, peers: BTreeMap::new() };
         let alone = Members { list, previous: None, warm_ups: 0, has_left: false };
         let (members, changing) = (Mutex::new(Arc::new(alone)), Mutex::new(()));
         Self { own, options, members, changing, warned: AtomicBool::new(false) }
+    }
+
+    /// Who this process is to others.
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
+        self.options.identity()
     }
 
     /// The URL of this process; `None` for a client.
@@ -74,16 +96,18 @@ impl Peers {
         self.own.as_ref()
     }
 
-    /// The URL of one that may be in a list.
-    pub(crate) fn parse(&self, url: &str) -> Result<PeerUrl, Error> {
-        PeerUrl::parse(url)?.for_scheme(self.options.peer.exchange.scheme())
+    /// One that may be in a list.
+    pub(crate) fn parse(&self, text: &str) -> Result<ListedPeer, Error> {
+        ListedPeer::parse(text, self.options.peer.exchange.scheme())
     }
 
     /// Puts a list in force.
-    pub(crate) fn set(&self, urls: Vec<PeerUrl>) -> Result<(), Error> {
+    pub(crate) fn set(&self, list: Vec<ListedPeer>) -> Result<(), Error> {
+        let list = ListedPeer::tidy(list)?;
         if let Some(own) = &self.own {
-            if !self.members().has_left && !urls.contains(own) {
-                let list = urls.iter().map(PeerUrl::as_str).collect::<Vec<_>>().join(", ");
+            if !self.members().has_left && !list.iter().any(|peer| peer.url == *own) {
+                let urls = list.iter().map(|peer| peer.url.as_str());
+                let list = urls.collect::<Vec<_>>().join(", ");
                 return Err(Error::InvalidPeer {
                     url: own.as_str().to_owned(),
                     reason: format!(
@@ -93,12 +117,11 @@ impl Peers {
                 });
             }
         }
+        let ring = self.ring_of(&list)?;
         let before = self.members();
         self.change(|old| {
             // Looked at while no other change is made: who leaves at this moment stays out.
-            let is_listed = |url: &PeerUrl| !old.has_left || Some(url) != self.own.as_ref();
-            let urls: Vec<PeerUrl> = urls.into_iter().filter(is_listed).collect();
-            self.members_of(&urls, old, old.has_left)
+            if old.has_left { self.without_us(list, old) } else { self.members_of(ring, list, old) }
         });
         // A caller that sets the list again and again would fill the log with it.
         if !self.members().list.is_same(&before.list) {
@@ -109,10 +132,9 @@ impl Peers {
 
     /// Takes this process out of the list.
     pub(crate) fn leave(&self) {
-        self.change(|old| {
-            let peers = old.list.peers.values();
-            let urls: Vec<PeerUrl> = peers.map(|peer| peer.url().clone()).collect();
-            self.members_of(&urls, old, true)
+        self.change(|old| Members {
+            has_left: true,
+            ..self.without_us(old.list.listed.to_vec(), old)
         });
         self.report();
     }
@@ -134,6 +156,19 @@ impl Peers {
         let members = self.members();
         let shares = members.list.ring.shares().into_iter();
         shares.map(|(url, share)| (url.to_owned(), share)).collect()
+    }
+
+    /// What is known about how lists differ.
+    pub(crate) fn list_stats(&self) -> ListStats {
+        let (members, identity, now) = (self.members(), self.options.identity(), Instant::now());
+        let differs = |peer: &&Arc<Peer>| peer.acquaintance().list_differs_for(now).is_some();
+        ListStats {
+            digest: identity.digest().unwrap_or_default(),
+            peers: members.list.ring.len(),
+            differing: members.list.others().filter(differs).count(),
+            strangers_differ_for: identity.strangers_differ_for(now),
+            misdirected: identity.misdirected(),
+        }
     }
 
     /// What is known about the others, in the order of their URLs.
@@ -167,6 +202,9 @@ impl Peers {
             left.for_each(|peer| peer.mark_left());
             // One that had left may be back.
             new.list.peers.values().for_each(|peer| peer.mark_listed());
+            if !new.list.is_same(&old.list) {
+                self.introduce(&new.list);
+            }
             (std::mem::replace(&mut *lock(&self.members), new), old)
         };
         // The connections of peers that left are closed here, outside of the locks.
@@ -183,17 +221,44 @@ impl Peers {
         });
     }
 
-    /// The members that `urls` name, with the peers of `old` that are among them.
-    fn members_of(&self, urls: &[PeerUrl], old: &Members, has_left: bool) -> Members {
+    /// Tells those who ask, and those who are asked, of a list that is about to be in force.
+    fn introduce(&self, list: &PeerList) {
+        let acquaintances = list.peers.values().map(|peer| Arc::clone(peer.acquaintance()));
+        self.options.identity().set_list(self.options.digest(&list.listed), acquaintances);
+        list.peers.values().for_each(|peer| peer.acquaintance().list_changed());
+    }
+
+    /// The ring of a list. An error if a peer would have too many points.
+    fn ring_of(&self, list: &[ListedPeer]) -> Result<Ring, Error> {
+        let mut ring = Ring::with_hash(self.options.replicas, self.options.hash.function());
+        let is_usual = |peer: &&ListedPeer| peer.weight == NonZeroUsize::MIN;
+        ring.extend(list.iter().filter(is_usual).map(|peer| peer.url.as_str()));
+        for ListedPeer { url, weight } in list.iter().filter(|peer| !is_usual(peer)) {
+            ring.add_weighted(url.as_str(), *weight).map_err(|error| Error::InvalidPeer {
+                url: url.as_str().to_owned(),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(ring)
+    }
+
+    /// The members that a list names, without this process.
+    fn without_us(&self, mut list: Vec<ListedPeer>, old: &Members) -> Members {
+        list.retain(|peer| Some(&peer.url) != self.own.as_ref());
+        // A list that had a ring has one without this process, too.
+        let ring = self.ring_of(&list).unwrap_or_else(|_| old.list.ring.clone());
+        self.members_of(ring, list, old)
+    }
+
+    /// The members that a list names, with the peers of `old` that are among them.
+    fn members_of(&self, ring: Ring, list: Vec<ListedPeer>, old: &Members) -> Members {
         let options = &self.options;
-        let mut ring = Ring::with_hash(options.replicas, options.hash.function());
-        ring.extend(urls.iter().map(PeerUrl::as_str));
-        let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
+        let others = list.iter().map(|peer| &peer.url).filter(|&url| Some(url) != self.own());
         let peers = others.map(|url| {
             let another = || Arc::new(Peer::new(url.clone(), options.peer.clone()));
             (Arc::clone(url.text()), old.known(url).unwrap_or_else(another))
         });
-        let list = PeerList { ring, peers: peers.collect() };
+        let list = PeerList { ring, peers: peers.collect(), listed: list.into() };
         let now = Instant::now();
         let previous = if list.is_same(&old.list) {
             // A caller that sets the list again and again has not changed it.
@@ -207,19 +272,23 @@ impl Peers {
         // A change while owners ask already only prolongs that.
         let goes_on = old.previous.as_ref().is_some_and(|previous| previous.is_asked(now));
         let begins = previous.is_some() && !goes_on && !list.is_same(&old.list);
-        Members { list, previous, warm_ups: old.warm_ups + u64::from(begins), has_left }
+        let warm_ups = old.warm_ups + u64::from(begins);
+        Members { list, previous, warm_ups, has_left: old.has_left }
     }
 
     /// Tells the log how many peers there are, and which of them will have more than their share to
     /// do.
     fn report(&self) {
-        let ring = &self.members().list.ring;
+        let PeerList { ring, listed, .. } = &self.members().list;
         log::info!("{self:?} has a ring of {} peers", ring.len());
-        let mean = 1.0 / ring.len() as f64;
-        for (url, share) in ring.shares() {
-            if share > LARGE_SHARE * mean {
-                let times = share / mean;
-                log::warn!("peer {url} owns {times:.1} times the mean share of the ring");
+        let weights: usize = listed.iter().map(|peer| peer.weight.get()).sum();
+        // Both are in the order of the URLs.
+        for ((url, share), peer) in ring.shares().into_iter().zip(&**listed) {
+            let due = peer.weight.get() as f64 / weights as f64;
+            if share > LARGE_SHARE * due {
+                let times = share / due;
+                let what = if peer.weight.get() == 1 { "the mean share" } else { "its due share" };
+                log::warn!("peer {url} owns {times:.1} times {what} of the ring");
             }
         }
     }
@@ -268,7 +337,7 @@ impl PeerPicker for Peers {
         let (members, now) = (self.members(), Instant::now());
         let previous = members.previous.iter().filter(|previous| previous.is_emptied(now));
         let left = previous.flat_map(|previous| previous.left());
-        let all = members.list.peers.values().chain(left);
+        let all = members.list.others().chain(left);
         all.map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
     }
 

@@ -17,7 +17,7 @@ use service::Service;
 use crate::error::Error;
 use crate::group::Group;
 use crate::http::peer::PeerStats;
-use crate::http::peers::Peers;
+use crate::http::peers::{ListStats, Peers};
 use crate::http::status::Monitor;
 use crate::http::url::PeerUrl;
 use crate::metrics::MetricsFormat;
@@ -146,22 +146,29 @@ impl HttpPool {
     /// Sets the whole list of peers, this one included, as `http://host:port`, or all of them as
     /// `https://host:port` where the builder was given TLS. An address with a zone is written
     /// `http://[fe80::1%25eth0]:port`; the zone is a part of the peer's name, so it has to be the
-    /// same in all lists. The order does not matter, and neither do duplicates or a
-    /// slash at the end.
+    /// same in all lists. The order does not matter, and neither do duplicates or the spelling of a
+    /// URL: large letters, the scheme's own port, and a slash at the end. Peers in Go take a URL as
+    /// it is, so their lists should have it as [`url`](Self::url) and
+    /// [`peer_stats`](Self::peer_stats) show it.
+    ///
+    /// `http://host:port#weight=2` has about twice the usual share of the keys. All lists must have
+    /// the same weights. The greatest is 10,000 divided by the
+    /// [`replicas`](HttpPoolBuilder::replicas), which is 200 by default. Peers in Go know none.
     ///
     /// What is known about peers that stay is kept: their open connections, and whether they are
     /// up. All peers should be given the same list; while the lists differ, some keys are loaded
-    /// more than once. For a while after a change, new owners of keys [take
-    /// over](HttpPoolBuilder::warm_up) what the previous ones have.
+    /// more than once, which [`list_stats`](Self::list_stats) tells. For a while after a change,
+    /// new owners of keys [take over](HttpPoolBuilder::warm_up) what the previous ones have.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidPeer`] if one of them is not a peer's URL, or if this pool's own
-    /// [`url`](Self::url) is not among them. Then the old list stays in force.
+    /// [`Error::InvalidPeer`] if one of them is not a peer's URL, has a weight that is too large or
+    /// stands there with two weights, or if this pool's own [`url`](Self::url) is not among them.
+    /// Then the old list stays in force.
     pub fn set_peers(&self, peers: impl IntoIterator<Item: Into<String>>) -> Result<(), Error> {
         let Halves { peers: all, .. } = &*self.halves;
-        let urls = peers.into_iter().map(|url| all.parse(&url.into()));
-        all.set(urls.collect::<Result<_, _>>()?)
+        let list = peers.into_iter().map(|peer| all.parse(&peer.into()));
+        all.set(list.collect::<Result<_, _>>()?)
     }
 
     /// Leaves the cluster without taking what is in memory along: owns no key from now on, goes on
@@ -212,6 +219,12 @@ impl HttpPool {
     #[must_use]
     pub fn peer_stats(&self) -> Vec<PeerStats> {
         self.halves.peers.stats()
+    }
+
+    /// Whether the peers have the same list as this one, as far as it was told.
+    #[must_use]
+    pub fn list_stats(&self) -> ListStats {
+        self.halves.peers.list_stats()
     }
 
     /// How many requests were turned away since the start, as they showed no

@@ -78,7 +78,11 @@ impl Monitor {
         let mut writer = MetricsWriter::new(out, format);
         metrics::write_peers(&mut writer, &self.peers)?;
         if let Some(health) = self.health() {
-            metrics::write_server(&mut writer, &health, self.turned_away())?;
+            metrics::write_server(
+                &mut writer,
+                &health,
+                (self.turned_away(), self.peers.identity().misdirected()),
+            )?;
         }
         writer.groups(&self.registry.groups())?;
         writer.end()

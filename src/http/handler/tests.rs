@@ -10,6 +10,7 @@ use crate::getter::Loaded;
 use crate::group::Group;
 use crate::http::protocol::Protocol;
 use crate::http::wire::Plus;
+use crate::peers::NoPeers;
 use crate::registry::Registry;
 
 mod operations;
@@ -38,7 +39,15 @@ impl Bench {
         let registry = Registry::new();
         registry.insert(&group).unwrap();
         let base_path = protocol.wire().base_path.to_owned();
-        let serving = Serving { registry, base_path, protocol, plus, pages: None };
+        let serving = Serving {
+            registry,
+            base_path,
+            protocol,
+            plus,
+            identity: Arc::default(),
+            picker: Arc::new(NoPeers),
+            pages: None,
+        };
         let handler = PeerHandler::new("a peer".to_owned(), Arc::new(Door::new(None)), serving);
         Self { handler, group }
     }

@@ -61,7 +61,7 @@ impl PeerOptions {
             key: Some(note::hash_of(group, key)),
             protocol: Some(self.protocol),
             is_nested: is_inside_getter(),
-            ..Note::default()
+            ..self.exchange.identity.note()
         }
     }
 }

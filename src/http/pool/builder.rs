@@ -11,6 +11,7 @@ use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
 use crate::http::budget::Budget;
 use crate::http::handler::{Door, Pages, PeerHandler, Serving};
+use crate::http::identity::Identity;
 use crate::http::peer::PeerOptions;
 use crate::http::peers::{Peers, PeersOptions};
 use crate::http::pool::checks::{invalid, validate_base_path, validate_server};
@@ -23,6 +24,7 @@ use crate::http::status::{Monitor, StatusPages};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
+use crate::peers::PeerPicker;
 use crate::registry::Registry;
 use crate::stack::StackBytes;
 
@@ -94,6 +96,7 @@ pub struct HttpPoolBuilder {
     token_file: Option<PathBuf>,
     status_pages: StatusPages,
     transfer_bytes: u64,
+    cluster: Option<String>,
 }
 
 impl HttpPoolBuilder {
@@ -114,6 +117,7 @@ impl HttpPoolBuilder {
             token_file: None,
             status_pages: StatusPages::default(),
             transfer_bytes: Budget::DEFAULT_BYTES,
+            cluster: None,
         }
     }
 
@@ -163,6 +167,20 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertise = Some(url.into());
+        self
+    }
+
+    /// The name of the cluster; *alike*. It goes with each request, and a peer of a cluster with
+    /// another name answers 421, which is a
+    /// [failure](crate::PeerErrorKind::OtherCluster): so a list that is wrong, or an address that
+    /// another team's process has by now, gives no value of theirs for a key of ours. Defaults to
+    /// none, which gets on with every name: one peer after the other can be given one. Peers in Go
+    /// do not ask for it.
+    ///
+    /// It protects from mistakes, and not from attackers: that is for a [`token`](Self::token).
+    #[must_use]
+    pub fn cluster(mut self, name: impl Into<String>) -> Self {
+        self.cluster = Some(name.into());
         self
     }
 
@@ -398,6 +416,8 @@ impl HttpPoolBuilder {
                 base_path: self.path(),
                 protocol: self.protocol,
                 plus: self.plus,
+                identity: Arc::clone(peers.identity()),
+                picker: Arc::clone(&peers) as Arc<dyn PeerPicker>,
                 pages,
             },
         );
@@ -439,8 +459,10 @@ impl HttpPoolBuilder {
     }
 
     fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
-        let peer =
+        let mut peer =
             PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() };
+        let identity = Identity::new(own.as_ref(), self.cluster.as_deref());
+        peer.exchange.identity = Arc::new(identity);
         let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
         let options = PeersOptions { hash: self.hash, replicas, warm_up: self.warm_up, peer };
         Arc::new(Peers::new(own, options))

@@ -6,6 +6,7 @@ mod bounds;
 mod bursts;
 mod changes;
 mod damage;
+mod disagree;
 mod failover;
 mod faults;
 mod figures;

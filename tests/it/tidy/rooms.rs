@@ -81,6 +81,7 @@ const HTTP: Floor = Floor {
     rooms: &[
         // Pure functions.
         "http/url",
+        "http/listed",
         "http/verdict",
         "http/protobuf",
         "http/token",
@@ -89,6 +90,8 @@ const HTTP: Floor = Floor {
         "http/note",
         "http/wire",
         "http/frame",
+        // Who a process is to its peers, and what these say of themselves.
+        "http/identity",
         // The memory of bodies.
         "http/budget",
         "http/arriving",
