@@ -32,7 +32,8 @@
 //!
 //! Three calls make a process a peer (feature `http`, on by default). `HttpPool::bind` opens the
 //! port. `add` serves a group to the other peers, and has the group ask them. `set_peers` tells the
-//! list of all peers, this one included; every peer gets the same list.
+//! list of all peers, this one included; every peer gets the same list. In its place
+//! `HttpPool::follow` takes the list from the addresses of a name, a file, or a source of your own.
 //!
 //! ```
 //! # #[cfg(not(feature = "http"))] fn main() {}
@@ -169,8 +170,8 @@ pub use group::{
 pub use http::TlsConfig;
 #[cfg(feature = "http")]
 pub use http::{
-    HttpGetter, HttpPool, HttpPoolBuilder, ListStats, PeerState, PeerStats, Protocol, Server,
-    StatusPages,
+    Discover, Discovery, FollowStats, HttpGetter, HttpPool, HttpPoolBuilder, ListChange,
+    ListChangeKind, ListStats, PeerState, PeerStats, Protocol, Server, StatusPages,
 };
 pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;

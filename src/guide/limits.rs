@@ -63,6 +63,17 @@
 //!
 //! An `HttpGetter` on its own has the defaults of the table.
 //!
+//! # Options of a source of peers
+//!
+//! Methods of `Discovery` (feature `http`).
+//!
+//! | option | default | what it bounds or chooses |
+//! |---|---|---|
+//! | `every` | 5 s, for a file 250 ms | the pause between two questions to the source; 10 ms to an hour |
+//! | `absence` | 30 s | how long a peer is missing before it is taken out of the list, unless it refuses connections |
+//!
+//! A file of peers may have 1 MiB. The last 64 changes of a list are remembered.
+//!
 //! # Bytes
 //!
 //! * **An entry** counts the memory that it takes: key and value, a header and what the allocator
@@ -123,6 +134,7 @@
 //!
 //! | name | how many | does |
 //! |---|---|---|
+//! | `geecache-follow` | one for a pool that follows a source | asks the source; greets up to 8 peers a second, and up to 8 that are missing |
 //! | your own | | a `get` without a time limit runs the getter on the thread that asks |
 //! | `load NAME` | `max_loaders`, per group | runs the getter for callers with a time limit, and so for peers |
 //! | `nested load NAME` | `max_loaders`, per group | the same for getters of other peers |

@@ -22,6 +22,7 @@
 //! | | a peer owns more than 1.5 times the mean share of the ring |
 //! | | a peer's list of peers has differed from ours for more than 10 s: once a minute |
 //! | | a peer in the list is this very process under another name: once |
+//! | | the source of the list has no answer, so the last list stays: once, until it has one |
 //! | | a pool can be reached at an address that is no private one, and its server is tiny_http or it asks for no token: once, as it starts |
 //! | | connections could not be accepted, or are accepted again |
 //! | | no thread could be started for a connection or for a request |
@@ -32,6 +33,7 @@
 //! | | certificates can't be taken from their files, so the old ones stay: once a minute |
 //! | info | a pool serves, at which address; it has stopped serving |
 //! | | a pool has a new list of peers, and how many there are |
+//! | | the list follows its source: which peer came or went, and why |
 //! | | a peer is up again |
 //! | | the tokens of a file have changed; the certificates have changed |
 //! | debug | a run of the getter for a key, and how long it took |

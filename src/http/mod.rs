@@ -15,8 +15,8 @@
 //!   one peer that is always asked.
 //! * `server`: two servers that know nothing of keys; `handler`: what they call.
 //! * `status`: health and metrics, for those who watch.
-//! * `peers`: all peers, and which of them owns a key; `pool`: the user's handle over peers and
-//!   server.
+//! * `peers`: all peers, and which of them owns a key; `discovery`: who they are; `pool`: the
+//!   user's handle over peers and server.
 //!
 //! It uses what is public in the core and nothing else, so another transport can be written outside
 //! of the crate.
@@ -24,6 +24,7 @@
 mod arriving;
 mod breaker;
 mod budget;
+mod discovery;
 mod exchange;
 mod frame;
 #[cfg(feature = "unstable-bench")]
@@ -48,6 +49,7 @@ mod url;
 mod verdict;
 mod wire;
 
+pub use discovery::{Discover, Discovery, FollowStats, ListChange, ListChangeKind};
 pub use getter::HttpGetter;
 pub use peer::{PeerState, PeerStats};
 pub use peers::ListStats;

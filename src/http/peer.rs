@@ -5,11 +5,13 @@ mod batch;
 mod changes;
 mod frames;
 mod gets;
+mod greeting;
 mod link;
 mod options;
 mod peeks;
 mod stats;
 
+pub(crate) use greeting::Greeting;
 pub(crate) use options::PeerOptions;
 pub use stats::{PeerState, PeerStats};
 
@@ -65,6 +67,11 @@ impl Peer {
     /// Whether it is this very process under another name.
     pub(crate) fn is_us(&self) -> bool {
         self.acquaintance().is_us()
+    }
+
+    /// Greets it, whether or not it is up. Each side learns the other's list.
+    pub(crate) fn greet(&self) -> Greeting {
+        greeting::greet(&self.link)
     }
 
     pub(crate) fn stats(&self) -> PeerStats {

@@ -4,6 +4,7 @@ mod list;
 mod previous;
 mod stats;
 
+pub(crate) use crate::http::peer::Greeting;
 pub use stats::ListStats;
 
 use std::collections::BTreeMap;
@@ -16,11 +17,12 @@ use std::time::{Duration, Instant};
 use list::PeerList;
 use previous::PreviousOwners;
 
-use crate::consistenthash::{Ring, RingHash};
+use crate::consistenthash::{MAX_REPLICAS, Ring, RingHash};
 use crate::error::Error;
 use crate::http::identity::Identity;
 use crate::http::listed::ListedPeer;
 use crate::http::peer::{Peer, PeerOptions, PeerStats};
+use crate::http::url::PeerScheme;
 use crate::http::url::PeerUrl;
 use crate::peers::{PeerGetter, PeerPicker};
 use crate::sync::lock;
@@ -101,9 +103,30 @@ impl Peers {
         ListedPeer::parse(text, self.options.peer.exchange.scheme())
     }
 
+    /// How peers are talked to.
+    pub(crate) fn scheme(&self) -> PeerScheme {
+        self.options.peer.exchange.scheme()
+    }
+
+    /// An error if a peer of a list can't have its weight.
+    pub(crate) fn check(&self, list: &[ListedPeer]) -> Result<(), Error> {
+        let (most, replicas) = (MAX_REPLICAS, self.options.replicas);
+        match list.iter().find(|peer| peer.weight.saturating_mul(replicas).get() > most) {
+            None => Ok(()),
+            Some(peer) => Err(Error::InvalidPeer {
+                url: peer.url.as_str().to_owned(),
+                reason: format!(
+                    "its weight {} times {replicas} replicas is more than {most} points",
+                    peer.weight
+                ),
+            }),
+        }
+    }
+
     /// Puts a list in force.
     pub(crate) fn set(&self, list: Vec<ListedPeer>) -> Result<(), Error> {
         let list = ListedPeer::tidy(list)?;
+        self.check(&list)?;
         if let Some(own) = &self.own {
             if !self.members().has_left && !list.iter().any(|peer| peer.url == *own) {
                 let urls = list.iter().map(|peer| peer.url.as_str());
@@ -117,11 +140,10 @@ impl Peers {
                 });
             }
         }
-        let ring = self.ring_of(&list)?;
         let before = self.members();
         self.change(|old| {
             // Looked at while no other change is made: who leaves at this moment stays out.
-            if old.has_left { self.without_us(list, old) } else { self.members_of(ring, list, old) }
+            if old.has_left { self.without_us(list, old) } else { self.members_of(list, old) }
         });
         // A caller that sets the list again and again would fill the log with it.
         if !self.members().list.is_same(&before.list) {
@@ -137,6 +159,24 @@ impl Peers {
             ..self.without_us(old.list.listed.to_vec(), old)
         });
         self.report();
+    }
+
+    /// The list in force.
+    pub(crate) fn list(&self) -> Arc<[ListedPeer]> {
+        Arc::clone(&self.members().list.listed)
+    }
+
+    /// Those of the others that would be asked now.
+    pub(crate) fn ready(&self) -> Vec<PeerUrl> {
+        let members = self.members();
+        let ready = members.list.others().filter(|peer| peer.is_ready());
+        ready.map(|peer| peer.url().clone()).collect()
+    }
+
+    /// Greets one of the others, whether or not it is up.
+    pub(crate) fn greet(&self, url: &PeerUrl) -> Greeting {
+        let peer = self.members().list.peers.get(url.text()).cloned();
+        peer.map_or(Greeting::Failed, |peer| peer.greet())
     }
 
     /// The URL of the owner of `key`, whether or not it is up.
@@ -228,31 +268,27 @@ impl Peers {
         list.peers.values().for_each(|peer| peer.acquaintance().list_changed());
     }
 
-    /// The ring of a list. An error if a peer would have too many points.
-    fn ring_of(&self, list: &[ListedPeer]) -> Result<Ring, Error> {
+    /// The ring of a list that was [checked](Self::check).
+    fn ring_of(&self, list: &[ListedPeer]) -> Ring {
         let mut ring = Ring::with_hash(self.options.replicas, self.options.hash.function());
         let is_usual = |peer: &&ListedPeer| peer.weight == NonZeroUsize::MIN;
         ring.extend(list.iter().filter(is_usual).map(|peer| peer.url.as_str()));
         for ListedPeer { url, weight } in list.iter().filter(|peer| !is_usual(peer)) {
-            ring.add_weighted(url.as_str(), *weight).map_err(|error| Error::InvalidPeer {
-                url: url.as_str().to_owned(),
-                reason: error.to_string(),
-            })?;
+            // One that has too many points does not get through the check.
+            let _ = ring.add_weighted(url.as_str(), *weight);
         }
-        Ok(ring)
+        ring
     }
 
     /// The members that a list names, without this process.
     fn without_us(&self, mut list: Vec<ListedPeer>, old: &Members) -> Members {
         list.retain(|peer| Some(&peer.url) != self.own.as_ref());
-        // A list that had a ring has one without this process, too.
-        let ring = self.ring_of(&list).unwrap_or_else(|_| old.list.ring.clone());
-        self.members_of(ring, list, old)
+        self.members_of(list, old)
     }
 
     /// The members that a list names, with the peers of `old` that are among them.
-    fn members_of(&self, ring: Ring, list: Vec<ListedPeer>, old: &Members) -> Members {
-        let options = &self.options;
+    fn members_of(&self, list: Vec<ListedPeer>, old: &Members) -> Members {
+        let (options, ring) = (&self.options, self.ring_of(&list));
         let others = list.iter().map(|peer| &peer.url).filter(|&url| Some(url) != self.own());
         let peers = others.map(|url| {
             let another = || Arc::new(Peer::new(url.clone(), options.peer.clone()));

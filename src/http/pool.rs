@@ -9,13 +9,14 @@ pub use builder::HttpPoolBuilder;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use service::Service;
 
 use crate::error::Error;
 use crate::group::Group;
+use crate::http::discovery::{Discovery, FollowStats, Following};
 use crate::http::peer::PeerStats;
 use crate::http::peers::{ListStats, Peers};
 use crate::http::status::Monitor;
@@ -23,6 +24,7 @@ use crate::http::url::PeerUrl;
 use crate::metrics::MetricsFormat;
 use crate::peers::PeerPicker;
 use crate::registry::Registry;
+use crate::sync::lock;
 
 /// The peers of a process, over HTTP: who owns a key, how to ask them, and the server that answers
 /// them.
@@ -103,11 +105,23 @@ struct Halves {
     peers: Arc<Peers>,
     registry: Registry,
     monitor: Arc<Monitor>,
+    /// What keeps the list current, if anything does.
+    following: Mutex<Option<Following>>,
     /// `None` for a client.
     service: Option<Service>,
 }
 
 impl HttpPool {
+    fn of(
+        peers: Arc<Peers>,
+        registry: Registry,
+        monitor: Arc<Monitor>,
+        service: Option<Service>,
+    ) -> Self {
+        let following = Mutex::default();
+        Self { halves: Arc::new(Halves { peers, registry, monitor, following, service }) }
+    }
+
     /// Shares the keys of `group` with the peers: serves it to them, and has it ask them.
     ///
     /// The pool of a client serves nothing, so there the group only asks.
@@ -169,6 +183,37 @@ impl HttpPool {
         let Halves { peers: all, .. } = &*self.halves;
         let list = peers.into_iter().map(|peer| all.parse(&peer.into()));
         all.set(list.collect::<Result<_, _>>()?)
+    }
+
+    /// Keeps the list of peers as a source has it, on a thread of the pool, until the last handle
+    /// is dropped: the addresses of a name, a file, or a [source of one's own](crate::Discover).
+    /// The rules by which the list changes stand at [`Discovery`];
+    /// [`follow_stats`](Self::follow_stats) tells what changed and why. A second call replaces the
+    /// source.
+    ///
+    /// An answer of the source replaces what [`set_peers`](Self::set_peers) was given. All peers
+    /// should follow the same source.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if a name to be looked up is none, [`Error::InvalidOption`] if there
+    /// is no thread to follow on. A source that has no answer is no error, but a warning.
+    ///
+    /// # Blocking
+    ///
+    /// Until the source has answered for the first time, at most for 5 s. The first answer of a
+    /// file comes 250 ms later.
+    pub fn follow(&self, source: impl Into<Discovery>) -> Result<(), Error> {
+        let following = Following::begin(&self.halves.peers, source.into())?;
+        let before = lock(&self.halves.following).replace(following);
+        drop(before);
+        Ok(())
+    }
+
+    /// How the list follows its source; `None` if it [follows](Self::follow) none.
+    #[must_use]
+    pub fn follow_stats(&self) -> Option<FollowStats> {
+        lock(&self.halves.following).as_ref().map(Following::stats)
     }
 
     /// Leaves the cluster without taking what is in memory along: owns no key from now on, goes on

@@ -14,10 +14,10 @@ use crate::http::handler::{Door, Pages, PeerHandler, Serving};
 use crate::http::identity::Identity;
 use crate::http::peer::PeerOptions;
 use crate::http::peers::{Peers, PeersOptions};
+use crate::http::pool::HttpPool;
 use crate::http::pool::checks::{invalid, validate_base_path, validate_server};
 use crate::http::pool::exposure::warn_if_exposed;
 use crate::http::pool::service::Service;
-use crate::http::pool::{Halves, HttpPool};
 use crate::http::protocol::Protocol;
 use crate::http::server::{self, Limits, Server};
 use crate::http::status::{Monitor, StatusPages};
@@ -428,9 +428,7 @@ impl HttpPoolBuilder {
                 let has_token = self.client.exchange.tokens.is_some();
                 let name = format!("{peers:?}");
                 warn_if_exposed(&name, local_addr, peers.own(), self.server, has_token);
-                Ok(HttpPool {
-                    halves: Arc::new(Halves { peers, registry, monitor, service: Some(service) }),
-                })
+                Ok(HttpPool::of(peers, registry, monitor, Some(service)))
             }
             Err(error) => {
                 Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
@@ -452,8 +450,7 @@ impl HttpPoolBuilder {
         self.client.exchange.tokens = self.tokens()?;
         let (list, registry, door) = (self.peers(None), Registry::new(), Door::new(None));
         let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
-        let halves = Halves { peers: list, registry, monitor: Arc::new(monitor), service: None };
-        let pool = HttpPool { halves: Arc::new(halves) };
+        let pool = HttpPool::of(list, registry, Arc::new(monitor), None);
         pool.set_peers(peers)?;
         Ok(pool)
     }

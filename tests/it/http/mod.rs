@@ -10,6 +10,7 @@ mod disagree;
 mod failover;
 mod faults;
 mod figures;
+mod follow;
 #[cfg(target_os = "linux")]
 mod ipv6;
 mod keys;

@@ -101,6 +101,7 @@ const HTTP: Floor = Floor {
         "http/peer",
         "http/getter",
         "http/peers",
+        "http/discovery",
         // Peers that ask.
         "http/server",
         "http/handler",
@@ -112,7 +113,14 @@ const HTTP: Floor = Floor {
         "http/mod.rs",
     ],
     walls: &[
-        &["http/breaker", "http/exchange", "http/peer", "http/getter", "http/peers"],
+        &[
+            "http/breaker",
+            "http/exchange",
+            "http/peer",
+            "http/getter",
+            "http/peers",
+            "http/discovery",
+        ],
         &["http/server", "http/handler"],
     ],
 };
