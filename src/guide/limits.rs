@@ -53,6 +53,7 @@
 //! | `max_transfer_bytes` | 256 MiB | the bodies of over 64 KiB that are on their way, all together; 1 MiB at least |
 //! | `max_requests_per_peer` | 256 | requests in flight to one peer |
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
+//! | `max_connection_age` | 60 s | how old a connection to a peer becomes, ± 20 %; one to an address that is no longer the name's goes earlier |
 //! | `warm_up`, *alike* | 60 s | for how long after a new list new owners ask previous ones; 0 never asks |
 //! | `server` | `TinyHttp` | which server answers |
 //! | `max_requests` | 256 | requests that are handled at once; past it, a 503 that is not held against this peer |

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::header::{AUTHORIZATION, HeaderValue};
 
-use agents::Agents;
+use agents::{AgentLimits, Agents};
 use body::Allowance;
 use connector::NotingConnector;
 use failure::Spent;
@@ -81,11 +81,15 @@ impl Exchange {
             .max_idle_connections_per_host(1)
             .max_idle_age(MAX_IDLE_AGE)
             .build();
-        let max_idle = options.max_idle_connections;
+        let limits = AgentLimits {
+            max_idle: options.max_idle_connections,
+            max_idle_age: MAX_IDLE_AGE,
+            max_age: options.max_connection_age,
+        };
         let sweeper = options.sweeper.clone();
         let connector = NotingConnector::to(&url, options.tls.as_ref(), options.tokens.clone());
         let kept = Arc::clone(&addresses);
-        let agents = Agents::new(config, connector, kept, max_idle, MAX_IDLE_AGE, sweeper);
+        let agents = Agents::new(config, connector, kept, limits, sweeper);
         let acquaintance = Arc::new(Acquaintance::new(Arc::clone(&options.identity), url.clone()));
         Self { origin: PeerOrigin::of(&url), url, agents, addresses, acquaintance, options }
     }

@@ -19,6 +19,8 @@ pub(crate) struct ExchangeOptions {
     pub(crate) timeout: Duration,
     /// How many connections are kept while they have nothing to do.
     pub(crate) max_idle_connections: usize,
+    /// How old a connection may become.
+    pub(crate) max_connection_age: Duration,
     /// Who asks.
     pub(crate) identity: Arc<Identity>,
     /// What requests show to be let in.
@@ -37,6 +39,7 @@ impl Default for ExchangeOptions {
             connect_timeout: Duration::from_millis(250),
             timeout: Duration::from_secs(2),
             max_idle_connections: 64,
+            max_connection_age: Duration::from_secs(60),
             identity: Arc::default(),
             tokens: None,
             tls: None,

@@ -286,6 +286,16 @@ impl HttpPoolBuilder {
         self
     }
 
+    /// How old a connection to a peer may become, give or take a fifth; then another one takes its
+    /// place. So what stands behind a name or a balancer is found again also where a connection
+    /// never rests. One to an address that the peer's name no longer stands for is replaced
+    /// earlier: names are looked up every 30 s. Defaults to 60 s.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.client.exchange.max_connection_age = age.min(LONGEST_TIME);
+        self
+    }
+
     /// For how long after a change of the [list of peers](HttpPool::set_peers) a new owner of a key
     /// that it does not have asks the previous one, before it loads. That is answered from memory,
     /// within [`peek_timeout`](Self::peek_timeout). Zero never asks. *Alike*, as removals go to
