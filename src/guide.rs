@@ -8,10 +8,13 @@
 //! * [`watching`]: health, metrics, and where a value came from.
 //! * [`removal`]: what a removal promises, and what bounds what it can't reach.
 //! * [`transports`]: how to write a transport of your own.
+//! * `deploy` (feature `http`): how peers find each other, come and go.
 //! * `failures` (feature `http`): what a caller sees when a peer, a client or the source fails.
 //! * `protect` (feature `http`): how to keep others out, by a token and by TLS.
 //! * `tiny_http` (feature `http`): what the default server can't do.
 
+#[cfg(feature = "http")]
+pub mod deploy;
 #[cfg(feature = "http")]
 pub mod failures;
 pub mod limits;

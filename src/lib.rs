@@ -109,6 +109,7 @@
 //!
 //! * `http` (default): `HttpPool`, `HttpGetter` and the peer server, on `ureq` and `tiny_http`.
 //! * `tls`: TLS and mutual TLS between peers (`TlsConfig`), on `rustls` with `ring`.
+//! * `signal`: `HttpPool::leave_on_signal`, on `signal-hook`.
 //!
 //! Without it the crate has two small dependencies and is a complete cache in one process. It takes
 //! a transport of your own: see [`guide::transports`].
@@ -117,8 +118,8 @@
 //!
 //! The [guide] has the long tables: every option and bound ([`guide::limits`]), what is logged
 //! ([`guide::logging`]), how to watch a cluster ([`guide::watching`]), what happens when a peer, a
-//! client or the source fails (`guide::failures`), how to keep others out (`guide::protect`), and
-//! what the default server can't do (`guide::tiny_http`).
+//! client or the source fails (`guide::failures`), how peers come and go (`guide::deploy`), how to
+//! keep others out (`guide::protect`), and what the default server can't do (`guide::tiny_http`).
 
 // What is handed around.
 mod byteview;

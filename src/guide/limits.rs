@@ -135,6 +135,7 @@
 //!
 //! | name | how many | does |
 //! |---|---|---|
+//! | `geecache-signal` | one for `leave_on_signal` (feature `signal`), and one while it leaves | waits for a signal; leaves |
 //! | `geecache-follow` | one for a pool that follows a source | asks the source; greets up to 8 peers a second, and up to 8 that are missing |
 //! | your own | | a `get` without a time limit runs the getter on the thread that asks |
 //! | `load NAME` | `max_loaders`, per group | runs the getter for callers with a time limit, and so for peers |

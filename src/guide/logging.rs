@@ -33,6 +33,7 @@
 //! | | certificates can't be taken from their files, so the old ones stay: once a minute |
 //! | info | a pool serves, at which address; it has stopped serving |
 //! | | a pool has a new list of peers, and how many there are |
+//! | | a pool leaves, as its process was told to end |
 //! | | the list follows its source: which peer came or went, and why |
 //! | | a peer is up again |
 //! | | the tokens of a file have changed; the certificates have changed |

@@ -130,7 +130,7 @@ fn post(
     note: &Note,
 ) -> Result<HttpResponse, HttpResponse> {
     if serving.is_greeting(request, note) {
-        return Ok(done());
+        return Ok(serving.greet(note));
     }
     let group = serving.group_alone(request, note)?;
     let (operation, keys) = frame::decode_request(request.body).map_err(|error| {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::http::note::{Note, Status};
@@ -41,6 +41,34 @@ pub(crate) struct Identity {
     strangers: Mutex<Option<Strangers>>,
     warned: Mutex<Option<Instant>>,
     misdirected: AtomicU64,
+    has_left: AtomicBool,
+    bell: Arc<Bell>,
+}
+
+/// Wakes who follows a source: somebody leaves, or it is over.
+#[derive(Default)]
+pub(crate) struct Bell {
+    rings: Mutex<u64>,
+    rung: Condvar,
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        *lock(&self.rings) += 1;
+        self.rung.notify_all();
+    }
+
+    /// How often it rang.
+    pub(crate) fn rings(&self) -> u64 {
+        *lock(&self.rings)
+    }
+
+    /// Waits until it has rung more than `heard` times, but no longer than that.
+    pub(crate) fn wait(&self, heard: u64, no_longer: Duration) {
+        let rings = lock(&self.rings);
+        let waited = self.rung.wait_timeout_while(rings, no_longer, |rings| *rings == heard);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// Askers that are not in the list and have another one.
@@ -82,6 +110,32 @@ impl Identity {
         self.digest.store(packed(digest), Ordering::Relaxed);
     }
 
+    /// Rings when a peer says that it leaves.
+    pub(crate) fn bell(&self) -> &Arc<Bell> {
+        &self.bell
+    }
+
+    /// The peer of an incarnation says that it leaves.
+    pub(crate) fn is_left_by(&self, incarnation: u64) {
+        if let Some(peer) = self.known(incarnation) {
+            peer.leaves.store(true, Ordering::Relaxed);
+            self.bell.ring();
+        }
+    }
+
+    fn known(&self, incarnation: u64) -> Option<Arc<Acquaintance>> {
+        lock(&self.known).get(&hash_in(incarnation)).and_then(Weak::upgrade)
+    }
+
+    /// This process is about to end.
+    pub(crate) fn leave(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
+    }
+
     /// Learns from the note of a request. An error is why the asker gets no answer.
     pub(crate) fn meet(&self, note: &Note) -> Result<(), Misdirected<'_>> {
         if let (Some((name, ours)), Some(theirs)) = (&self.cluster, note.cluster) {
@@ -97,8 +151,7 @@ impl Identity {
         };
         let is_other = self.is_other(digest);
         if is_other || self.differing.load(Ordering::Relaxed) > 0 {
-            let acquaintance = lock(&self.known).get(&hash_in(incarnation)).and_then(Weak::upgrade);
-            match acquaintance {
+            match self.known(incarnation) {
                 Some(acquaintance) => acquaintance.learn(digest, Instant::now()),
                 None if is_other => self.learn_of_stranger(Instant::now()),
                 None => {}
@@ -204,6 +257,7 @@ pub(crate) struct Acquaintance {
     agreed: AtomicU64,
     state: Mutex<Heard>,
     is_us: AtomicBool,
+    leaves: AtomicBool,
 }
 
 #[derive(Default)]
@@ -217,8 +271,15 @@ struct Heard {
 impl Acquaintance {
     /// One of whom nothing has been heard.
     pub(crate) fn new(identity: Arc<Identity>, url: PeerUrl) -> Self {
-        let (agreed, state, is_us) = (AtomicU64::new(0), Mutex::default(), AtomicBool::new(false));
-        Self { hash: hash_of(&url), identity, url, agreed, state, is_us }
+        Self {
+            hash: hash_of(&url),
+            identity,
+            url,
+            agreed: AtomicU64::new(0),
+            state: Mutex::default(),
+            is_us: AtomicBool::new(false),
+            leaves: AtomicBool::new(false),
+        }
     }
 
     /// Learns from the note of an answer.
@@ -244,6 +305,11 @@ impl Acquaintance {
     /// Whether it is this very process under another name.
     pub(crate) fn is_us(&self) -> bool {
         self.is_us.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has said that it leaves, since this was asked last.
+    pub(crate) fn take_leaves(&self) -> bool {
+        self.leaves.swap(false, Ordering::Relaxed)
     }
 
     /// For how long its list has been another than ours, as far as it was heard.

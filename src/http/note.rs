@@ -11,7 +11,7 @@
 //! | `t` | milliseconds that the asker is going to wait | |
 //! | `k` | hash of the group and the key that are asked for, see [`hash_of`] | |
 //! | `p` | the [protocol](Protocol) of the asker | the protocol of the body |
-//! | `s` | `not-found` in a `PUT`: there is no value | what the answer [means](Status) |
+//! | `s` | `not-found` in a `PUT`: there is no value; `has-left` in a greeting: the asker leaves | what the answer [means](Status) |
 //! | `ttl` | milliseconds that are left of the value's life | the same |
 //! | `c` | hash of the name of the cluster, if it has one | |
 //! | `i` | who asks, and in which of its lives | the same of who answers |
@@ -267,13 +267,15 @@ pub(crate) enum Status {
     TimedOut,
     Overloaded,
     ShuttingDown,
+    /// It answers still, but has left the list of peers.
+    HasLeft,
     NotSupported,
     /// An insertion has removed the older value, and the new one is not kept.
     NotKept,
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::BadRequest,
         Self::OtherKey,
         Self::OtherProtocol,
@@ -286,6 +288,7 @@ impl Status {
         Self::TimedOut,
         Self::Overloaded,
         Self::ShuttingDown,
+        Self::HasLeft,
         Self::NotSupported,
         Self::NotKept,
     ];
@@ -304,6 +307,7 @@ impl Status {
             Self::TimedOut => "timed-out",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting-down",
+            Self::HasLeft => "has-left",
             Self::NotSupported => "not-supported",
             Self::NotKept => "not-kept",
         }
@@ -320,6 +324,7 @@ impl Status {
             Self::Unauthorized => 401,
             Self::NoSuchGroup | Self::NotFound => 404,
             Self::NotSupported => 405,
+            Self::HasLeft => 410,
             Self::OtherCluster | Self::Itself => 421,
             Self::NotKept => 204,
             Self::LoadFailed => 500,

@@ -154,6 +154,7 @@ impl Peers {
 
     /// Takes this process out of the list.
     pub(crate) fn leave(&self) {
+        self.identity().leave();
         self.change(|old| Members {
             has_left: true,
             ..self.without_us(old.list.listed.to_vec(), old)
@@ -171,6 +172,24 @@ impl Peers {
         let members = self.members();
         let ready = members.list.others().filter(|peer| peer.is_ready());
         ready.map(|peer| peer.url().clone()).collect()
+    }
+
+    /// Those who have said that they leave, since this was asked last.
+    pub(crate) fn take_leaving(&self) -> Vec<PeerUrl> {
+        let members = self.members();
+        let leaving = members.list.others().filter(|peer| peer.acquaintance().take_leaves());
+        leaving.map(|peer| peer.url().clone()).collect()
+    }
+
+    /// Tells all that this process has left, but not for longer than `time`.
+    pub(crate) fn say_farewell(&self, time: Duration) {
+        let begun = Instant::now();
+        for url in self.ready() {
+            if begun.elapsed() >= time {
+                return;
+            }
+            self.greet(&url);
+        }
     }
 
     /// Greets one of the others, whether or not it is up.

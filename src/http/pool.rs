@@ -3,6 +3,8 @@
 mod builder;
 mod checks;
 mod exposure;
+#[cfg(all(unix, feature = "signal"))]
+mod leaving;
 mod service;
 
 pub use builder::HttpPoolBuilder;
@@ -10,7 +12,7 @@ pub use builder::HttpPoolBuilder;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use service::Service;
 
@@ -220,11 +222,12 @@ impl HttpPool {
     /// to answer for as long as `stay`, and [shuts down](Self::shutdown). Meanwhile the new owners
     /// of its keys take over what they are asked for.
     ///
-    /// Tell the other peers first, by [`set_peers`](Self::set_peers) with a list that this one is
-    /// not in: it is that which makes them owners, and has them ask here before they load, for as
-    /// long as their builder's [`warm_up`](HttpPoolBuilder::warm_up). A `stay` in which most of the
-    /// keys in use are asked for once spares the source most of the loads; a few seconds are enough
-    /// under traffic. Groups of this process can go on, as those of a client.
+    /// Peers that [follow](Self::follow) a source are told here, and take this one out of their
+    /// lists. Tell other ones first, by [`set_peers`](Self::set_peers) with a list that this one is
+    /// not in: it is the list which makes them owners, and has them ask here before they load, for
+    /// as long as their builder's [`warm_up`](HttpPoolBuilder::warm_up). A `stay` in which most of
+    /// the keys in use are asked for once spares the source most of the loads; a few seconds are
+    /// enough under traffic. Groups of this process can go on, as those of a client.
     ///
     /// To a client it does nothing at all.
     ///
@@ -234,8 +237,10 @@ impl HttpPool {
     /// `shutdown`.
     pub fn leave(&self, stay: Duration) {
         let Some(service) = &self.halves.service else { return };
+        let begun = Instant::now();
         self.halves.peers.leave();
-        service.stay(stay);
+        self.halves.peers.say_farewell(stay);
+        service.stay(stay.saturating_sub(begun.elapsed()));
         service.shutdown();
     }
 

@@ -12,6 +12,7 @@ use crate::http::discovery::Discovery;
 use crate::http::discovery::roll::{IsPeer, Made, Roll, Why};
 use crate::http::discovery::source::Discover;
 use crate::http::discovery::stats::{FollowStats, ListChange, ListChangeKind};
+use crate::http::identity::Bell;
 use crate::http::listed::ListedPeer;
 use crate::http::peers::{Greeting, Peers};
 use crate::http::url::PeerUrl;
@@ -32,13 +33,14 @@ const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Follows a source, until it is dropped.
 pub(crate) struct Following {
     shared: Arc<Followed>,
+    bell: Arc<Bell>,
 }
 
 /// What the thread and its handle share.
 struct Followed {
     state: Mutex<FollowState>,
-    /// Told at the end, and of the first answer.
-    changed: Condvar,
+    /// Told of each answer.
+    answered: Condvar,
 }
 
 struct FollowState {
@@ -55,9 +57,10 @@ impl Following {
     /// Begins to follow, and waits for the first answer, but not for long.
     pub(crate) fn begin(peers: &Arc<Peers>, discovery: Discovery) -> Result<Self, Error> {
         let (follower, every) = ListFollower::new(peers, discovery)?;
-        let this = Self { shared: Arc::clone(&follower.shared) };
+        let bell = Arc::clone(peers.identity().bell());
+        let this = Self { shared: Arc::clone(&follower.shared), bell: Arc::clone(&bell) };
         let thread = thread::Builder::new().name("geecache-follow".to_owned());
-        thread.spawn(move || follower.run(every)).map_err(|error| no_thread(&error))?;
+        thread.spawn(move || follower.run(every, &bell)).map_err(|error| no_thread(&error))?;
         this.wait_for_the_first_answer();
         Ok(this)
     }
@@ -66,7 +69,7 @@ impl Following {
         let state = lock(&self.shared.state);
         let waits =
             |state: &mut FollowState| state.answered.is_none() && state.last_error.is_none();
-        let waited = self.shared.changed.wait_timeout_while(state, FIRST_ANSWER_WITHIN, waits);
+        let waited = self.shared.answered.wait_timeout_while(state, FIRST_ANSWER_WITHIN, waits);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -92,7 +95,7 @@ impl Drop for Following {
     /// Does not wait for the thread: its source may be busy for long.
     fn drop(&mut self) {
         lock(&self.shared.state).is_over = true;
-        self.shared.changed.notify_all();
+        self.bell.ring();
     }
 }
 
@@ -116,6 +119,8 @@ struct ListFollower {
     /// Those that do not tell who they are, and since when that is known.
     foreign: HashMap<PeerUrl, Instant>,
     next_greeted: usize,
+    /// When those that are missing were greeted.
+    missing_greeted: Option<Instant>,
 }
 
 impl ListFollower {
@@ -133,7 +138,7 @@ impl ListFollower {
             missing: Vec::new(),
             changes: VecDeque::new(),
         };
-        let shared = Followed { state: Mutex::new(state), changed: Condvar::new() };
+        let shared = Followed { state: Mutex::new(state), answered: Condvar::new() };
         let this = Self {
             peers: Arc::downgrade(peers),
             shared: Arc::new(shared),
@@ -143,15 +148,21 @@ impl ListFollower {
             found: None,
             foreign: HashMap::new(),
             next_greeted: 0,
+            missing_greeted: None,
         };
         Ok((this, every))
     }
 
-    fn run(mut self, every: Duration) {
+    fn run(mut self, every: Duration, bell: &Bell) {
         let mut greeted = Instant::now();
         let mut asked = None::<Instant>;
         loop {
+            let heard = bell.rings();
+            if lock(&self.shared.state).is_over {
+                return;
+            }
             let now = Instant::now();
+            self.let_go(now);
             let is_due = asked.is_none_or(|asked| now.saturating_duration_since(asked) >= every);
             if is_due {
                 asked = Some(now);
@@ -164,17 +175,16 @@ impl ListFollower {
                 self.greet(greeted);
             }
             let rest = every.saturating_sub(asked.map_or(every, |asked| asked.elapsed()));
-            if self.is_over_after(rest.min(GREET_EVERY)) {
-                return;
-            }
+            bell.wait(heard, rest.min(GREET_EVERY));
         }
     }
 
-    /// Waits, and tells whether the end has come meanwhile.
-    fn is_over_after(&self, pause: Duration) -> bool {
-        let state = lock(&self.shared.state);
-        let waited = self.shared.changed.wait_timeout_while(state, pause, |state| !state.is_over);
-        waited.unwrap_or_else(PoisonError::into_inner).0.is_over
+    /// Takes out of the list who has said that it leaves.
+    fn let_go(&mut self, now: Instant) {
+        let Some(peers) = self.peers.upgrade() else { return };
+        let leaving = peers.take_leaving();
+        let made = leaving.iter().filter_map(|url| self.roll.leaves(url, now)).collect();
+        self.put_in_force_if_any(made, &peers, now);
     }
 
     /// Asks the source, and changes the list. `false` if there is no pool any more.
@@ -193,7 +203,7 @@ impl ListFollower {
             }
             Err(error) => self.fail(&error, now),
         }
-        self.shared.changed.notify_all();
+        self.shared.answered.notify_all();
         true
     }
 
@@ -216,17 +226,27 @@ impl ListFollower {
             },
         };
         peers.check(&found)?;
-        let mut left = GREETED_AT_ONCE;
+        let is_due =
+            self.missing_greeted.is_none_or(|at| now.saturating_duration_since(at) >= GREET_EVERY);
+        let mut rest = if is_due { GREETED_AT_ONCE } else { 0 };
         let made = self.roll.take(&found, now, |url| {
-            let is_asked = left > 0;
-            left = left.saturating_sub(1);
-            is_asked && peers.greet(url) == Greeting::Refused
+            let is_asked = rest > 0;
+            rest = rest.saturating_sub(1);
+            is_asked && matches!(peers.greet(url), Greeting::Refused | Greeting::HasLeft)
         });
+        if is_due {
+            self.missing_greeted = Some(now);
+        }
         self.found = Some(found);
         self.succeed(now);
+        self.put_in_force(made, peers, now)
+    }
+
+    /// Has the pool take the list, and remembers what changed.
+    fn put_in_force(&self, made: Vec<Made>, peers: &Peers, now: Instant) -> Result<(), BoxError> {
         let is_peer = if peers.listed().is_some() { IsPeer::Yes } else { IsPeer::No };
         let list = self.roll.list(is_peer);
-        if !made.is_empty() || *peers.list() != *list {
+        if *peers.list() != *list {
             peers.set(list)?;
         }
         made.into_iter().for_each(|made| self.record(made, peers, now));
@@ -265,6 +285,7 @@ impl ListFollower {
         let reason = match why {
             Why::Source => format!("{} says so", self.name),
             Why::Missing(time) => format!("{} has lacked it for {time:?}", self.name),
+            Why::Leaves => "it said that it leaves".to_owned(),
             Why::Refuses => format!("{} lacks it, and it refuses connections", self.name),
         };
         log::info!("{peers:?}: peer {url} {kind}: {reason}");
@@ -287,10 +308,32 @@ impl ListFollower {
         let first = self.next_greeted % urls.len();
         let count = urls.len().min(GREETED_AT_ONCE);
         self.next_greeted = first + count;
+        let mut made = Vec::new();
         for url in urls.iter().cycle().skip(first).take(count) {
-            if !self.foreign.contains_key(url) && peers.greet(url) == Greeting::Foreign {
-                self.foreign.insert(url.clone(), now);
+            if self.foreign.contains_key(url) {
+                continue;
             }
+            match peers.greet(url) {
+                Greeting::Foreign => {
+                    self.foreign.insert(url.clone(), now);
+                }
+                Greeting::HasLeft => made.extend(self.roll.leaves(url, now)),
+                Greeting::Ours | Greeting::Refused | Greeting::Failed => {}
+            }
+            // One that is silent takes long, and the source is to be asked in time.
+            if now.elapsed() >= GREET_EVERY {
+                break;
+            }
+        }
+        self.put_in_force_if_any(made, &peers, now);
+    }
+
+    fn put_in_force_if_any(&self, made: Vec<Made>, peers: &Peers, now: Instant) {
+        if made.is_empty() {
+            return;
+        }
+        if let Err(error) = self.put_in_force(made, peers, now) {
+            self.fail(&error, now);
         }
     }
 }

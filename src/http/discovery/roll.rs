@@ -7,6 +7,9 @@ use crate::http::discovery::stats::ListChangeKind;
 use crate::http::listed::ListedPeer;
 use crate::http::url::PeerUrl;
 
+/// For how long a peer that said that it leaves is none, while the source still has it.
+const LEFT_FOR: Duration = Duration::from_secs(15);
+
 /// Who is taken for a peer.
 pub(super) struct Roll {
     /// Of this process, if it is one: it is not missing, whatever the source says.
@@ -19,6 +22,14 @@ pub(super) struct Roll {
 struct Enrolled {
     peer: ListedPeer,
     missing_since: Option<Instant>,
+    /// It has said that it leaves, and counts for none until then.
+    left_until: Option<Instant>,
+}
+
+impl Enrolled {
+    fn new(peer: &ListedPeer) -> Self {
+        Self { peer: peer.clone(), missing_since: None, left_until: None }
+    }
 }
 
 /// A change that a [`Roll`] has made.
@@ -38,14 +49,14 @@ pub(super) enum Why {
     Missing(Duration),
     /// The source lacks it, and nothing listens there.
     Refuses,
+    /// It said that it leaves.
+    Leaves,
 }
 
 impl Roll {
     /// One that begins with the list in force.
     pub(super) fn new(own: Option<PeerUrl>, absence: Duration, list: &[ListedPeer]) -> Self {
-        let entry = |peer: &ListedPeer| {
-            (peer.url.clone(), Enrolled { peer: peer.clone(), missing_since: None })
-        };
+        let entry = |peer: &ListedPeer| (peer.url.clone(), Enrolled::new(peer));
         Self { own, absence, entries: list.iter().map(entry).collect() }
     }
 
@@ -60,10 +71,16 @@ impl Roll {
         let mut made = Vec::new();
         for peer in found {
             let url = &peer.url;
-            let entry = Enrolled { peer: peer.clone(), missing_since: None };
-            let before = self.entries.insert(url.clone(), entry);
-            let kind = match before {
+            let entry = Enrolled::new(peer);
+            let kind = match self.entries.insert(url.clone(), entry) {
                 None => ListChangeKind::Added,
+                Some(Enrolled { left_until: Some(until), .. }) => {
+                    if now < until {
+                        self.leave_until(url, until);
+                        continue;
+                    }
+                    ListChangeKind::Added
+                }
                 Some(before) if before.peer != *peer => ListChangeKind::Weighed,
                 Some(_) => continue,
             };
@@ -74,6 +91,10 @@ impl Roll {
         self.entries.retain(|url, entry| {
             if found.contains(url) || Some(url) == own {
                 return true;
+            }
+            if entry.left_until.is_some() {
+                // That is told already.
+                return false;
             }
             let since = *entry.missing_since.get_or_insert(now);
             let missing = now.saturating_duration_since(since);
@@ -90,9 +111,25 @@ impl Roll {
         made
     }
 
+    /// A peer has said that it leaves. That counts for a while, whatever the source says: it may be
+    /// late, and the peer may begin again under its name.
+    pub(super) fn leaves(&mut self, url: &PeerUrl, now: Instant) -> Option<Made> {
+        let until = now.checked_add(LEFT_FOR)?;
+        let is_new = self.leave_until(url, until)?;
+        let (url, kind, why) = (url.clone(), ListChangeKind::Removed, Why::Leaves);
+        is_new.then_some(Made { url, kind, why })
+    }
+
+    /// Whether the peer had not left before; `None` if it is not there.
+    fn leave_until(&mut self, url: &PeerUrl, until: Instant) -> Option<bool> {
+        let entry = self.entries.get_mut(url)?;
+        Some(entry.left_until.replace(until).is_none())
+    }
+
     /// The list by now, sorted. It has this process, if it `is_peer`.
     pub(super) fn list(&self, is_peer: IsPeer) -> Vec<ListedPeer> {
-        let peers = self.entries.values().map(|entry| entry.peer.clone());
+        let are_there = self.entries.values().filter(|entry| entry.left_until.is_none());
+        let peers = are_there.map(|entry| entry.peer.clone());
         let Some(own) = &self.own else { return peers.collect() };
         let mut list: Vec<_> = peers.filter(|peer| peer.url != *own).collect();
         if is_peer == IsPeer::Yes {
@@ -105,7 +142,8 @@ impl Roll {
 
     /// Those that the source lacks.
     pub(super) fn missing(&self) -> impl Iterator<Item = &PeerUrl> {
-        self.entries.iter().filter(|(_, entry)| entry.missing_since.is_some()).map(|(url, _)| url)
+        let missing = self.entries.iter().filter(|(_, entry)| entry.missing_since.is_some());
+        missing.map(|(url, _)| url)
     }
 }
 
@@ -221,6 +259,25 @@ mod tests {
             assert_eq!(bench.after(20 * SECOND, &["http://a:1", "http://b:1"]), []);
         }
         assert_eq!(bench.roll.missing().count(), 0);
+    }
+
+    #[test]
+    fn a_peer_that_says_that_it_leaves_is_none_although_the_source_has_it() {
+        let mut bench = Bench::new();
+        let (a, all) = ("http://a:1", ["http://a:1", OWN]);
+        bench.after(SECOND, &all);
+        let url = listed(a).url;
+        let made = bench.roll.leaves(&url, bench.now).unwrap();
+        assert_eq!((made.kind, made.why), (ListChangeKind::Removed, Why::Leaves));
+        assert_eq!(bench.roll.leaves(&url, bench.now), None, "it is told once");
+        assert_eq!(bench.after(SECOND, &all), []);
+        assert_eq!(bench.list(), [OWN]);
+        assert_eq!(bench.after(LEFT_FOR, &all), [added(a)], "it has begun again");
+        assert_eq!(bench.list(), all);
+        bench.roll.leaves(&url, bench.now).unwrap();
+        assert_eq!(bench.after(SECOND, &[OWN]), [], "the source knows it, too");
+        assert_eq!(bench.after(SECOND, &all), [added(a)]);
+        assert_eq!(bench.roll.leaves(&listed("http://b:1").url, bench.now), None);
     }
 
     #[test]

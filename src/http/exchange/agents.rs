@@ -5,13 +5,14 @@
 //! and none is in the processor's caches here or at the peer. It also walks along all of them twice
 //! in each call, under a lock. So each agent has one connection, and the agents are a stack.
 //!
-//! A name may stand for other addresses by now, and a balancer for other servers. So a connection is
-//! not kept once it is old, or its address is no longer one of the name's.
+//! A name may stand for other addresses by now, and a balancer for other servers. So a connection
+//! is not kept once it is old, or its address is no longer one of the name's.
 //!
 //! A peer that closes such a connection tells nobody here: the socket stays until it is used or
 //! dropped. So what rests is swept, whether or not there are calls.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,6 @@ use ureq::config::Config;
 use crate::http::exchange::connector::NotingConnector;
 use crate::http::exchange::resolver::{Addresses, KeptAddresses};
 use crate::http::exchange::sweeper::Sweeper;
-use crate::random;
 use crate::sync::lock;
 
 /// The agents of one peer.
@@ -39,7 +39,7 @@ pub(super) struct Agents {
     sweeper: Sweeper,
 }
 
-type Idle = VecDeque<(Connection, Instant)>;
+type Idle = VecDeque<(KeptAgent, Instant)>;
 
 /// How many connections are kept, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -47,13 +47,13 @@ pub(super) struct AgentLimits {
     pub(super) max_idle: usize,
     /// How long one may have nothing to do.
     pub(super) max_idle_age: Duration,
-    /// How long ago one may have been opened, give or take a fifth, or all of those that were opened
-    /// at once would be closed at once.
+    /// How long ago one may have been opened, give or take a fifth, or all of those that were
+    /// opened at once would be closed at once.
     pub(super) max_age: Duration,
 }
 
 /// An agent, and the one connection that it may have.
-struct Connection {
+struct KeptAgent {
     agent: Agent,
     connector: NotingConnector,
     max_age: Duration,
@@ -91,17 +91,18 @@ impl Agents {
         }
     }
 
-    fn another(&self) -> Connection {
+    fn another(&self) -> KeptAgent {
         let losses = self.addresses.losses();
         let resolver = KeptAddresses(Arc::clone(&self.addresses));
         let connector = self.connector.another();
         let agent = Agent::with_parts(self.config.clone(), connector.clone(), resolver);
-        let max_age = self.limits.max_age.mul_f64(0.8 + 0.4 * random::unit());
-        Connection { agent, connector, max_age, losses }
+        let jitter = 80 + RandomState::new().hash_one(0) as u32 % 41;
+        let max_age = self.limits.max_age * jitter / 100;
+        KeptAgent { agent, connector, max_age, losses }
     }
 
     /// Whether a connection is young enough, and to an address that the name still has.
-    fn is_good(&self, connection: &mut Connection, now: Instant) -> bool {
+    fn is_good(&self, connection: &mut KeptAgent, now: Instant) -> bool {
         let Some(opened) = connection.connector.opened() else { return true };
         if now.saturating_duration_since(opened.at) >= connection.max_age {
             return false;
@@ -124,7 +125,7 @@ impl Agents {
         drop(gone);
     }
 
-    fn put_back(&self, connection: Connection) {
+    fn put_back(&self, connection: KeptAgent) {
         let now = Instant::now();
         let AgentLimits { max_idle, max_idle_age, .. } = self.limits;
         let mut idle = lock(&self.idle);
@@ -170,7 +171,7 @@ fn old_ones(idle: &Idle, now: Instant, max_age: Duration) -> usize {
 
 /// An agent in use; it is put back when this is dropped.
 pub(super) struct Taken<'a> {
-    connection: Option<Connection>,
+    connection: Option<KeptAgent>,
     agents: &'a Agents,
 }
 

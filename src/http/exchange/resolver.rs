@@ -113,8 +113,8 @@ impl Addresses {
         Ok(())
     }
 
-    /// How often an address was gone after a look-up. As long as this is the same, each address that
-    /// was among them still is.
+    /// How often an address was gone after a look-up. As long as this is the same, each address
+    /// that was among them still is.
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::Acquire)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::group::Group;
 use crate::http::handler::pages::Pages;
-use crate::http::handler::replies::refuse;
+use crate::http::handler::replies::{done, refuse};
 use crate::http::identity::Identity;
 use crate::http::note::{self, Note, Status};
 use crate::http::protocol::Protocol;
@@ -61,6 +61,17 @@ impl Serving {
     /// Whether one of ours names the base path, and no group: it only asks who is here.
     pub(super) fn is_greeting(&self, request: &HttpRequest<'_>, note: &Note) -> bool {
         note.incarnation.is_some() && wire::path_of(request.target) == self.base_path
+    }
+
+    /// The answer to a greeting, which may be a farewell.
+    pub(super) fn greet(&self, note: &Note) -> HttpResponse {
+        if let (Some(Status::HasLeft), Some(incarnation)) = (note.status, note.incarnation) {
+            self.identity.is_left_by(incarnation);
+        }
+        if self.identity.has_left() {
+            return refuse(Status::HasLeft, "this peer has left the list, and is about to end");
+        }
+        done()
     }
 
     /// Tells one of ours who has answered.

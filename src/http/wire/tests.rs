@@ -146,6 +146,7 @@ fn answers_mean_what_the_table_says() {
         (400, Some(Status::BadRequest), text, "bad request\n", Kind::Protocol, Verdict::Answered),
         (400, Some(Status::OtherKey), text, "", Kind::Protocol, Verdict::Answered),
         (400, Some(Status::OtherProtocol), text, "", Kind::Protocol, Verdict::Answered),
+        (410, Some(Status::HasLeft), text, "", Kind::Unreachable, Verdict::Answered),
         (421, Some(Status::OtherCluster), text, "", Kind::OtherCluster, Verdict::Failed),
         (421, Some(Status::Itself), text, "", Kind::Protocol, Verdict::Answered),
         (401, Some(Status::Unauthorized), text, "", Kind::Unauthorized, Verdict::Answered),

@@ -107,6 +107,33 @@ fn a_file_that_is_gone_changes_nothing() {
     assert_eq!(peer.pool.list_stats().peers, 2);
 }
 
+#[test]
+fn a_peer_that_leaves_is_missed_at_once_and_hands_over_what_it_has() {
+    let start = || Peer::start(SERVERS[1], CountingGetter::new(), |pool| pool.peek_timeout(SOON));
+    let (leaver, stayer) = (start(), start());
+    // The source knows of no end, as a resolver with its cache.
+    let source = || Discovery::fixed([leaver.url(), stayer.url()]).every(BRIEF);
+    stayer.pool.follow(source()).unwrap();
+    leaver.pool.follow(source()).unwrap();
+    let keys: Vec<_> = (0..200).map(|n| format!("key {n}")).collect();
+    for key in &keys {
+        stayer.group.get(key).unwrap();
+    }
+    assert!(leaver.getter.calls() > 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| leaver.pool.leave(SOON));
+        wait_for(&stayer, 1);
+        for key in &keys {
+            assert_eq!(stayer.group.get(key).unwrap(), value_of(key).as_str());
+        }
+        leaver.pool.shutdown();
+    });
+    let calls = leaver.getter.calls() + stayer.getter.calls();
+    assert_eq!(calls, 200, "no key was loaded a second time");
+    let changes = stayer.pool.follow_stats().unwrap().changes;
+    assert!(changes.last().unwrap().reason.contains("it leaves"), "{changes:?}");
+}
+
 /// Names that a service has, as a resolver tells them: one answer after the other, and then the
 /// last one again and again.
 struct Names {

@@ -100,6 +100,7 @@ fn a_peer_that_is_missing_and_refuses_connections_goes_at_once() {
     let dead = "http://127.0.0.1:1";
     assert_eq!(bench.after(SECOND, names(&[dead])), [dead, OWN]);
     assert_eq!(bench.after(SECOND, names(&[dead])), [dead, OWN], "the source has it");
+    bench.follower.greet(Instant::now());
     assert_eq!(bench.after(SECOND, names(&[OWN])), [OWN]);
     assert!(bench.reasons()[1].contains("refuses connections"), "{:?}", bench.reasons());
 }
