@@ -31,7 +31,7 @@ use crate::http::protocol::Protocol;
 /// The name of the header.
 pub(crate) const HEADER: &str = "Geecache";
 /// No note is longer, in bytes.
-const MAX_BYTES: usize = 192;
+const MAX_BYTES: usize = 224;
 
 /// What a request or an answer tells a peer of ours. The default tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,9 +65,10 @@ impl Note {
     /// Reads the value of the header.
     pub(crate) fn read(text: &[u8]) -> Result<Self, BadNote> {
         let mut note = Self::default();
-        for field in text.split(u8::is_ascii_whitespace) {
-            let at = field.iter().position(|&byte| byte == b'=');
-            let (name, value) = at.map_or((field, &[][..]), |at| (&field[..at], &field[at + 1..]));
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (name, value);
+            (name, value, rest) = next_field(rest);
             match name {
                 b"t" => note.timeout = Some(millis(value).ok_or(BadNote("t"))?),
                 b"k" => note.key = Some(hash(value).ok_or(BadNote("k"))?),
@@ -98,16 +99,17 @@ impl Note {
             text.push("t", Decimal::of(timeout).digits());
         }
         if let Some(key) = self.key {
-            text.push("k", &hexadecimal::<8>(key.into()));
+            text.push("k", &hexadecimal(key));
         }
         if let Some(cluster) = self.cluster {
-            text.push("c", &hexadecimal::<8>(cluster.into()));
+            text.push("c", &hexadecimal(cluster));
         }
         if let Some(incarnation) = self.incarnation {
-            text.push("i", &hexadecimal::<16>(incarnation));
+            text.push("i", &hexadecimal((incarnation >> 32) as u32));
+            text.push_bytes(&hexadecimal(incarnation as u32));
         }
         if let Some(digest) = self.digest {
-            text.push("r", &hexadecimal::<8>(digest.into()));
+            text.push("r", &hexadecimal(digest));
         }
         if let Some(protocol) = self.protocol {
             text.push("p", protocol.name().as_bytes());
@@ -126,6 +128,27 @@ impl Note {
         }
         text
     }
+}
+
+/// The name and the value of the first field of a note, and what follows it. A field without a value
+/// has an empty one.
+fn next_field(text: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    // Nothing of a number needs to be looked at to find its end.
+    let likely = match text {
+        [b'k' | b'r' | b'c', b'=', ..] => 10,
+        [b'i', b'=', ..] => 18,
+        _ => 0,
+    };
+    let is_end = |at: usize| text.get(at).is_none_or(|&byte| byte <= b' ');
+    let end = if likely > 0 && likely <= text.len() && is_end(likely) {
+        likely
+    } else {
+        text.iter().position(|&byte| byte <= b' ').unwrap_or(text.len())
+    };
+    let (field, rest) = (&text[..end], text.get(end + 1..).unwrap_or_default());
+    let at = field.iter().position(|&byte| byte == b'=');
+    let (name, value) = at.map_or((field, &[][..]), |at| (&field[..at], &field[at + 1..]));
+    (name, value, rest)
 }
 
 /// A note, written.
@@ -228,18 +251,41 @@ impl Decimal {
     }
 }
 
-/// The last `N` hexadecimal digits of `number`.
-fn hexadecimal<const N: usize>(number: u64) -> [u8; N] {
-    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (4 * (N - 1 - at))) as usize & 0xf])
+/// Eight hexadecimal digits, all of them at once: a note has up to five such numbers.
+fn hexadecimal(number: u32) -> [u8; 8] {
+    // Each byte gets four bits.
+    let mut bits = u64::from(number);
+    bits = (bits | bits << 16) & 0x0000_ffff_0000_ffff;
+    bits = (bits | bits << 8) & 0x00ff_00ff_00ff_00ff;
+    bits = (bits | bits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 1 in each byte that is more than 9, whose digit is a letter.
+    let letters = (bits + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (bits + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 /// Reads eight hexadecimal digits.
 fn hash(text: &[u8]) -> Option<u32> {
-    if text.len() != 8 {
-        return None;
+    let digits: &[u8; 8] = text.try_into().ok()?;
+    let (mut number, mut wrong) = (0, 0);
+    for &byte in digits {
+        let digit = DIGITS[usize::from(byte)];
+        wrong |= digit;
+        number = number << 4 | u32::from(digit & 0xf);
     }
-    text.iter().try_fold(0, |number, &byte| Some(number << 4 | char::from(byte).to_digit(16)?))
+    (wrong <= 0xf).then_some(number)
 }
+
+/// The value of each byte as a hexadecimal digit; more than 15 for what is none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [0xf0; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 /// Reads sixteen hexadecimal digits.
 fn number(text: &[u8]) -> Option<u64> {

@@ -59,6 +59,20 @@ fn the_longest_note_fits() {
 }
 
 #[test]
+fn numbers_are_written_as_everybody_writes_them_and_read_back() {
+    with_seeds(2_000, |random| {
+        let bits = random.next() >> random.below(64);
+        let (number, digits) = (bits as u32, format!("{bits:016x}"));
+        assert_eq!(hexadecimal(number)[..], *format!("{number:08x}").as_bytes());
+        assert_eq!(super::number(digits.as_bytes()), Some(bits));
+        assert_eq!(hash(format!("{number:08X}").as_bytes()), Some(number));
+    });
+    for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_hexdigit()) {
+        assert_eq!(hash(&[b'0', b'0', b'0', byte, b'0', b'0', b'0', b'0']), None);
+    }
+}
+
+#[test]
 fn names_that_are_not_known_are_ignored_and_what_is_known_must_be_readable() {
     let ttl = Note { ttl: Some(Duration::from_millis(5)), ..Note::default() };
     for text in ["ttl=5", "  ttl=5 ", "peek ttl=5 x=", "TTL=x ttl=5", "ttl=5 a=b=c", "=1\tttl=5"] {
