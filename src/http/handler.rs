@@ -143,6 +143,7 @@ fn post(
             gets::get_many(&group, &keys, note)
         }
         Operation::Peek => Ok(gets::peek_many(&group, &keys)),
+        Operation::Held => Ok(gets::held(&group, &keys)),
         Operation::Remove => {
             group.peer_side().remove(&keys);
             Ok(done())

@@ -14,6 +14,7 @@ mod follow;
 #[cfg(target_os = "linux")]
 mod ipv6;
 mod keys;
+mod lanes;
 #[cfg(target_os = "linux")]
 mod last_handle;
 mod lifecycle;
