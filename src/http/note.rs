@@ -130,8 +130,8 @@ impl Note {
     }
 }
 
-/// The name and the value of the first field of a note, and what follows it. A field without a value
-/// has an empty one.
+/// The name and the value of the first field of a note, and what follows it. A field without a
+/// value has an empty one.
 fn next_field(text: &[u8]) -> (&[u8], &[u8], &[u8]) {
     // Nothing of a number needs to be looked at to find its end.
     let likely = match text {

@@ -290,12 +290,9 @@ impl Peers {
     /// The ring of a list that was [checked](Self::check).
     fn ring_of(&self, list: &[ListedPeer]) -> Ring {
         let mut ring = Ring::with_hash(self.options.replicas, self.options.hash.function());
-        let is_usual = |peer: &&ListedPeer| peer.weight == NonZeroUsize::MIN;
-        ring.extend(list.iter().filter(is_usual).map(|peer| peer.url.as_str()));
-        for ListedPeer { url, weight } in list.iter().filter(|peer| !is_usual(peer)) {
-            // One that has too many points does not get through the check.
-            let _ = ring.add_weighted(url.as_str(), *weight);
-        }
+        let nodes = list.iter().map(|peer| (peer.url.as_str(), peer.weight));
+        // Who would have too many points does not get through the check.
+        let _ = ring.extend_weighted(nodes);
         ring
     }
 
