@@ -199,18 +199,24 @@ impl Identity {
         self.warn("of one that asks, and is not in ours,", now, since);
     }
 
-    /// Says that a list differs, if it has done so for long and nothing was said lately.
-    fn warn(&self, whose: impl fmt::Display, now: Instant, since: Instant) {
-        let differs_for = now.saturating_duration_since(since);
-        if differs_for < PATIENCE {
-            return;
+    fn is_worth_a_warning(&self, now: Instant, since: Instant) -> bool {
+        if now.saturating_duration_since(since) < PATIENCE {
+            return false;
         }
         let mut warned = lock(&self.warned);
         if warned.is_some_and(|warned| now.saturating_duration_since(warned) < WARN_EVERY) {
-            return;
+            return false;
         }
         *warned = Some(now);
-        drop(warned);
+        true
+    }
+
+    /// Says that a list differs, if it has done so for long and nothing was said lately.
+    fn warn(&self, whose: impl fmt::Display, now: Instant, since: Instant) {
+        if !self.is_worth_a_warning(now, since) {
+            return;
+        }
+        let differs_for = now.saturating_duration_since(since);
         log::warn!(
             "{}: the list of peers {whose} has differed from ours for {differs_for:?}, so keys are \
              loaded more than once (this is told once a minute)",

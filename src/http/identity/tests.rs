@@ -123,3 +123,25 @@ fn a_peer_is_us_only_if_the_answer_is_ours() {
     peer.hear(&Note { status: Some(Status::Itself), ..theirs.note() }, 421);
     assert!(peer.is_us());
 }
+
+#[test]
+fn lists_that_differ_are_worth_a_warning_after_ten_seconds_and_then_once_a_minute() {
+    let (ours, _, _) = two();
+    let begun = Instant::now();
+    let warned: Vec<u32> =
+        (0..200).filter(|&n| ours.is_worth_a_warning(begun + n * SECOND, begun)).collect();
+    assert_eq!(warned, [10, 70, 130, 190]);
+}
+
+#[test]
+fn a_peer_that_says_that_it_leaves_rings_once() {
+    let (ours, peer, theirs) = two();
+    let heard = ours.bell().rings();
+    ours.is_left_by(theirs.note().incarnation.unwrap());
+    assert_eq!(ours.bell().rings(), heard + 1);
+    ours.bell().wait(heard, Duration::MAX);
+    assert!(peer.take_leaves() && !peer.take_leaves());
+    // One that is in no list.
+    ours.is_left_by(0);
+    assert_eq!(ours.bell().rings(), heard + 1);
+}
