@@ -1,5 +1,6 @@
 //! Who owns a key: a [`Ring`] of hashed points, the same as GeeCache's and groupcache's.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 
@@ -97,12 +98,30 @@ impl Ring {
         node: impl AsRef<str>,
         weight: NonZeroUsize,
     ) -> Result<bool, TooManyPoints> {
-        let points = self.replicas.saturating_mul(weight);
-        if points > MOST {
-            let (node, replicas) = (node.as_ref().to_owned(), self.replicas);
-            return Err(TooManyPoints { node, weight, replicas });
+        Ok(self.extend_weighted([(node, weight)])? > 0)
+    }
+
+    /// Adds many nodes with their weights, for the price of one change for each different weight,
+    /// and tells how many are new. Those that the ring has already change nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_weighted`](Self::add_weighted), if one of them can't be added. Nothing changes.
+    pub fn extend_weighted<S: AsRef<str>>(
+        &mut self,
+        nodes: impl IntoIterator<Item = (S, NonZeroUsize)>,
+    ) -> Result<usize, TooManyPoints> {
+        let mut by_points = BTreeMap::<NonZeroUsize, Vec<S>>::new();
+        for (node, weight) in nodes {
+            let points = self.replicas.saturating_mul(weight);
+            if points > MOST {
+                let (node, replicas) = (node.as_ref().to_owned(), self.replicas);
+                return Err(TooManyPoints { node, weight, replicas });
+            }
+            by_points.entry(points).or_default().push(node);
         }
-        Ok(self.add_all(std::iter::once(node), points) > 0)
+        let add = |(points, nodes): (_, Vec<S>)| self.add_all(nodes.into_iter(), points);
+        Ok(by_points.into_iter().map(add).sum())
     }
 
     /// Takes a node out; `false` if the ring did not have it.

@@ -284,6 +284,8 @@ pub enum PeerErrorKind {
     NotSupported,
     /// The peer does not know this process's token, or does not take its certificate.
     Unauthorized,
+    /// The peer belongs to another cluster: a list is wrong, or the address has new tenants.
+    OtherCluster,
 }
 
 impl fmt::Display for PeerErrorKind {
@@ -298,6 +300,7 @@ impl fmt::Display for PeerErrorKind {
             Self::Overloaded => "is overloaded",
             Self::NotSupported => "does not support this",
             Self::Unauthorized => "does not let us in",
+            Self::OtherCluster => "belongs to another cluster",
         })
     }
 }

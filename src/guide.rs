@@ -10,6 +10,7 @@
 //! * [`typed`]: values with types, what they cost, and how a type changes.
 //! * [`transports`]: how to write a transport of your own.
 //! * `command` (feature `http`): looking into a cluster from a shell.
+//! * `deploy` (feature `http`): how peers find each other, come and go.
 //! * `failures` (feature `http`): what a caller sees when a peer, a client or the source fails.
 //! * `protect` (feature `http`): how to keep others out, by a token and by TLS.
 //! * `status_json` (feature `http`): what `/status.json` answers, field by field.
@@ -17,6 +18,8 @@
 
 #[cfg(feature = "http")]
 pub mod command;
+#[cfg(feature = "http")]
+pub mod deploy;
 #[cfg(feature = "http")]
 pub mod failures;
 pub mod limits;

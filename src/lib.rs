@@ -32,7 +32,8 @@
 //!
 //! Three calls make a process a peer (feature `http`, on by default). `HttpPool::bind` opens the
 //! port. `add` serves a group to the other peers, and has the group ask them. `set_peers` tells the
-//! list of all peers, this one included; every peer gets the same list.
+//! list of all peers, this one included; every peer gets the same list. In its place
+//! `HttpPool::follow` takes the list from the addresses of a name, a file, or a source of your own.
 //!
 //! ```
 //! # #[cfg(not(feature = "http"))] fn main() {}
@@ -119,6 +120,7 @@
 //! * `cli`: the command `geecache` (`guide::command`). It brings nothing to programs.
 //! * `serde`: values with types as JSON or in the format of `postcard` (`Json`, `Postcard`).
 //! * `uuid`: UUIDs as keys with a type.
+//! * `signal`: `HttpPool::leave_on_signal`, on `signal-hook`.
 //!
 //! Without `http` the crate has two small dependencies and is a complete cache in one process. It
 //! takes a transport of your own: see [`guide::transports`].
@@ -128,8 +130,8 @@
 //! The [guide] has the long tables: every option and bound ([`guide::limits`]), what is logged
 //! ([`guide::logging`]), values with types ([`guide::typed`]), how to watch a cluster
 //! ([`guide::watching`]), what happens when a peer, a client or the source fails
-//! (`guide::failures`), how to keep others out (`guide::protect`), and what the default server
-//! can't do (`guide::tiny_http`).
+//! (`guide::failures`), how peers come and go (`guide::deploy`), how to keep others out
+//! (`guide::protect`), and what the default server can't do (`guide::tiny_http`).
 
 // What is handed around.
 mod byteview;
@@ -189,7 +191,8 @@ pub use hot_keys::HotKey;
 pub use http::TlsConfig;
 #[cfg(feature = "http")]
 pub use http::{
-    HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server, StatusPages,
+    Discover, Discovery, FollowStats, HttpGetter, HttpPool, HttpPoolBuilder, ListChange,
+    ListChangeKind, ListStats, PeerState, PeerStats, Protocol, Server, StatusPages,
 };
 pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;

@@ -256,6 +256,23 @@ fn more_replicas_than_the_most_count_as_the_most() {
 }
 
 #[test]
+fn many_nodes_with_weights_are_the_same_as_one_after_the_other() {
+    let weight = |weight| NonZeroUsize::new(weight).unwrap();
+    let nodes: Vec<_> =
+        (0..30).map(|n| (format!("http://node-{n}:80"), weight(1 + n % 3))).collect();
+    let (mut at_once, mut one_by_one) = (RingHash::Crc32.ring(), RingHash::Crc32.ring());
+    assert_eq!(at_once.extend_weighted(nodes.clone()), Ok(30));
+    assert_eq!(at_once.extend_weighted(nodes[..3].to_vec()), Ok(0));
+    for (node, weight) in &nodes {
+        one_by_one.add_weighted(node, *weight).unwrap();
+    }
+    assert_eq!(at_once.shares(), one_by_one.shares());
+    let too_heavy = [("http://a:1", weight(1)), ("http://b:1", weight(201))];
+    assert!(at_once.extend_weighted(too_heavy).is_err());
+    assert_eq!(at_once.shares(), one_by_one.shares());
+}
+
+#[test]
 fn a_weight_that_makes_more_points_than_the_most_is_refused() {
     let weight = |weight| NonZeroUsize::new(weight).unwrap();
     let mut ring = ring_of(["http://a:1"]);

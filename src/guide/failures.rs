@@ -45,6 +45,8 @@
 //! | has a getter that needs too long (504 with our header); the load goes on there | in time | [`TimedOut`] | nothing, it is well |
 //! | has no such group (404 with our header, or with GeeCache's text) | at once | [`NoSuchGroup`] | nothing |
 //! | rejects this one request: 400 with our header, 413, 414, 431, or a redirect with 301, 307 or 308, as Go's routers send for some paths | at once | [`Protocol`] | nothing |
+//! | belongs to a [cluster](crate::HttpPoolBuilder::cluster) of another name (421 with our header) | at once | [`OtherCluster`] | a failure |
+//! | is this very process under another name (421 with our header) | at once | [`Protocol`] | nothing; from then on its keys are this process's own |
 //! | does not know our [token](crate::HttpPoolBuilder::token) (401 with our header) | at once | [`Unauthorized`] | nothing |
 //! | does not take our certificate, or asks for one that we do not have | at once | [`Unauthorized`] | a failure |
 //! | has a certificate that is not for its name, expired, or of another authority; speaks no TLS where it should | at once | [`Unreachable`] | a failure |
@@ -126,6 +128,7 @@
 //! [`Unreachable`]: crate::PeerErrorKind::Unreachable
 //! [`TimedOut`]: crate::PeerErrorKind::TimedOut
 //! [`Unauthorized`]: crate::PeerErrorKind::Unauthorized
+//! [`OtherCluster`]: crate::PeerErrorKind::OtherCluster
 //! [`Protocol`]: crate::PeerErrorKind::Protocol
 //! [`Overloaded`]: crate::PeerErrorKind::Overloaded
 //! [`Load`]: crate::PeerErrorKind::Load

@@ -52,6 +52,7 @@
 //! | `replicas`, *alike* | 50 (160 for the hash `Mixed`) | points of each peer on the ring, at most 10,000 |
 //! | `literal_plus` | off: a plus is a space | what a `+` in a path stands for |
 //! | `advertise` | `http://` (`https://` with TLS) and the address it listens at | the URL by which the others know this peer |
+//! | `cluster`, *alike* | none, which gets on with every name | who is none of our peers |
 //! | `token`, *alike* | none | the secret that requests carry, and that is asked of others |
 //! | `accept_token` | none | one more token that is taken from others |
 //! | `token_file` | none | the same from a file, which is read again once a second |
@@ -65,6 +66,7 @@
 //! | `lanes_per_peer` | half of the processors, 1 to 4 | gets of single keys that are sent to one peer side by side where more than twice as many meet; the others wait for 1 ms at most and are sent together, up to 128 keys in a request |
 //! | `max_requests_per_peer` | 256 | requests in flight to one peer |
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
+//! | `max_connection_age` | 60 s | how old a connection to a peer becomes, ± 20 %; one to an address that is no longer the name's goes earlier |
 //! | `warm_up`, *alike* | 60 s | for how long after a new list new owners ask previous ones; 0 never asks |
 //! | `server` | `TinyHttp` | which server answers |
 //! | `max_requests` | 256 | requests that are handled at once; past it, a 503 that is not held against this peer |
@@ -75,6 +77,17 @@
 //! | `on_event` | nobody | who is told of peers that are down or up, and of new lists |
 //!
 //! An `HttpGetter` on its own has the defaults of the table.
+//!
+//! # Options of a source of peers
+//!
+//! Methods of `Discovery` (feature `http`).
+//!
+//! | option | default | what it bounds or chooses |
+//! |---|---|---|
+//! | `every` | 5 s, for a file 250 ms | the pause between two questions to the source; 10 ms to an hour |
+//! | `absence` | 30 s | how long a peer is missing before it is taken out of the list, unless it refuses connections |
+//!
+//! A file of peers may have 1 MiB. The last 64 changes of a list are remembered.
 //!
 //! # Bytes
 //!
@@ -141,6 +154,8 @@
 //!
 //! | name | how many | does |
 //! |---|---|---|
+//! | `geecache-signal` | one for `leave_on_signal` (feature `signal`), and one while it leaves | waits for a signal; leaves |
+//! | `geecache-follow` | one for a pool that follows a source | asks the source; greets up to 8 peers a second, and up to 8 that are missing |
 //! | your own | | a `get` without a time limit runs the getter on the thread that asks |
 //! | `load NAME` | `max_loaders`, per group | runs the getter for callers with a time limit, and so for peers |
 //! | `nested load NAME` | `max_loaders`, per group | the same for getters of other peers |

@@ -31,6 +31,9 @@
 //! | | a value can't be decoded, and is loaded (once for each typed group); the error of a codec may show a part of the value |
 //! | | a group asks for a key, and its client pool has no peers (once for each pool) |
 //! | | a peer owns more than 1.5 times the mean share of the ring |
+//! | | a peer's list of peers has differed from ours for more than 10 s: once a minute |
+//! | | a peer in the list is this very process under another name: once |
+//! | | the source of the list has no answer, so the last list stays: once, until it has one |
 //! | | a pool can be reached at an address that is no private one, and its server is tiny_http or it asks for no token: once, as it starts |
 //! | | connections could not be accepted, or are accepted again |
 //! | | no thread could be started for a connection or for a request |
@@ -41,12 +44,15 @@
 //! | | certificates can't be taken from their files, so the old ones stay |
 //! | info | a pool serves, at which address; it has stopped serving |
 //! | | a pool has a new list of peers, and how many there are |
+//! | | a pool leaves, as its process was told to end |
+//! | | the list follows its source: which peer came or went, and why |
 //! | | a peer is up again (once a minute for each peer, too) |
 //! | | the tokens of a file have changed; the certificates have changed |
 //! | debug | a run of the getter for a key, and how long it took |
 //! | | which peer was picked for a key |
 //! | | a previous owner did not say what it has in memory |
 //! | | a peer does not know batches, or how to make a change |
+//! | | a request of another cluster, or of this very process |
 //! | | a request that names no key or no group, or with a broken body |
 //! | | a connection that was dead and is replaced; one that ended with an error; an answer that could not be sent |
 //! | | a name that does not resolve |

@@ -68,6 +68,7 @@
 //! | is a cache too small? | `geecache_cache_evictions_total` grows while `geecache_cache_bytes` is at `geecache_cache_max_bytes` |
 //! | is a peer down? | `geecache_peer_up` is 0; `geecache_peer_failures_total` says how often it failed |
 //! | does one peer do too much? | `geecache_ring_share_ratio` |
+//! | do all peers have the same list? | `geecache_peer_list_differs` is 1 for one that has another; `HttpPool::list_stats` |
 //! | does a peer refuse work? | `geecache_server_rejected_total`, and `geecache_server_unauthorized_total` for a wrong token |
 //! | is the source slow? | `geecache_getter_duration_seconds`: its 99th percentile, not its mean |
 //! | is a peer slow? | `geecache_peer_request_duration_seconds{peer=…}`; [`Latencies`](crate::Latencies) and `PeerStats::latency` tell the same in the program |
@@ -84,11 +85,11 @@
 //! rate(geecache_server_rejected_total[5m]) > 0                             for 5m
 //! histogram_quantile(0.99, sum by (peer, le)
 //!   (rate(geecache_peer_request_duration_seconds_bucket[5m]))) > 0.1       for 5m
-//! count(count by (peer) (geecache_ring_share_ratio))
-//!   != scalar(min(geecache_peers))                                         for 1m
+//! geecache_peer_list_differs == 1                                          for 1m
 //! ```
 //!
-//! The last one finds peers whose lists differ. The one before it finds peers that answer slowly:
+//! The last one finds peers whose lists differ: each request and each answer between them tells a
+//! digest of the sender's list. The one before it finds peers that answer slowly:
 //! one request in a hundred takes more than 100 ms. Look at percentiles and not at means: a cache
 //! has many fast answers and few slow ones, and the mean is none of them.
 //!

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
-use agents::Agents;
+use agents::{AgentLimits, Agents};
 use body::Allowance;
 use connector::NotingConnector;
 use failure::Spent;
@@ -31,6 +31,7 @@ use resolver::Addresses;
 use trace::Trace;
 
 use crate::error::PeerErrorKind;
+use crate::http::identity::Acquaintance;
 use crate::http::note::Status;
 use crate::http::url::PeerUrl;
 use crate::http::verdict::Verdict;
@@ -48,6 +49,7 @@ pub(crate) struct Exchange {
     origin: PeerOrigin,
     agents: Agents,
     addresses: Arc<Addresses>,
+    acquaintance: Arc<Acquaintance>,
     options: ExchangeOptions,
 }
 
@@ -77,12 +79,22 @@ impl Exchange {
             .max_idle_connections_per_host(1)
             .max_idle_age(MAX_IDLE_AGE)
             .build();
-        let max_idle = options.max_idle_connections;
+        let limits = AgentLimits {
+            max_idle: options.max_idle_connections,
+            max_idle_age: MAX_IDLE_AGE,
+            max_age: options.max_connection_age,
+        };
         let sweeper = options.sweeper.clone();
         let connector = NotingConnector::to(&url, options.tls.as_ref(), options.tokens.clone());
         let kept = Arc::clone(&addresses);
-        let agents = Agents::new(config, connector, kept, max_idle, MAX_IDLE_AGE, sweeper);
-        Self { origin: PeerOrigin::of(&url), url, agents, addresses, options }
+        let agents = Agents::new(config, connector, kept, limits, sweeper);
+        let acquaintance = Arc::new(Acquaintance::new(Arc::clone(&options.identity), url.clone()));
+        Self { origin: PeerOrigin::of(&url), url, agents, addresses, acquaintance, options }
+    }
+
+    /// What the peer said of itself.
+    pub(crate) fn acquaintance(&self) -> &Arc<Acquaintance> {
+        &self.acquaintance
     }
 
     /// The peer's URL.
@@ -145,6 +157,9 @@ impl Exchange {
         }
         answer.and_then(|answer| {
             Trace::note_answer();
+            if let Ok(note) = answer.note() {
+                self.acquaintance.hear(&note, answer.code());
+            }
             read(answer)
         })
     }

@@ -71,7 +71,13 @@ impl Handler for PeerHandler {
         let Some(serving) = serving else {
             return refuse(Status::ShuttingDown, "this peer is shutting down");
         };
-        let response = answer(&serving, request).unwrap_or_else(|refusal| refusal);
+        let note = serving::note_of(request);
+        let is_ours = note.as_ref().is_ok_and(|note| note.incarnation.is_some());
+        let answered = note.and_then(|note| answer(&serving, request, &note));
+        let mut response = answered.unwrap_or_else(|refusal| refusal);
+        if is_ours {
+            serving.sign(&mut response);
+        }
         let (method, target, status) = (request.method, request.target, response.status);
         log::trace!(
             "{} answers {}: {status}",
@@ -96,11 +102,15 @@ impl fmt::Debug for PeerHandler {
     }
 }
 
-fn answer(serving: &Serving, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+fn answer(
+    serving: &Serving,
+    request: &HttpRequest<'_>,
+    note: &Note,
+) -> Result<HttpResponse, HttpResponse> {
     if let (Some(page), Some(pages)) = (Page::of(request), &serving.pages) {
         return Ok(pages.page(page, request));
     }
-    let note = &serving::note_of(request)?;
+    serving.meet(note)?;
     match request.method {
         // The server leaves the body of an answer to a HEAD out.
         "GET" | "HEAD" => gets::get(serving, request, note),
@@ -122,13 +132,19 @@ fn post(
     request: &HttpRequest<'_>,
     note: &Note,
 ) -> Result<HttpResponse, HttpResponse> {
+    if serving.is_greeting(request, note) {
+        return Ok(serving.greet(note));
+    }
     let group = serving.group_alone(request, note)?;
     let (operation, keys) = frame::decode_request(request.body).map_err(|error| {
         log::debug!("a peer sent {}", OneLine(&error));
         refuse(Status::BadRequest, error)
     })?;
     match operation {
-        Operation::Get => gets::get_many(serving, &group, &keys, note),
+        Operation::Get => {
+            serving.count_misdirected(note, &keys);
+            gets::get_many(serving, &group, &keys, note)
+        }
         Operation::Peek => Ok(gets::peek_many(&group, &keys)),
         Operation::Held => Ok(gets::held(&group, &keys)),
         Operation::Remove => {

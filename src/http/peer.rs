@@ -5,6 +5,7 @@ mod batch;
 mod changes;
 mod frames;
 mod gets;
+mod greeting;
 mod lanes;
 mod link;
 mod options;
@@ -13,10 +14,12 @@ mod peeks;
 mod stats;
 mod together;
 
+pub(crate) use greeting::Greeting;
 pub(crate) use options::PeerOptions;
 pub use stats::{PeerState, PeerStats};
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use abilities::Abilities;
@@ -27,6 +30,7 @@ use link::Link;
 use crate::byteview::ByteView;
 use crate::error::PeerError;
 use crate::getter::Loaded;
+use crate::http::identity::Acquaintance;
 use crate::http::url::PeerUrl;
 use crate::peers::{PeerGetter, TellAnswer};
 
@@ -69,6 +73,21 @@ impl Peer {
     /// Whether a get would be sent now.
     pub(crate) fn is_ready(&self) -> bool {
         self.link.is_ready()
+    }
+
+    /// What the peer said of itself.
+    pub(crate) fn acquaintance(&self) -> &Arc<Acquaintance> {
+        self.link.acquaintance()
+    }
+
+    /// Whether it is this very process under another name.
+    pub(crate) fn is_us(&self) -> bool {
+        self.acquaintance().is_us()
+    }
+
+    /// Greets it, whether or not it is up. Each side learns the other's list.
+    pub(crate) fn greet(&self) -> Greeting {
+        greeting::greet(&self.link)
     }
 
     pub(crate) fn stats(&self) -> PeerStats {

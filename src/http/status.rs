@@ -114,7 +114,8 @@ impl Monitor {
     pub(crate) fn write_metrics(&self, metrics: &mut MetricsWriter) {
         metrics::write_peers(metrics, &self.peers);
         if let Some(health) = self.health() {
-            metrics::write_server(metrics, &health, self.turned_away());
+            let refused = (self.turned_away(), self.peers.identity().misdirected());
+            metrics::write_server(metrics, &health, refused);
         }
         metrics.groups(&self.registry.groups());
     }

@@ -222,6 +222,9 @@ impl ErrorAnswer<'_> {
     /// | 504 `timed-out` | the owner is still loading | is well |
     /// | 400 `other-key`, `other-protocol` | it did not get what was sent; it speaks otherwise | is well |
     /// | 401 `unauthorized` | our token is not known there | is well |
+    /// | 410 `has-left`, to a greeting | it is about to end | is well |
+    /// | 421 `itself` | we have asked ourselves | is well |
+    /// | 421 `other-cluster` | it is none of our peers | failed |
     /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is one that it does not take | is well |
     /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
     /// | 503 `overloaded` | has too much to do | is well: it said so itself |
@@ -234,10 +237,11 @@ impl ErrorAnswer<'_> {
             (Some(Status::NoSuchGroup), _) => (PeerErrorKind::NoSuchGroup, Verdict::Answered),
             (Some(Status::LoadFailed), _) => (PeerErrorKind::Load, Verdict::Answered),
             (Some(Status::TimedOut), _) => (PeerErrorKind::TimedOut, Verdict::Answered),
-            (Some(Status::BadRequest | Status::OtherKey | Status::OtherProtocol), _) => {
-                (PeerErrorKind::Protocol, Verdict::Answered)
-            }
+            (Some(Status::BadRequest | Status::OtherKey | Status::OtherProtocol), _)
+            | (Some(Status::Itself), _) => (PeerErrorKind::Protocol, Verdict::Answered),
+            (Some(Status::OtherCluster), _) => (PeerErrorKind::OtherCluster, Verdict::Failed),
             (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
+            (Some(Status::HasLeft), _) => (PeerErrorKind::Unreachable, Verdict::Answered),
             (Some(Status::Unauthorized), _) => (PeerErrorKind::Unauthorized, Verdict::Answered),
             (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
             (Some(Status::Overloaded), _) => (PeerErrorKind::Overloaded, Verdict::Answered),

@@ -10,6 +10,7 @@ use crate::getter::Loaded;
 use crate::group::Group;
 use crate::http::protocol::Protocol;
 use crate::http::wire::Plus;
+use crate::peers::NoPeers;
 use crate::registry::Registry;
 
 mod operations;
@@ -38,13 +39,18 @@ impl Bench {
         let registry = Registry::new();
         registry.insert(&group).unwrap();
         let base_path = protocol.wire().base_path.to_owned();
-        let serving =
-            Serving { registry, base_path, protocol, plus, pages: None, repeats: Arc::default() };
-        let handler = PeerHandler::new(
-            "a peer".to_owned(),
-            Arc::new(Door::new(None, Arc::default())),
-            serving,
-        );
+        let serving = Serving {
+            registry,
+            base_path,
+            protocol,
+            plus,
+            identity: Arc::default(),
+            picker: Arc::new(NoPeers),
+            pages: None,
+            repeats: Arc::default(),
+        };
+        let door = Arc::new(Door::new(None, Arc::default()));
+        let handler = PeerHandler::new("a peer".to_owned(), door, serving);
         Self { handler, group }
     }
 

@@ -11,6 +11,7 @@ use crate::events::Event;
 use crate::histogram::Latency;
 use crate::http::breaker::{Breaker, Permit, Transition};
 use crate::http::exchange::{Exchange, Failure};
+use crate::http::identity::Acquaintance;
 use crate::http::peer::options::PeerOptions;
 use crate::http::peer::stats::{PeerState, PeerStats};
 use crate::http::url::PeerUrl;
@@ -91,6 +92,11 @@ impl Link {
         breaker.is_closed() || breaker.is_ready(Instant::now())
     }
 
+    /// What the peer said of itself.
+    pub(super) fn acquaintance(&self) -> &Arc<Acquaintance> {
+        self.exchange.acquaintance()
+    }
+
     pub(super) fn has_left(&self) -> bool {
         self.has_left.load(Ordering::Relaxed)
     }
@@ -107,9 +113,15 @@ impl Link {
 
     pub(super) fn stats(&self) -> PeerStats {
         let is_up = self.breaker.as_ref().is_none_or(|breaker| lock(breaker).is_closed());
+        let acquaintance = self.exchange.acquaintance();
         PeerStats {
+            list_differs_for: acquaintance.list_differs_for(Instant::now()),
             url: self.url().as_str().to_owned(),
-            state: if is_up { PeerState::Up } else { PeerState::Down },
+            state: match is_up {
+                _ if acquaintance.is_us() => PeerState::Itself,
+                true => PeerState::Up,
+                false => PeerState::Down,
+            },
             in_flight: self.in_flight.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),

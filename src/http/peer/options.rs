@@ -85,7 +85,7 @@ impl PeerOptions {
             key: Some(note::hash_of(group, key)),
             protocol: Some(self.protocol),
             nested: Chain::current(),
-            ..Note::default()
+            ..self.exchange.identity.note()
         }
     }
 }

@@ -8,8 +8,8 @@ fn peers_with(warm_up: Duration) -> Peers {
 }
 
 fn set(peers: &Peers, other: &str) {
-    let urls = ["http://own:1", other].map(|url| PeerUrl::parse(url).unwrap());
-    peers.set(urls.into()).unwrap();
+    let list = ["http://own:1", other].map(|url| peers.parse(url).unwrap());
+    peers.set(list.into()).unwrap();
 }
 
 #[test]

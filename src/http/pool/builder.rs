@@ -13,18 +13,20 @@ use crate::events::{Event, EventSink};
 use crate::http::budget::Budget;
 use crate::http::getter::HttpGetter;
 use crate::http::handler::{Door, Pages, PeerHandler, Serving};
+use crate::http::identity::Identity;
 use crate::http::peer::PeerOptions;
 use crate::http::peers::{Peers, PeersOptions};
+use crate::http::pool::HttpPool;
 use crate::http::pool::checks::{invalid, validate_base_path, validate_server};
 use crate::http::pool::exposure::warn_if_exposed;
 use crate::http::pool::service::Service;
-use crate::http::pool::{Halves, HttpPool};
 use crate::http::protocol::Protocol;
 use crate::http::server::{self, Limits, Server};
 use crate::http::status::{Monitor, StatusPages};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
+use crate::peers::PeerPicker;
 use crate::registry::Registry;
 use crate::stack::StackBytes;
 
@@ -96,6 +98,7 @@ pub struct HttpPoolBuilder {
     token_file: Option<PathBuf>,
     status_pages: StatusPages,
     transfer_bytes: u64,
+    cluster: Option<String>,
 }
 
 impl HttpPoolBuilder {
@@ -118,6 +121,7 @@ impl HttpPoolBuilder {
             token_file: None,
             status_pages: StatusPages::default(),
             transfer_bytes: Budget::DEFAULT_BYTES,
+            cluster: None,
         }
     }
 
@@ -167,6 +171,20 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertise = Some(url.into());
+        self
+    }
+
+    /// The name of the cluster; *alike*. It goes with each request, and a peer of a cluster with
+    /// another name answers 421, which is a
+    /// [failure](crate::PeerErrorKind::OtherCluster): so a list that is wrong, or an address that
+    /// another team's process has by now, gives no value of theirs for a key of ours. Defaults to
+    /// none, which gets on with every name: one peer after the other can be given one. Peers in Go
+    /// do not ask for it.
+    ///
+    /// It protects from mistakes, and not from attackers: that is for a [`token`](Self::token).
+    #[must_use]
+    pub fn cluster(mut self, name: impl Into<String>) -> Self {
+        self.cluster = Some(name.into());
         self
     }
 
@@ -282,6 +300,16 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn max_idle_connections(mut self, connections: NonZeroUsize) -> Self {
         self.client.exchange.max_idle_connections = connections.get();
+        self
+    }
+
+    /// How old a connection to a peer may become, give or take a fifth; then another one takes its
+    /// place. So what stands behind a name or a balancer is found again also where a connection
+    /// never rests. One to an address that the peer's name no longer stands for is replaced
+    /// earlier: names are looked up every 30 s. Defaults to 60 s.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.client.exchange.max_connection_age = age.min(LONGEST_TIME);
         self
     }
 
@@ -430,6 +458,8 @@ impl HttpPoolBuilder {
                 base_path: self.path(),
                 protocol: self.protocol,
                 plus: self.plus,
+                identity: Arc::clone(peers.identity()),
+                picker: Arc::clone(&peers) as Arc<dyn PeerPicker>,
                 pages,
                 repeats: Arc::clone(&self.limits.repeats),
             },
@@ -441,9 +471,7 @@ impl HttpPoolBuilder {
                 let has_token = self.client.exchange.tokens.is_some();
                 let name = format!("{peers:?}");
                 warn_if_exposed(&name, local_addr, peers.own(), self.server, has_token);
-                Ok(HttpPool {
-                    halves: Arc::new(Halves { peers, registry, monitor, service: Some(service) }),
-                })
+                Ok(HttpPool::of(peers, registry, monitor, Some(service)))
             }
             Err(error) => {
                 Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
@@ -466,8 +494,7 @@ impl HttpPoolBuilder {
         let (list, registry, door) =
             (self.peers(None), Registry::new(), Door::new(None, Arc::clone(&self.limits.repeats)));
         let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
-        let halves = Halves { peers: list, registry, monitor: Arc::new(monitor), service: None };
-        let pool = HttpPool { halves: Arc::new(halves) };
+        let pool = HttpPool::of(list, registry, Arc::new(monitor), None);
         pool.set_peers(peers)?;
         Ok(pool)
     }
@@ -490,7 +517,9 @@ impl HttpPoolBuilder {
     }
 
     fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
-        let peer = self.peer();
+        let mut peer = self.peer();
+        let identity = Identity::new(own.as_ref(), self.cluster.as_deref());
+        peer.exchange.identity = Arc::new(identity);
         let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
         let options = PeersOptions { hash: self.hash, replicas, warm_up: self.warm_up, peer };
         Arc::new(Peers::new(own, options))

@@ -20,7 +20,7 @@ pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers) {
     let stats = peers.stats();
     let mut family = writer.gauge("geecache_peer_up", "Whether it is asked: 1 if it is.");
     for peer in &stats {
-        family.sample(&[("peer", &peer.url)], u8::from(peer.state == PeerState::Up));
+        family.sample(&[("peer", &peer.url)], u8::from(peer.state != PeerState::Down));
     }
     let mut family = writer.gauge("geecache_peer_in_flight", "Requests in flight to it.");
     for peer in &stats {
@@ -40,6 +40,12 @@ pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers) {
     for peer in &stats {
         family.times(&[("peer", &peer.url)], &peer.latency);
     }
+    let help = "Whether it has another list of peers: 1 if so.";
+    let mut family = writer.gauge("geecache_peer_list_differs", help);
+    for peer in &stats {
+        let differs = u8::from(peer.list_differs_for.is_some());
+        family.sample(&[("peer", &peer.url)], differs);
+    }
     let help = "Requests that were not sent, as it is down or too many were in flight.";
     let mut family = writer.counter("geecache_peer_rejected", help);
     for peer in &stats {
@@ -53,10 +59,19 @@ pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers) {
 }
 
 /// Writes what the server of this process went through.
-pub(super) fn write_server(writer: &mut MetricsWriter, health: &Health, turned_away: u64) {
+pub(super) fn write_server(
+    writer: &mut MetricsWriter,
+    health: &Health,
+    (turned_away, misdirected): (u64, u64),
+) {
     for (name, help, value) in [
         ("geecache_server_requests", "Requests that were read.", health.requests),
         ("geecache_server_rejected", "Requests refused at a bound, with a 503.", health.rejected),
+        (
+            "geecache_server_misdirected",
+            "Requests of peers with another list, for keys of others.",
+            misdirected,
+        ),
         ("geecache_server_unauthorized", "Requests without a token that is known.", turned_away),
         (
             "geecache_server_abandoned",

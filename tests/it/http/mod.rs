@@ -6,10 +6,12 @@ mod bounds;
 mod bursts;
 mod changes;
 mod damage;
+mod disagree;
 mod events;
 mod failover;
 mod faults;
 mod figures;
+mod follow;
 #[cfg(target_os = "linux")]
 mod ipv6;
 mod keys;

@@ -89,6 +89,7 @@ const HTTP: Floor = Floor {
     rooms: &[
         // Pure functions.
         "http/url",
+        "http/listed",
         "http/verdict",
         "http/protobuf",
         "http/token",
@@ -97,6 +98,8 @@ const HTTP: Floor = Floor {
         "http/note",
         "http/wire",
         "http/frame",
+        // Who a process is to its peers, and what these say of themselves.
+        "http/identity",
         // The memory of bodies.
         "http/budget",
         "http/arriving",
@@ -106,6 +109,7 @@ const HTTP: Floor = Floor {
         "http/peer",
         "http/getter",
         "http/peers",
+        "http/discovery",
         // Peers that ask.
         "http/server",
         "http/handler",
@@ -117,7 +121,14 @@ const HTTP: Floor = Floor {
         "http/mod.rs",
     ],
     walls: &[
-        &["http/breaker", "http/exchange", "http/peer", "http/getter", "http/peers"],
+        &[
+            "http/breaker",
+            "http/exchange",
+            "http/peer",
+            "http/getter",
+            "http/peers",
+            "http/discovery",
+        ],
         &["http/server", "http/handler"],
     ],
 };

@@ -32,6 +32,8 @@ impl Desk {
                 base_path: "/_geecache/".to_owned(),
                 protocol: Protocol::GeeCache,
                 plus: Plus::Space,
+                identity: Arc::default(),
+                picker: Arc::new(NoPeers),
                 pages: None,
                 repeats: Arc::default(),
             },
