@@ -127,6 +127,7 @@ fn post(
     match operation {
         Operation::Get => gets::get_many(serving, &group, &keys, note),
         Operation::Peek => Ok(gets::peek_many(&group, &keys)),
+        Operation::Held => Ok(gets::held(&group, &keys)),
         Operation::Remove => {
             group.peer_side().remove(&keys);
             Ok(done())
