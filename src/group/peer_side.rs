@@ -125,6 +125,7 @@ impl<'a> PeerSide<'a> {
     #[must_use]
     pub fn held(&self, key: &str) -> Option<Loaded> {
         let found = self.in_memory(key)?;
+        self.parts.note_get(key);
         self.count_hit(&found);
         Some(found)
     }
@@ -162,6 +163,8 @@ impl<'a> PeerSide<'a> {
         if let Some(found) = self.held(key) {
             return Ok(found);
         }
+        // Now, and not where it was looked for: `held` may have looked for it before.
+        self.parts.note_get(key);
         self.parts.counters.served_misses.add_one();
         let call = self.nested_or_not(Call::one(timeout.and_then(Deadline::after)));
         let mut answer = [None];
@@ -179,7 +182,6 @@ impl<'a> PeerSide<'a> {
     }
 
     fn in_memory(&self, key: &str) -> Option<Loaded> {
-        self.parts.note_get(key);
         self.parts.memory.loaded_for(Asker::Peer, key, |seen| self.parts.refresh(key, seen))
     }
 
@@ -239,6 +241,7 @@ impl<'a> PeerSide<'a> {
     ) -> Vec<Answer> {
         let (counters, copies) = (&self.parts.counters, Cell::new(0));
         let find = |key: &str| {
+            self.parts.note_get(key);
             let found = self.in_memory(key)?;
             copies.set(copies.get() + usize::from(found.origin() == Origin::Copy));
             Some(found)
