@@ -127,6 +127,7 @@ impl<'a> PeerSide<'a> {
     #[must_use]
     pub fn held(&self, key: &str) -> Option<Loaded> {
         let found = self.in_memory(key)?;
+        self.parts.note_get(key);
         self.count_hit(&found);
         Some(found)
     }
@@ -164,6 +165,8 @@ impl<'a> PeerSide<'a> {
         if let Some(found) = self.held(key) {
             return Ok(found);
         }
+        // Now, and not where it was looked for: `held` may have looked for it before.
+        self.parts.note_get(key);
         self.parts.counters.served_misses.add_one();
         let call = Call::one(timeout.and_then(Deadline::after)).in_chain(self.chain);
         let mut answer = [None];
@@ -181,7 +184,6 @@ impl<'a> PeerSide<'a> {
     }
 
     fn in_memory(&self, key: &str) -> Option<Loaded> {
-        self.parts.note_get(key);
         self.parts.memory.loaded_for(Asker::Peer, key, |seen| self.parts.refresh(key, seen))
     }
 
@@ -253,7 +255,8 @@ impl<'a> PeerSide<'a> {
     /// counted then.
     fn count<'k>(&self, answered: impl Iterator<Item = (&'k str, &'k Answer)>) {
         let (mut hits, mut copies, mut misses) = (0, 0, 0);
-        for (_, answer) in answered.filter(|(key, _)| !key.is_empty()) {
+        for (key, answer) in answered.filter(|(key, _)| !key.is_empty()) {
+            self.parts.note_get(key);
             match answer {
                 Ok(loaded) if loaded.origin() == Origin::Copy => copies += 1,
                 Ok(loaded) if loaded.origin().is_memory() => hits += 1,
