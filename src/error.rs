@@ -145,14 +145,14 @@ impl fmt::Display for Error {
             Self::EmptyKey => f.write_str("the key is empty"),
             Self::NotFound { group, key } => write!(f, "no {key:?} in group {group:?}"),
             Self::Load { group, key, source } => {
-                let cause = Causes(&**source);
+                let cause = WithCauses(&**source);
                 write!(f, "loading {key:?} of group {group:?} failed: {cause}")
             }
             Self::Encode { group, key, source } => {
-                write!(f, "encoding {key:?} of group {group:?} failed: {}", Causes(&**source))
+                write!(f, "encoding {key:?} of group {group:?} failed: {}", WithCauses(&**source))
             }
             Self::Decode { group, key, source } => {
-                write!(f, "decoding {key:?} of group {group:?} failed: {}", Causes(&**source))
+                write!(f, "decoding {key:?} of group {group:?} failed: {}", WithCauses(&**source))
             }
             Self::ReentrantLoad { group, key } => {
                 write!(f, "the load of {key:?} in group {group:?} asked for itself")
@@ -177,7 +177,7 @@ impl fmt::Display for Error {
             Self::InvalidPeer { url, reason } => write!(f, "peer {url:?}: {reason}"),
             Self::InvalidOption { option, reason } => write!(f, "option {option}: {reason}"),
             Self::Bind { addr, source } => {
-                write!(f, "can not listen on {addr}: {}", Causes(source))
+                write!(f, "can not listen on {addr}: {}", WithCauses(source))
             }
         }
     }
@@ -196,12 +196,12 @@ impl std::error::Error for Error {
 }
 
 /// An error and those that caused it, on one line.
-struct Causes<'a>(&'a (dyn std::error::Error + 'static));
+struct WithCauses<'a>(&'a (dyn std::error::Error + 'static));
 
 /// So many causes of an error are told. There may be errors that are their own causes.
 const MAX_CAUSES: usize = 16;
 
-impl fmt::Display for Causes<'_> {
+impl fmt::Display for WithCauses<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut said = self.0.to_string();
         let mut all = said.clone();

@@ -224,12 +224,12 @@ struct EventLine {
     subscriber: Box<Subscriber>,
     /// Two threads, of which the second takes over when the first is about to end.
     threads: Workers,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<UntoldEvents>,
     dropped: AtomicU64,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct UntoldEvents {
     events: VecDeque<Event>,
     text_bytes: usize,
     /// Whether a thread tells them.

@@ -44,7 +44,7 @@ struct Queue {
     jobs: VecDeque<Job>,
     /// Those who wait for a thread, in the order in which they came. While there are some, nobody
     /// else gets one.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingJob>,
     threads: usize,
     /// Threads that wait for a job.
     idle: usize,
@@ -52,7 +52,7 @@ struct Queue {
 }
 
 /// A job whose caller waits for a thread to take it.
-struct Waiting {
+struct WaitingJob {
     job: Job,
     seat: Arc<Seat>,
 }
@@ -67,7 +67,7 @@ struct Seat {
 impl Queue {
     /// The job of the one who waits for longest, and who goes on then.
     fn next_waiting(&mut self) -> Option<Job> {
-        let Waiting { job, seat } = self.waiting.pop_front()?;
+        let WaitingJob { job, seat } = self.waiting.pop_front()?;
         seat.is_taken.store(true, Ordering::Relaxed);
         seat.taken.notify_one();
         Some(job)
@@ -178,8 +178,8 @@ impl Shared {
     fn run_in_turn(self: &Arc<Self>, job: Job, deadline: Instant) -> bool {
         let seat = Arc::new(Seat::default());
         let mut state = lock(&self.state);
-        state.waiting.push_back(Waiting { job, seat: Arc::clone(&seat) });
-        let is_mine = |waiting: &Waiting| Arc::ptr_eq(&waiting.seat, &seat);
+        state.waiting.push_back(WaitingJob { job, seat: Arc::clone(&seat) });
+        let is_mine = |waiting: &WaitingJob| Arc::ptr_eq(&waiting.seat, &seat);
         loop {
             // A thread may have become free before this one waited, and one that could not be
             // started may be started now.

@@ -40,7 +40,7 @@ impl FanOut {
         // Those that are known to be down may take all of the time, so the others come first.
         let mut order: Vec<usize> = (0..peers.len()).collect();
         order.sort_by_cached_key(|&at| !peers[at].is_ready());
-        let round = Round {
+        let round = SharedQuestion {
             peers,
             order: &order,
             path,
@@ -72,7 +72,7 @@ impl Drop for UnderWay<'_> {
 }
 
 /// One question, as its threads share it.
-struct Round<'a> {
+struct SharedQuestion<'a> {
     peers: &'a [Arc<Peer>],
     /// The places of the peers, in the order in which they are asked.
     order: &'a [usize],
@@ -84,7 +84,7 @@ struct Round<'a> {
     until: Instant,
 }
 
-impl Round<'_> {
+impl SharedQuestion<'_> {
     /// Asks on the calling thread, and on others where there are any to be had.
     fn on_threads(&self) -> Vec<(usize, PeerAnswer)> {
         thread::scope(|scope| {
