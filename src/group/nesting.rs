@@ -55,7 +55,7 @@ const MAX_HOPS: u8 = 4;
 
 thread_local! {
     static STACK: RefCell<Stack> = const {
-        RefCell::new(Stack { loading: Vec::new(), levels: 0, chain: None })
+        RefCell::new(Stack { loading: Vec::new(), circles: Vec::new(), levels: 0, chain: None })
     };
 }
 
@@ -63,6 +63,8 @@ thread_local! {
 struct Stack {
     /// What they are loading.
     loading: Vec<LoadId>,
+    /// What was found to need itself, since the first of them began.
+    circles: Vec<LoadId>,
     /// How many they are.
     levels: usize,
     /// What their requests are part of, once a peer knows of it.
@@ -113,9 +115,19 @@ pub(super) fn is_too_deep() -> bool {
 
 /// Whether the calling thread may load what is being loaded already. Not if it is loading that
 /// several times itself, or if the chain in which it is `asked` to do so is a circle.
+///
+/// What was refused once is refused until the first getter on the stack returns. Otherwise each of
+/// the getters on the way back that asks for several keys, and does not stop at the first error,
+/// would go to the same depth once more for each of them: a circle of three keys would take years.
 pub(super) fn may_load_again(load: LoadId, asked: Option<Chain>) -> bool {
-    let look =
-        |stack: &mut Stack| (stack.loading.iter().filter(|&&it| it == load).count(), stack.chain);
+    let look = |stack: &mut Stack| {
+        let times = stack.loading.iter().filter(|&&it| it == load).count();
+        let was_refused = stack.circles.contains(&load);
+        if times >= MOST_TIMES && !was_refused {
+            stack.circles.push(load);
+        }
+        (if was_refused { MOST_TIMES } else { times }, stack.chain)
+    };
     let (times, chain) = with_stack(look).unwrap_or_default();
     let has_gone_far = asked.is_some_and(|asked| asked.hops() >= MAX_HOPS);
     let Some(chain) = chain.or(asked) else { return times < MOST_TIMES };
@@ -155,6 +167,9 @@ impl Drop for Inside {
         with_stack(|stack| {
             stack.levels -= 1;
             stack.loading.truncate(stack.loading.len() - self.count);
+            if stack.levels == 0 {
+                stack.circles.clear();
+            }
             if let Some(chain) = stack.chain.take_if(|_| stack.levels == 0) {
                 chain.leave();
             }
@@ -194,6 +209,11 @@ mod tests {
         assert!(!may_load_again(load(1), None) && may_load_again(load(2), None));
         assert!(may_load_again(LoadId { group: 2, key_hash: 1 }, None), "another group's");
         drop(stack.pop());
+        assert!(!may_load_again(load(1), None) && may_load_again(load(2), None), "for good");
+        stack.truncate(2);
+        assert!(!may_load_again(load(1), None), "until the first one returns");
+        stack.clear();
+        stack.extend([1, 1].map(|key| Inside::begin([load(key)].into_iter(), None)));
         assert!(may_load_again(load(1), None));
         Chain::current().unwrap();
         assert!(!may_load_again(load(1), None), "peers know of it");

@@ -133,7 +133,9 @@ impl Owners {
                 answers[at] = self.answer(keys[at], forwarded, call);
             }
             open = self.follow(keys, followed, (call, &losses), answers);
-            if open.is_empty() {
+            // Who has lost all the time that it may lose leads nothing, and would only follow the
+            // next one, who has lost none.
+            if open.is_empty() || losses.begin().is_none() {
                 break;
             }
             picks = self.pick(&keys_at(keys, &open));
