@@ -62,7 +62,10 @@ pub(crate) fn bench(args: &Args, out: &Output) -> Result<Exit, Failure> {
                 let failure = Failure::new(Exit::PeerFailed, error);
                 return Err(failure.hint("it takes no keys: name some that it has by --keys-from"));
             }
-            remove(&load, out);
+            // No key was written to a group that is not there.
+            if error.kind() != PeerErrorKind::NoSuchGroup {
+                remove(&load, out);
+            }
             return Err(Failure::peer(&error));
         }
     }
