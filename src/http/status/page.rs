@@ -17,7 +17,7 @@ const PAGE_HEADERS: &[(&str, &str)] = &[
     (
         "Content-Security-Policy",
         "default-src 'none'; \
-         script-src 'sha256-lunMsBN3BL/DAdnmlgAMJ4pk8WQa8C2u292+n6llZuU='; \
+         script-src 'sha256-qDmSilUfzZprXrUr4Tbn11nf6WpyA35v///BfabkjfE='; \
          style-src 'sha256-syNZHUnItH2iAZM/LEv3DJrbf8+QbqdMzIwOOgysajY='; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'",
