@@ -110,6 +110,11 @@ fn answer(
     if let (Some(page), Some(pages)) = (Page::of(request), &serving.pages) {
         return Ok(pages.page(page, request));
     }
+    // A browser names the page that has it send anything else, and peers name none. Or every page
+    // that somebody opens beside the cluster could remove keys there.
+    if !matches!(request.method, "GET" | "HEAD") && request.header("Origin").is_some() {
+        return Err(refuse(Status::BadRequest, "no page of a browser may ask for this"));
+    }
     serving.meet(note)?;
     match request.method {
         // The server leaves the body of an answer to a HEAD out.

@@ -31,7 +31,8 @@ pub(super) struct Served {
 struct Closure<F>(F);
 
 impl<F: Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static> Handler for Closure<F> {
-    fn at_once(&self, _request: &HttpRequest<'_>) -> Option<HttpResponse> {
+    fn at_once(&self, request: &HttpRequest<'_>) -> Option<HttpResponse> {
+        assert!(request.target != "/panic-at-once", "as it should");
         None
     }
 

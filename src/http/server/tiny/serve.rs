@@ -12,7 +12,9 @@ use crate::http::arriving::{AHEAD_BYTES, Arriving};
 use crate::http::budget::{SHORT_BODY, Share, Transfer};
 use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::in_flight::InFlight;
-use crate::http::server::message::{Headers, HttpRequest, HttpResponse, answer_of};
+use crate::http::server::message::{
+    Headers, HttpRequest, HttpResponse, answer_at_once_of, answer_of,
+};
 use crate::http::server::tiny::fate::{Fate, Flaw, end_connection};
 use crate::http::server::tiny::shared::TinyShared;
 
@@ -58,7 +60,11 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, f
     };
     let own_body = received.as_ref().map(|(body, _)| body);
     let client = || request.remote_addr().copied();
-    let at_once = shared.handler.at_once(&request_of(&request, own_body, &client));
+    let at_once = answer_at_once_of(
+        &*shared.handler,
+        &request_of(&request, own_body, &client),
+        &shared.limits.repeats,
+    );
     if let Some(response) = at_once {
         let connection = connection_after(shared, &request);
         return send(shared, request, &response, connection);
