@@ -7,6 +7,7 @@ use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::batch::{by_peer, is_same_peer};
 use crate::group::call::Call;
+use crate::group::nesting::is_in_circle;
 use crate::group::owners::losses::{Losses, Round};
 use crate::one_line::OneLine;
 use crate::origin::Origin;
@@ -66,6 +67,9 @@ pub(super) enum Forwarded {
     Answered(Loaded),
     /// The owner's getter failed, and the group is told to leave it at that.
     Refused(PeerError),
+    /// The owner's getter failed, for one who asks in a circle: the getter here would go round once
+    /// more. Others may try it.
+    Circle(PeerError),
     /// No peer could answer: the getter has to.
     Failed,
     /// The leader's own deadline passed before the peer answered.
@@ -225,10 +229,11 @@ impl<H: OwnerHost> Answers<'_, H> {
             Err(error) if error.kind() == PeerErrorKind::NotFound => Loaded::absent(),
             Err(error) => {
                 let is_final = self.asking.owner_errors == OwnerErrors::Return;
-                if error.kind() == PeerErrorKind::Load && is_final {
-                    return Ok(Forwarded::Refused(error));
-                }
-                return Err(error);
+                return match error.kind() {
+                    PeerErrorKind::Load if is_final => Ok(Forwarded::Refused(error)),
+                    PeerErrorKind::Load if is_in_circle() => Ok(Forwarded::Circle(error)),
+                    _ => Err(error),
+                };
             }
         };
         let (loaded, is_wanted) = (self.role.mark(loaded), || !flight.is_doomed());
