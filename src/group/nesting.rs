@@ -41,7 +41,7 @@ pub use chain::Chain;
 
 use crate::random;
 
-/// No more getters run one inside the other on one thread. A level takes 12 KiB of the stack at
+/// No more getters run one inside the other on one thread. A level takes 16 KiB of the stack at
 /// most, without what the getter itself needs, and the threads of the standard library have 2 MiB.
 pub(super) const MAX_LEVELS: usize = 64;
 /// A thread may load a key so many times at once, each inside the one before. One that needs itself
