@@ -26,8 +26,9 @@
 //! So a request that a getter makes carries the [`Chain`] that it is part of. Who is asked for a
 //! key that the same chain is loading does not wait for it, and loads it alone. A circle of keys
 //! would go on for ever there, too: after [`MAX_HOPS`] requests it is taken for one. From then on
-//! the chain loads nothing twice: otherwise each getter on the way back, whose peer has failed it,
-//! would try for itself and go round once more.
+//! the chain loads nothing twice, its requests say so by a number of hops that is too large, and
+//! what fails at an owner is not tried here: otherwise each getter on the way back, whose peer has
+//! failed it, would try for itself and go round once more.
 //!
 //! Keys that need one another in a long chain take room on the thread's stack, whose end ends the
 //! process. So there is a bound on the getters that run one inside the other.
@@ -40,7 +41,7 @@ pub use chain::Chain;
 
 use crate::random;
 
-/// No more getters run one inside the other on one thread. A level takes 12 KiB of the stack at
+/// No more getters run one inside the other on one thread. A level takes 16 KiB of the stack at
 /// most, without what the getter itself needs, and the threads of the standard library have 2 MiB.
 pub(super) const MAX_LEVELS: usize = 64;
 /// A thread may load a key so many times at once, each inside the one before. One that needs itself
@@ -99,6 +100,7 @@ impl Chain {
             (stack.levels > 0).then(|| *stack.chain.get_or_insert_with(begin))
         })
         .flatten()
+        .map(|chain| if chain.is_circle() { Self::new(chain.id(), u8::MAX) } else { chain })
     }
 }
 
@@ -106,6 +108,11 @@ impl Chain {
 /// load something else.
 pub(super) fn is_inside_getter() -> bool {
     with_stack(|stack| stack.levels > 0).unwrap_or(false)
+}
+
+/// Whether the calling thread loads for a chain that is known to be a circle.
+pub(super) fn is_in_circle() -> bool {
+    with_stack(|stack| stack.chain).flatten().is_some_and(Chain::is_circle)
 }
 
 /// Whether another getter would be one too many on the calling thread.
@@ -153,6 +160,9 @@ impl Inside {
         with_stack(|stack| {
             if let Some(chain) = asked.filter(|chain| stack.levels == 0 && chain.id() != 0) {
                 chain.join();
+                if chain.hops() > MAX_HOPS {
+                    chain.mark_circle();
+                }
                 stack.chain = Some(chain.next());
             }
             stack.levels += 1;
@@ -233,6 +243,20 @@ mod tests {
         assert!(!first.has(std::thread::current().id()) && Chain::current().is_none());
         let _asked = Inside::begin([load(1)].into_iter(), Some(first));
         assert_eq!(Chain::current(), Some(Chain::new(first.id(), 2)));
+    }
+
+    #[test]
+    fn a_request_of_a_circle_makes_it_one_at_the_next_peer() {
+        let inside = Inside::begin([load(1)].into_iter(), None);
+        let chain = Chain::current().unwrap();
+        assert!(chain.hops() == 1 && !is_in_circle());
+        chain.mark_circle();
+        let told = Chain::current().unwrap();
+        assert!(told.id() == chain.id() && told.hops() > MAX_HOPS && is_in_circle());
+        drop(inside);
+        assert!(!is_in_circle());
+        let _asked = Inside::begin([load(2)].into_iter(), Some(told));
+        assert!(is_in_circle() && !may_load_again(load(2), None));
     }
 
     #[test]

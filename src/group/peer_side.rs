@@ -35,6 +35,8 @@ impl<'a> PeerSide<'a> {
     /// The same for a request that a getter makes, at a peer whose [`Chain::current`] is `chain`
     /// then. Its loads have threads of their own, as many again as
     /// [`max_loaders`](crate::GroupBuilder::max_loaders): all of these may wait for such requests.
+    /// From the second request of a chain on, which the threads of the first ones may wait for, a
+    /// load waits for no thread: where none is free it runs on the calling one, and takes its time.
     /// It never waits for a load of the same chain, which may wait for its answer: the key is
     /// loaded once more.
     #[must_use]

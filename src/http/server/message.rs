@@ -159,8 +159,10 @@ fn caught<T>(
             if let Some(again) = repeats.due("a handler panicked") {
                 let message = message_of(&*panic);
                 let (method, target) = (request.method, request.target);
-                let text = format_args!("{method} {target} panicked: {message}");
-                log::error!("the handler of {}{again}", OneLine(text));
+                log::error!(
+                    "the handler of {}{again}",
+                    OneLine(format_args!("{method} {target} panicked: {message}"))
+                );
             }
             // A payload may panic in its drop, too.
             std::mem::forget(panic);

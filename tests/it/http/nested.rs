@@ -191,6 +191,33 @@ fn a_circle_of_keys_over_two_peers_ends_and_its_loads_with_it() {
     }
 }
 
+/// Each of four keys of two peers needs all four, and its getter asks for all before it fails.
+#[test]
+fn a_circle_of_a_few_keys_over_two_peers_ends_soon_though_each_getter_asks_for_all() {
+    for server in SERVERS {
+        let (world, calls) = (World::default(), Arc::new(AtomicUsize::new(0)));
+        let cluster = Cluster::settled(2, server, |node| {
+            let (world, calls) = (Arc::clone(&world), Arc::clone(&calls));
+            CountingGetter::with(move |key| {
+                let (groups, needs) = world.get().unwrap();
+                if calls.fetch_add(1, Ordering::SeqCst) < 1000 {
+                    let all: Vec<_> = needs.keys().map(|key| groups[node].get(key)).collect();
+                    all.into_iter().collect::<Result<Vec<_>, _>>()?;
+                }
+                Ok(value_of(key).into())
+            })
+        });
+        let keys = [0, 1].map(|node| cluster.keys_owned_by(node).take(2).collect::<Vec<_>>());
+        let needs = keys.concat().into_iter().map(|key| (key.clone(), (0, key)));
+        assert!(world.set((groups(&cluster), needs.collect())).is_ok());
+        let (group, key) = (cluster.node(0).group.clone(), keys[0][0].clone());
+        let answer = start(move || group.get(&key)).result();
+        assert!(matches!(answer, Err(Error::Load { .. })), "{server:?}: {answer:?}");
+        let calls = calls.load(Ordering::SeqCst);
+        assert!(calls < 600, "{server:?}: {calls} loads");
+    }
+}
+
 /// One batch here leads both "x" and "y"; to load "y" a peer is asked for "w", for which it asks
 /// here for "x".
 #[test]
