@@ -1,6 +1,6 @@
 //! [`Following`]: a thread that keeps the list of a pool as its source has it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
@@ -25,6 +25,8 @@ const MAX_CHANGES: usize = 64;
 const GREET_EVERY: Duration = Duration::from_secs(1);
 /// How many peers are greeted at a time, or asked whether they are there.
 const GREETED_AT_ONCE: usize = 8;
+/// How long farewells wait for each other. Whoever reaches the port can send some.
+const FAREWELLS_EVERY: Duration = Duration::from_millis(100);
 /// For how long one is not greeted that does not tell who it is.
 const FOREIGN_FOR: Duration = Duration::from_secs(60);
 /// How long the caller waits for the first answer.
@@ -119,6 +121,10 @@ struct ListFollower {
     /// Those that do not tell who they are, and since when that is known.
     foreign: HashMap<PeerUrl, Instant>,
     next_greeted: usize,
+    /// Those who are said to leave, and are still to be asked.
+    said_to_leave: BTreeSet<PeerUrl>,
+    /// When such were asked.
+    farewells_heard: Option<Instant>,
     /// When those that are missing were greeted.
     missing_greeted: Option<Instant>,
 }
@@ -148,6 +154,8 @@ impl ListFollower {
             found: None,
             foreign: HashMap::new(),
             next_greeted: 0,
+            said_to_leave: BTreeSet::new(),
+            farewells_heard: None,
             missing_greeted: None,
         };
         Ok((this, every))
@@ -179,11 +187,28 @@ impl ListFollower {
         }
     }
 
-    /// Takes out of the list who has said that it leaves.
+    /// Takes out of the list who leaves. Anybody can send a farewell in a peer's name, so the peer
+    /// itself is asked.
     fn let_go(&mut self, now: Instant) {
         let Some(peers) = self.peers.upgrade() else { return };
-        let leaving = peers.take_leaving();
-        let made = leaving.iter().filter_map(|url| self.roll.leaves(url, now)).collect();
+        self.said_to_leave.extend(peers.take_leaving());
+        let heard = self.farewells_heard;
+        let is_due = heard.is_none_or(|at| now.saturating_duration_since(at) >= FAREWELLS_EVERY);
+        if self.said_to_leave.is_empty() || !is_due {
+            return;
+        }
+        let begun = Instant::now();
+        let mut made = Vec::new();
+        while let Some(url) = self.said_to_leave.pop_first() {
+            if peers.greet(&url) == Greeting::HasLeft {
+                made.extend(self.roll.leaves(&url, now));
+            }
+            // The rest is asked when the source was.
+            if begun.elapsed() >= GREET_EVERY {
+                break;
+            }
+        }
+        self.farewells_heard = Some(now);
         self.put_in_force_if_any(made, &peers, now);
     }
 
