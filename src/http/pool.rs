@@ -208,8 +208,11 @@ impl HttpPool {
     /// file comes 250 ms later.
     pub fn follow(&self, source: impl Into<Discovery>) -> Result<(), Error> {
         let following = Following::begin(&self.halves.peers, source.into())?;
+        let first = following.first_answer();
+        // Before its answer is there: the source before it may give another one meanwhile.
         let before = lock(&self.halves.following).replace(following);
         drop(before);
+        first.wait();
         Ok(())
     }
 
