@@ -30,6 +30,9 @@ use crate::sync::lock;
 
 /// A share of the ring this many times the mean is worth a warning.
 const LARGE_SHARE: f64 = 1.5;
+/// A ring of more points than this takes more than 64 MiB, and seconds to be made. What names so
+/// many peers errs.
+const MAX_POINTS: usize = 1 << 22;
 
 /// The asking half of a pool, and what groups hold of it: who owns a key, and how to ask them. It
 /// knows no server.
@@ -109,19 +112,24 @@ impl Peers {
         self.options.peer.exchange.scheme()
     }
 
-    /// An error if a peer of a list can't have its weight.
+    /// An error if a peer of a list can't have its weight, or a ring can't have all of them.
     pub(crate) fn check(&self, list: &[ListedPeer]) -> Result<(), Error> {
         let (most, replicas) = (MAX_REPLICAS, self.options.replicas);
-        match list.iter().find(|peer| peer.weight.saturating_mul(replicas).get() > most) {
-            None => Ok(()),
-            Some(peer) => Err(Error::InvalidPeer {
-                url: peer.url.as_str().to_owned(),
-                reason: format!(
-                    "its weight {} times {replicas} replicas is more than {most} points",
-                    peer.weight
-                ),
-            }),
+        let mut points = 0_usize;
+        for ListedPeer { url, weight } in list {
+            let of_this = weight.saturating_mul(replicas).get();
+            points = points.saturating_add(of_this);
+            let reason = if of_this > most {
+                format!("its weight {weight} times {replicas} replicas is more than {most} points")
+            } else if points > MAX_POINTS {
+                let count = list.len();
+                format!("with it, the list of {count} peers has more than {MAX_POINTS} points")
+            } else {
+                continue;
+            };
+            return Err(Error::InvalidPeer { url: url.as_str().to_owned(), reason });
         }
+        Ok(())
     }
 
     /// Puts a list in force.
