@@ -443,7 +443,7 @@ impl HttpPoolBuilder {
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
         let door = Arc::new(Door::new(
             self.client.exchange.tokens.clone(),
-            Arc::clone(&self.limits.repeats),
+            Arc::clone(&self.limits.client_repeats),
         ));
         let monitor =
             Arc::new(Monitor::new(Arc::clone(&peers), registry.clone(), Arc::clone(&door)));
@@ -493,7 +493,7 @@ impl HttpPoolBuilder {
         self.validate()?;
         self.client.exchange.tokens = self.tokens()?;
         let (list, registry, door) =
-            (self.peers(None), Registry::new(), Door::new(None, Arc::clone(&self.limits.repeats)));
+            (self.peers(None), Registry::new(), Door::new(None, Arc::default()));
         let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
         let pool = HttpPool::of(list, registry, Arc::new(monitor), None);
         pool.set_peers(peers)?;
