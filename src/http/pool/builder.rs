@@ -441,30 +441,25 @@ impl HttpPoolBuilder {
             None => PeerUrl::of(scheme, local_addr)?,
         };
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
-        let door = Arc::new(Door::new(
-            self.client.exchange.tokens.clone(),
-            Arc::clone(&self.limits.repeats),
-        ));
+        let repeats = Arc::clone(&self.limits.client_repeats);
+        let door = Arc::new(Door::new(self.client.exchange.tokens.clone(), repeats));
         let monitor =
             Arc::new(Monitor::new(Arc::clone(&peers), registry.clone(), Arc::clone(&door)));
         let pages = match self.status_pages {
             StatusPages::On => Some(Arc::clone(&monitor) as Arc<dyn Pages>),
             StatusPages::Off => None,
         };
-        let handler = PeerHandler::new(
-            format!("{peers:?}"),
-            door,
-            Serving {
-                registry: registry.clone(),
-                base_path: self.path(),
-                protocol: self.protocol,
-                plus: self.plus,
-                identity: Arc::clone(peers.identity()),
-                picker: Arc::clone(&peers) as Arc<dyn PeerPicker>,
-                pages,
-                repeats: Arc::clone(&self.limits.repeats),
-            },
-        );
+        let serving = Serving {
+            registry: registry.clone(),
+            base_path: self.path(),
+            protocol: self.protocol,
+            plus: self.plus,
+            identity: Arc::clone(peers.identity()),
+            picker: Arc::clone(&peers) as Arc<dyn PeerPicker>,
+            pages,
+            repeats: Arc::clone(&self.limits.repeats),
+        };
+        let handler = PeerHandler::new(format!("{peers:?}"), door, serving);
         let bound = (listener, local_addr);
         let served = (handler, Arc::clone(&monitor));
         match Service::start(self.server, bound, self.server_limits(), tls, served) {
@@ -493,7 +488,7 @@ impl HttpPoolBuilder {
         self.validate()?;
         self.client.exchange.tokens = self.tokens()?;
         let (list, registry, door) =
-            (self.peers(None), Registry::new(), Door::new(None, Arc::clone(&self.limits.repeats)));
+            (self.peers(None), Registry::new(), Door::new(None, Arc::default()));
         let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
         let pool = HttpPool::of(list, registry, Arc::new(monitor), None);
         pool.set_peers(peers)?;
