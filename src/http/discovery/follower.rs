@@ -303,8 +303,10 @@ impl ListFollower {
             self.missing_greeted = Some(now);
         }
         self.found = Some(found);
+        self.put_in_force(made, peers, now)?;
+        // Who waits for the first answer looks at the list then.
         self.succeed(now);
-        self.put_in_force(made, peers, now)
+        Ok(())
     }
 
     /// Has the pool take the list, and remembers what changed.
