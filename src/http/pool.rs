@@ -180,9 +180,9 @@ impl HttpPool {
     /// # Errors
     ///
     /// [`Error::InvalidPeer`] if one of them is not a peer's URL, has a weight that is too large or
-    /// stands there with two weights, if this pool's own [`url`](Self::url) is not among them, or if
-    /// the weights times the replicas are more than 4,194,304 together. Then the old list stays in
-    /// force.
+    /// stands there with two weights, if this pool's own [`url`](Self::url) is not among them, or
+    /// if the weights times the replicas are more than 4,194,304 together. Then the old list stays
+    /// in force.
     pub fn set_peers(&self, peers: impl IntoIterator<Item: Into<String>>) -> Result<(), Error> {
         let Halves { peers: all, .. } = &*self.halves;
         let list = peers.into_iter().map(|peer| all.parse(&peer.into()));
