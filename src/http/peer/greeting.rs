@@ -41,7 +41,8 @@ pub(super) fn greet(link: &Link) -> Greeting {
                 answer.drain();
                 return Ok(Greeting::HasLeft);
             }
-            if answer.status().is_some() {
+            // One without our status is of a proxy that does not reach the peer.
+            if answer.status().is_some() || answer.code() >= 500 {
                 return Err(CallError::Answer(answer.into_failure()));
             }
             answer.drain();
