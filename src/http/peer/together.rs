@@ -29,7 +29,6 @@ pub(super) fn get(
         NextStep::Goes(_lane) => alone(timeout),
         NextStep::Leads(_lane, company) if company.is_empty() => alone(left()),
         NextStep::Leads(lane, company) => {
-            let until = company.until().map_or(until, |theirs| until.min(theirs));
             let answer = ask(link, abilities, (group, key), company, until);
             drop(lane);
             answer.unwrap_or_else(|| alone(left()))
@@ -42,7 +41,8 @@ pub(super) fn get(
     }
 }
 
-/// Asks for a key and those of others, tells them what is found, and returns what is found of it.
+/// Asks for a key, for which there is time until then, and those of others, tells them what is
+/// found, and returns what is found of it.
 fn ask(
     link: &Link,
     abilities: &Abilities,
@@ -51,7 +51,8 @@ fn ask(
     until: Instant,
 ) -> Option<Result<Loaded, PeerError>> {
     let keys: Vec<&str> = std::iter::once(key).chain(company.keys()).collect();
-    match request(link, group, &keys, until) {
+    let first_until = company.until().map_or(until, |theirs| until.min(theirs));
+    match request(link, group, &keys, first_until) {
         Ok(Some(answers)) => {
             let limit = link.options().max_value_bytes;
             let mut found = answers.into_iter().map(|answer| match answer {
