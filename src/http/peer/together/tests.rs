@@ -207,3 +207,20 @@ fn who_asks_for_others_too_keeps_the_time_that_they_do_not_have() {
     assert_eq!(ended, [Ok("a".to_owned()), Err(PeerErrorKind::TimedOut)]);
     assert_eq!(gate.requests(), (3, 1), "the one who had time has asked alone");
 }
+
+#[test]
+fn one_in_a_hurry_ends_no_get_that_has_the_time_to_connect() {
+    use PeerErrorKind::{Overloaded, TimedOut, Unreachable};
+    let cases = [
+        (Unreachable, Verdict::Refused, true),
+        (Unreachable, Verdict::Failed, true),
+        // No connection within the little time that there was.
+        (Unreachable, Verdict::Unclear, false),
+        (Unreachable, Verdict::Silent, false),
+        (Overloaded, Verdict::Unclear, true),
+        (TimedOut, Verdict::Failed, false),
+    ];
+    for (kind, verdict, expected) in cases {
+        assert_eq!(is_for_all(&Failure::new(kind, verdict, "")), expected, "{kind:?} {verdict:?}");
+    }
+}
