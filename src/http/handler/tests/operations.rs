@@ -285,7 +285,7 @@ fn what_is_in_memory_and_does_not_fit_counts_when_it_is_asked_for_again() {
     let long = Group::new("long", 64 << 20, |_: &str| Ok::<_, io::Error>(vec![7; 400 << 10]));
     lock(&desk.handler.serving).clone().unwrap().registry.insert(&long).unwrap();
     let keys = ["a", "b", "c", "d", "e"];
-    long.get_many(&keys);
+    long.get_many(keys);
     let body = frame::encode_request(Operation::Held, &keys);
     let response = desk.ask("POST", "/_geecache/long", &[], &body);
     let answers = frame::decode_answers(&response.body, keys.len()).unwrap();
