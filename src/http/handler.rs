@@ -21,6 +21,7 @@ use crate::http::frame::{self, Operation};
 use crate::http::note::{self, Note, Status};
 use crate::http::server::{Handler, Headers, HttpRequest, HttpResponse};
 use crate::one_line::OneLine;
+use crate::spans;
 use crate::sync::lock;
 
 /// Answers requests of other peers until it is [closed](Self::close).
@@ -71,6 +72,8 @@ impl Handler for PeerHandler {
         let Some(serving) = serving else {
             return refuse(Status::ShuttingDown, "this peer is shutting down");
         };
+        let (method, target) = (request.method, request.target);
+        let span = spans::serve(method, target, |name| request.header(name));
         let note = serving::note_of(request);
         let is_ours = note.as_ref().is_ok_and(|note| note.incarnation.is_some());
         let answered = note.and_then(|note| answer(&serving, request, &note));
@@ -78,7 +81,8 @@ impl Handler for PeerHandler {
         if is_ours {
             serving.sign(&mut response);
         }
-        let (method, target, status) = (request.method, request.target, response.status);
+        let status = response.status;
+        span.end(status);
         log::trace!(
             "{} answers {}: {status}",
             self.name,

@@ -8,9 +8,11 @@ use ureq::http::{self, Method, Request, Uri};
 
 use crate::http::note::Note;
 use crate::http::url::{PeerScheme, PeerUrl};
+use crate::spans::Traceparent;
 
 /// [`note::HEADER`], which needs no parsing.
 const NOTE: HeaderName = HeaderName::from_static("geecache");
+const TRACEPARENT: HeaderName = HeaderName::from_static(Traceparent::HEADER);
 
 /// What the URIs of all requests to a peer begin with.
 pub(super) struct PeerOrigin(Scheme, Authority);
@@ -69,11 +71,12 @@ impl<'a> Outgoing<'a> {
         Self { method: Method::PUT, body: Some(body), ..Self::get(target) }
     }
 
-    /// The request, for a caller that waits for as long as `left`.
+    /// The request, for a caller that waits for as long as `left`, as a part of a trace.
     pub(super) fn request(
         &self,
         origin: &PeerOrigin,
         left: Duration,
+        traceparent: Option<Traceparent>,
     ) -> Result<Request<()>, http::Error> {
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
@@ -83,6 +86,10 @@ impl<'a> Outgoing<'a> {
         let told = (left * 9 / 10).max(Duration::from_millis(1));
         let note = Note { timeout: Some(told), ..self.note };
         request.headers_mut().insert(NOTE, HeaderValue::from_bytes(&note.text())?);
+        if let Some(traceparent) = traceparent {
+            let value = HeaderValue::from_str(traceparent.as_str())?;
+            request.headers_mut().insert(TRACEPARENT, value);
+        }
         Ok(request)
     }
 }
@@ -101,7 +108,7 @@ mod tests {
         let origin = PeerOrigin::of(&PeerUrl::parse("http://[::1]:8001").unwrap());
         let mut outgoing = Outgoing::put(target("/_geecache/g/k%20"), b"630");
         outgoing.note.ttl = Some(Duration::from_millis(12));
-        let request = outgoing.request(&origin, Duration::from_secs(2)).unwrap();
+        let request = outgoing.request(&origin, Duration::from_secs(2), None).unwrap();
         assert_eq!(request.uri(), "http://[::1]:8001/_geecache/g/k%20");
         assert_eq!(request.method(), Method::PUT);
         assert_eq!(request.headers()[note::HEADER], "t=1800 ttl=12");
@@ -117,6 +124,6 @@ mod tests {
     #[test]
     fn path_that_is_none_is_an_error() {
         let origin = PeerOrigin::of(&PeerUrl::parse("http://a:1").unwrap());
-        assert!(Outgoing::get(target("/a b\n")).request(&origin, Duration::ZERO).is_err());
+        assert!(Outgoing::get(target("/a b\n")).request(&origin, Duration::ZERO, None).is_err());
     }
 }

@@ -13,6 +13,7 @@ use crate::http::peer::abilities::Abilities;
 use crate::http::peer::frames;
 use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
+use crate::spans::PeerCall;
 
 /// Has the peer forget `keys`.
 pub(super) fn remove(link: &Link, group: &str, keys: &[&str]) -> Result<(), PeerError> {
@@ -22,7 +23,7 @@ pub(super) fn remove(link: &Link, group: &str, keys: &[&str]) -> Result<(), Peer
 /// Has the peer forget everything.
 pub(super) fn clear(link: &Link, group: &str) -> Result<(), PeerError> {
     let request = Outgoing::delete(link.options().group(group));
-    unless_gone(link, change(link, &request)).map_err(|failure| link.error_of(failure))
+    unless_gone(link, clear_by(link, group, &request)).map_err(|failure| link.error_of(failure))
 }
 
 /// Has the peer keep a value, or that there is none; whether it is there now. A peer that is not
@@ -39,7 +40,7 @@ pub(super) fn insert(
     if !abilities.makes_changes(Instant::now()) {
         remove_all(link, group, &[key]).map_err(|failure| link.error_of(failure))?;
     }
-    let done = link.call(Admit::Always, |exchange| {
+    let done = link.call(Admit::Always, PeerCall::new("insert", group), |exchange| {
         exchange.send(&request, link.timeout(), |answer| {
             let is_kept = answer.status() != Some(Status::NotKept);
             read_change(answer).map(|()| is_kept)
@@ -78,7 +79,7 @@ fn remove_all(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
 /// Removes keys with one request. A single key goes the same way: peers that ignore the method
 /// would load what is deleted at its path.
 fn remove_some(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
-    link.call(Admit::Always, |exchange| {
+    link.call(Admit::Always, PeerCall::new("remove", group), |exchange| {
         let frame = frame::encode_request(Operation::Remove, keys);
         let target = link.options().group(group);
         let done = frames::post(exchange, target, &frame, link.timeout(), read_change)?;
@@ -108,8 +109,10 @@ fn put<'a>(
     Ok(request)
 }
 
-fn change(link: &Link, request: &Outgoing<'_>) -> Result<(), Failure> {
-    link.call(Admit::Always, |exchange| exchange.send(request, link.timeout(), read_change))
+fn clear_by(link: &Link, group: &str, request: &Outgoing<'_>) -> Result<(), Failure> {
+    link.call(Admit::Always, PeerCall::new("clear", group), |exchange| {
+        exchange.send(request, link.timeout(), read_change)
+    })
 }
 
 /// Whether the peer made a change.

@@ -10,6 +10,7 @@ use crate::http::peer::abilities::Abilities;
 use crate::http::peer::frames;
 use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
+use crate::spans::PeerCall;
 
 /// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A
 /// peer that does not know this question, or again and again did not answer it in time, is not
@@ -56,7 +57,7 @@ pub(super) fn peek_many(
 }
 
 fn request(link: &Link, group: &str, keys: &[&str]) -> Result<Vec<KeyAnswer>, Failure> {
-    link.call(Admit::IfUp, |exchange| {
+    link.call(Admit::IfUp, PeerCall::new("peek", group), |exchange| {
         let options = link.options();
         let frame = frame::encode_request(Operation::Peek, keys);
         let left = options.peek_timeout.min(link.timeout());

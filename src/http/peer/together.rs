@@ -11,6 +11,7 @@ use crate::http::peer::lanes::{Company, Lanes, NextStep};
 use crate::http::peer::link::{Admit, Link};
 use crate::http::peer::{frames, gets};
 use crate::http::verdict::Verdict;
+use crate::spans::PeerCall;
 
 /// Asks for `key` in `group`, maybe along with other callers, and ends within `timeout`.
 pub(super) fn get(
@@ -106,7 +107,7 @@ fn request(
 ) -> Result<Option<Vec<KeyAnswer>>, Failure> {
     let left = until.saturating_duration_since(Instant::now());
     Link::needs_time(left)?;
-    link.call(Admit::IfUp, |exchange| {
+    link.call(Admit::IfUp, PeerCall::new("get_held", group), |exchange| {
         let options = link.options();
         let frame = frame::encode_request(Operation::Held, keys);
         frames::post(exchange, options.group(group), &frame, left, |answer| {

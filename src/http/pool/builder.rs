@@ -1,7 +1,7 @@
 //! [`HttpPoolBuilder`]: how a pool is made, and what is optional about it.
 
 use std::fmt;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::http::peers::{Peers, PeersOptions};
 use crate::http::pool::HttpPool;
 use crate::http::pool::checks::{invalid, validate_base_path, validate_server};
 use crate::http::pool::exposure::warn_if_exposed;
-use crate::http::pool::service::Service;
+use crate::http::pool::service::{Service, listen};
 use crate::http::protocol::Protocol;
-use crate::http::server::{self, Limits, Server};
+use crate::http::server::{Limits, Server};
 use crate::http::status::{Monitor, StatusPages};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
@@ -415,6 +415,23 @@ impl HttpPoolBuilder {
         self
     }
 
+    /// Calls `ask` before each request to a peer, which carries what it returns as its header
+    /// [`traceparent`](https://www.w3.org/TR/trace-context/#traceparent-header) (feature
+    /// `tracing`). The peer's getter sees it by [`traceparent`](crate::traceparent). Defaults to
+    /// nobody, and `None` is nothing to say: then a request carries that of the peer's request
+    /// which the thread answers, or of [`with_traceparent`](crate::with_traceparent), if any.
+    ///
+    /// It is called within the span `peer_request`, on the thread that sends the request, where no
+    /// lock is held; it should take no time. What it returns is not sent if it is not valid, or if
+    /// it panics. A request that several callers share has that of one of them.
+    /// [`guide::watching`](crate::guide::watching) tells more.
+    #[cfg(feature = "tracing")]
+    #[must_use]
+    pub fn traceparent(mut self, ask: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.client.exchange.traceparent = crate::spans::TraceparentSource::new(ask);
+        self
+    }
+
     /// Makes a pool that serves at `addr`; see [`HttpPool::bind`].
     ///
     /// # Errors
@@ -601,16 +618,4 @@ impl fmt::Debug for HttpPoolBuilder {
             .field("server", &self.server)
             .finish_non_exhaustive()
     }
-}
-
-fn listen(addr: impl ToSocketAddrs + fmt::Debug) -> Result<(TcpListener, SocketAddr), Error> {
-    let mut shown = format!("{addr:?}").trim_matches('"').to_owned();
-    let bound = addr.to_socket_addrs().and_then(|addrs| {
-        let addrs: Vec<SocketAddr> = addrs.collect();
-        shown = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let listener = server::bind(&addrs[..])?;
-        let local_addr = listener.local_addr()?;
-        Ok((listener, local_addr))
-    });
-    bound.map_err(|error| Error::Bind { addr: shown, source: Arc::new(error) })
 }
