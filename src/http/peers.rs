@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use list::PeerList;
 use previous::PreviousOwners;
 
-use crate::consistenthash::{Ring, RingHash};
+use crate::consistenthash::RingHash;
 use crate::error::Error;
 use crate::http::peer::{Peer, PeerOptions, PeerStats};
 use crate::http::url::PeerUrl;
@@ -61,7 +61,7 @@ struct Members {
 impl Peers {
     /// Peers of a process that was told of none yet: it is alone.
     pub(crate) fn new(own: Option<PeerUrl>, options: PeersOptions) -> Self {
-        let mut ring = Ring::with_hash(options.replicas, options.hash.function());
+        let mut ring = options.hash.ring_with(options.replicas);
         ring.extend(own.iter().map(PeerUrl::as_str));
         let list = PeerList { ring, peers: BTreeMap::new() };
         let alone = Members { list, previous: None, warm_ups: 0, has_left: false };
@@ -186,7 +186,7 @@ impl Peers {
     /// The members that `urls` name, with the peers of `old` that are among them.
     fn members_of(&self, urls: &[PeerUrl], old: &Members, has_left: bool) -> Members {
         let options = &self.options;
-        let mut ring = Ring::with_hash(options.replicas, options.hash.function());
+        let mut ring = options.hash.ring_with(options.replicas);
         ring.extend(urls.iter().map(PeerUrl::as_str));
         let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
         let peers = others.map(|url| {
