@@ -4,7 +4,8 @@ use std::fmt;
 
 /// What points lie at.
 pub(super) trait PointHash: Copy + Ord + Into<u128> {
-    const BITS: u32;
+    /// In bits.
+    const WIDTH: u8;
     /// The greatest.
     const MAX: Self;
 
@@ -13,7 +14,7 @@ pub(super) trait PointHash: Copy + Ord + Into<u128> {
 }
 
 impl PointHash for u32 {
-    const BITS: u32 = Self::BITS;
+    const WIDTH: u8 = 32;
     const MAX: Self = Self::MAX;
 
     #[inline]
@@ -23,7 +24,7 @@ impl PointHash for u32 {
 }
 
 impl PointHash for u64 {
-    const BITS: u32 = Self::BITS;
+    const WIDTH: u8 = 64;
     const MAX: Self = Self::MAX;
 
     #[inline]
@@ -97,7 +98,7 @@ impl<H: PointHash> Points<H> {
             owned[point.node as usize] += hash + 1 - end;
             end = hash + 1;
         }
-        let all = 1_u128 << H::BITS;
+        let all = 1_u128 << H::WIDTH;
         if let Some(first) = points.first() {
             owned[first.node as usize] += all - end;
         }
@@ -129,7 +130,7 @@ impl<H: PointHash> Points<H> {
 
     fn index(&mut self) {
         let bits = (4 * self.sorted.len()).next_power_of_two().ilog2().clamp(2, 26) - 1;
-        self.shift = H::BITS - bits;
+        self.shift = u32::from(H::WIDTH) - bits;
         self.starts.clear();
         for (position, point) in (0_u32..).zip(&self.sorted) {
             let bucket = point.hash.bucket(self.shift);

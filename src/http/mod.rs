@@ -4,9 +4,9 @@
 //! Read in this order, in which each uses only what stands before it:
 //!
 //! * `wire`: paths, and what answers mean, as pure functions; `note`, the header in which our peers
-//!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
-//!   different where peers of other programs are to join; `token`, the secret of a cluster; `tls`;
-//!   `url`; `verdict`, how a peer is.
+//!   tell each other more; `frame`, many keys in one request; `protocol`, `protobuf`, `date` and
+//!   `remove_keys`, what is different where peers of other programs are to join; `token`, the
+//!   secret of a cluster; `tls`; `url`; `address`, a peer in a list; `verdict`, how a peer is.
 //! * `budget`: the memory that bodies may take; `arriving`: a body that gets its memory as it
 //!   comes.
 //! * `exchange`: one request to a peer and its answer, over ureq.
@@ -20,9 +20,11 @@
 //! It uses what is public in the core and nothing else, so another transport can be written outside
 //! of the crate.
 
+mod address;
 mod arriving;
 mod breaker;
 mod budget;
+mod date;
 mod exchange;
 mod frame;
 #[cfg(feature = "unstable-bench")]
@@ -35,6 +37,7 @@ mod peers;
 mod pool;
 mod protobuf;
 mod protocol;
+mod remove_keys;
 mod server;
 mod status;
 #[cfg(test)]
@@ -45,10 +48,11 @@ mod url;
 mod verdict;
 mod wire;
 
+pub use address::PeerAddress;
 pub use getter::HttpGetter;
 pub use peer::{PeerState, PeerStats};
 pub use pool::{HttpPool, HttpPoolBuilder};
-pub use protocol::Protocol;
+pub use protocol::{Plus, Protocol};
 pub use server::Server;
 pub use status::StatusPages;
 #[cfg(feature = "tls")]

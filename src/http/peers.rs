@@ -1,7 +1,10 @@
 //! [`Peers`]: the peers of a process, and which of them owns a key.
 
 mod list;
+mod listed;
 mod previous;
+
+pub(crate) use listed::ListedPeer;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +18,7 @@ use previous::PreviousOwners;
 
 use crate::consistenthash::RingHash;
 use crate::error::Error;
+use crate::http::address::PeerAddress;
 use crate::http::peer::{Peer, PeerOptions, PeerStats};
 use crate::http::url::PeerUrl;
 use crate::peers::{PeerGetter, PeerPicker};
@@ -27,7 +31,7 @@ const LARGE_SHARE: f64 = 1.5;
 /// knows no server.
 pub(crate) struct Peers {
     /// `None` for a client, which is nobody's peer.
-    own: Option<PeerUrl>,
+    own: Option<ListedPeer>,
     options: PeersOptions,
     /// Replaced as a whole, so that a look-up only takes the lock to clone the `Arc`.
     members: Mutex<Arc<Members>>,
@@ -61,8 +65,15 @@ struct Members {
 impl Peers {
     /// Peers of a process that was told of none yet: it is alone.
     pub(crate) fn new(own: Option<PeerUrl>, options: PeersOptions) -> Self {
+        let name = |url: PeerUrl| ListedPeer { name: usual_name(&url, &options), url };
+        let own = own.map(name);
+        Self::with_name(own, options)
+    }
+
+    /// As [`new`](Self::new), for a process that has a name of its own on the ring.
+    pub(crate) fn with_name(own: Option<ListedPeer>, options: PeersOptions) -> Self {
         let mut ring = options.hash.ring_with(options.replicas);
-        ring.extend(own.iter().map(PeerUrl::as_str));
+        ring.extend(own.iter().map(|own| &own.name));
         let list = PeerList { ring, peers: BTreeMap::new() };
         let alone = Members { list, previous: None, warm_ups: 0, has_left: false };
         let (members, changing) = (Mutex::new(Arc::new(alone)), Mutex::new(()));
@@ -71,21 +82,32 @@ impl Peers {
 
     /// The URL of this process; `None` for a client.
     pub(crate) fn own(&self) -> Option<&PeerUrl> {
-        self.own.as_ref()
+        self.own.as_ref().map(|own| &own.url)
     }
 
-    /// The URL of one that may be in a list.
-    pub(crate) fn parse(&self, url: &str) -> Result<PeerUrl, Error> {
-        PeerUrl::parse(url)?.for_scheme(self.options.peer.exchange.scheme())
+    /// One that may be in a list.
+    pub(crate) fn parse(&self, address: PeerAddress) -> Result<ListedPeer, Error> {
+        let PeerAddress { url, name } = address;
+        let url = PeerUrl::parse(&url)?.for_scheme(self.options.peer.exchange.scheme())?;
+        let own = self.own.as_ref().filter(|own| own.url == url);
+        let name = match (name, own) {
+            (Some(name), _) => name.into(),
+            (None, Some(own)) => Arc::clone(&own.name),
+            (None, None) => usual_name(&url, &self.options),
+        };
+        Ok(ListedPeer { name, url })
     }
 
     /// Puts a list in force.
-    pub(crate) fn set(&self, urls: Vec<PeerUrl>) -> Result<(), Error> {
+    pub(crate) fn set(&self, list: Vec<ListedPeer>) -> Result<(), Error> {
+        listed::validate(&list, self.own.as_ref())?;
         if let Some(own) = &self.own {
-            if !self.members().has_left && !urls.contains(own) {
-                let list = urls.iter().map(PeerUrl::as_str).collect::<Vec<_>>().join(", ");
+            let is_listed = list.iter().any(|member| member.url == own.url);
+            if !self.members().has_left && !is_listed {
+                let list: Vec<&str> = list.iter().map(|member| member.url.as_str()).collect();
+                let list = list.join(", ");
                 return Err(Error::InvalidPeer {
-                    url: own.as_str().to_owned(),
+                    url: own.url.as_str().to_owned(),
                     reason: format!(
                         "this is the pool's own URL, and the list of peers lacks it: [{list}]; if \
                          it has this pool by another URL, `advertise` that one"
@@ -96,9 +118,9 @@ impl Peers {
         let before = self.members();
         self.change(|old| {
             // Looked at while no other change is made: who leaves at this moment stays out.
-            let is_listed = |url: &PeerUrl| !old.has_left || Some(url) != self.own.as_ref();
-            let urls: Vec<PeerUrl> = urls.into_iter().filter(is_listed).collect();
-            self.members_of(&urls, old, old.has_left)
+            let is_listed = |member: &ListedPeer| !old.has_left || Some(&member.url) != self.own();
+            let list: Vec<ListedPeer> = list.into_iter().filter(is_listed).collect();
+            self.members_of(&list, old, old.has_left)
         });
         // A caller that sets the list again and again would fill the log with it.
         if !self.members().list.is_same(&before.list) {
@@ -110,16 +132,18 @@ impl Peers {
     /// Takes this process out of the list.
     pub(crate) fn leave(&self) {
         self.change(|old| {
-            let peers = old.list.peers.values();
-            let urls: Vec<PeerUrl> = peers.map(|peer| peer.url().clone()).collect();
-            self.members_of(&urls, old, true)
+            let others = old.list.peers.iter();
+            let others = others
+                .map(|(name, peer)| ListedPeer { name: Arc::clone(name), url: peer.url().clone() });
+            self.members_of(&others.collect::<Vec<_>>(), old, true)
         });
         self.report();
     }
 
     /// The URL of the owner of `key`, whether or not it is up.
     pub(crate) fn owner(&self, key: &str) -> Option<String> {
-        self.members().list.ring.get(key).map(str::to_owned)
+        let members = self.members();
+        members.list.ring.get(key).map(|name| self.url_of(&members, name).to_owned())
     }
 
     /// How many peers there are, if this process is one of them.
@@ -133,13 +157,22 @@ impl Peers {
     pub(crate) fn shares(&self) -> Vec<(String, f64)> {
         let members = self.members();
         let shares = members.list.ring.shares().into_iter();
-        shares.map(|(url, share)| (url.to_owned(), share)).collect()
+        shares.map(|(name, share)| (self.url_of(&members, name).to_owned(), share)).collect()
     }
 
     /// What is known about the others, in the order of their URLs.
     pub(crate) fn stats(&self) -> Vec<PeerStats> {
-        // The map is in this order.
-        self.members().list.peers.values().map(|peer| peer.stats()).collect()
+        let members = self.members();
+        let mut stats: Vec<PeerStats> =
+            members.list.peers.values().map(|peer| peer.stats()).collect();
+        stats.sort_unstable_by(|a, b| a.url.cmp(&b.url));
+        stats
+    }
+
+    /// The URL of the peer, maybe this one, that is called `name` on the ring.
+    fn url_of<'a>(&'a self, members: &'a Members, name: &'a str) -> &'a str {
+        let peer = members.list.peers.get(name).map(|peer| peer.url());
+        peer.or_else(|| self.own()).map_or(name, PeerUrl::as_str)
     }
 
     /// Warns, once, of a client that is to ask and has nobody to.
@@ -163,8 +196,8 @@ impl Peers {
             let _changing = lock(&self.changing);
             let old = self.members();
             let new = Arc::new(members_after(&old));
-            let left = old.list.peers.values().filter(|peer| !new.list.has(peer.url()));
-            left.for_each(|peer| peer.mark_left());
+            let left = old.list.peers.iter().filter(|(name, peer)| !new.list.has(name, peer.url()));
+            left.for_each(|(_, peer)| peer.mark_left());
             // One that had left may be back.
             new.list.peers.values().for_each(|peer| peer.mark_listed());
             (std::mem::replace(&mut *lock(&self.members), new), old)
@@ -183,15 +216,15 @@ impl Peers {
         });
     }
 
-    /// The members that `urls` name, with the peers of `old` that are among them.
-    fn members_of(&self, urls: &[PeerUrl], old: &Members, has_left: bool) -> Members {
+    /// The members of a list, with the peers of `old` that are among them.
+    fn members_of(&self, list: &[ListedPeer], old: &Members, has_left: bool) -> Members {
         let options = &self.options;
         let mut ring = options.hash.ring_with(options.replicas);
-        ring.extend(urls.iter().map(PeerUrl::as_str));
-        let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
-        let peers = others.map(|url| {
-            let another = || Arc::new(Peer::new(url.clone(), options.peer.clone()));
-            (Arc::clone(url.text()), old.known(url).unwrap_or_else(another))
+        ring.extend(list.iter().map(|member| &member.name));
+        let others = list.iter().filter(|member| Some(&member.url) != self.own());
+        let peers = others.map(|member| {
+            let another = || Arc::new(Peer::new(member.url.clone(), options.peer.clone()));
+            (Arc::clone(&member.name), old.known(member).unwrap_or_else(another))
         });
         let list = PeerList { ring, peers: peers.collect() };
         let now = Instant::now();
@@ -201,8 +234,8 @@ impl Peers {
         } else if options.warm_up.is_zero() {
             None
         } else {
-            PreviousOwners::new(self.own.as_ref(), &old.list, &list, now, options.warm_up)
-                .map(Arc::new)
+            let own = self.own.as_ref().map(|own| &*own.name);
+            PreviousOwners::new(own, &old.list, &list, now, options.warm_up).map(Arc::new)
         };
         // A change while owners ask already only prolongs that.
         let goes_on = old.previous.as_ref().is_some_and(|previous| previous.is_asked(now));
@@ -213,10 +246,10 @@ impl Peers {
     /// Tells the log how many peers there are, and which of them will have more than their share to
     /// do.
     fn report(&self) {
-        let ring = &self.members().list.ring;
-        log::info!("{self:?} has a ring of {} peers", ring.len());
-        let mean = 1.0 / ring.len() as f64;
-        for (url, share) in ring.shares() {
+        let shares = self.shares();
+        log::info!("{self:?} has a ring of {} peers", shares.len());
+        let mean = 1.0 / shares.len() as f64;
+        for (url, share) in shares {
             if share > LARGE_SHARE * mean {
                 let times = share / mean;
                 log::warn!("peer {url} owns {times:.1} times the mean share of the ring");
@@ -293,19 +326,22 @@ impl PeerPicker for Peers {
 /// The name of the pool in logs.
 impl fmt::Debug for Peers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpPool({})", self.own.as_ref().map_or("client", PeerUrl::as_str))
+        write!(f, "HttpPool({})", self.own().map_or("client", PeerUrl::as_str))
     }
 }
 
 impl Members {
-    /// The peer at `url`, if it is in this list or was in the one before.
-    fn known(&self, url: &PeerUrl) -> Option<Arc<Peer>> {
-        let left = || {
-            let mut left = self.previous.iter().flat_map(|previous| previous.left());
-            left.find(|peer| peer.url() == url)
-        };
-        self.list.peers.get(url.text()).or_else(left).cloned()
+    /// The peer that a member is, if it is in this list or was in the one before.
+    fn known(&self, member: &ListedPeer) -> Option<Arc<Peer>> {
+        let is_it = |peer: &&Arc<Peer>| peer.url() == &member.url;
+        let left = || self.previous.iter().flat_map(|previous| previous.left()).find(is_it);
+        self.list.peers.get(&member.name).filter(is_it).or_else(left).cloned()
     }
+}
+
+/// What a peer is called on the ring that was given no name.
+fn usual_name(url: &PeerUrl, options: &PeersOptions) -> Arc<str> {
+    (options.peer.protocol.wire().name_of)(url).into()
 }
 
 #[cfg(test)]

@@ -12,10 +12,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use checks::validate_group;
 use service::Service;
 
 use crate::error::Error;
 use crate::group::Group;
+use crate::http::address::PeerAddress;
 use crate::http::peer::PeerStats;
 use crate::http::peers::Peers;
 use crate::http::status::Monitor;
@@ -121,6 +123,7 @@ impl HttpPool {
     /// ones. In each case nothing has changed.
     pub fn add(&self, group: &Group) -> Result<(), Error> {
         let Halves { registry, service, peers, .. } = &*self.halves;
+        validate_group(group.name())?;
         let Some(service) = service else {
             return group.register_shared_peers(self.picker());
         };
@@ -156,12 +159,16 @@ impl HttpPool {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidPeer`] if one of them is not a peer's URL, or if this pool's own
-    /// [`url`](Self::url) is not among them. Then the old list stays in force.
-    pub fn set_peers(&self, peers: impl IntoIterator<Item: Into<String>>) -> Result<(), Error> {
+    /// [`Error::InvalidPeer`] if one of them is not a peer's URL, if two have one
+    /// [name](PeerAddress::named) or one has two, or if this pool's own [`url`](Self::url) is not
+    /// among them. Then the old list stays in force.
+    pub fn set_peers(
+        &self,
+        peers: impl IntoIterator<Item: Into<PeerAddress>>,
+    ) -> Result<(), Error> {
         let Halves { peers: all, .. } = &*self.halves;
-        let urls = peers.into_iter().map(|url| all.parse(&url.into()));
-        all.set(urls.collect::<Result<_, _>>()?)
+        let members = peers.into_iter().map(|address| all.parse(address.into()));
+        all.set(members.collect::<Result<_, _>>()?)
     }
 
     /// Leaves the cluster without taking what is in memory along: owns no key from now on, goes on

@@ -8,10 +8,10 @@ use super::*;
 use crate::byteview::ByteView;
 use crate::getter::Loaded;
 use crate::group::Group;
-use crate::http::protocol::Protocol;
-use crate::http::wire::Plus;
+use crate::http::protocol::Plus;
 use crate::registry::Registry;
 
+mod foreign;
 mod operations;
 
 /// A peer's handler that serves one group with keys for every situation.
@@ -44,11 +44,21 @@ impl Bench {
     }
 
     fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> HttpResponse {
+        self.send(method, target, headers, b"")
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> HttpResponse {
         self.handler.handle(&HttpRequest {
             method,
             target,
             headers: &headers,
-            body: b"",
+            body,
             own_body: None,
             client: &|| None,
         })

@@ -25,6 +25,7 @@ pub(super) struct Abilities {
     lacks_batches: TimedFlag,
     lacks_peeks: TimedFlag,
     makes_changes: TimedFlag,
+    is_foreign: TimedFlag,
     /// Peeks in a row that were not answered in time.
     late_peeks: AtomicU32,
 }
@@ -57,6 +58,16 @@ impl Abilities {
             }
             Some(_) => {}
         }
+    }
+
+    /// Whether the peer is known to be of another program, so that it is told of changes, and asked
+    /// what it has in memory, in that program's way.
+    pub(super) fn is_foreign(&self, now: Instant) -> bool {
+        self.is_foreign.is_set(now)
+    }
+
+    pub(super) fn mark_foreign(&self, now: Instant) {
+        self.is_foreign.set(now, UNKNOWN_FOR);
     }
 
     /// Whether the peer is known to make changes.

@@ -10,9 +10,9 @@ use crate::http::url::PeerUrl;
 /// The owners of keys by one list.
 #[derive(Clone)]
 pub(super) struct PeerList {
-    /// All of the list, this process itself among them if it owns keys.
+    /// The names of all of the list, this process itself among them if it owns keys.
     pub(super) ring: Ring,
-    /// All but this process itself.
+    /// All but this process itself, by their names.
     pub(super) peers: BTreeMap<Arc<str>, Arc<Peer>>,
 }
 
@@ -45,13 +45,13 @@ impl PeerList {
         self.ring.get(key).is_none_or(|owner| !self.peers.contains_key(owner))
     }
 
-    pub(super) fn has(&self, peer: &PeerUrl) -> bool {
-        self.peers.contains_key(peer.text())
+    pub(super) fn has(&self, name: &str, url: &PeerUrl) -> bool {
+        self.peers.get(name).is_some_and(|peer| peer.url() == url)
     }
 
     /// Whether both name the same peers.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.ring.len() == other.ring.len()
-            && self.peers.keys().all(|url| other.peers.contains_key(url))
+            && self.peers.iter().all(|(name, peer)| other.has(name, peer.url()))
     }
 }

@@ -8,7 +8,7 @@ fn peers_with(warm_up: Duration) -> Peers {
 }
 
 fn set(peers: &Peers, other: &str) {
-    let urls = ["http://own:1", other].map(|url| PeerUrl::parse(url).unwrap());
+    let urls = ["http://own:1", other].map(|url| peers.parse(url.into()).unwrap());
     peers.set(urls.into()).unwrap();
 }
 

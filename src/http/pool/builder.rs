@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
+use crate::http::address::PeerAddress;
 use crate::http::budget::Budget;
 use crate::http::handler::{Door, Pages, PeerHandler, Serving};
 use crate::http::peer::PeerOptions;
-use crate::http::peers::{Peers, PeersOptions};
+use crate::http::peers::{ListedPeer, Peers, PeersOptions};
 use crate::http::pool::checks::{invalid, validate_base_path, validate_server};
 use crate::http::pool::exposure::warn_if_exposed;
 use crate::http::pool::service::Service;
 use crate::http::pool::{Halves, HttpPool};
-use crate::http::protocol::Protocol;
+use crate::http::protocol::{Plus, Protocol};
 use crate::http::server::{self, Limits, Server};
 use crate::http::status::{Monitor, StatusPages};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
-use crate::http::wire::Plus;
 use crate::registry::Registry;
 use crate::stack::StackBytes;
 
@@ -69,7 +69,7 @@ impl HttpPool {
     /// # Errors
     ///
     /// [`Error::InvalidPeer`] if one of `peers` is not of the form `http://host:port`.
-    pub fn client(peers: impl IntoIterator<Item: Into<String>>) -> Result<Self, Error> {
+    pub fn client(peers: impl IntoIterator<Item: Into<PeerAddress>>) -> Result<Self, Error> {
         Self::builder().client(peers)
     }
 }
@@ -81,10 +81,11 @@ impl HttpPool {
 pub struct HttpPoolBuilder {
     protocol: Protocol,
     base_path: Option<String>,
-    hash: RingHash,
+    hash: Option<RingHash>,
     replicas: Option<NonZeroUsize>,
-    plus: Plus,
+    plus: Option<Plus>,
     advertise: Option<String>,
+    ring_name: Option<String>,
     client: PeerOptions,
     server: Server,
     limits: Limits,
@@ -101,10 +102,11 @@ impl HttpPoolBuilder {
         Self {
             protocol: Protocol::default(),
             base_path: None,
-            hash: RingHash::default(),
+            hash: None,
             replicas: None,
-            plus: Plus::Space,
+            plus: None,
             advertise: None,
+            ring_name: None,
             client: PeerOptions::default(),
             server: Server::default(),
             limits: Limits::default(),
@@ -126,17 +128,18 @@ impl HttpPoolBuilder {
 
     /// The path under which peers answer; *alike*. It begins and ends with a slash. Defaults to
     /// that of the protocol, which is `/_geecache/` unless [`protocol`](Self::protocol) is set.
+    /// Where a protocol has peeks at another path, that is this one with `_peek` at its end.
     #[must_use]
     pub fn base_path(mut self, path: impl Into<String>) -> Self {
         self.base_path = Some(path.into());
         self
     }
 
-    /// The hash of the ring; *alike*. Defaults to [`RingHash::Crc32`], that of GeeCache and
-    /// groupcache.
+    /// The hash of the ring; *alike*. Defaults to that of the protocol, which is
+    /// [`RingHash::Crc32`] for GeeCache and groupcache.
     #[must_use]
     pub fn hash(mut self, hash: RingHash) -> Self {
-        self.hash = hash;
+        self.hash = Some(hash);
         self
     }
 
@@ -148,12 +151,12 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// Takes a `+` in the path of a request for itself, as peers need it that escape as paths do
-    /// (mailgun's groupcache and its kin). Defaults to taking it for a space, as the peers of
-    /// GeeCache and groupcache mean it. Peers of this crate send neither.
+    /// What a `+` in the path of a request stands for. Defaults to what the peers of the protocol
+    /// mean: [`Plus::Space`] for GeeCache and groupcache, [`Plus::Literal`] for the forks of
+    /// groupcache that escape as paths do. Peers of this crate send neither a plus nor a space.
     #[must_use]
-    pub fn literal_plus(mut self) -> Self {
-        self.plus = Plus::Literal;
+    pub fn plus(mut self, plus: Plus) -> Self {
+        self.plus = Some(plus);
         self
     }
 
@@ -163,6 +166,15 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertise = Some(url.into());
+        self
+    }
+
+    /// What this peer is called on the ring, where the others give it a
+    /// [name](PeerAddress::named). Defaults to what the protocol says: the URL, or its host and
+    /// port.
+    #[must_use]
+    pub fn ring_name(mut self, name: impl Into<String>) -> Self {
+        self.ring_name = Some(name.into());
         self
     }
 
@@ -397,7 +409,7 @@ impl HttpPoolBuilder {
                 registry: registry.clone(),
                 base_path: self.path(),
                 protocol: self.protocol,
-                plus: self.plus,
+                plus: self.plus.unwrap_or_else(|| self.protocol.wire().plus),
                 pages,
             },
         );
@@ -426,7 +438,7 @@ impl HttpPoolBuilder {
     /// option can't work.
     pub fn client(
         mut self,
-        peers: impl IntoIterator<Item: Into<String>>,
+        peers: impl IntoIterator<Item: Into<PeerAddress>>,
     ) -> Result<HttpPool, Error> {
         self.validate()?;
         self.client.exchange.tokens = self.tokens()?;
@@ -441,9 +453,15 @@ impl HttpPoolBuilder {
     fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
         let peer =
             PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() };
-        let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
-        let options = PeersOptions { hash: self.hash, replicas, warm_up: self.warm_up, peer };
-        Arc::new(Peers::new(own, options))
+        let hash = self.hash.unwrap_or_else(|| self.protocol.wire().hash);
+        let replicas = self.replicas.unwrap_or_else(|| hash.replicas());
+        let options = PeersOptions { hash, replicas, warm_up: self.warm_up, peer };
+        Arc::new(match (&self.ring_name, own) {
+            (Some(name), Some(url)) => {
+                Peers::with_name(Some(ListedPeer { name: (**name).into(), url }), options)
+            }
+            (_, own) => Peers::new(own, options),
+        })
     }
 
     fn tokens(&self) -> Result<Option<Arc<Tokens>>, Error> {
@@ -492,6 +510,9 @@ impl HttpPoolBuilder {
 
     fn validate(&self) -> Result<(), Error> {
         validate_base_path(&self.path())?;
+        if self.ring_name.as_ref().is_some_and(String::is_empty) {
+            return Err(invalid("ring_name", "it is empty"));
+        }
         if self.replicas.is_some_and(|replicas| replicas.get() > MAX_REPLICAS) {
             return Err(invalid("replicas", format!("it must be at most {MAX_REPLICAS}")));
         }

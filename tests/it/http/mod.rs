@@ -9,6 +9,7 @@ mod damage;
 mod failover;
 mod faults;
 mod figures;
+mod forks;
 #[cfg(target_os = "linux")]
 mod ipv6;
 mod keys;

@@ -81,8 +81,11 @@ const HTTP: Floor = Floor {
     rooms: &[
         // Pure functions.
         "http/url",
+        "http/address",
         "http/verdict",
+        "http/date",
         "http/protobuf",
+        "http/remove_keys",
         "http/token",
         "http/tls",
         "http/protocol",
