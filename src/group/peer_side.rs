@@ -120,6 +120,15 @@ impl<'a> PeerSide<'a> {
         self.get_some_by(keys, max_bytes, Some(timeout))
     }
 
+    /// As [`get`](Self::get), but answers from memory only. `None` where it would have to load: the
+    /// peer may ask by `get` then.
+    #[must_use]
+    pub fn held(&self, key: &str) -> Option<Loaded> {
+        let found = self.in_memory(key)?;
+        self.count_hit(&found);
+        Some(found)
+    }
+
     /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not.
     /// Counts as no request and no use of the value.
     ///
@@ -156,20 +165,23 @@ impl<'a> PeerSide<'a> {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        let counters = &self.parts.counters;
-        if let Some(found) = self.in_memory(key) {
-            match found.origin() {
-                Origin::Copy => counters.served_copies.add_one(),
-                _ => counters.served_hits.add_one(),
-            }
+        if let Some(found) = self.held(key) {
             return Ok(found);
         }
-        counters.served_misses.add_one();
+        self.parts.counters.served_misses.add_one();
         let call = self.nested_or_not(Call::one(timeout.and_then(Deadline::after)));
         let mut answer = [None];
         self.parts.load_here(&[key], &mut answer, call);
         let [answer] = answer;
         answer.expect("a load answers every key")
+    }
+
+    fn count_hit(&self, found: &Loaded) {
+        let counters = &self.parts.counters;
+        match found.origin() {
+            Origin::Copy => counters.served_copies.add_one(),
+            _ => counters.served_hits.add_one(),
+        }
     }
 
     fn in_memory(&self, key: &str) -> Option<Loaded> {

@@ -51,6 +51,7 @@
 //! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |
 //! | `max_value_bytes` | 64 MiB | a value from a peer, and one that a peer inserts (that one 1 GiB at most); not zero |
 //! | `max_transfer_bytes` | 256 MiB | the bodies of over 64 KiB that are on their way, all together; 1 MiB at least |
+//! | `lanes_per_peer` | half of the processors, 1 to 4 | gets of single keys that are sent to one peer side by side where more than twice as many meet; the others wait for 1 ms at most and are sent together, up to 128 keys in a request |
 //! | `max_requests_per_peer` | 256 | requests in flight to one peer |
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
 //! | `warm_up`, *alike* | 60 s | for how long after a new list new owners ask previous ones; 0 never asks |

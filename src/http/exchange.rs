@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
-use ureq::http::header::{AUTHORIZATION, HeaderValue};
 
 use agents::Agents;
 use body::Allowance;
@@ -33,7 +32,6 @@ use trace::Trace;
 
 use crate::error::PeerErrorKind;
 use crate::http::note::Status;
-use crate::http::token::PLACEHOLDER;
 use crate::http::url::PeerUrl;
 use crate::http::verdict::Verdict;
 
@@ -162,10 +160,6 @@ impl Exchange {
         let until = Instant::now() + left;
         let request = outgoing.request(&self.origin, left);
         let mut request = request.map_err(|error| CallError::Http(error.into()))?;
-        if self.options.tokens.is_some() {
-            // See `Socket`.
-            request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static(PLACEHOLDER));
-        }
         if left != self.options.timeout || matches!(reuse, Reuse::Fresh) {
             let mut config = agent.configure_request(request).timeout_global(Some(left));
             if matches!(reuse, Reuse::Fresh) {

@@ -152,6 +152,7 @@ fn post(
     match operation {
         Operation::Get => gets::get_many(&group, &keys, note),
         Operation::Peek => Ok(gets::peek_many(&group, &keys)),
+        Operation::Held => Ok(gets::held(&group, &keys)),
         Operation::Remove => {
             group.peer_side().remove(&keys);
             Ok(done())

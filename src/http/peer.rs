@@ -6,10 +6,12 @@ mod changes;
 mod foreign;
 mod frames;
 mod gets;
+mod lanes;
 mod link;
 mod options;
 mod peeks;
 mod stats;
+mod together;
 
 pub(crate) use options::PeerOptions;
 pub use stats::{PeerState, PeerStats};
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use abilities::Abilities;
 use batch::Batch;
+use lanes::Lanes;
 use link::Link;
 
 use crate::error::PeerError;
@@ -34,17 +37,23 @@ use crate::peers::PeerGetter;
 pub(crate) struct Peer {
     link: Link,
     abilities: Abilities,
+    lanes: Lanes,
 }
 
 impl Peer {
     /// A peer behind a breaker. No connection is made yet.
     pub(crate) fn new(url: PeerUrl, options: PeerOptions) -> Self {
-        Self { link: Link::new(url, options), abilities: Abilities::default() }
+        Self::with(Link::new(url, options))
     }
 
     /// A peer that is asked whether or not it is up.
     pub(crate) fn without_breaker(url: PeerUrl, options: PeerOptions) -> Self {
-        Self { link: Link::without_breaker(url, options), abilities: Abilities::default() }
+        Self::with(Link::without_breaker(url, options))
+    }
+
+    fn with(link: Link) -> Self {
+        let lanes = Lanes::new(link.options().lanes);
+        Self { link, abilities: Abilities::default(), lanes }
     }
 
     pub(crate) fn url(&self) -> &PeerUrl {
@@ -77,7 +86,7 @@ impl PeerGetter for Peer {
     }
 
     fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
-        gets::get(&self.link, group, key, timeout).map_err(|failure| self.link.error_of(failure))
+        together::get((&self.link, &self.abilities, &self.lanes), group, key, timeout)
     }
 
     fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {

@@ -37,7 +37,7 @@ impl Door {
     /// whatever they ask for.
     pub(super) fn admit(&self, request: &HttpRequest<'_>, name: &str) -> Result<(), HttpResponse> {
         let Some(tokens) = &self.tokens else { return Ok(()) };
-        if pages::is_open(request) || tokens.admits(request.header("Authorization")) {
+        if tokens.admits(request.header("Authorization")) || pages::is_open(request) {
             return Ok(());
         }
         let count = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;

@@ -74,6 +74,14 @@ pub(super) fn peek(
     Ok(value(serving, &group, &key, &loaded))
 }
 
+/// The values of those keys that are in memory.
+pub(super) fn held(group: &Group, keys: &[&str]) -> HttpResponse {
+    let side = group.peer_side();
+    let held = |key: &&str| side.held(key).map_or(KeyAnswer::NotCached, KeyAnswer::Loaded);
+    let answers: Vec<KeyAnswer> = keys.iter().map(held).collect();
+    many(&answers, frame::MAX_PEEKED_BYTES)
+}
+
 /// The answer about a key that was loaded.
 fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> HttpResponse {
     let ttl = loaded.time_to_live();

@@ -1,6 +1,8 @@
 //! [`PeerOptions`]: how to talk to a peer.
 
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use crate::error::PeerErrorKind;
@@ -11,6 +13,8 @@ use crate::http::protocol::Protocol;
 use crate::http::verdict::Verdict;
 use crate::http::wire;
 
+const MOST_LANES: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
+
 /// How to talk to a peer.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerOptions {
@@ -19,6 +23,8 @@ pub(crate) struct PeerOptions {
     /// For what a peer has in memory.
     pub(crate) peek_timeout: Duration,
     pub(crate) max_value_bytes: u64,
+    /// Gets of single keys that are sent side by side.
+    pub(crate) lanes: NonZeroUsize,
     /// Requests in flight at once.
     pub(crate) max_requests: NonZeroUsize,
     pub(crate) exchange: ExchangeOptions,
@@ -31,10 +37,21 @@ impl Default for PeerOptions {
             base_path: Protocol::default().wire().base_path.to_owned(),
             peek_timeout: Duration::from_millis(20),
             max_value_bytes: 64 << 20,
+            lanes: lanes(),
             max_requests: NonZeroUsize::new(256).expect("256 is not zero"),
             exchange: ExchangeOptions::default(),
         }
     }
+}
+
+/// One lane for two processors: a request keeps one busy here, and another one at the peer if that
+/// is on this machine.
+fn lanes() -> NonZeroUsize {
+    static LANES: OnceLock<NonZeroUsize> = OnceLock::new();
+    *LANES.get_or_init(|| {
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        NonZeroUsize::new(processors / 2).map_or(NonZeroUsize::MIN, |half| half.min(MOST_LANES))
+    })
 }
 
 impl PeerOptions {

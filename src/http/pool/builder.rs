@@ -263,11 +263,24 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// How many requests to one peer may be in flight at once. A call past that goes on as if the
+    /// How many requests to one peer may be in flight at once. Gets that are
+    /// [sent together](Self::lanes_per_peer) are one request. A call past that goes on as if the
     /// peer had failed, which does not count against the peer. Defaults to 256.
     #[must_use]
     pub fn max_requests_per_peer(mut self, requests: NonZeroUsize) -> Self {
         self.client.max_requests = requests;
+        self
+    }
+
+    /// How many gets of single keys are sent to one peer side by side, where more than twice as
+    /// many meet. The others wait for one of these to end, and are asked for together, with one
+    /// request: that takes a fraction of the work, and few connections. A slow load makes nobody
+    /// wait: a request that takes longer than 1 ms counts no more, and what is not in the peer's
+    /// memory is asked for by its own caller. Batches, removals and inserts are no such gets.
+    /// Defaults to half of the number of processors, and to 1 at least and 4 at most.
+    #[must_use]
+    pub fn lanes_per_peer(mut self, lanes: NonZeroUsize) -> Self {
+        self.client.lanes = lanes;
         self
     }
 

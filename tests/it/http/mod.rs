@@ -13,6 +13,7 @@ mod forks;
 #[cfg(target_os = "linux")]
 mod ipv6;
 mod keys;
+mod lanes;
 #[cfg(target_os = "linux")]
 mod last_handle;
 mod lifecycle;

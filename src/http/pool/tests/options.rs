@@ -106,6 +106,7 @@ fn options_without_an_end_are_as_good_as_none() {
                 .drain_timeout(Duration::MAX)
                 .max_requests(most)
                 .max_connections(most)
+                .lanes_per_peer(most)
                 .max_requests_per_peer(most)
                 .max_idle_connections(most)
                 .max_value_bytes(u64::MAX)
