@@ -1,7 +1,7 @@
 //! Clusters of Rust peers and of those of groupcache's forks.
 
 use crate::cluster::{Cluster, FORKS, Language};
-use crate::{value_of, with_clusters_of};
+use crate::{assert_same_owners, value_of, with_clusters_of};
 
 /// Those that know changes.
 const CHANGED: &[&str] = &["mailgun", "groupcache-go"];
@@ -18,25 +18,7 @@ fn with_changing_clusters(test: impl Fn(&mut Cluster)) {
 
 #[test]
 fn all_peers_of_a_fork_name_the_same_owner_for_10_000_keys() {
-    with_fork_clusters(|cluster| {
-        let keys: Vec<String> = (0..10_000)
-            .map(|number| match number % 3 {
-                0 => format!("user:{number}"),
-                1 => format!("/images/{number}.png"),
-                _ => format!("{number} läuft + {number}%"),
-            })
-            .collect();
-        let mut named: Vec<Vec<String>> =
-            cluster.peers.iter_mut().map(|peer| peer.owners(&keys)).collect();
-        let ours = named.remove(1);
-        for theirs in named {
-            let disagreements = ours.iter().zip(&theirs).filter(|(a, b)| a != b).count();
-            assert_eq!(disagreements, 0, "of {} keys", keys.len());
-        }
-        for peer in &cluster.peers {
-            assert!(ours.contains(&peer.url), "every peer owns something");
-        }
-    });
+    with_fork_clusters(assert_same_owners);
 }
 
 #[test]

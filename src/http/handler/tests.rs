@@ -54,19 +54,30 @@ impl Bench {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> HttpResponse {
-        self.handler.handle(&HttpRequest {
-            method,
-            target,
-            headers: &headers,
-            body,
-            own_body: None,
-            client: &|| None,
-        })
+        send_to(&self.handler, method, target, headers, body)
     }
 
     fn get(&self, target: &str) -> HttpResponse {
         self.ask("GET", target, &[])
     }
+}
+
+/// The answer of a handler to a request.
+fn send_to(
+    handler: &PeerHandler,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> HttpResponse {
+    handler.handle(&HttpRequest {
+        method,
+        target,
+        headers: &headers,
+        body,
+        own_body: None,
+        client: &|| None,
+    })
 }
 
 #[track_caller]

@@ -48,14 +48,7 @@ impl Desk {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> HttpResponse {
-        self.handler.handle(&HttpRequest {
-            method,
-            target,
-            headers: &headers,
-            body,
-            own_body: None,
-            client: &|| None,
-        })
+        send_to(&self.handler, method, target, headers, body)
     }
 
     fn post(&self, operation: Operation, keys: &[&str]) -> HttpResponse {
