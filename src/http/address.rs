@@ -10,7 +10,7 @@
 ///     PeerAddress::named("cache-0", "http://10.0.0.1:8080"),
 ///     PeerAddress::named("cache-1", "http://10.0.0.2:8080"),
 /// ])?;
-/// assert_eq!(pool.owner("Tom").as_deref(), Some("http://10.0.0.1:8080"));
+/// assert_eq!(pool.owner("Tom").as_deref(), Some("http://10.0.0.2:8080"));
 /// # Ok::<(), geecache::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
