@@ -30,7 +30,7 @@ Options:
 
 struct Options {
     listen: String,
-    advertise: String,
+    advertise: Option<String>,
     peers: Vec<PeerAddress>,
     /// What this peer is called on the ring, if that is not its URL.
     name: Option<String>,
@@ -61,7 +61,10 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         println!("  (loading {key} here)");
         Ok::<_, Infallible>(format!("value of {key}"))
     });
-    let mut pool = HttpPool::builder().protocol(options.protocol).advertise(&options.advertise);
+    let mut pool = HttpPool::builder().protocol(options.protocol);
+    if let Some(url) = &options.advertise {
+        pool = pool.advertise(url);
+    }
     if let Some(name) = &options.name {
         pool = pool.ring_name(name);
     }
@@ -105,14 +108,14 @@ impl Options {
             }
         }
         let listen = listen.ok_or("--listen is missing; --help tells more")?;
-        let advertise = advertise.unwrap_or_else(|| format!("http://{listen}"));
-        let list = list.unwrap_or_else(|| advertise.clone());
+        let own = advertise.clone().unwrap_or_else(|| format!("http://{listen}"));
+        let list = list.unwrap_or_else(|| own.clone());
         let (mut peers, mut name) = (Vec::new(), None);
         for peer in list.split(',') {
             peers.push(match peer.split_once("=http") {
                 Some((id, _)) => {
                     let url = &peer[id.len() + 1..];
-                    if url == advertise {
+                    if url == own {
                         name = Some(id.to_owned());
                     }
                     PeerAddress::named(id, url)
