@@ -144,7 +144,7 @@ impl ListFollower {
             shared: Arc::new(shared),
             source,
             name,
-            roll: Roll::new(peers.own().cloned(), absence, &peers.list()),
+            roll: Roll::new(peers.own_listed().cloned(), absence, &peers.list()),
             found: None,
             foreign: HashMap::new(),
             next_greeted: 0,

@@ -42,7 +42,7 @@ pub(super) fn greet(link: &Link) -> Greeting {
                 return Ok(Greeting::HasLeft);
             }
             if answer.status().is_some() {
-                return Err(CallError::Answer(answer.into_failure()));
+                return Err(CallError::Answer(answer.into_failure(options.protocol.wire())));
             }
             answer.drain();
             Ok(if is_ours { Greeting::Ours } else { Greeting::Foreign })
