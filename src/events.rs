@@ -75,11 +75,12 @@ pub enum Event {
         /// Why.
         error: PeerError,
     },
-    /// A peer failed, and is not asked for a while.
+    /// A peer failed, and is not asked for a while. It is told once, and not again until the peer
+    /// has been up.
     PeerDown {
         /// The peer.
         peer: String,
-        /// For how long.
+        /// After so long it is tried again, and after longer pauses if it fails then.
         pause: Duration,
     },
     /// A peer that was down has answered.

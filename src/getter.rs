@@ -72,13 +72,14 @@ use crate::origin::Origin;
 ///   getters each need what the other one loads, at two peers, wait until the time is over.
 /// * Keys must not need each other in a circle. A key that needs itself gets
 ///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the eighth
-///   time on one thread, and in a circle over several peers sooner.
+///   time on one thread, and each time after that until the first getter on the thread returns. In
+///   a circle over several peers it comes sooner.
 /// * In a pool that steals work a getter that waits runs other callers on its thread. What they
 ///   get there is nested, too: the ninth load of one key on the thread is taken for a circle, and
 ///   the 65th level for a chain that is too long. Where the getter asks peers, it is the third.
 /// * At most 64 getters run one inside the other on a thread, so that the stack does not end. The
 ///   next one that is asked for is an [`Error::NestedTooDeep`](crate::Error::NestedTooDeep). A
-///   level takes up to 12 KiB of the stack beside what the getter needs.
+///   level takes up to 16 KiB of the stack beside what the getter needs.
 /// * In a pool that steals work, such as rayon's, a getter that splits its work should have a pool
 ///   of its own. Else a thread that works for the getter may take up a task that gets the same key.
 ///   It then waits for the getter, which waits for it. Nobody can see that, but a caller without a

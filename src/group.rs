@@ -245,6 +245,13 @@ impl Group {
     #[cold]
     #[inline(never)]
     fn get_sampled(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
+        let found = self.value_sampled(key);
+        self.found_or_loaded(key, found, timeout)
+    }
+
+    /// What memory has, for one of the gets that are looked at more closely.
+    #[cold]
+    fn value_sampled(&self, key: &str) -> Option<Option<ByteView>> {
         let timer = self.parts.counters.sampled_hits.timer();
         let found = self.parts.memory.value(key, |seen| self.parts.refresh(key, seen));
         match found {
@@ -252,7 +259,7 @@ impl Group {
             None => timer.discard(),
         }
         self.parts.note_sampled_get(key);
-        self.found_or_loaded(key, found, timeout)
+        found
     }
 
     /// The load of a key that is not in memory.

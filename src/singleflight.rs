@@ -307,7 +307,7 @@ impl<T: Clone> Leader<T> {
         }
         let mut state = lock(&self.flight.state);
         state.leader = Some(this_thread());
-        state.queued = false;
+        state.queued = None;
     }
 
     /// Ends the flight with `value`.
@@ -413,10 +413,10 @@ impl<T> Follower<T> {
         lock(&self.flight.state).leader
     }
 
-    /// Says that the flight has to wait for a thread before it can begin.
-    pub(crate) fn queue(&self) {
+    /// Says that the flight has to wait for a thread before it can begin, in that queue.
+    pub(crate) fn queue(&self, queue: u8) {
         let mut state = lock(&self.flight.state);
-        state.queued = state.leader.is_none();
+        state.queued = Some(queue).filter(|_| state.leader.is_none());
         drop(state);
         self.flight.landed.notify_all();
     }
@@ -428,19 +428,25 @@ impl<T: Clone> Follower<T> {
     /// A flight that waits for a thread is not waited for without a deadline: such a follower can
     /// work on its own thread. The flight is doomed then, and starting over makes another one.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Waited<T> {
-        self.wait_for_end(deadline, deadline.is_none())
+        self.wait_for_end(deadline, if deadline.is_none() { u8::MAX } else { 0 })
+    }
+
+    /// As [`wait`](Self::wait), but not for a flight that waits in a queue before `least`: the
+    /// threads there may wait for this very caller.
+    pub(crate) fn wait_in_queue(&self, least: u8, deadline: Option<Instant>) -> Waited<T> {
+        self.wait_for_end(deadline, if deadline.is_none() { u8::MAX } else { least })
     }
 
     /// As [`wait`](Self::wait) of one who can work, but [times out](Waited::TimedOut) at `until`.
     pub(crate) fn wait_as_worker(&self, until: Instant) -> Waited<T> {
-        self.wait_for_end(Some(until), true)
+        self.wait_for_end(Some(until), u8::MAX)
     }
 
-    fn wait_for_end(&self, until: Option<Instant>, can_work: bool) -> Waited<T> {
+    fn wait_for_end(&self, until: Option<Instant>, least: u8) -> Waited<T> {
         let mut state = lock(&self.flight.state);
         state.waiting += 1;
         while !state.ended {
-            if state.queued && can_work {
+            if state.queued.is_some_and(|queue| queue < least) {
                 state.waiting -= 1;
                 self.flight.doomed.store(true, Ordering::Release);
                 return Waited::Abandoned;
@@ -489,8 +495,8 @@ struct Progress {
     /// The thread that does the work; `None` until it begins, which may be on another thread than
     /// the one that joined first.
     leader: Option<ThreadId>,
-    /// Whether it can't begin for want of a thread.
-    queued: bool,
+    /// The queue in which it is, if it can't begin for want of a thread.
+    queued: Option<u8>,
     /// Leaders that have neither landed nor given up: the first one, and its back-ups.
     leaders: u32,
     /// When the last back-up began.
@@ -508,7 +514,7 @@ impl<T> Flight<T> {
             value: OnceLock::new(),
             state: Mutex::new(Progress {
                 leader: None,
-                queued: false,
+                queued: None,
                 leaders: 1,
                 last_back_up: None,
                 ended: false,

@@ -16,8 +16,8 @@ pub(super) trait PointHash: Copy + Ord + Into<u128> {
     /// The bits above the lowest `shift`; no more than 32 of them may be left.
     fn bucket(self, shift: u32) -> usize;
 
-    /// Where it lies, as a part of all hashes: from 0 on, and less than 1. No more bits count than a
-    /// float has.
+    /// Where it lies, as a part of all hashes: from 0 on, and less than 1. No more bits count than
+    /// a float has.
     fn part(self) -> f64 {
         (self.into() >> Self::SPARE) as f64 / Self::PARTS
     }
@@ -120,8 +120,8 @@ impl<H: PointHash> Points<H> {
         owned.into_iter().map(|hashes| hashes as f64 / all as f64).collect()
     }
 
-    /// The ring, cut into pieces of one owner each: where a piece ends, as a part of the whole ring,
-    /// and the node that owns it. Neighbours have different owners.
+    /// The ring, cut into pieces of one owner each: where a piece ends, as a part of the whole
+    /// ring, and the node that owns it. Neighbours have different owners.
     pub(super) fn arcs(&self) -> Vec<(f64, usize)> {
         let mut arcs: Vec<(f64, usize)> = Vec::new();
         for point in self.as_slice() {

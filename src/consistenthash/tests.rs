@@ -386,24 +386,27 @@ fn mixing_spreads_peers_with_similar_names() {
 #[test]
 fn arcs_are_the_ring_cut_by_owners() {
     let names = ["http://localhost:8001", "http://localhost:8002", "http://localhost:8003"];
-    let ring = ring_of(names);
-    let arcs = ring.arcs();
-    assert!(arcs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1));
-    let mut shares = std::collections::BTreeMap::new();
-    let mut begin = 0.0;
-    for (end, node) in arcs.iter().copied().chain([(1.0, arcs[0].1)]) {
-        *shares.entry(node).or_insert(0.0) += end - begin;
-        begin = end;
-    }
-    for (node, share) in ring.shares() {
-        assert!((shares[node] - share).abs() < 1e-9, "{node}: {} {share}", shares[node]);
-    }
-    for n in 0..1000 {
-        let key = format!("key {n}");
-        let at = ring.position(&key);
-        assert!((0.0..1.0).contains(&at));
-        let arc = arcs.iter().find(|(end, _)| at < *end).unwrap_or(&arcs[0]);
-        assert_eq!(ring.get(&key), Some(arc.1), "{key}");
+    for hash in [RingHash::Crc32, RingHash::Mixed, RingHash::Fnv1] {
+        let mut ring = hash.ring();
+        ring.extend(names);
+        let arcs = ring.arcs();
+        assert!(arcs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1));
+        let mut shares = std::collections::BTreeMap::new();
+        let mut begin = 0.0;
+        for (end, node) in arcs.iter().copied().chain([(1.0, arcs[0].1)]) {
+            *shares.entry(node).or_insert(0.0) += end - begin;
+            begin = end;
+        }
+        for (node, share) in ring.shares() {
+            assert!((shares[node] - share).abs() < 1e-9, "{node}: {} {share}", shares[node]);
+        }
+        for n in 0..1000 {
+            let key = format!("key {n}");
+            let at = ring.position(&key);
+            assert!((0.0..1.0).contains(&at));
+            let arc = arcs.iter().find(|(end, _)| at < *end).unwrap_or(&arcs[0]);
+            assert_eq!(ring.get(&key), Some(arc.1), "{hash:?}: {key}");
+        }
     }
     assert_eq!(ring_of([""; 0]).arcs(), []);
     assert_eq!(ring_of(["one"]).arcs().len(), 1);

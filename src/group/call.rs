@@ -45,6 +45,13 @@ impl Call {
         Self { chain, ..self }
     }
 
+    /// The queue for a thread in which loads for this caller wait: the second one for a getter of a
+    /// peer, and the third one for one that such a getter waits for. Loads of one queue may wait
+    /// for those of later ones, and never for those of earlier ones.
+    pub(super) fn queue(&self) -> u8 {
+        self.chain.map_or(0, |chain| chain.hops().min(2))
+    }
+
     /// When the caller's time is up.
     pub(super) fn until(&self) -> Option<Instant> {
         self.deadline.map(|deadline| deadline.at)

@@ -14,7 +14,7 @@
 mod patience;
 mod waiting;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{BoxError, NotFound};
@@ -33,6 +33,7 @@ use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stack::StackBytes;
 use crate::stats::Counter;
+use crate::sync::lock;
 use crate::workers::Workers;
 use patience::Patience;
 
@@ -238,9 +239,15 @@ impl Loads {
             loads.telling.apart(keys[0], fly);
         };
         // Callers without a deadline need no loader, and go on without this one.
-        let waits = || started.iter().for_each(|(_, follower)| follower.queue());
-        let loaders = if call.chain.is_some() { &self.nested_loaders } else { &self.loaders };
-        if loaders.run_by(deadline.at, fly, waits) {
+        let queue = call.queue();
+        let waits = || started.iter().for_each(|(_, follower)| follower.queue(queue));
+        let is_started = match queue {
+            0 => self.loaders.run_by(deadline.at, fly, waits),
+            1 => self.nested_loaders.run_by(deadline.at, fly, waits),
+            // Those who have a loader may all wait for this one, which so waits for none.
+            _ => self.run_at_once(fly),
+        };
+        if is_started {
             return started;
         }
         // The flights ended as the job was dropped.
@@ -248,6 +255,17 @@ impl Loads {
             answers[at] = Some(Err(overloaded(&self.group, keys[at])));
         }
         Vec::new()
+    }
+
+    /// Runs a load on a thread for getters of peers or, where none is free, on the calling one.
+    fn run_at_once(&self, load: impl FnOnce() + Send + 'static) -> bool {
+        let here = Arc::new(Mutex::new(Some(load)));
+        let there = Arc::clone(&here);
+        let take = |load: &Mutex<Option<_>>| lock(load).take();
+        if !self.nested_loaders.run_now(move || take(&there).into_iter().for_each(|load| load())) {
+            take(&here).into_iter().for_each(|load| load());
+        }
+        true
     }
 
     /// Leads flights to their ends, on the calling thread.

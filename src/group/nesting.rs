@@ -26,8 +26,9 @@
 //! So a request that a getter makes carries the [`Chain`] that it is part of. Who is asked for a
 //! key that the same chain is loading does not wait for it, and loads it alone. A circle of keys
 //! would go on for ever there, too: after [`MAX_HOPS`] requests it is taken for one. From then on
-//! the chain loads nothing twice: otherwise each getter on the way back, whose peer has failed it,
-//! would try for itself and go round once more.
+//! the chain loads nothing twice, its requests say so by a number of hops that is too large, and
+//! what fails at an owner is not tried here: otherwise each getter on the way back, whose peer has
+//! failed it, would try for itself and go round once more.
 //!
 //! Keys that need one another in a long chain take room on the thread's stack, whose end ends the
 //! process. So there is a bound on the getters that run one inside the other.
@@ -40,7 +41,7 @@ pub use chain::Chain;
 
 use crate::random;
 
-/// No more getters run one inside the other on one thread. A level takes 12 KiB of the stack at
+/// No more getters run one inside the other on one thread. A level takes 16 KiB of the stack at
 /// most, without what the getter itself needs, and the threads of the standard library have 2 MiB.
 pub(super) const MAX_LEVELS: usize = 64;
 /// A thread may load a key so many times at once, each inside the one before. One that needs itself
@@ -55,7 +56,7 @@ const MAX_HOPS: u8 = 4;
 
 thread_local! {
     static STACK: RefCell<Stack> = const {
-        RefCell::new(Stack { loading: Vec::new(), levels: 0, chain: None })
+        RefCell::new(Stack { loading: Vec::new(), circles: Vec::new(), levels: 0, chain: None })
     };
 }
 
@@ -63,6 +64,8 @@ thread_local! {
 struct Stack {
     /// What they are loading.
     loading: Vec<LoadId>,
+    /// What was found to need itself, since the first of them began.
+    circles: Vec<LoadId>,
     /// How many they are.
     levels: usize,
     /// What their requests are part of, once a peer knows of it.
@@ -97,6 +100,7 @@ impl Chain {
             (stack.levels > 0).then(|| *stack.chain.get_or_insert_with(begin))
         })
         .flatten()
+        .map(|chain| if chain.is_circle() { Self::new(chain.id(), u8::MAX) } else { chain })
     }
 }
 
@@ -106,6 +110,11 @@ pub(super) fn is_inside_getter() -> bool {
     with_stack(|stack| stack.levels > 0).unwrap_or(false)
 }
 
+/// Whether the calling thread loads for a chain that is known to be a circle.
+pub(super) fn is_in_circle() -> bool {
+    with_stack(|stack| stack.chain).flatten().is_some_and(Chain::is_circle)
+}
+
 /// Whether another getter would be one too many on the calling thread.
 pub(super) fn is_too_deep() -> bool {
     with_stack(|stack| stack.levels >= MAX_LEVELS).unwrap_or(false)
@@ -113,9 +122,19 @@ pub(super) fn is_too_deep() -> bool {
 
 /// Whether the calling thread may load what is being loaded already. Not if it is loading that
 /// several times itself, or if the chain in which it is `asked` to do so is a circle.
+///
+/// What was refused once is refused until the first getter on the stack returns. Otherwise each of
+/// the getters on the way back that asks for several keys, and does not stop at the first error,
+/// would go to the same depth once more for each of them: a circle of three keys would take years.
 pub(super) fn may_load_again(load: LoadId, asked: Option<Chain>) -> bool {
-    let look =
-        |stack: &mut Stack| (stack.loading.iter().filter(|&&it| it == load).count(), stack.chain);
+    let look = |stack: &mut Stack| {
+        let times = stack.loading.iter().filter(|&&it| it == load).count();
+        let was_refused = stack.circles.contains(&load);
+        if times >= MOST_TIMES && !was_refused {
+            stack.circles.push(load);
+        }
+        (if was_refused { MOST_TIMES } else { times }, stack.chain)
+    };
     let (times, chain) = with_stack(look).unwrap_or_default();
     let has_gone_far = asked.is_some_and(|asked| asked.hops() >= MAX_HOPS);
     let Some(chain) = chain.or(asked) else { return times < MOST_TIMES };
@@ -141,6 +160,9 @@ impl Inside {
         with_stack(|stack| {
             if let Some(chain) = asked.filter(|chain| stack.levels == 0 && chain.id() != 0) {
                 chain.join();
+                if chain.hops() > MAX_HOPS {
+                    chain.mark_circle();
+                }
                 stack.chain = Some(chain.next());
             }
             stack.levels += 1;
@@ -155,6 +177,9 @@ impl Drop for Inside {
         with_stack(|stack| {
             stack.levels -= 1;
             stack.loading.truncate(stack.loading.len() - self.count);
+            if stack.levels == 0 {
+                stack.circles.clear();
+            }
             if let Some(chain) = stack.chain.take_if(|_| stack.levels == 0) {
                 chain.leave();
             }
@@ -194,6 +219,11 @@ mod tests {
         assert!(!may_load_again(load(1), None) && may_load_again(load(2), None));
         assert!(may_load_again(LoadId { group: 2, key_hash: 1 }, None), "another group's");
         drop(stack.pop());
+        assert!(!may_load_again(load(1), None) && may_load_again(load(2), None), "for good");
+        stack.truncate(2);
+        assert!(!may_load_again(load(1), None), "until the first one returns");
+        stack.clear();
+        stack.extend([1, 1].map(|key| Inside::begin([load(key)].into_iter(), None)));
         assert!(may_load_again(load(1), None));
         Chain::current().unwrap();
         assert!(!may_load_again(load(1), None), "peers know of it");
@@ -213,6 +243,20 @@ mod tests {
         assert!(!first.has(std::thread::current().id()) && Chain::current().is_none());
         let _asked = Inside::begin([load(1)].into_iter(), Some(first));
         assert_eq!(Chain::current(), Some(Chain::new(first.id(), 2)));
+    }
+
+    #[test]
+    fn a_request_of_a_circle_makes_it_one_at_the_next_peer() {
+        let inside = Inside::begin([load(1)].into_iter(), None);
+        let chain = Chain::current().unwrap();
+        assert!(chain.hops() == 1 && !is_in_circle());
+        chain.mark_circle();
+        let told = Chain::current().unwrap();
+        assert!(told.id() == chain.id() && told.hops() > MAX_HOPS && is_in_circle());
+        drop(inside);
+        assert!(!is_in_circle());
+        let _asked = Inside::begin([load(2)].into_iter(), Some(told));
+        assert!(is_in_circle() && !may_load_again(load(2), None));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::getter::Loaded;
 use crate::group::batch::{Answer, ByPeer, by_peer, keys_at};
 use crate::group::call::Call;
 use crate::group::error::{load_failed, reentrant, timed_out};
-use crate::group::nesting::is_inside_getter;
+use crate::group::nesting::{is_in_circle, is_inside_getter};
 use crate::group::telling::Telling;
 use crate::peers::{NoPeers, PeerGetter, PeerPicker};
 use crate::singleflight::{Follower, Singleflight, Ticket, Waited};
@@ -133,7 +133,9 @@ impl Owners {
                 answers[at] = self.answer(keys[at], forwarded, call);
             }
             open = self.follow(keys, followed, (call, &losses), answers);
-            if open.is_empty() {
+            // Who has lost all the time that it may lose leads nothing, and would only follow the
+            // next one, who has lost none.
+            if open.is_empty() || losses.begin().is_none() {
                 break;
             }
             picks = self.pick(&keys_at(keys, &open));
@@ -263,11 +265,14 @@ impl Owners {
         match forwarded {
             Forwarded::Answered(loaded) => Some(Ok(loaded)),
             Forwarded::Refused(error) => Some(Err(load_failed(&self.group, key, error.into()))),
+            Forwarded::Circle(error) if is_in_circle() => {
+                Some(Err(load_failed(&self.group, key, error.into())))
+            }
             Forwarded::CutShort { .. } if call.is_over() => {
                 Some(Err(timed_out(&self.group, key, call.deadline)))
             }
             // One who is out of its share of the time may have the rest of it.
-            Forwarded::CutShort { .. } | Forwarded::Failed => None,
+            Forwarded::CutShort { .. } | Forwarded::Circle(_) | Forwarded::Failed => None,
         }
     }
 

@@ -35,6 +35,8 @@ impl<'a> PeerSide<'a> {
     /// The same for a request that a getter makes, at a peer whose [`Chain::current`] is `chain`
     /// then. Its loads have threads of their own, as many again as
     /// [`max_loaders`](crate::GroupBuilder::max_loaders): all of these may wait for such requests.
+    /// From the second request of a chain on, which the threads of the first ones may wait for, a
+    /// load waits for no thread: where none is free it runs on the calling one, and takes its time.
     /// It never waits for a load of the same chain, which may wait for its answer: the key is
     /// loaded once more.
     #[must_use]
@@ -122,14 +124,19 @@ impl<'a> PeerSide<'a> {
         self.get_some_by(keys, max_bytes, Some(timeout))
     }
 
-    /// As [`get`](Self::get), but answers from memory only. `None` where it would have to load: the
-    /// peer may ask by `get` then.
+    /// As [`get_some`](Self::get_some), but answers from memory only. `None` where it would have to
+    /// load, or where the value does not fit into what is left of `max_bytes`: the peer may ask by
+    /// `get` then, and that request is the one that counts.
     #[must_use]
-    pub fn held(&self, key: &str) -> Option<Loaded> {
-        let found = self.in_memory(key)?;
-        self.parts.note_get(key);
-        self.count_hit(&found);
-        Some(found)
+    pub fn held_some(&self, keys: &[&str], max_bytes: usize) -> Vec<Option<Loaded>> {
+        let mut left = max_bytes;
+        let held = |key: &&str| {
+            let found = self.in_memory(key)?;
+            left = left.checked_sub(found.value().map_or(0, |value| value.len()))?;
+            self.count_hit(key, &found);
+            Some(found)
+        };
+        keys.iter().map(held).collect()
     }
 
     /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not.
@@ -168,10 +175,10 @@ impl<'a> PeerSide<'a> {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        if let Some(found) = self.held(key) {
+        if let Some(found) = self.in_memory(key) {
+            self.count_hit(key, &found);
             return Ok(found);
         }
-        // Now, and not where it was looked for: `held` may have looked for it before.
         self.parts.note_get(key);
         self.parts.counters.served_misses.add_one();
         let call = Call::one(timeout.and_then(Deadline::after)).in_chain(self.chain);
@@ -181,7 +188,8 @@ impl<'a> PeerSide<'a> {
         answer.expect("a load answers every key")
     }
 
-    fn count_hit(&self, found: &Loaded) {
+    fn count_hit(&self, key: &str, found: &Loaded) {
+        self.parts.note_get(key);
         let counters = &self.parts.counters;
         match found.origin() {
             Origin::Copy => counters.served_copies.add_one(),

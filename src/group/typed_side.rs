@@ -11,11 +11,15 @@ use crate::group::batch::{Answer, all};
 use crate::group::call::Call;
 use crate::group::memory::Beside;
 use crate::group::parts::IsUseful;
+use crate::random::is_sampled;
 
 impl Group {
     /// A get that looks into memory alone; `Some(None)` where it is known that there is no value.
     #[inline]
     pub(crate) fn get_in_memory(&self, key: &str) -> Option<Option<ByteView>> {
+        if is_sampled() && !key.is_empty() {
+            return self.value_sampled(key);
+        }
         self.parts.memory.value(key, |seen| self.parts.refresh(key, seen))
     }
 

@@ -40,8 +40,8 @@
 //! `owner`, `ring`, `stats`, `top` and `peek` change nothing, and nothing is loaded for them. `get`
 //! asks the owner, and the next peer of the ring where the owner does not answer, as a peer would.
 //! `check GROUP` writes a key to each peer, reads it from there and removes it. `bench` writes keys
-//! of its own for a few minutes and removes them at its end; with `--keys-from` it reads yours, and
-//! the source is asked for those that are not in memory.
+//! of its own for a few minutes and removes them at its end; with `--keys-from` it reads yours. The
+//! source is asked for those that are not in memory, so take no more `--keys` than the caches hold.
 //!
 //! It is not in the list of peers, so a change that a peer missed is owed to nobody: run it again
 //! when the peer is back.

@@ -46,7 +46,7 @@
 //! | has no such group (404 with our header, or with GeeCache's text) | at once | [`NoSuchGroup`] | nothing |
 //! | rejects this one request: 400 with our header, 413, 414, 431, or a redirect with 301, 307 or 308, as Go's routers send for some paths | at once | [`Protocol`] | nothing |
 //! | belongs to a [cluster](crate::HttpPoolBuilder::cluster) of another name (421 with our header) | at once | [`OtherCluster`] | a failure |
-//! | is this very process under another name (421 with our header) | at once | [`Protocol`] | nothing; from then on its keys are this process's own |
+//! | is this very process under another name (421 with our header) | at once | [`Protocol`] | nothing; for a minute its keys are this process's own, and then it is asked again |
 //! | does not know our [token](crate::HttpPoolBuilder::token) (401 with our header) | at once | [`Unauthorized`] | nothing |
 //! | does not take our certificate, or asks for one that we do not have | at once | [`Unauthorized`] | a failure |
 //! | has a certificate that is not for its name, expired, or of another authority; speaks no TLS where it should | at once | [`Unreachable`] | a failure |

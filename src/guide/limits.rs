@@ -64,7 +64,7 @@
 //! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |
 //! | `max_value_bytes` | 64 MiB | a value from a peer, and one that a peer inserts (that one 1 GiB at most); not zero |
 //! | `max_transfer_bytes` | 256 MiB | the bodies of over 64 KiB that are on their way, all together; 1 MiB at least |
-//! | `lanes_per_peer` | half of the processors, 1 to 4 | gets of single keys that are sent to one peer side by side where more than twice as many meet; the others wait for 1 ms at most and are sent together, up to 128 keys in a request |
+//! | `lanes_per_peer` | half of the processors, 1 to 4 | gets of single keys that are sent to one peer side by side where more than twice as many meet; the others wait until one of these is answered or has taken 1 ms, and are sent together, up to 128 keys in a request |
 //! | `max_requests_per_peer` | 256 | requests in flight to one peer |
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
 //! | `max_connection_age` | 60 s | how old a connection to a peer becomes, ± 20 %; one to an address that is no longer the name's goes earlier |
@@ -88,7 +88,9 @@
 //! | `every` | 5 s, for a file 250 ms | the pause between two questions to the source; 10 ms to an hour |
 //! | `absence` | 30 s | how long a peer is missing before it is taken out of the list, unless it refuses connections |
 //!
-//! A file of peers may have 1 MiB. The last 64 changes of a list are remembered.
+//! A file of peers may have 1 MiB. A list, from wherever it comes, may have 4,194,304 points on the
+//! ring, as 83,886 peers of weight 1 with 50 replicas do; one that has more is refused. The last 64
+//! changes of a list are remembered.
 //!
 //! # Bytes
 //!

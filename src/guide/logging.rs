@@ -32,8 +32,8 @@
 //! | | a group asks for a key, and its client pool has no peers (once for each pool) |
 //! | | a peer owns more than 1.5 times the mean share of the ring |
 //! | | a peer's list of peers has differed from ours for more than 10 s: once a minute |
-//! | | a peer in the list is this very process under another name: once |
-//! | | the source of the list has no answer, so the last list stays: once, until it has one |
+//! | | a peer in the list is this very process under another name: once, until it is another one |
+//! | | the source of the list has no answer, so the last list stays: once until it has one, and at most once a minute |
 //! | | a pool can be reached at an address that is no private one, and its server is tiny_http or it asks for no token: once, as it starts |
 //! | | connections could not be accepted, or are accepted again |
 //! | | no thread could be started for a connection or for a request |

@@ -22,7 +22,7 @@
 //! | `time_ms` | its clock, in milliseconds since 1970 |
 //! | `uptime_ms` | since its pool was made |
 //! | `ready`, `why` | what `/readyz` says |
-//! | `protocol`, `base_path` | how its peers talk: `geecache` or `groupcache`, and where |
+//! | `protocol`, `base_path` | how its peers talk: `geecache`, `geecache-protobuf` or `groupcache`, and where |
 //! | `has_token`, `has_tls` | how it is protected |
 //! | `ring.hash`, `ring.replicas` | by which hash, and with how many points of a peer |
 //! | `ring.peers`, `ring.listed` | how many peers are in the list, and whether it is one of them |
@@ -51,8 +51,9 @@
 //! # `GET /status.json?cluster`
 //!
 //! The same, and what the other peers say of themselves. They are asked at the same time, and have
-//! 500 ms in all. No peer passes the question on. It counts in no number, and does not touch what
-//! is known of peers that are down: who watches changes nothing.
+//! 500 ms in all. No peer passes the question on. It counts in no number but the `server.requests`
+//! of those that are asked, and does not touch what is known of peers that are down: who watches
+//! changes nothing.
 //!
 //! | field | what it is |
 //! |---|---|

@@ -108,7 +108,8 @@ impl Discovery {
     }
 
     /// The pause between two questions to the source; between 10 ms and an hour. Defaults to 5 s,
-    /// and for files to 250 ms.
+    /// and for files to 250 ms. A file is read twice before it is taken, so its changes, and its
+    /// first list, count after up to two of these pauses.
     #[must_use]
     pub fn every(mut self, pause: Duration) -> Self {
         self.every = pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);

@@ -129,6 +129,11 @@ fn answer(
     request: &HttpRequest<'_>,
     told: Option<Note>,
 ) -> Result<HttpResponse, HttpResponse> {
+    // A browser names the page that has it send anything else, and peers name none. Or every page
+    // that somebody opens beside the cluster could remove keys there.
+    if !matches!(request.method, "GET" | "HEAD") && request.header("Origin").is_some() {
+        return Err(refuse(Status::BadRequest, "no page of a browser may ask for this"));
+    }
     let note = &told.unwrap_or_default();
     serving.meet(note)?;
     match (request.method, told) {

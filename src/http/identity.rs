@@ -21,6 +21,9 @@ use crate::sync::lock;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often lists that differ are told.
 const WARN_EVERY: Duration = Duration::from_secs(60);
+/// For how long a peer that was this process is taken for it. Names change what they stand for, and
+/// behind that of a balancer are others as well.
+const US_FOR: Duration = Duration::from_secs(60);
 /// For how long a stranger counts that was heard with another list.
 const STRANGERS_COUNT_FOR: Duration = Duration::from_secs(60);
 
@@ -262,7 +265,8 @@ pub(crate) struct Acquaintance {
     /// The digest that it told last, if that was ours: then nothing is left to be learned from it.
     agreed: AtomicU64,
     state: Mutex<Heard>,
-    is_us: AtomicBool,
+    /// Whether it was this very process when it was heard last. When that was stands in the state.
+    was_us: AtomicBool,
     leaves: AtomicBool,
 }
 
@@ -272,6 +276,8 @@ struct Heard {
     digest: Option<u32>,
     /// Since when that has not been ours.
     differs_since: Option<Instant>,
+    /// When it was this very process.
+    was_us: Option<Instant>,
 }
 
 impl Acquaintance {
@@ -283,7 +289,7 @@ impl Acquaintance {
             url,
             agreed: AtomicU64::new(0),
             state: Mutex::default(),
-            is_us: AtomicBool::new(false),
+            was_us: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
         }
     }
@@ -291,7 +297,8 @@ impl Acquaintance {
     /// Learns from the note of an answer.
     pub(crate) fn hear(&self, note: &Note, code: u16) {
         if note.status_with(code) == Some(Status::Itself) {
-            if !self.is_us.swap(true, Ordering::Relaxed) {
+            lock(&self.state).was_us = Some(Instant::now());
+            if !self.was_us.swap(true, Ordering::Relaxed) {
                 log::warn!(
                     "{}: peer {} is this very process under another name, and is not asked: leave \
                      it out of the lists, or `advertise` that name",
@@ -302,15 +309,23 @@ impl Acquaintance {
             return;
         }
         let Some(digest) = note.digest else { return };
+        if self.was_us.load(Ordering::Relaxed) {
+            self.was_us.store(false, Ordering::Relaxed);
+        }
         let agreed = self.agreed.load(Ordering::Relaxed);
         if agreed != packed(digest) || self.identity.is_other(digest) {
             self.learn(digest, Instant::now());
         }
     }
 
-    /// Whether it is this very process under another name.
+    /// Whether it is this very process under another name, as far as that was heard lately.
     pub(crate) fn is_us(&self) -> bool {
-        self.is_us.load(Ordering::Relaxed)
+        self.was_us.load(Ordering::Relaxed) && self.is_us_at(Instant::now())
+    }
+
+    fn is_us_at(&self, now: Instant) -> bool {
+        let heard = lock(&self.state).was_us;
+        heard.is_some_and(|heard| now.saturating_duration_since(heard) < US_FOR)
     }
 
     /// Whether it has said that it leaves, since this was asked last.

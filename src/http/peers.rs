@@ -31,6 +31,9 @@ use crate::sync::lock;
 
 /// A share of the ring this many times the mean is worth a warning.
 const LARGE_SHARE: f64 = 1.5;
+/// A ring of more points than this takes more than 64 MiB, and seconds to be made. What names so
+/// many peers errs.
+const MAX_POINTS: usize = 1 << 22;
 
 /// The asking half of a pool, and what groups hold of it: who owns a key, and how to ask them. It
 /// knows no server.
@@ -144,25 +147,30 @@ impl Peers {
         self.options.peer.exchange.scheme()
     }
 
-    /// An error if a peer of a list can't have its weight, or if this process has another name
-    /// there than its own.
+    /// An error if a peer of a list can't have its weight, a ring can't have all of them, or this
+    /// process has another name there than its own.
     pub(crate) fn check(&self, list: &[ListedPeer]) -> Result<(), Error> {
         let (most, replicas) = (MAX_REPLICAS, self.options.replicas);
+        let mut points = 0_usize;
         for peer in list {
-            let ListedPeer { name, weight, .. } = peer;
-            if weight.saturating_mul(replicas).get() > most {
-                return Err(peer.invalid(format!(
-                    "its weight {weight} times {replicas} replicas is more than {most} points"
-                )));
-            }
-            let own = self.own.as_ref().filter(|own| own.url == peer.url);
-            if let Some(own) = own.filter(|own| own.name != *name) {
-                return Err(peer.invalid(format!(
-                    "this pool calls itself {:?} on the ring, see `ring_name`, and the list calls \
-                     it {name:?}",
-                    own.name
-                )));
-            }
+            let ListedPeer { url, name, weight } = peer;
+            let of_this = weight.saturating_mul(replicas).get();
+            points = points.saturating_add(of_this);
+            let own = self.own.as_ref().filter(|own| own.url == *url).map(|own| &own.name);
+            let reason = if of_this > most {
+                format!("its weight {weight} times {replicas} replicas is more than {most} points")
+            } else if points > MAX_POINTS {
+                let count = list.len();
+                format!("with it, the list of {count} peers has more than {MAX_POINTS} points")
+            } else if let Some(own) = own.filter(|own| *own != name) {
+                format!(
+                    "this pool calls itself {own:?} on the ring, see `ring_name`, and the list \
+                     calls it {name:?}"
+                )
+            } else {
+                continue;
+            };
+            return Err(peer.invalid(reason));
         }
         Ok(())
     }
@@ -284,7 +292,7 @@ impl Peers {
     pub(crate) fn asked_for(&self, key: &str) -> Option<String> {
         let members = self.members();
         let picked = members.list.pick(key, Peer::is_ready).map(|peer| peer.url());
-        picked.or(self.own()).map(|url| url.as_str().to_owned())
+        picked.or_else(|| self.own()).map(|url| url.as_str().to_owned())
     }
 
     /// What is alike for all peers.

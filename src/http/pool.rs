@@ -184,8 +184,9 @@ impl HttpPool {
     /// # Errors
     ///
     /// [`Error::InvalidPeer`] if one of them is not a peer's URL, has a weight that is too large or
-    /// stands there with two weights, if two have one [name](PeerAddress::named) or one has two, or
-    /// if this pool's own [`url`](Self::url) is not among them. Then the old list stays in force.
+    /// stands there with two weights, if two have one [name](PeerAddress::named) or one has two, if
+    /// this pool's own [`url`](Self::url) is not among them, or if the weights times the replicas
+    /// are more than 4,194,304 together. Then the old list stays in force.
     pub fn set_peers(
         &self,
         peers: impl IntoIterator<Item: Into<PeerAddress>>,
@@ -215,8 +216,11 @@ impl HttpPool {
     /// file comes 250 ms later.
     pub fn follow(&self, source: impl Into<Discovery>) -> Result<(), Error> {
         let following = Following::begin(&self.halves.peers, source.into())?;
+        let first = following.first_answer();
+        // Before its answer is there: the source before it may give another one meanwhile.
         let before = lock(&self.halves.following).replace(following);
         drop(before);
+        first.wait();
         Ok(())
     }
 

@@ -24,7 +24,7 @@ impl<'a> RemoveKeys<'a> {
     /// lists.
     pub(crate) fn read(text: &'a [u8]) -> Result<Self, NotRemoveKeys> {
         let text = std::str::from_utf8(text).map_err(|_| NotRemoveKeys)?;
-        let mut json = Json { rest: text };
+        let mut json = KeysJson { rest: text };
         let mut request = Self { group: None, keys: "" };
         json.expect('{')?;
         if !json.takes('}') {
@@ -48,7 +48,7 @@ impl<'a> RemoveKeys<'a> {
 
     /// The keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = String> + use<'a> {
-        let mut json = Json { rest: self.keys };
+        let mut json = KeysJson { rest: self.keys };
         std::iter::from_fn(move || {
             // Reading has shown that this ends well.
             let key = json.string().ok();
@@ -97,11 +97,11 @@ impl fmt::Display for NotRemoveKeys {
 }
 
 /// Reads the little of JSON (RFC 8259) that there is.
-struct Json<'a> {
+struct KeysJson<'a> {
     rest: &'a str,
 }
 
-impl<'a> Json<'a> {
+impl<'a> KeysJson<'a> {
     fn skip_space(&mut self) {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
     }
@@ -189,7 +189,7 @@ impl<'a> Json<'a> {
         let is_high = (0xd800..0xdc00).contains(&first);
         let after = if is_high { self.rest.strip_prefix("\\u") } else { None };
         let Some(after) = after else { return Ok(char_of(first)) };
-        let mut ahead = Json { rest: after };
+        let mut ahead = KeysJson { rest: after };
         let second = ahead.unit()?;
         if !(0xdc00..0xe000).contains(&second) {
             return Ok(char::REPLACEMENT_CHARACTER);

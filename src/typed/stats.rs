@@ -8,7 +8,8 @@
 pub struct TypedStats {
     /// Calls of the codec to make a value of bytes. A get of a value that is there already is none.
     pub decodes: u64,
-    /// Those of them that failed. Each is answered by a load here.
+    /// Those of them that failed. A get is then answered by a load here, unless this process has
+    /// just loaded the bytes itself.
     pub decode_errors: u64,
     /// Values held now. Some may belong to entries that are gone, and be freed soon.
     pub decoded: u64,

@@ -123,6 +123,14 @@ fn bench_reads_what_it_has_written_and_leaves_nothing() {
 }
 
 #[test]
+fn bench_with_more_keys_than_the_caches_hold_says_so() {
+    let cluster = Cluster::of(1);
+    let ran = cluster.run("bench scores --seconds 1 --threads 1 --keys 40 --value-bytes 200KiB");
+    let text = ran.text();
+    assert!(text.contains("no such key\n") && text.contains("take fewer --keys"), "{text}");
+}
+
+#[test]
 fn bench_asks_for_the_keys_that_it_is_given() {
     let cluster = Cluster::of(2);
     let keys = TempFile::with(b"Tom\nkkk\n\nSam\n");

@@ -186,3 +186,35 @@ fn go_peer() -> String {
     });
     url
 }
+
+#[test]
+fn an_empty_key_is_told_before_anybody_is_asked() {
+    for line in [
+        &["get", "scores", ""][..],
+        &["get", "scores", "Tom", ""],
+        &["peek", "scores", ""],
+        &["owner", ""],
+        &["remove", "scores", "Tom", ""],
+        &["insert", "scores", "", "--text", "630"],
+    ] {
+        let child = program().args(line).args(["--peers", NOBODY]).spawn().unwrap();
+        ended(child).failed(2, &["the key is empty"]);
+    }
+}
+
+#[test]
+fn a_group_that_no_peer_has_is_told_with_what_to_do() {
+    let cluster = Cluster::of(3);
+    for line in [
+        "get users Tom",
+        "peek users Tom",
+        "insert users Tom --text 630",
+        "remove users Tom",
+        "clear users --yes",
+        "bench users --seconds 1",
+    ] {
+        let ran = cluster.run(line);
+        ran.failed(5, &["has no such group", "geecache stats --peers"]);
+        assert_eq!(ran.err.lines().count(), 2, "{line}: {}", ran.err);
+    }
+}

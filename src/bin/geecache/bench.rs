@@ -62,7 +62,10 @@ pub(crate) fn bench(args: &Args, out: &Output) -> Result<Exit, Failure> {
                 let failure = Failure::new(Exit::PeerFailed, error);
                 return Err(failure.hint("it takes no keys: name some that it has by --keys-from"));
             }
-            remove(&load, out);
+            // No key was written to a group that is not there.
+            if error.kind() != PeerErrorKind::NoSuchGroup {
+                remove(&load, out);
+            }
             return Err(Failure::peer(&error));
         }
     }
@@ -73,7 +76,8 @@ pub(crate) fn bench(args: &Args, out: &Output) -> Result<Exit, Failure> {
     if is_own {
         remove(&load, out);
     }
-    report(&load, took, threads, out)
+    let no_room = "the caches have no room for all keys of the bench: take fewer --keys";
+    report(&load, is_own.then_some(no_room), took, threads, out)
 }
 
 /// The keys in a file, one in each line.
@@ -138,7 +142,13 @@ fn clear_progress() {
     }
 }
 
-fn report(load: &Load<'_>, took: Duration, threads: usize, out: &Output) -> Result<Exit, Failure> {
+fn report(
+    load: &Load<'_>,
+    no_room: Option<&str>,
+    took: Duration,
+    threads: usize,
+    out: &Output,
+) -> Result<Exit, Failure> {
     let all = load.tally();
     if out.is_json() {
         let peer = |target: &Target<'_>| {
@@ -163,6 +173,7 @@ fn report(load: &Load<'_>, took: Duration, threads: usize, out: &Output) -> Resu
         out.line(out.paint(Paint::Dim, &format!("{callers} for {time}, one get at a time each")))?;
         if all.absent > 0 {
             out.line(format_args!("{} answers were that there is no such key", count(all.absent)))?;
+            no_room.map_or(Ok(()), |hint| out.line(hint))?;
         }
     }
     match all.last_error {

@@ -7,7 +7,7 @@ use geecache::Loaded;
 use serde_json::json;
 
 use crate::args::Args;
-use crate::cluster::{Cluster, check_group, incomplete, reports};
+use crate::cluster::{Cluster, check_group, check_key, incomplete, reports};
 use crate::failure::{Exit, Failure};
 use crate::format::{bytes, plural, printable};
 use crate::output::Output;
@@ -18,9 +18,7 @@ const MAX_VALUE_BYTES: u64 = 64 << 20;
 pub(crate) fn remove(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let (group, keys) = (&args.words[0], &args.words[1..]);
     check_group(group)?;
-    if keys.iter().any(String::is_empty) {
-        return Err(geecache::Error::EmptyKey.into());
-    }
+    keys.iter().try_for_each(|key| check_key(key))?;
     let cluster = Cluster::find(args, out)?;
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let report = cluster.group(group)?.remove_many(&keys);
@@ -41,6 +39,7 @@ pub(crate) fn remove(args: &Args, out: &Output) -> Result<Exit, Failure> {
 pub(crate) fn insert(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let (group, key) = (&args.words[0], &args.words[1]);
     check_group(group)?;
+    check_key(key)?;
     let ttl = args.time("ttl")?;
     let value = value(args, out)?;
     let cluster = Cluster::find(args, out)?;

@@ -269,6 +269,14 @@ pub(crate) fn nobody(errors: &[&PeerError]) -> Failure {
         .hint(format_args!("are they running? see: geecache check --peers {list}"))
 }
 
+/// Whether a key can be called `name`.
+pub(crate) fn check_key(name: &str) -> Result<(), Failure> {
+    if name.is_empty() {
+        return Err(geecache::Error::EmptyKey.into());
+    }
+    Ok(())
+}
+
 /// Whether a group can be called `name`.
 pub(crate) fn check_group(name: &str) -> Result<(), Failure> {
     if name.is_empty() || name.contains('/') {
@@ -289,6 +297,20 @@ pub(crate) fn reports(reports: &[PeerReport]) -> Value {
         other => json!({"peer": report.peer, "outcome": format!("{other:?}")}),
     };
     reports.iter().map(report).collect()
+}
+
+/// What the first peer said, if none of them has the group.
+fn no_such_group(reports: &[PeerReport]) -> Option<&PeerError> {
+    let mut first = None;
+    for report in reports {
+        match &report.outcome {
+            RemoveOutcome::Failed(error) if error.kind() == PeerErrorKind::NoSuchGroup => {
+                first = first.or(Some(error));
+            }
+            _ => return None,
+        }
+    }
+    first
 }
 
 /// That a change did not reach all peers; none if it did.
@@ -323,6 +345,9 @@ pub(crate) fn incomplete(reports: &[PeerReport]) -> Option<Failure> {
         .collect();
     if errors.len() == reports.len() {
         return Some(nobody(&errors));
+    }
+    if let Some(error) = no_such_group(reports) {
+        return Some(Failure::peer(error));
     }
     let of = format!("{} of {}", reasons.len(), plural(reports.len(), "peer"));
     let failure = Failure::new(

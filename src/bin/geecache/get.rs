@@ -6,7 +6,7 @@ use geecache::{HttpGetter, Loaded, Origin, PeerError, PeerErrorKind, PeerGetter}
 use serde_json::{Value, json};
 
 use crate::args::Args;
-use crate::cluster::{Cluster, Member, check_group, nobody};
+use crate::cluster::{Cluster, Member, check_group, check_key, nobody};
 use crate::columns::{Cell, Columns, Side};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::format;
@@ -24,6 +24,7 @@ struct Answer {
 pub(crate) fn get(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let (group, keys) = (&args.words[0], &args.words[1..]);
     check_group(group)?;
+    keys.iter().try_for_each(|key| check_key(key))?;
     let cluster = Cluster::find(args, out)?;
     let from = args.text("from").map(|url| cluster.settings.url(url));
     let from = from.map(|url| cluster.settings.getter(&url)).transpose()?;
@@ -188,6 +189,7 @@ fn life(loaded: &Loaded) -> String {
 pub(crate) fn peek(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let (group, key) = (&args.words[0], &args.words[1]);
     check_group(group)?;
+    check_key(key)?;
     let cluster = Cluster::find(args, out)?;
     if args.has("all") {
         return peek_all(&cluster, group, key, out);

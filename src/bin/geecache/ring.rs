@@ -4,7 +4,7 @@ use geecache::consistenthash::Ring;
 use serde_json::json;
 
 use crate::args::Args;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, check_key};
 use crate::columns::{Cell, Columns, Side, bar};
 use crate::failure::{Exit, Failure};
 use crate::format::{self, percent, plural};
@@ -19,9 +19,7 @@ const TRIED: usize = 100_000;
 const LARGE: f64 = 1.5;
 
 pub(crate) fn owner(args: &Args, out: &Output) -> Result<Exit, Failure> {
-    if args.words.iter().any(String::is_empty) {
-        return Err(geecache::Error::EmptyKey.into());
-    }
+    args.words.iter().try_for_each(|key| check_key(key))?;
     let cluster = Cluster::find(args, out)?;
     let ring = cluster.ring();
     let order = |key: &str| ring.owners(key).map(str::to_owned).collect::<Vec<String>>();

@@ -99,7 +99,7 @@ impl Settings {
     }
 
     pub(crate) fn hash(&self) -> RingHash {
-        self.hash.unwrap_or(match self.protocol {
+        self.hash.unwrap_or_else(|| match self.protocol {
             Some(Protocol::Mailgun | Protocol::GroupcacheGo) => RingHash::Fnv1,
             _ => RingHash::default(),
         })

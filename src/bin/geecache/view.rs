@@ -107,8 +107,7 @@ impl GroupView {
             stats: stats.collect(),
             entries: both("entries"),
             bytes: both("charged_bytes"),
-            // The copies have a part of the same bound.
-            max_bytes: number(caches[0], "max_bytes"),
+            max_bytes: both("max_bytes"),
             evictions: both("evictions"),
             hot_keys: hot_keys.collect(),
         }
@@ -201,7 +200,7 @@ mod tests {
         let group = |gets: u64, key: &str| {
             let text = format!(
                 r#"{{"version":"1","groups":[{{"name":"g","stats":{{"gets":{gets},"hits":1}},
-                "main_cache":{{"charged_bytes":5}},
+                "main_cache":{{"charged_bytes":5,"max_bytes":80}},"hot_cache":{{"max_bytes":10}},
                 "hot_keys":[{{"key":"{key}","gets_per_second":2}}]}}]}}"#
             );
             View::read(text.as_bytes()).unwrap().groups.remove("g").unwrap()
@@ -210,6 +209,7 @@ mod tests {
         sum.add(&group(1, "b"));
         sum.add(&group(4, "a"));
         assert_eq!((sum.stat("gets"), sum.bytes, sum.asked(), sum.found()), (8, 15, 8, 3));
+        assert_eq!(sum.max_bytes, 270, "copies have room of their own");
         assert_eq!(sum.hot_keys, [("a".to_owned(), 4.0), ("b".to_owned(), 2.0)]);
     }
 }

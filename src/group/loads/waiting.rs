@@ -27,7 +27,7 @@ impl Loads {
         let (mut may_wait, mut is_abandoned) = (true, false);
         for (at, follower) in followed {
             let waited = match overdue {
-                None => Ok(follower.wait(call.until())),
+                None => Ok(follower.wait_in_queue(call.queue(), call.until())),
                 Some(until) if may_wait => self.wait_or_back_up(&follower, until, patience),
                 Some(_) => match follower.wait_as_worker(since) {
                     Waited::TimedOut => match self.flights.back_up(&follower, patience) {

@@ -3,10 +3,12 @@
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
 
+use crate::clock::moment;
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::batch::{by_peer, is_same_peer};
 use crate::group::call::Call;
+use crate::group::nesting::is_in_circle;
 use crate::group::owners::losses::{Losses, Round};
 use crate::group::owners::rule::OwnerErrors;
 use crate::group::telling::Telling;
@@ -58,6 +60,9 @@ pub(super) enum Forwarded {
     Answered(Loaded),
     /// The owner's getter failed, and the group is told to leave it at that.
     Refused(PeerError),
+    /// The owner's getter failed, for one who asks in a circle: the getter here would go round once
+    /// more. Others may try it.
+    Circle(PeerError),
     /// No peer could answer: the getter has to.
     Failed,
     /// The leader's own deadline passed before the peer answered.
@@ -224,10 +229,11 @@ impl<H: OwnerHost> Answers<'_, H> {
             Err(error) if error.kind() == PeerErrorKind::NotFound => Loaded::absent(),
             Err(error) => {
                 let is_final = self.asking.owner_errors != OwnerErrors::LoadLocally;
-                if error.kind() == PeerErrorKind::Load && is_final {
-                    return Ok(Forwarded::Refused(error));
-                }
-                return Err(error);
+                return match error.kind() {
+                    PeerErrorKind::Load if is_final => Ok(Forwarded::Refused(error)),
+                    PeerErrorKind::Load if is_in_circle() => Ok(Forwarded::Circle(error)),
+                    _ => Err(error),
+                };
             }
         };
         let (loaded, is_wanted) = (self.role.mark(loaded), || !flight.is_doomed());
@@ -244,8 +250,7 @@ impl<H: OwnerHost> Answers<'_, H> {
         self.tally.count(asking.counters);
         self.is_lost |= untold > 0;
         if self.is_lost {
-            let took = asking.host.now().saturating_sub(self.asked);
-            asking.losses.add(round, took);
+            asking.losses.add(round, moment());
         }
         let failed = self.failed.into_iter().map(|led| (led, false));
         let untold = self.open.into_iter().flatten().map(|led| (led, has_answered));

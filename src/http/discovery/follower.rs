@@ -1,6 +1,6 @@
 //! [`Following`]: a thread that keeps the list of a pool as its source has it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
@@ -25,6 +25,8 @@ const MAX_CHANGES: usize = 64;
 const GREET_EVERY: Duration = Duration::from_secs(1);
 /// How many peers are greeted at a time, or asked whether they are there.
 const GREETED_AT_ONCE: usize = 8;
+/// How long farewells wait for each other. Whoever reaches the port can send some.
+const FAREWELLS_EVERY: Duration = Duration::from_millis(100);
 /// For how long one is not greeted that does not tell who it is.
 const FOREIGN_FOR: Duration = Duration::from_secs(60);
 /// How long the caller waits for the first answer.
@@ -48,29 +50,26 @@ struct FollowState {
     source: String,
     answered: Option<Instant>,
     failing_since: Option<Instant>,
+    failure_was_told: bool,
     last_error: Option<String>,
     missing: Vec<String>,
     changes: VecDeque<(Instant, PeerUrl, ListChangeKind, String)>,
 }
 
 impl Following {
-    /// Begins to follow, and waits for the first answer, but not for long.
+    /// Begins to follow.
     pub(crate) fn begin(peers: &Arc<Peers>, discovery: Discovery) -> Result<Self, Error> {
         let (follower, every) = ListFollower::new(peers, discovery)?;
         let bell = Arc::clone(peers.identity().bell());
         let this = Self { shared: Arc::clone(&follower.shared), bell: Arc::clone(&bell) };
         let thread = thread::Builder::new().name("geecache-follow".to_owned());
         thread.spawn(move || follower.run(every, &bell)).map_err(|error| no_thread(&error))?;
-        this.wait_for_the_first_answer();
         Ok(this)
     }
 
-    fn wait_for_the_first_answer(&self) {
-        let state = lock(&self.shared.state);
-        let waits =
-            |state: &mut FollowState| state.answered.is_none() && state.last_error.is_none();
-        let waited = self.shared.answered.wait_timeout_while(state, FIRST_ANSWER_WITHIN, waits);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    /// What waits for the first answer.
+    pub(crate) fn first_answer(&self) -> FirstAnswer {
+        FirstAnswer(Arc::clone(&self.shared))
     }
 
     pub(crate) fn stats(&self) -> FollowStats {
@@ -91,10 +90,26 @@ impl Following {
     }
 }
 
+/// The first answer of a source.
+pub(crate) struct FirstAnswer(Arc<Followed>);
+
+impl FirstAnswer {
+    /// Waits for it, but not for long, and only while the source is followed.
+    pub(crate) fn wait(self) {
+        let Followed { state, answered } = &*self.0;
+        let waits = |state: &mut FollowState| {
+            state.answered.is_none() && state.last_error.is_none() && !state.is_over
+        };
+        let waited = answered.wait_timeout_while(lock(state), FIRST_ANSWER_WITHIN, waits);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
 impl Drop for Following {
     /// Does not wait for the thread: its source may be busy for long.
     fn drop(&mut self) {
         lock(&self.shared.state).is_over = true;
+        self.shared.answered.notify_all();
         self.bell.ring();
     }
 }
@@ -116,9 +131,15 @@ struct ListFollower {
     roll: Roll,
     /// The last answer that could be taken.
     found: Option<Vec<ListedPeer>>,
+    /// Why the last list of the source could not be taken. It may say that it is the same again.
+    refused: Option<String>,
     /// Those that do not tell who they are, and since when that is known.
     foreign: HashMap<PeerUrl, Instant>,
     next_greeted: usize,
+    /// Those who are said to leave, and are still to be asked.
+    said_to_leave: BTreeSet<PeerUrl>,
+    /// When such were asked.
+    farewells_heard: Option<Instant>,
     /// When those that are missing were greeted.
     missing_greeted: Option<Instant>,
 }
@@ -134,6 +155,7 @@ impl ListFollower {
             source: name.clone(),
             answered: None,
             failing_since: None,
+            failure_was_told: false,
             last_error: None,
             missing: Vec::new(),
             changes: VecDeque::new(),
@@ -146,8 +168,11 @@ impl ListFollower {
             name,
             roll: Roll::new(peers.own_listed().cloned(), absence, &peers.list()),
             found: None,
+            refused: None,
             foreign: HashMap::new(),
             next_greeted: 0,
+            said_to_leave: BTreeSet::new(),
+            farewells_heard: None,
             missing_greeted: None,
         };
         Ok((this, every))
@@ -158,7 +183,7 @@ impl ListFollower {
         let mut asked = None::<Instant>;
         loop {
             let heard = bell.rings();
-            if lock(&self.shared.state).is_over {
+            if self.is_over() {
                 return;
             }
             let now = Instant::now();
@@ -179,11 +204,32 @@ impl ListFollower {
         }
     }
 
-    /// Takes out of the list who has said that it leaves.
+    fn is_over(&self) -> bool {
+        lock(&self.shared.state).is_over
+    }
+
+    /// Takes out of the list who leaves. Anybody can send a farewell in a peer's name, so the peer
+    /// itself is asked.
     fn let_go(&mut self, now: Instant) {
         let Some(peers) = self.peers.upgrade() else { return };
-        let leaving = peers.take_leaving();
-        let made = leaving.iter().filter_map(|url| self.roll.leaves(url, now)).collect();
+        self.said_to_leave.extend(peers.take_leaving());
+        let heard = self.farewells_heard;
+        let is_due = heard.is_none_or(|at| now.saturating_duration_since(at) >= FAREWELLS_EVERY);
+        if self.said_to_leave.is_empty() || !is_due {
+            return;
+        }
+        let begun = Instant::now();
+        let mut made = Vec::new();
+        while let Some(url) = self.said_to_leave.pop_first() {
+            if peers.greet(&url) == Greeting::HasLeft {
+                made.extend(self.roll.leaves(&url, now));
+            }
+            // The rest is asked when the source was.
+            if begun.elapsed() >= GREET_EVERY {
+                break;
+            }
+        }
+        self.farewells_heard = Some(now);
         self.put_in_force_if_any(made, &peers, now);
     }
 
@@ -196,18 +242,37 @@ impl ListFollower {
             std::mem::forget(panic);
             Err("it panicked".into())
         });
-        match answer.and_then(|answer| self.apply(answer, &peers, now)) {
+        if self.is_over() {
+            return false;
+        }
+        match answer.and_then(|answer| self.take(answer, &peers, now)) {
             Ok(()) => {
                 let mut state = lock(&self.shared.state);
                 state.missing = self.roll.missing().map(|url| url.as_str().to_owned()).collect();
             }
-            Err(error) => self.fail(&error, now),
+            Err(error) => self.fail(&error, &peers, now),
         }
         self.shared.answered.notify_all();
         true
     }
 
     /// Takes an answer.
+    fn take(
+        &mut self,
+        answer: Option<Vec<String>>,
+        peers: &Peers,
+        now: Instant,
+    ) -> Result<(), BoxError> {
+        match (&answer, &self.refused) {
+            (None, Some(error)) => return Err(error.clone().into()),
+            (None, None) => return self.apply(None, peers, now),
+            (Some(_), _) => {}
+        }
+        let taken = self.apply(answer, peers, now);
+        self.refused = taken.as_ref().err().map(ToString::to_string);
+        taken
+    }
+
     fn apply(
         &mut self,
         answer: Option<Vec<String>>,
@@ -246,6 +311,10 @@ impl ListFollower {
     fn put_in_force(&self, made: Vec<Made>, peers: &Peers, now: Instant) -> Result<(), BoxError> {
         let is_peer = if peers.listed().is_some() { IsPeer::Yes } else { IsPeer::No };
         let list = self.roll.list(is_peer);
+        // Peers were asked meanwhile, and another source may be followed by now.
+        if self.is_over() {
+            return Ok(());
+        }
         if *peers.list() != *list {
             peers.set(list)?;
         }
@@ -254,29 +323,35 @@ impl ListFollower {
     }
 
     fn succeed(&self, now: Instant) {
-        let failed_since = {
+        let (failed_since, was_told) = {
             let mut state = lock(&self.shared.state);
             state.answered = Some(now);
             state.last_error = None;
-            state.failing_since.take()
+            (state.failing_since.take(), std::mem::take(&mut state.failure_was_told))
         };
-        if let Some(since) = failed_since {
+        if let Some(since) = failed_since.filter(|_| was_told) {
             let failed_for = now.saturating_duration_since(since);
             log::info!("{} has an answer again, after {failed_for:?}", self.name);
         }
     }
 
-    fn fail(&self, error: &BoxError, now: Instant) {
+    fn fail(&self, error: &BoxError, peers: &Peers, now: Instant) {
         let error = OneLine(error).to_string();
-        let is_first = {
+        let again = {
             let mut state = lock(&self.shared.state);
-            let is_first = state.failing_since.is_none();
             state.failing_since.get_or_insert(now);
             state.last_error = Some(error.clone());
-            is_first
+            // It may fail every other time.
+            let is_due = || peers.options().peer.repeats.due(("source", &self.name));
+            let again = (!state.failure_was_told).then(is_due).flatten();
+            state.failure_was_told |= again.is_some();
+            again
         };
-        if is_first {
-            log::warn!("the list of peers stays as it is: {} has no answer: {error}", self.name);
+        if let Some(again) = again {
+            log::warn!(
+                "the list of peers stays as it is: {} has no answer: {error}{again}",
+                self.name
+            );
         }
     }
 
@@ -333,7 +408,7 @@ impl ListFollower {
             return;
         }
         if let Err(error) = self.put_in_force(made, peers, now) {
-            self.fail(&error, now);
+            self.fail(&error, peers, now);
         }
     }
 }

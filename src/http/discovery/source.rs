@@ -11,7 +11,8 @@ use crate::error::BoxError;
 ///
 /// It is called on a thread of the pool, one call at a time, and may block. A panic counts as an
 /// error. It need not remember anything: what is missing for a moment is kept, see
-/// [`Discovery`](crate::Discovery).
+/// [`Discovery`](crate::Discovery). While it blocks, peers that leave are not noticed either, so it
+/// should have a time limit. One that holds the pool keeps it for ever.
 pub trait Discover: Send + 'static {
     /// All peers by now, each as [`HttpPool::set_peers`](crate::HttpPool::set_peers) takes it;
     /// `None` if they are the same as the last time. The pool's own URL may be missing.

@@ -77,9 +77,9 @@ pub(super) fn peek(
 
 /// The values of those keys that are in memory.
 pub(super) fn held(group: &Group, keys: &[&str]) -> HttpResponse {
-    let side = group.peer_side();
-    let held = |key: &&str| side.held(key).map_or(KeyAnswer::NotCached, KeyAnswer::Loaded);
-    let answers: Vec<KeyAnswer> = keys.iter().map(held).collect();
+    let held = group.peer_side().held_some(keys, frame::MAX_PEEKED_BYTES).into_iter();
+    let answers: Vec<KeyAnswer> =
+        held.map(|held| held.map_or(KeyAnswer::NotCached, KeyAnswer::Loaded)).collect();
     many(&answers, frame::MAX_PEEKED_BYTES)
 }
 

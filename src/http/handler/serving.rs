@@ -45,7 +45,7 @@ impl Serving {
         Ok((group, key))
     }
 
-    /// The same of a change that another program sends to all peers, whoever owns the key.
+    /// The same of a change that another program sends to all peers, and not to the owner alone.
     pub(super) fn changed_key<'a>(
         &self,
         request: &HttpRequest<'a>,

@@ -196,6 +196,26 @@ fn unknown_methods_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn pages_of_a_browser_change_nothing() {
+    let bench = Bench::new();
+    bench.get("/_geecache/scores/Tom");
+    let origin = &[("Origin", "http://elsewhere.example")];
+    for (method, target) in [
+        ("POST", "/_geecache/scores"),
+        ("PUT", "/_geecache/scores/Tom"),
+        ("DELETE", "/_geecache/scores/Tom"),
+        ("DELETE", "/_geecache/scores"),
+    ] {
+        let response = bench.ask(method, target, origin);
+        let text = "no page of a browser may ask for this\n";
+        assert_refused(&response, 400, "bad-request", text);
+    }
+    assert!(bench.group.peek("Tom").is_some());
+    assert_eq!(bench.ask("GET", "/_geecache/scores/Tom", origin).status, 200);
+    assert_eq!(bench.ask("DELETE", "/_geecache/scores/Tom", &[]).status, 204);
+}
+
+#[test]
 fn a_peer_in_a_hurry_is_told_in_time_and_the_load_goes_on() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let wait = Mutex::new(wait);

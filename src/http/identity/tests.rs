@@ -125,6 +125,21 @@ fn a_peer_is_us_only_if_the_answer_is_ours() {
 }
 
 #[test]
+fn a_name_that_stood_for_us_is_asked_again_after_a_minute() {
+    let (_, peer, theirs) = two();
+    let itself = Note { status: Some(Status::Itself), ..theirs.note() };
+    let now = Instant::now();
+    peer.hear(&itself, 421);
+    assert!(peer.is_us_at(now + 59 * SECOND));
+    assert!(!peer.is_us_at(now + 62 * SECOND));
+    // A balancer, or a name that stands for another address now.
+    peer.hear(&with(&theirs, OURS), 200);
+    assert!(!peer.is_us());
+    peer.hear(&itself, 421);
+    assert!(peer.is_us());
+}
+
+#[test]
 fn lists_that_differ_are_worth_a_warning_after_ten_seconds_and_then_once_a_minute() {
     let (ours, _, _) = two();
     let begun = Instant::now();

@@ -185,11 +185,14 @@ impl Link {
         let PeerOptions { repeats, events, .. } = &self.options;
         let (url, peer) = (self.url(), self.url().as_str().to_owned());
         match transition {
-            Transition::Opened(pause) => {
+            Transition::Opened(pause) | Transition::StillOpen(pause) => {
                 if let Some(again) = repeats.due(("down", &peer)) {
                     log::warn!("peer {url} is down, not asking it for {pause:?}{again}");
                 }
-                events.tell(Event::PeerDown { peer, pause });
+                // A failed trial is no event: the peer has been down all the time.
+                if matches!(transition, Transition::Opened(_)) {
+                    events.tell(Event::PeerDown { peer, pause });
+                }
             }
             Transition::Closed => {
                 if let Some(again) = repeats.due(("up", &peer)) {

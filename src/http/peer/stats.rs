@@ -39,6 +39,6 @@ pub enum PeerState {
     /// It failed, and its keys go to the next peer on the ring until a trial request is answered.
     Down,
     /// It is this very process under another name, and is not asked: its keys are this process's
-    /// own.
+    /// own. After a minute it is asked again, as a name may come to stand for another address.
     Itself,
 }

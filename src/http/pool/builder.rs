@@ -142,7 +142,8 @@ impl HttpPoolBuilder {
 
     /// A secret that the peers of a cluster have in common; *alike*. Requests carry it
     /// (`Authorization: Bearer …`), and one that does not is answered 401, whatever it asks for.
-    /// Only `/healthz` and `/readyz` ask for none, see [`status_pages`](Self::status_pages).
+    /// Only `/healthz`, `/readyz` and the page at `/`, which holds no data, ask for none: see
+    /// [`status_pages`](Self::status_pages).
     /// Defaults to none: who reaches the port can then read and change what is cached.
     ///
     /// A good token is 32 random bytes or more, in base64 or hexadecimal. It may hold letters,

@@ -21,7 +21,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn admit(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse>;
 
     /// The answer to a request without a body that needs no place among those in flight, if it is
-    /// such a one: it is there at once.
+    /// such a one: it is there at once. It may panic as well.
     fn at_once(&self, request: &HttpRequest<'_>) -> Option<HttpResponse>;
 
     /// The answer to `request`, which was admitted. Called from many threads at once. It may block,
@@ -138,18 +138,38 @@ pub(super) fn answer_of(
         Ok(()) => handler.handle(request),
         Err(refusal) => refusal,
     };
+    caught(request, repeats, answer).unwrap_or_else(|refusal| refusal)
+}
+
+/// The handler's answer to a request that it answers at once, or a 500 if it panics.
+pub(super) fn answer_at_once_of(
+    handler: &dyn Handler,
+    request: &HttpRequest<'_>,
+    repeats: &Repeats,
+) -> Option<HttpResponse> {
+    caught(request, repeats, || handler.at_once(request)).unwrap_or_else(Some)
+}
+
+/// What `answer` returns. If it panics, the error is what the client gets.
+fn caught<T>(
+    request: &HttpRequest<'_>,
+    repeats: &Repeats,
+    answer: impl FnOnce() -> T,
+) -> Result<T, HttpResponse> {
     match catch_unwind(AssertUnwindSafe(answer)) {
-        Ok(response) => response,
+        Ok(answer) => Ok(answer),
         Err(panic) => {
             if let Some(again) = repeats.due("a handler panicked") {
                 let message = message_of(&*panic);
                 let (method, target) = (request.method, request.target);
-                let text = format_args!("{method} {target} panicked: {message}");
-                log::error!("the handler of {}{again}", OneLine(text));
+                log::error!(
+                    "the handler of {}{again}",
+                    OneLine(format_args!("{method} {target} panicked: {message}"))
+                );
             }
             // A payload may panic in its drop, too.
             std::mem::forget(panic);
-            HttpResponse::text(500, "the handler panicked\n")
+            Err(HttpResponse::text(500, "the handler panicked\n"))
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::peer::Peer;
 use crate::http::status::json::{self, JsonObject};
+use crate::http::status::view::millis;
 
 /// The time for all of them together.
 const TIME: Duration = Duration::from_millis(500);
@@ -115,6 +116,8 @@ impl SharedQuestion<'_> {
 
     fn ask(&self, peer: &Peer) -> Result<String, String> {
         let left = self.until.saturating_duration_since(Instant::now());
+        // A reader is told of it, so it is whole milliseconds.
+        let left = Duration::from_millis(millis(left));
         if left.is_zero() {
             return Err("the time was over before it was asked".to_owned());
         }

@@ -3,13 +3,16 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use geecache::{BoxError, Discover, Discovery, Error, HttpPool, ListChangeKind};
 
-use crate::support::{CountingGetter, FaultyPeer, Peer, SERVERS, SOON, answer, value_of};
+use crate::support::{
+    CountingGetter, FaultyPeer, Peer, SERVERS, SOON, answer, keep_logs, logged, value_of,
+};
 
 const BRIEF: Duration = Duration::from_millis(10);
 
@@ -224,6 +227,34 @@ fn peers_of_other_programs_are_greeted_once_and_stay_up() {
     };
     wait_until(|| requests(second.url()) >= 3 && requests(third.url()) >= 3);
     assert!(requests(foreign.url()) <= 3, "a greeting of each follower, and a get");
+}
+
+#[test]
+fn a_source_that_fails_now_and_then_does_not_fill_the_log() {
+    keep_logs();
+    let peer = start();
+    let asked = Arc::new(AtomicUsize::new(0));
+    /// Answers every other time.
+    struct Flapping(Arc<AtomicUsize>, String);
+    impl Discover for Flapping {
+        fn discover(&mut self) -> Result<Option<Vec<String>>, BoxError> {
+            if self.0.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+                return Err("as asked".into());
+            }
+            Ok(Some(vec![self.1.clone()]))
+        }
+
+        fn name(&self) -> String {
+            format!("a source for {}", self.1)
+        }
+    }
+    let source = Flapping(Arc::clone(&asked), peer.url());
+    let name = source.name();
+    peer.pool.follow(Discovery::of(source).every(BRIEF)).unwrap();
+    wait_until(|| asked.load(Ordering::Relaxed) >= 20);
+    for told in ["has no answer", "has an answer again"] {
+        assert_eq!(logged(&[&name, told]).len(), 1, "{told}");
+    }
 }
 
 #[test]

@@ -166,6 +166,44 @@ fn names_that_look_like_html_stay_text() {
 }
 
 #[test]
+fn shares_of_hot_keys_are_parts_of_a_whole() {
+    let Some(mut browser) = Browser::start() else { return };
+    let peer = Peer::start(Server::Guarded, CountingGetter::new(), |pool| pool);
+    for nth in 0..4000 {
+        let key = if nth % 4 == 0 { "warm" } else { "hot" };
+        peer.group.peer_side().get(key).unwrap();
+    }
+    browser.open(&peer.url());
+    browser.until("document.querySelectorAll('#hot tbody tr').length === 2");
+    let shares = "[...document.querySelectorAll('#hot tbody tr')]\
+                  .map(row => parseFloat(row.cells[3].textContent))";
+    assert_eq!(browser.evaluate(&format!("{shares}.every(share => share > 0)")), true);
+    let sum = browser.evaluate(&format!("{shares}.reduce((a, b) => a + b)"));
+    assert!(sum.as_f64().unwrap() < 100.5, "{sum}");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn events_that_are_alike_are_shown_as_often_as_they_happened() {
+    let Some(mut browser) = Browser::start() else { return };
+    let peer = Peer::start(Server::Guarded, CountingGetter::new(), |pool| pool);
+    let down = Group::new("down", 1 << 20, |_: &str| Err::<&str, _>("the disk is gone"));
+    peer.pool.add(&down).unwrap();
+    browser.open(&peer.url());
+    browser.until(&has_text("#headline", "This peer is the only one, and up."));
+    // Some of them in the same millisecond.
+    (0..100).for_each(|_| drop(down.get("Tom")));
+    let shown = "[...document.querySelectorAll('#events li')]\
+                 .filter(item => item.textContent.includes('the disk is gone')).length";
+    browser.until(&format!("{shown} === 8"));
+    // It asks again a few times.
+    browser.evaluate("performance.clearResourceTimings()");
+    browser.until("performance.getEntriesByType('resource').length >= 4");
+    assert_eq!(browser.evaluate(shown), 8, "8 of a kind are remembered");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn a_page_whose_peer_dies_says_so_and_goes_on_when_it_is_back() {
     let Some(mut browser) = Browser::start() else { return };
     let start = |addr: &str| {

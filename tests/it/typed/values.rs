@@ -206,3 +206,14 @@ fn an_answer_of_the_wrong_length_is_an_error_for_every_key() {
     }
     assert_eq!(*group.get(&1).unwrap(), "1");
 }
+
+#[test]
+fn gets_of_values_with_types_are_among_the_keys_asked_for_most_and_the_hits_that_are_timed() {
+    let (group, _) = counted();
+    for _ in 0..2_000 {
+        group.get("Tom").unwrap();
+    }
+    let hot: Vec<_> = group.group().hot_keys(1).into_iter().map(|hot| hot.key).collect();
+    assert_eq!(hot, ["Tom"]);
+    assert!(group.group().latencies().hits.count() > 0);
+}

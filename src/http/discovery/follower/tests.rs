@@ -168,3 +168,56 @@ fn a_follower_ends_with_its_peers() {
     assert_eq!(peers.strong_count(), 0);
     assert!(!bench.follower.step(bench.now));
 }
+
+#[test]
+fn a_farewell_in_the_name_of_a_peer_that_does_not_leave_counts_for_nothing() {
+    let mut bench = Bench::new();
+    let peer = "http://127.0.0.1:1";
+    let before = bench.after(SECOND, names(&[peer, OWN]));
+    // Whoever knows its URL can make up the rest.
+    let incarnation = u64::from(crc32fast::hash(peer.as_bytes())) << 32;
+    bench.peers.identity().is_left_by(incarnation);
+    bench.follower.let_go(bench.now);
+    let list = bench.after(SECOND, Ok(None));
+    assert_eq!(list, before);
+    assert_eq!(bench.peers.stats()[0].requests, 1, "it was asked");
+}
+
+#[test]
+fn a_source_that_repeats_a_list_which_is_none_still_has_no_answer() {
+    let mut bench = Bench::new();
+    bench.after(SECOND, names(&[OWN, "http://b:1"]));
+    for (answer, reason) in [(names(&[]), "no peer"), (names(&["b"]), "http://host:port")] {
+        bench.after(SECOND, answer);
+        let since = lock(&bench.follower.shared.state).failing_since;
+        assert!(since.is_some());
+        for _ in 0..2 {
+            bench.after(60 * SECOND, Ok(None));
+            let error = bench.error();
+            assert!(error.as_ref().is_some_and(|error| error.contains(reason)), "{error:?}");
+            assert_eq!(lock(&bench.follower.shared.state).failing_since, since);
+        }
+        // It could not be read in between, and is the same again.
+        bench.after(SECOND, Err("it is gone".into()));
+        bench.after(SECOND, Ok(None));
+        assert!(bench.error().is_some_and(|error| error.contains(reason)));
+        bench.after(SECOND, names(&[OWN, "http://b:1"]));
+        assert_eq!(bench.error(), None);
+        bench.after(SECOND, Ok(None));
+        assert_eq!(bench.error(), None);
+    }
+}
+
+#[test]
+fn an_answer_that_comes_when_another_source_is_followed_is_too_late() {
+    let mut bench = Bench::new();
+    let before = bench.after(SECOND, names(&[OWN]));
+    let shared = Arc::clone(&bench.follower.shared);
+    bench.follower.source = Box::new(move || {
+        lock(&shared.state).is_over = true;
+        names(&[OWN, "http://b:1"])
+    });
+    assert!(!bench.follower.step(bench.now));
+    let list: Vec<_> = bench.peers.list().iter().map(|peer| peer.url.to_string()).collect();
+    assert_eq!(list, before);
+}
