@@ -194,7 +194,8 @@ pub use http::TlsConfig;
 #[cfg(feature = "http")]
 pub use http::{
     Discover, Discovery, FollowStats, HttpGetter, HttpPool, HttpPoolBuilder, ListChange,
-    ListChangeKind, ListStats, PeerState, PeerStats, Protocol, Server, StatusPages,
+    ListChangeKind, ListStats, PeerAddress, PeerState, PeerStats, Plus, Protocol, Server,
+    StatusPages,
 };
 pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;
@@ -226,10 +227,16 @@ pub mod fuzz {
         crate::http::fuzz::frame(bytes);
     }
 
-    /// An answer of groupcache.
+    /// An answer of groupcache, and a request of its forks to set a value.
     #[cfg(feature = "http")]
     pub fn protobuf(bytes: &[u8]) {
         crate::http::fuzz::protobuf(bytes);
+    }
+
+    /// The body of a request to remove many keys.
+    #[cfg(feature = "http")]
+    pub fn remove_keys(bytes: &[u8]) {
+        crate::http::fuzz::remove_keys(bytes);
     }
 
     /// The target of a request.

@@ -166,7 +166,7 @@ impl ListFollower {
             shared: Arc::new(shared),
             source,
             name,
-            roll: Roll::new(peers.own().cloned(), absence, &peers.list()),
+            roll: Roll::new(peers.own_listed().cloned(), absence, &peers.list()),
             found: None,
             refused: None,
             foreign: HashMap::new(),

@@ -49,14 +49,15 @@ pub(crate) struct Outgoing<'a> {
     path: String,
     /// `None` for methods without one.
     pub(super) body: Option<&'a [u8]>,
-    /// What the peer is told, except for the time that it has.
-    pub(crate) note: Note,
+    /// What the peer is told, except for the time that it has. `None` for what peers of other
+    /// programs would send: by that a peer of ours knows it.
+    note: Option<Note>,
 }
 
 impl<'a> Outgoing<'a> {
     pub(crate) fn get(target: Target) -> Self {
         let Target { path, note } = target;
-        Self { method: Method::GET, path, body: None, note }
+        Self { method: Method::GET, path, body: None, note: Some(note) }
     }
 
     pub(crate) fn delete(target: Target) -> Self {
@@ -69,6 +70,11 @@ impl<'a> Outgoing<'a> {
 
     pub(crate) fn put(target: Target, body: &'a [u8]) -> Self {
         Self { method: Method::PUT, body: Some(body), ..Self::get(target) }
+    }
+
+    /// The same as a peer of another program would send it.
+    pub(crate) fn without_note(self) -> Self {
+        Self { note: None, ..self }
     }
 
     /// The request, for a caller that waits for as long as `left`, as a part of a trace.
@@ -84,8 +90,10 @@ impl<'a> Outgoing<'a> {
         // The owner is told a little less than what is left, so that its answer that it needs
         // longer arrives in time.
         let told = (left * 9 / 10).max(Duration::from_millis(1));
-        let note = Note { timeout: Some(told), ..self.note };
-        request.headers_mut().insert(NOTE, HeaderValue::from_bytes(&note.text())?);
+        if let Some(note) = self.note {
+            let note = Note { timeout: Some(told), ..note };
+            request.headers_mut().insert(NOTE, HeaderValue::from_bytes(&note.text())?);
+        }
         if let Some(traceparent) = traceparent {
             let value = HeaderValue::from_str(traceparent.as_str())?;
             request.headers_mut().insert(TRACEPARENT, value);
@@ -106,13 +114,17 @@ mod tests {
     #[test]
     fn request_carries_what_it_was_made_of() {
         let origin = PeerOrigin::of(&PeerUrl::parse("http://[::1]:8001").unwrap());
-        let mut outgoing = Outgoing::put(target("/_geecache/g/k%20"), b"630");
-        outgoing.note.ttl = Some(Duration::from_millis(12));
+        let mut target = target("/_geecache/g/k%20");
+        target.note.ttl = Some(Duration::from_millis(12));
+        let outgoing = Outgoing::put(target, b"630");
         let request = outgoing.request(&origin, Duration::from_secs(2), None).unwrap();
         assert_eq!(request.uri(), "http://[::1]:8001/_geecache/g/k%20");
         assert_eq!(request.method(), Method::PUT);
         assert_eq!(request.headers()[note::HEADER], "t=1800 ttl=12");
         assert_eq!(outgoing.body, Some(&b"630"[..]));
+        let request =
+            outgoing.without_note().request(&origin, Duration::from_secs(2), None).unwrap();
+        assert_eq!((request.method(), request.headers().len()), (&Method::PUT, 0));
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl<'a> Batch<'a> {
         self.link.call(Admit::IfUp, PeerCall::new("get_many", self.group), |exchange| {
             let options = self.link.options();
             let frame = frame::encode_request(Operation::Get, keys);
-            frames::post(exchange, options.group(self.group), &frame, left, |answer| {
+            frames::post(exchange, options.group(self.group)?, &frame, left, |answer| {
                 frames::read_answers(answer, options, keys.len())
             })
         })

@@ -44,7 +44,7 @@ pub(super) fn greet(link: &Link) -> Greeting {
             }
             // One without our status is of a proxy that does not reach the peer.
             if answer.status().is_some() || answer.code() >= 500 {
-                return Err(CallError::Answer(answer.into_failure()));
+                return Err(CallError::Answer(answer.into_failure(options.protocol.wire())));
             }
             answer.drain();
             Ok(if is_ours { Greeting::Ours } else { Greeting::Foreign })

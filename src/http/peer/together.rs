@@ -110,7 +110,7 @@ fn request(
     link.call(Admit::IfUp, PeerCall::new("get_held", group), |exchange| {
         let options = link.options();
         let frame = frame::encode_request(Operation::Held, keys);
-        frames::post(exchange, options.group(group), &frame, left, |answer| {
+        frames::post(exchange, options.group(group)?, &frame, left, |answer| {
             frames::read_answers(answer, options, keys.len())
         })
     })
