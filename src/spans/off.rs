@@ -9,7 +9,7 @@ use crate::spans::PeerCall;
 pub(crate) enum NoTraceparent {}
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct NoTraceparentSource;
+pub(crate) struct NoTraceparentSource {}
 
 #[derive(Debug)]
 pub(crate) struct NoContext;
@@ -29,7 +29,7 @@ pub(crate) fn load(_group: &str, _keys: &[&str]) -> NoSpan {
 
 #[inline]
 pub(crate) fn peer_request(_peer: &str, call: PeerCall<'_>) -> NoSpan {
-    let PeerCall { operation: _, group: _ } = call;
+    let _ = (call.operation, call.group);
     NoSpan
 }
 
