@@ -1,0 +1,72 @@
+//! What those who watch are told of the peers of a process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::consistenthash::Ring;
+use crate::events::PastEvent;
+use crate::http::peer::{Peer, PeerOptions, PeerStats};
+use crate::http::peers::Peers;
+use crate::http::peers::list::PeerList;
+use crate::http::peers::stats::ListStats;
+
+impl Peers {
+    /// The part of all keys that each peer owns, this one included, in the order of the URLs.
+    pub(crate) fn shares(&self) -> Vec<(String, f64)> {
+        let members = self.members();
+        members
+            .list
+            .shares()
+            .into_iter()
+            .map(|(peer, share)| (peer.url.as_str().to_owned(), share))
+            .collect()
+    }
+
+    /// The ring as a picture needs it: the URLs of its peers, and its pieces, each with its end and
+    /// the place of its owner among these.
+    pub(crate) fn arcs(&self) -> (Vec<String>, Vec<(f64, usize)>) {
+        let PeerList { ring, listed, .. } = &self.members().list;
+        let places = (0..).zip(&**listed).map(|(at, peer)| (&*peer.name, at));
+        let places: BTreeMap<&str, usize> = places.collect();
+        let urls = listed.iter().map(|peer| peer.url.as_str().to_owned()).collect();
+        let place = |node: &str| places.get(node).copied().unwrap_or_default();
+        (urls, ring.arcs().into_iter().map(|(end, node)| (end, place(node))).collect())
+    }
+
+    /// The ring that is in force, and a number that is the same at all peers that agree on it.
+    pub(crate) fn ring(&self) -> (Ring, u32) {
+        let ring = self.members().list.ring.clone();
+        (ring, self.options.identity().digest().unwrap_or_default())
+    }
+
+    /// What is known about how lists differ.
+    pub(crate) fn list_stats(&self) -> ListStats {
+        let (members, identity, now) = (self.members(), self.options.identity(), Instant::now());
+        let differs = |peer: &&Arc<Peer>| peer.acquaintance().list_differs_for(now).is_some();
+        ListStats {
+            digest: identity.digest().unwrap_or_default(),
+            peers: members.list.ring.len(),
+            differing: members.list.others().filter(differs).count(),
+            strangers_differ_for: identity.strangers_differ_for(now),
+            misdirected: identity.misdirected(),
+        }
+    }
+
+    /// What is known about the others, in the order of their URLs.
+    pub(crate) fn stats(&self) -> Vec<PeerStats> {
+        let members = self.members();
+        members.list.listed_others().map(|peer| peer.stats()).collect()
+    }
+
+    /// The last events, the newest one at the end.
+    pub(crate) fn recent_events(&self) -> Vec<PastEvent> {
+        self.options.peer.events.recent()
+    }
+
+    /// How many events a subscriber was not told, and how many lines the log.
+    pub(crate) fn untold(&self) -> (u64, u64) {
+        let PeerOptions { events, repeats, .. } = &self.options.peer;
+        (events.dropped(), repeats.suppressed())
+    }
+}
