@@ -23,6 +23,7 @@ use crate::http::note::{self, Note, Status};
 use crate::http::protocol::Protocol;
 use crate::http::server::{Handler, Headers, HttpRequest, HttpResponse};
 use crate::one_line::OneLine;
+use crate::spans;
 use crate::sync::lock;
 
 /// Answers requests of other peers until it is [closed](Self::close).
@@ -88,6 +89,8 @@ impl Handler for PeerHandler {
         let Some(serving) = serving else {
             return self.as_told(refuse(Status::ShuttingDown, "this peer is shutting down"));
         };
+        let (method, target) = (request.method, request.target);
+        let span = spans::serve(method, target, |name| request.header(name));
         let told = serving::note_of(request);
         let is_ours = matches!(&told, Ok(Some(note)) if note.incarnation.is_some());
         let answered = match (Page::of(request), &serving.pages) {
@@ -99,7 +102,8 @@ impl Handler for PeerHandler {
             serving.sign(&mut response);
         }
         let response = self.as_told(response);
-        let (method, target, status) = (request.method, request.target, response.status);
+        let status = response.status;
+        span.end(status);
         log::trace!(
             "{} answers {}: {status}",
             self.name,

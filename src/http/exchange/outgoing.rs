@@ -8,9 +8,11 @@ use ureq::http::{self, Method, Request, Uri};
 
 use crate::http::note::Note;
 use crate::http::url::{PeerScheme, PeerUrl};
+use crate::spans::Traceparent;
 
 /// [`note::HEADER`], which needs no parsing.
 const NOTE: HeaderName = HeaderName::from_static("geecache");
+const TRACEPARENT: HeaderName = HeaderName::from_static(Traceparent::HEADER);
 
 /// What the URIs of all requests to a peer begin with.
 pub(super) struct PeerOrigin(Scheme, Authority);
@@ -75,11 +77,12 @@ impl<'a> Outgoing<'a> {
         Self { note: None, ..self }
     }
 
-    /// The request, for a caller that waits for as long as `left`.
+    /// The request, for a caller that waits for as long as `left`, as a part of a trace.
     pub(super) fn request(
         &self,
         origin: &PeerOrigin,
         left: Duration,
+        traceparent: Option<Traceparent>,
     ) -> Result<Request<()>, http::Error> {
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
@@ -90,6 +93,10 @@ impl<'a> Outgoing<'a> {
         if let Some(note) = self.note {
             let note = Note { timeout: Some(told), ..note };
             request.headers_mut().insert(NOTE, HeaderValue::from_bytes(&note.text())?);
+        }
+        if let Some(traceparent) = traceparent {
+            let value = HeaderValue::from_str(traceparent.as_str())?;
+            request.headers_mut().insert(TRACEPARENT, value);
         }
         Ok(request)
     }
@@ -110,12 +117,13 @@ mod tests {
         let mut target = target("/_geecache/g/k%20");
         target.note.ttl = Some(Duration::from_millis(12));
         let outgoing = Outgoing::put(target, b"630");
-        let request = outgoing.request(&origin, Duration::from_secs(2)).unwrap();
+        let request = outgoing.request(&origin, Duration::from_secs(2), None).unwrap();
         assert_eq!(request.uri(), "http://[::1]:8001/_geecache/g/k%20");
         assert_eq!(request.method(), Method::PUT);
         assert_eq!(request.headers()[note::HEADER], "t=1800 ttl=12");
         assert_eq!(outgoing.body, Some(&b"630"[..]));
-        let request = outgoing.without_note().request(&origin, Duration::from_secs(2)).unwrap();
+        let request =
+            outgoing.without_note().request(&origin, Duration::from_secs(2), None).unwrap();
         assert_eq!((request.method(), request.headers().len()), (&Method::PUT, 0));
     }
 
@@ -128,6 +136,6 @@ mod tests {
     #[test]
     fn path_that_is_none_is_an_error() {
         let origin = PeerOrigin::of(&PeerUrl::parse("http://a:1").unwrap());
-        assert!(Outgoing::get(target("/a b\n")).request(&origin, Duration::ZERO).is_err());
+        assert!(Outgoing::get(target("/a b\n")).request(&origin, Duration::ZERO, None).is_err());
     }
 }

@@ -16,6 +16,7 @@ use crate::http::peer::link::{Admit, Link};
 use crate::http::peer::options::PeerOptions;
 use crate::http::protocol::ForeignChanges;
 use crate::http::verdict::Verdict;
+use crate::spans::PeerCall;
 
 /// Has the peer forget `keys`.
 pub(super) fn remove(
@@ -89,7 +90,7 @@ fn insert_in_our_way(
     if !abilities.makes_changes(Instant::now()) {
         remove_all(link, group, &[key])?;
     }
-    let done = link.call(Admit::Always, |exchange| {
+    let done = link.call(Admit::Always, PeerCall::new("insert", group), |exchange| {
         exchange.send(&request, link.timeout(), |answer| {
             let is_kept = answer.status() != Some(Status::NotKept);
             read_change(answer, link.options()).map(|()| is_kept)
@@ -128,7 +129,7 @@ fn remove_all(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
 /// Removes keys with one request. A single key goes the same way: peers that ignore the method
 /// would load what is deleted at its path.
 fn remove_some(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
-    link.call(Admit::Always, |exchange| {
+    link.call(Admit::Always, PeerCall::new("remove", group), |exchange| {
         let frame = frame::encode_request(Operation::Remove, keys);
         let options = link.options();
         let done =
@@ -158,7 +159,7 @@ fn put<'a>(
 
 fn clear_all(link: &Link, group: &str) -> Result<(), Failure> {
     let request = Outgoing::delete(link.options().group(group)?);
-    link.call(Admit::Always, |exchange| {
+    link.call(Admit::Always, PeerCall::new("clear", group), |exchange| {
         exchange.send(&request, link.timeout(), |answer| read_change(answer, link.options()))
     })
 }

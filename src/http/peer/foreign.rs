@@ -14,6 +14,7 @@ use crate::http::peer::options::PeerOptions;
 use crate::http::protobuf;
 use crate::http::protocol::{self, ForeignChanges};
 use crate::http::remove_keys;
+use crate::spans::PeerCall;
 
 /// Has the peer forget `keys`.
 pub(super) fn remove(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
@@ -28,7 +29,7 @@ pub(super) fn remove(link: &Link, group: &str, keys: &[&str]) -> Result<(), Fail
     let mut too_long = Ok(());
     for key in keys {
         match link.options().key(group, key) {
-            Ok(target) => send(link, Outgoing::delete(target))?,
+            Ok(target) => send(link, PeerCall::new("remove", group), Outgoing::delete(target))?,
             // The others can be removed.
             Err(failure) => too_long = Err(failure),
         }
@@ -52,7 +53,8 @@ pub(super) fn insert(
     options.validate_length(value)?;
     let expire = protocol::expire_after(ttl, SystemTime::now());
     let message = protobuf::encode_set(group, key, value, expire);
-    send(link, Outgoing::put(options.key(group, key)?, &message)).map(|()| true)
+    let request = Outgoing::put(options.key(group, key)?, &message);
+    send(link, PeerCall::new("insert", group), request).map(|()| true)
 }
 
 fn remove_together(link: &Link, group: &str, mut keys: &[&str]) -> Result<(), Failure> {
@@ -61,15 +63,15 @@ fn remove_together(link: &Link, group: &str, mut keys: &[&str]) -> Result<(), Fa
         let Target { path, note } = link.options().group(group)?;
         let target = Target { path: format!("{path}/{}", remove_keys::PATH), note };
         let body = remove_keys::write(group, next);
-        send(link, Outgoing::post(target, body.as_bytes()))?;
+        send(link, PeerCall::new("remove", group), Outgoing::post(target, body.as_bytes()))?;
         keys = later;
     }
     Ok(())
 }
 
-fn send(link: &Link, request: Outgoing<'_>) -> Result<(), Failure> {
+fn send(link: &Link, about: PeerCall<'_>, request: Outgoing<'_>) -> Result<(), Failure> {
     let request = request.without_note();
-    link.call(Admit::Always, |exchange| {
+    link.call(Admit::Always, about, |exchange| {
         exchange.send(&request, link.timeout(), |answer| read_done(answer, link.options()))
     })
 }

@@ -11,12 +11,13 @@ use crate::http::peer::options::PeerOptions;
 use crate::http::protocol::Coded;
 use crate::http::verdict::Verdict;
 use crate::origin::Origin;
+use crate::spans::PeerCall;
 
 /// Asks for `key` in `group`, and ends within `left`, or the timeout of the options if that is
 /// shorter.
 pub(super) fn get(link: &Link, group: &str, key: &str, left: Duration) -> Result<Loaded, Failure> {
     Link::needs_time(left)?;
-    link.call(Admit::IfUp, |exchange| {
+    link.call(Admit::IfUp, PeerCall::new("get", group), |exchange| {
         let options = link.options();
         let request = Outgoing::get(options.key(group, key)?);
         match exchange.send(&request, left, |answer| read(answer, options)) {

@@ -11,6 +11,7 @@ use crate::http::peer::frames;
 use crate::http::peer::gets;
 use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
+use crate::spans::PeerCall;
 
 /// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A
 /// peer that does not know this question, or again and again did not answer it in time, is not
@@ -64,7 +65,7 @@ pub(super) fn peek_many(
 }
 
 fn request(link: &Link, group: &str, keys: &[&str]) -> Result<Vec<KeyAnswer>, Failure> {
-    link.call(Admit::IfUp, |exchange| {
+    link.call(Admit::IfUp, PeerCall::new("peek", group), |exchange| {
         let options = link.options();
         let frame = frame::encode_request(Operation::Peek, keys);
         let left = options.peek_timeout.min(link.timeout());
@@ -127,7 +128,7 @@ fn peek_one(
     Link::needs_time(left)?;
     let options = link.options();
     let request = Outgoing::get(options.peek(group, key).unwrap_or_else(|| Err(unknown()))?);
-    link.call(Admit::IfUp, |exchange| {
+    link.call(Admit::IfUp, PeerCall::new("peek", group), |exchange| {
         let peeked = exchange.send(&request, left, |answer| match answer.code() {
             404 => {
                 let failure = answer.into_failure(options.protocol.wire());

@@ -1,7 +1,7 @@
 //! How an [`HttpPool`] is made of its options.
 
 use std::fmt;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::http::pool::HttpPool;
 use crate::http::pool::builder::HttpPoolBuilder;
 use crate::http::pool::checks::{invalid, validate_base_path, validate_server};
 use crate::http::pool::exposure::warn_if_exposed;
-use crate::http::pool::service::Service;
-use crate::http::server::{self, Limits, Server};
+use crate::http::pool::service::{Service, listen};
+use crate::http::server::{Limits, Server};
 use crate::http::status::{Monitor, StatusPages};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
@@ -98,30 +98,25 @@ impl HttpPoolBuilder {
             None => PeerUrl::of(scheme, local_addr)?,
         };
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
-        let door = Arc::new(Door::new(
-            self.client.exchange.tokens.clone(),
-            Arc::clone(&self.limits.repeats),
-        ));
+        let repeats = Arc::clone(&self.limits.client_repeats);
+        let door = Arc::new(Door::new(self.client.exchange.tokens.clone(), repeats));
         let monitor =
             Arc::new(Monitor::new(Arc::clone(&peers), registry.clone(), Arc::clone(&door)));
         let pages = match self.status_pages {
             StatusPages::On => Some(Arc::clone(&monitor) as Arc<dyn Pages>),
             StatusPages::Off => None,
         };
-        let handler = PeerHandler::new(
-            format!("{peers:?}"),
-            door,
-            Serving {
-                registry: registry.clone(),
-                base_path: self.path(),
-                protocol: self.protocol,
-                plus: self.plus.unwrap_or_else(|| self.protocol.wire().plus),
-                identity: Arc::clone(peers.identity()),
-                picker: Arc::clone(&peers) as Arc<dyn PeerPicker>,
-                pages,
-                repeats: Arc::clone(&self.limits.repeats),
-            },
-        );
+        let serving = Serving {
+            registry: registry.clone(),
+            base_path: self.path(),
+            protocol: self.protocol,
+            plus: self.plus.unwrap_or_else(|| self.protocol.wire().plus),
+            identity: Arc::clone(peers.identity()),
+            picker: Arc::clone(&peers) as Arc<dyn PeerPicker>,
+            pages,
+            repeats: Arc::clone(&self.limits.repeats),
+        };
+        let handler = PeerHandler::new(format!("{peers:?}"), door, serving);
         let bound = (listener, local_addr);
         let served = (handler, Arc::clone(&monitor));
         match Service::start(self.server, bound, self.server_limits(), tls, served) {
@@ -150,7 +145,7 @@ impl HttpPoolBuilder {
         self.validate()?;
         self.client.exchange.tokens = self.tokens()?;
         let (list, registry, door) =
-            (self.peers(None), Registry::new(), Door::new(None, Arc::clone(&self.limits.repeats)));
+            (self.peers(None), Registry::new(), Door::new(None, Arc::default()));
         let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
         let pool = HttpPool::of(list, registry, Arc::new(monitor), None);
         pool.set_peers(peers)?;
@@ -261,16 +256,4 @@ impl HttpPoolBuilder {
         }
         Ok(())
     }
-}
-
-fn listen(addr: impl ToSocketAddrs + fmt::Debug) -> Result<(TcpListener, SocketAddr), Error> {
-    let mut shown = format!("{addr:?}").trim_matches('"').to_owned();
-    let bound = addr.to_socket_addrs().and_then(|addrs| {
-        let addrs: Vec<SocketAddr> = addrs.collect();
-        shown = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let listener = server::bind(&addrs[..])?;
-        let local_addr = listener.local_addr()?;
-        Ok((listener, local_addr))
-    });
-    bound.map_err(|error| Error::Bind { addr: shown, source: Arc::new(error) })
 }

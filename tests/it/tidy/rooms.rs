@@ -24,6 +24,7 @@ const CRATE: Floor = Floor {
         // They know nothing.
         "byteview",
         "one_line",
+        "spans",
         "error",
         "stack",
         "sync",
