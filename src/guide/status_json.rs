@@ -29,6 +29,7 @@
 //! | `ring.digest` | a text that is the same at all peers that name the same owners |
 //! | `peers[]` | the whole list, in the order of the URLs |
 //! | `peers[].url`, `.self`, `.share` | the peer, whether it is this one, its part of the ring |
+//! | `peers[].name`, `.weight` | what it is called on the ring, and its weight |
 //! | `peers[].state` | `up` or `down`: whether it is asked. This and the next are left out for this peer. |
 //! | `peers[].in_flight`, `.requests`, `.failures`, `.rejected` | as in `PeerStats` |
 //! | `peers[].latency` | how long requests to it took, see below |

@@ -218,3 +218,19 @@ fn a_group_that_no_peer_has_is_told_with_what_to_do() {
         assert_eq!(ran.err.lines().count(), 2, "{line}: {}", ran.err);
     }
 }
+
+#[test]
+fn owners_are_found_by_the_names_and_weights_of_the_cluster() {
+    let cluster = Cluster::with(3, |builder| builder.protocol(Protocol::GroupcacheGo));
+    let plain = cluster.urls();
+    for list in [plain.clone(), vec![format!("{}#weight=5", plain[0]), plain[1].clone()]] {
+        // The third one has left, or is as before.
+        for pool in &cluster.pools[..list.len()] {
+            pool.set_peers(&list).unwrap();
+        }
+        for key in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            let ran = run(&format!("owner {key} --peers {}", cluster.one())).well();
+            assert_eq!(ran.text().trim_end(), cluster.pools[0].owner(key).unwrap(), "{key}");
+        }
+    }
+}

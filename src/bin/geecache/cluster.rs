@@ -7,7 +7,6 @@ use std::panic::resume_unwind;
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
-use geecache::consistenthash::Ring;
 use geecache::{Group, HttpGetter, HttpPool, PeerError, PeerErrorKind, PeerReport, RemoveOutcome};
 use serde_json::{Value, json};
 
@@ -16,6 +15,7 @@ use crate::failure::{Exit, Failure, exit_of};
 use crate::format::plural;
 use crate::output::Output;
 use crate::settings::Settings;
+use crate::url_ring::UrlRing;
 use crate::view::View;
 
 /// Where a peer's view is.
@@ -137,7 +137,7 @@ impl Cluster {
         Ok((Self { settings, members, is_told_by_peer }, doubt))
     }
 
-    pub(crate) fn ring(&self) -> Ring {
+    pub(crate) fn ring(&self) -> UrlRing {
         self.settings.ring(self.members.iter().map(|member| &member.url))
     }
 

@@ -20,6 +20,7 @@ mod settings;
 mod stats;
 mod style;
 mod top;
+mod url_ring;
 mod value;
 mod view;
 

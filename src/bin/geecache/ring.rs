@@ -1,6 +1,5 @@
 //! `owner` and `ring`: how the keys are shared out.
 
-use geecache::consistenthash::Ring;
 use serde_json::json;
 
 use crate::args::Args;
@@ -10,6 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::format::{self, percent, plural};
 use crate::output::Output;
 use crate::style::Paint;
+use crate::url_ring::UrlRing;
 
 /// How wide the bar of the largest share is.
 const BAR: usize = 30;
@@ -71,7 +71,7 @@ pub(crate) fn ring(args: &Args, out: &Output) -> Result<Exit, Failure> {
             return Err(failure.hint("see: geecache ring"));
         }
     }
-    then.extend(&added);
+    cluster.settings.extend(&mut then, &added);
     if then.is_empty() {
         return Err(Failure::usage("no peer would be left"));
     }
@@ -83,7 +83,7 @@ pub(crate) fn ring(args: &Args, out: &Output) -> Result<Exit, Failure> {
         _ => moved(&now, &then),
     });
     if out.is_json() {
-        let shares = |ring: &Ring| -> serde_json::Value {
+        let shares = |ring: &UrlRing| -> serde_json::Value {
             let shares = ring.shares().into_iter();
             shares.map(|(url, share)| json!({"peer": url, "share": share})).collect()
         };
@@ -104,8 +104,8 @@ pub(crate) fn ring(args: &Args, out: &Output) -> Result<Exit, Failure> {
 
 fn show(
     cluster: &Cluster,
-    now: &Ring,
-    then: &Ring,
+    now: &UrlRing,
+    then: &UrlRing,
     moved: Option<f64>,
     out: &Output,
 ) -> Result<(), Failure> {
@@ -116,7 +116,7 @@ fn show(
         now.shares().into_iter().chain(then.shares()).map(|(url, _)| url).collect();
     all.sort_unstable();
     all.dedup();
-    let share = |ring: &Ring, url: &str| {
+    let share = |ring: &UrlRing, url: &str| {
         ring.shares().into_iter().find(|(known, _)| *known == url).map(|(_, share)| share)
     };
     let largest = then.shares().into_iter().map(|(_, share)| share).fold(0.0, f64::max);
@@ -158,13 +158,13 @@ fn show(
 }
 
 /// The part of all keys that `urls` own.
-fn shares_of(ring: &Ring, urls: &[String]) -> f64 {
+fn shares_of(ring: &UrlRing, urls: &[String]) -> f64 {
     let shares = ring.shares().into_iter();
     shares.filter(|(url, _)| urls.iter().any(|it| it == url)).map(|(_, share)| share).sum()
 }
 
 /// The part of all keys that has another owner then, as a sample tells.
-fn moved(now: &Ring, then: &Ring) -> f64 {
+fn moved(now: &UrlRing, then: &UrlRing) -> f64 {
     let is_moved = |number: &usize| {
         let key = format!("key-{number}");
         now.get(&key) != then.get(&key)

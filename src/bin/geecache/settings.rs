@@ -1,5 +1,6 @@
 //! [`Settings`]: how to talk to the peers of a cluster.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -7,11 +8,12 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use geecache::TlsConfig;
-use geecache::consistenthash::{MAX_REPLICAS, Ring, RingHash};
+use geecache::consistenthash::{MAX_REPLICAS, RingHash};
 use geecache::{HttpGetter, HttpPool, HttpPoolBuilder, Protocol};
 
 use crate::args::Args;
 use crate::failure::{Exit, Failure};
+use crate::url_ring::{Seat, UrlRing};
 use crate::view::View;
 
 /// How to talk to the peers, and how they share out the keys.
@@ -21,6 +23,8 @@ pub(crate) struct Settings {
     base_path: Option<String>,
     hash: Option<RingHash>,
     replicas: Option<NonZeroUsize>,
+    /// What peers are on the ring, by their URLs, as one of them tells it.
+    seats: BTreeMap<String, Seat>,
     pub(crate) timeout: Duration,
     secret: Secret,
     #[cfg(feature = "tls")]
@@ -47,6 +51,7 @@ impl Settings {
             base_path: args.text("base-path").map(str::to_owned),
             hash: args.text("hash").and_then(hash_named),
             replicas: replicas.and_then(NonZeroUsize::new),
+            seats: BTreeMap::new(),
             timeout,
             secret: Secret::of(args)?,
             #[cfg(feature = "tls")]
@@ -60,6 +65,7 @@ impl Settings {
         self.protocol = self.protocol.or(protocol);
         self.base_path = self.base_path.take().or_else(|| view.base_path.clone());
         self.hash = self.hash.or_else(|| view.hash.as_deref().and_then(hash_named));
+        self.seats.clone_from(&view.seats);
         self.replicas = self.replicas.or_else(|| view.replicas.and_then(NonZeroUsize::new));
     }
 
@@ -92,10 +98,31 @@ impl Settings {
         Ok(self.builder().getter(url)?)
     }
 
-    pub(crate) fn ring<S: AsRef<str>>(&self, urls: impl IntoIterator<Item = S>) -> Ring {
-        let mut ring = self.hash().ring_with(self.replicas());
-        ring.extend(urls);
+    pub(crate) fn ring<'a>(&self, urls: impl IntoIterator<Item = &'a String>) -> UrlRing {
+        let mut ring = UrlRing::new(self.hash().ring_with(self.replicas()));
+        self.extend(&mut ring, urls);
         ring
+    }
+
+    /// Takes peers into a ring.
+    pub(crate) fn extend<'a>(
+        &self,
+        ring: &mut UrlRing,
+        urls: impl IntoIterator<Item = &'a String>,
+    ) {
+        ring.extend(urls.into_iter().map(|url| (url.clone(), self.seat(url))));
+    }
+
+    /// What a peer is on the ring: as was told, or as is usual.
+    fn seat(&self, url: &str) -> Seat {
+        let usual = || {
+            let name = match self.protocol {
+                Some(Protocol::GroupcacheGo) => url.split_once("://").map_or(url, |(_, it)| it),
+                _ => url,
+            };
+            Seat { name: name.to_owned(), weight: NonZeroUsize::MIN }
+        };
+        self.seats.get(url).cloned().unwrap_or_else(usual)
     }
 
     pub(crate) fn hash(&self) -> RingHash {

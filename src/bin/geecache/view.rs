@@ -1,9 +1,12 @@
 //! [`View`]: a peer's `/status.json`, as far as this program understands it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::url_ring::Seat;
 
 /// What a peer tells of itself, its groups and the others. What a peer does not tell is empty, none
 /// or 0.
@@ -24,6 +27,8 @@ pub(crate) struct View {
     pub(crate) ready: Option<bool>,
     /// The URLs in its list of peers, itself included.
     pub(crate) list: Vec<String>,
+    /// What each of them is on the ring, as far as this one tells it.
+    pub(crate) seats: BTreeMap<String, Seat>,
     /// The time that 99 of 100 answers of each of the others took at most, as this one has seen it.
     pub(crate) p99: BTreeMap<String, Duration>,
     pub(crate) server_requests: u64,
@@ -65,6 +70,11 @@ impl View {
             .filter_map(|event| Some((millis(&event["age_ms"])?, text(&event["text"])?)));
         let groups = items(&whole["groups"]).iter();
         let groups = groups.filter_map(|group| Some((text(&group["name"])?, GroupView::of(group))));
+        let seat = |peer: &Value| {
+            let weight = peer["weight"].as_u64().and_then(|weight| weight.try_into().ok())?;
+            let weight = NonZeroUsize::new(weight)?;
+            Some((text(&peer["url"])?, Seat { name: text(&peer["name"])?, weight }))
+        };
         Some(Self {
             url: text(&whole["url"]).unwrap_or_default(),
             version: text(&whole["version"]).unwrap_or_default(),
@@ -77,6 +87,7 @@ impl View {
             uptime: millis(&whole["uptime_ms"]),
             ready: whole["ready"].as_bool(),
             list: peers.iter().filter_map(|peer| text(&peer["url"])).collect(),
+            seats: peers.iter().filter_map(seat).collect(),
             p99: peers.iter().filter_map(p99).collect(),
             server_requests: number(&whole["server"], "requests"),
             failures: sum(peers.iter().map(|peer| number(peer, "failures"))),

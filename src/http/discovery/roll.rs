@@ -81,6 +81,7 @@ impl Roll {
                     }
                     ListChangeKind::Added
                 }
+                Some(before) if before.peer.name != peer.name => ListChangeKind::Renamed,
                 Some(before) if before.peer != *peer => ListChangeKind::Weighed,
                 Some(_) => continue,
             };
@@ -288,6 +289,18 @@ mod tests {
         assert_eq!(bench.after(SECOND, &["http://a:1#weight=3", OWN]), [weighed]);
         let list = bench.roll.list(IsPeer::Yes);
         assert_eq!(list, [listed("http://a:1#weight=3"), listed(OWN)]);
+    }
+
+    #[test]
+    fn a_name_counts_at_once() {
+        let list = [listed("http://a:1").called("cache-0"), listed(OWN).called("me")];
+        let mut roll = Roll::new(Some(list[1].clone()), SECOND, &list);
+        let made = roll.take(&[listed("http://a:1")], Instant::now(), |_| false);
+        assert_eq!(
+            made.iter().map(|made| made.kind).collect::<Vec<_>>(),
+            [ListChangeKind::Renamed]
+        );
+        assert_eq!(roll.list(IsPeer::Yes), [listed("http://a:1"), list[1].clone()]);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub enum ListChangeKind {
     Removed,
     /// It has another weight.
     Weighed,
+    /// It is called otherwise on the ring.
+    Renamed,
 }
 
 impl fmt::Display for ListChangeKind {
@@ -54,6 +56,7 @@ impl fmt::Display for ListChangeKind {
             Self::Added => "is in the list now",
             Self::Removed => "is no longer in the list",
             Self::Weighed => "has another weight",
+            Self::Renamed => "has another name on the ring",
         })
     }
 }

@@ -212,7 +212,8 @@ fn pages_of_a_browser_change_nothing() {
     }
     assert!(bench.group.peek("Tom").is_some());
     assert_eq!(bench.ask("GET", "/_geecache/scores/Tom", origin).status, 200);
-    assert_eq!(bench.ask("DELETE", "/_geecache/scores/Tom", &[]).status, 200);
+    let ours = &[(note::HEADER, "t=1000")];
+    assert_eq!(bench.ask("DELETE", "/_geecache/scores/Tom", ours).status, 204);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::consistenthash::Ring;
 use crate::events::PastEvent;
+use crate::http::listed::ListedPeer;
 use crate::http::peer::{Peer, PeerOptions, PeerStats};
 use crate::http::peers::Peers;
 use crate::http::peers::list::PeerList;
@@ -13,14 +14,9 @@ use crate::http::peers::stats::ListStats;
 
 impl Peers {
     /// The part of all keys that each peer owns, this one included, in the order of the URLs.
-    pub(crate) fn shares(&self) -> Vec<(String, f64)> {
+    pub(crate) fn shares(&self) -> Vec<(ListedPeer, f64)> {
         let members = self.members();
-        members
-            .list
-            .shares()
-            .into_iter()
-            .map(|(peer, share)| (peer.url.as_str().to_owned(), share))
-            .collect()
+        members.list.shares().into_iter().map(|(peer, share)| (peer.clone(), share)).collect()
     }
 
     /// The ring as a picture needs it: the URLs of its peers, and its pieces, each with its end and

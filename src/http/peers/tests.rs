@@ -63,7 +63,7 @@ fn a_peer_with_a_name_has_its_weight_and_is_told_by_its_url() {
     let others = peers.others();
     assert!(others.len() == 1 && Arc::ptr_eq(&others[0], &first[0]));
     let shares = peers.shares();
-    let urls: Vec<&str> = shares.iter().map(|(url, _)| &**url).collect();
+    let urls: Vec<&str> = shares.iter().map(|(peer, _)| peer.url.as_str()).collect();
     assert_eq!(urls, ["http://a:1", "http://own:1"]);
     assert!(shares[0].1 > 0.7, "{shares:?}");
     let (nodes, arcs) = peers.arcs();

@@ -18,7 +18,8 @@ use crate::stack::StackBytes;
 /// A hundred years. Longer times are cut to that, so that sums of times and moments do not
 /// overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-/// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
+/// Makes an [`HttpPool`](crate::HttpPool) with other than the default options; from
+/// [`HttpPool::builder`](crate::HttpPool::builder).
 ///
 /// Options marked *alike* must be the same at all peers of a cluster. A time of more than a hundred
 /// years, such as [`Duration::MAX`], counts as a hundred years.
@@ -132,8 +133,8 @@ impl HttpPoolBuilder {
     }
 
     /// What this peer is called on the ring, where the others give it a
-    /// [name](PeerAddress::named). Defaults to what the protocol says: the URL, or its host and
-    /// port.
+    /// [name](crate::PeerAddress::named). Defaults to what the protocol says: the URL, or its
+    /// host and port.
     #[must_use]
     pub fn ring_name(mut self, name: impl Into<String>) -> Self {
         self.ring_name = Some(name.into());
@@ -266,10 +267,10 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// For how long after a change of the [list of peers](HttpPool::set_peers) a new owner of a key
-    /// that it does not have asks the previous one, before it loads. That is answered from memory,
-    /// within [`peek_timeout`](Self::peek_timeout). Zero never asks. *Alike*, as removals go to
-    /// previous owners first for twice as long. Defaults to 60 s.
+    /// For how long after a change of the [list of peers](crate::HttpPool::set_peers) a new owner
+    /// of a key that it does not have asks the previous one, before it loads. That is answered from
+    /// memory, within [`peek_timeout`](Self::peek_timeout). Zero never asks. *Alike*, as removals
+    /// go to previous owners first for twice as long. Defaults to 60 s.
     ///
     /// A pool that comes new to others takes their list without itself for the previous one. Where
     /// the list changes again within the time, only the last change counts.
@@ -336,7 +337,8 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// How long [`HttpPool::shutdown`] waits for the requests in flight. Defaults to 5 s.
+    /// How long [`HttpPool::shutdown`](crate::HttpPool::shutdown) waits for the requests in flight.
+    /// Defaults to 5 s.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.limits.drain = timeout.min(LONGEST_TIME);

@@ -15,8 +15,8 @@ pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers, of_clients:
     let is_listed = peers.listed().is_some();
     writer.gauge("geecache_listed", help).sample(&[], u8::from(is_listed));
     let mut family = writer.gauge("geecache_ring_share_ratio", "The part of all keys it owns.");
-    for (url, share) in &shares {
-        family.sample(&[("peer", url)], share);
+    for (peer, share) in &shares {
+        family.sample(&[("peer", peer.url.as_str())], share);
     }
     let stats = peers.stats();
     let mut family = writer.gauge("geecache_peer_up", "Whether it is asked: 1 if it is.");

@@ -104,13 +104,16 @@ fn write_server(object: &mut JsonObject<'_>, facts: &Facts<'_>) {
 /// Writes what this process knows of all peers, itself among them.
 pub(super) fn write_peers(object: &mut JsonObject<'_>, peers: &Peers) {
     let stats = peers.stats();
-    let own = peers.own().map(|url| url.as_str());
-    object.list("peers", peers.shares(), |object, (url, share)| {
-        object.member("url", &*url);
-        object.member("self", own == Some(&url));
+    let own = peers.own();
+    object.list("peers", peers.shares(), |object, (peer, share)| {
+        let url = peer.url.as_str();
+        object.member("url", url);
+        object.member("self", own == Some(&peer.url));
+        object.member("name", &*peer.name);
+        object.member("weight", peer.weight.get());
         object.member("share", share);
         // Both are in the order of the URLs.
-        if let Ok(at) = stats.binary_search_by(|stats| stats.url.cmp(&url)) {
+        if let Ok(at) = stats.binary_search_by(|stats| stats.url.as_str().cmp(url)) {
             write_peer(object, &stats[at]);
         }
     });

@@ -155,6 +155,7 @@ const COMMAND: Floor = Floor {
         "completions",
         "man",
         // The peers.
+        "url_ring",
         "view",
         "settings",
         "cluster",
