@@ -7,7 +7,7 @@ use crate::cache::Cache;
 use crate::cache::accounting::Accounting;
 use crate::cache::entry::Meta;
 use crate::cache::options::{CacheOptions, Eviction};
-use crate::cache::shard::Place;
+use crate::cache::arrival::Place;
 use crate::stats::CacheStats;
 
 /// The store.

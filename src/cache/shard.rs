@@ -1,8 +1,12 @@
 //! [`CacheShard`]: everything that happens under one lock.
 
-use crate::cache::accounting::Accounting;
-use crate::cache::admission::Admission;
+use std::sync::Arc;
+
+use crate::cache::admission::{Admission, Room};
+use crate::cache::arrival::{Arrival, Giver, Inserted, Place};
 use crate::cache::asker::Asker;
+use crate::cache::budget::Credit;
+use crate::cache::common::Common;
 use crate::cache::departures::{Departure, Departures};
 use crate::cache::entry::{Entry, Found};
 use crate::cache::options::Eviction;
@@ -15,17 +19,14 @@ use crate::cache::table::Table;
 const SWEEP_SLOTS: usize = 4;
 /// How many more slots an insertion looks at when something must go, before it takes a live entry.
 const SWEEP_SLOTS_FOR_ROOM: usize = 12;
+/// How many slots of this shard are looked at by an operation in another one.
+const SWEEP_SLOTS_FROM_ELSEWHERE: usize = 32;
+/// One in so many hits looks for dead entries in another shard.
+const HITS_PER_SWEEP: u64 = 64;
+/// How many entries a shard gives up for another one before others may have the lock.
+const GIVEN_AT_ONCE: usize = 64;
 
-/// By what right an entry comes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// The policy decides whether it may stay.
-    ByMerit,
-    /// It stays, and others make room.
-    Sure,
-}
-
-/// One shard of the cache: a table, the policy, the bound.
+/// One shard of the cache: a table, the policy, and what is reserved for them.
 ///
 /// What a hit needs comes first, to be in the cache line of the lock: threads on different
 /// processors hand that line over at each look-up, and every other line that they both write costs
@@ -43,8 +44,12 @@ pub(super) struct CacheShard {
     /// `None` = one exact LRU, all of it in the list of the window.
     admission: Option<Box<Admission>>,
     table: Table,
-    accounting: Accounting,
-    max_bytes: u64,
+    common: Arc<Common>,
+    /// What is reserved in the budget for the entries: what they are charged, between two
+    /// operations.
+    reserved: u64,
+    /// What the budget knows of the large ones.
+    large: u64,
     counts: Counts,
 }
 
@@ -60,22 +65,27 @@ pub(super) struct Counts {
 }
 
 impl CacheShard {
-    pub(super) fn new(max_bytes: u64, eviction: Eviction, accounting: Accounting) -> Self {
-        let admission = match eviction {
+    pub(super) fn new(common: Arc<Common>) -> Self {
+        let budget = &common.budget;
+        let admission = match common.eviction {
             Eviction::Lru => None,
-            Eviction::Adaptive => Some(Box::new(Admission::new(max_bytes))),
+            Eviction::Adaptive => {
+                Some(Box::new(Admission::new(budget.share(0), budget.shards() as usize)))
+            }
         };
-        let (table, counts) = (Table::new(accounting), Counts::default());
-        let (hits, step_left, sweep_at) = (0, Admission::FIRST_STEP, FIRST);
+        let table = Table::new(common.accounting, budget.large_from());
+        let (hits, peer_hits, counts) = (0, 0, Counts::default());
+        let (step_left, sweep_at, reserved, large) = (Admission::FIRST_STEP, FIRST, 0, 0);
         Self {
             hits,
-            peer_hits: 0,
+            peer_hits,
             step_left,
             sweep_at,
             admission,
             table,
-            accounting,
-            max_bytes,
+            common,
+            reserved,
+            large,
             counts,
         }
     }
@@ -100,11 +110,20 @@ impl CacheShard {
             Asker::Peer => self.peer_hits += 1,
         }
         match &mut self.admission {
-            Some(admission) => admission.hit(&mut self.table, at),
+            Some(admission) => {
+                let room = |table: &Table| room(&self.common, table, 0);
+                admission.hit(&mut self.table, at, room);
+            }
             None => self.table.move_to_front(at),
         }
         self.count_request();
         Ok(found)
+    }
+
+    /// Whether the last hit is one of those that look for dead entries in another shard.
+    #[inline]
+    pub(super) fn is_time_to_sweep_elsewhere(&self) -> bool {
+        (self.hits + self.peer_hits) % HITS_PER_SWEEP == 0
     }
 
     /// Counts a request to the policy's next step.
@@ -119,7 +138,12 @@ impl CacheShard {
     #[cold]
     fn end_step(&mut self) {
         self.step_left = match &mut self.admission {
-            Some(admission) => admission.end_step(&mut self.table),
+            Some(admission) => admission.end_step(&mut self.table, |sample, age_step| {
+                // A cache that is not full needs no window.
+                if self.common.budget.is_full() {
+                    self.common.window.learn(sample, age_step);
+                }
+            }),
             None => u32::MAX,
         };
     }
@@ -129,6 +153,7 @@ impl CacheShard {
         self.counts.misses += 1;
         let entry = dead.and_then(|at| self.table.remove(at));
         self.counts.expired += u64::from(entry.is_some());
+        self.settle();
         self.count_request();
         entry
     }
@@ -139,74 +164,213 @@ impl CacheShard {
         if self.table.is_dead(at, now) { None } else { Some(entry.found(key)) }
     }
 
-    /// Makes `entry` the entry of `key` and evicts until the bound holds; whether the entry is
-    /// there now.
-    pub(super) fn insert(
+    /// Makes the entry that arrives the entry of its key, and evicts others until it has room; or
+    /// changes nothing and tells how many bytes others have to give.
+    ///
+    /// `credit` is what is reserved for it already.
+    pub(super) fn insert<'a>(
         &mut self,
-        tag: u32,
-        key: &[u8],
-        entry: Entry,
-        now: u64,
-        place: Place,
+        mut arrival: Arrival<'a>,
+        giver: Giver,
+        credit: &mut Credit<'_>,
         gone: &mut Departures,
-    ) -> bool {
-        let found = self.table.find(tag, key).map(|(at, _)| at);
-        let charge = self.accounting.charge(entry.payload());
-        if charge > self.max_bytes {
-            self.counts.rejected += 1;
-            gone.push(Some(entry), Departure::Removed);
-            // What the key had is out of date, so it must not stay either.
-            gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
-            return false;
+    ) -> Inserted<'a> {
+        let found = self.table.find(arrival.tag, arrival.key).map(|(at, _)| at);
+        let charge = self.common.accounting.charge(arrival.entry.payload());
+        let before = found.map_or(0, |at| self.table.charge(at));
+        let at_hand = before + credit.bytes() + self.common.budget.spare();
+        let missing = charge.saturating_sub(at_hand);
+        if missing > 0 && arrival.place == Place::ByMerit && self.table.is_large(charge) {
+            // The policy compares it with all that would have to go, in this shard and in others.
+            let admitted = found.is_some()
+                || match &self.admission {
+                    Some(admission) => admission.outbids(&self.table, arrival.tag, missing),
+                    None => true,
+                };
+            if !admitted {
+                return self.refuse(arrival, charge, gone);
+            }
+            arrival.place = Place::Sure;
         }
-        self.counts.inserts += 1;
-        // What is sure to stay makes its room before it is there, and so is never its own victim.
-        let found = match place {
-            Place::ByMerit => found,
-            Place::Sure => {
-                gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
-                self.make_room(charge, now, gone);
-                None
-            }
+        let lacking = self.lacking(missing, charge, before, giver);
+        if lacking > 0 {
+            return Inserted::Lacks { arrival, bytes: lacking };
+        }
+        self.reserved += credit.take();
+        let inserted = match arrival.place {
+            Place::ByMerit => self.insert_by_merit(arrival, found, gone),
+            Place::Sure => self.insert_surely(arrival, charge, found, gone),
         };
-        match (found, &mut self.admission) {
-            (None, Some(admission)) if place == Place::Sure => {
-                admission.insert_admitted(&mut self.table, tag, entry);
+        if let Inserted::Lacks { .. } = inserted {
+            // What was evicted here is not given to others before the entry has its room.
+            credit.add(self.reserved - self.table.charged());
+            self.reserved = self.table.charged();
+        }
+        self.finish(gone);
+        inserted
+    }
+
+    /// How many of the bytes that are `missing` for an entry should come from other shards, by
+    /// whose turn it is to give.
+    fn lacking(&self, missing: u64, charge: u64, before: u64, giver: Giver) -> u64 {
+        let budget = &self.common.budget;
+        if missing == 0 || budget.shards() == 1 {
+            return 0;
+        }
+        let is_here = self.table.charged() - before >= missing;
+        match giver {
+            Giver::AboveShare if self.table.is_large(charge) => {
+                // It takes a part of every share, and so of this one.
+                missing.saturating_sub(self.above_share(charge))
             }
+            Giver::AboveShare => {
+                let small = self.table.charged() - self.table.large() + charge;
+                let is_above = small > budget.share(0).saturating_add(before);
+                if is_above && is_here { 0 } else { missing }
+            }
+            Giver::Anyone if is_here => 0,
+            Giver::Anyone => missing,
+            Giver::ThisShard => 0,
+        }
+    }
+
+    /// What the entries that are not large take above their share, once `more` is charged for
+    /// large ones.
+    fn above_share(&self, more: u64) -> u64 {
+        let small = self.table.charged() - self.table.large();
+        small.saturating_sub(self.common.budget.share(more))
+    }
+
+    fn insert_by_merit<'a>(
+        &mut self,
+        arrival: Arrival<'a>,
+        found: Option<u32>,
+        gone: &mut Departures,
+    ) -> Inserted<'a> {
+        let Arrival { tag, key, entry, now, .. } = arrival;
+        self.counts.inserts += 1;
+        match (found, &mut self.admission) {
             (Some(at), _) => {
                 gone.push(self.table.replace(at, entry), Departure::Removed);
                 self.table.count_use(at);
                 self.table.move_to_front(at);
             }
-            (None, Some(admission)) => admission.insert(&mut self.table, tag, entry),
+            (None, Some(admission)) => {
+                let room = room(&self.common, &self.table, 0);
+                admission.insert(&mut self.table, tag, entry, room);
+            }
             (None, None) => {
                 self.table.insert(tag, entry, 0, ListName::Window);
             }
         }
         self.sweep(SWEEP_SLOTS, now, gone);
         self.make_room(0, now, gone);
-        self.counts.evictions += gone.evicted;
-        self.counts.expired += gone.expired;
         // The policy may have refused the entry itself. It may also have been dead when it came.
-        (gone.evicted == 0 && gone.expired == 0) || self.table.find(tag, key).is_some()
+        let is_there = gone.evicted + gone.expired == 0 || self.table.find(tag, key).is_some();
+        if is_there { Inserted::Kept } else { Inserted::NotKept }
+    }
+
+    /// As [`insert_by_merit`](Self::insert_by_merit), for an entry that is sure to stay. It makes
+    /// its room before it is there, and so is never its own victim.
+    fn insert_surely<'a>(
+        &mut self,
+        arrival: Arrival<'a>,
+        charge: u64,
+        found: Option<u32>,
+        gone: &mut Departures,
+    ) -> Inserted<'a> {
+        let known = found.map_or(0, |at| self.table.count(at));
+        gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
+        if !self.make_room(charge, arrival.now, gone) {
+            // The shard is empty. Others were faster to take what the cache had left.
+            return Inserted::Lacks { arrival, bytes: charge.saturating_sub(self.reserved) };
+        }
+        let Arrival { tag, key, entry, now, .. } = arrival;
+        self.counts.inserts += 1;
+        match &mut self.admission {
+            Some(admission) => admission.insert_admitted(&mut self.table, tag, entry, known),
+            None => {
+                self.table.insert(tag, entry, 0, ListName::Window);
+            }
+        }
+        self.sweep(SWEEP_SLOTS, now, gone);
+        let is_there = gone.expired == 0 || self.table.find(tag, key).is_some();
+        if is_there { Inserted::Kept } else { Inserted::NotKept }
+    }
+
+    /// An entry comes that is not admitted. What its key had is out of date, so it leaves as well.
+    fn refuse<'a>(
+        &mut self,
+        arrival: Arrival<'a>,
+        charge: u64,
+        gone: &mut Departures,
+    ) -> Inserted<'a> {
+        self.counts.inserts += 1;
+        if let Some(admission) = &mut self.admission {
+            admission.refuse(arrival.tag, charge);
+        }
+        self.remove(arrival.tag, arrival.key, gone);
+        gone.push(Some(arrival.entry), Departure::Evicted);
+        self.finish(gone);
+        Inserted::NotKept
+    }
+
+    /// An entry comes that is larger than any may be. What its key had is out of date.
+    pub(super) fn reject(&mut self, tag: u32, key: &[u8], gone: &mut Departures) {
+        self.counts.rejected += 1;
+        self.remove(tag, key, gone);
     }
 
     /// Removes the entry of `key`; whether there was one.
     pub(super) fn remove(&mut self, tag: u32, key: &[u8], gone: &mut Departures) -> bool {
         let Some((at, _)) = self.table.find(tag, key) else { return false };
         gone.push(self.table.remove(at), Departure::Removed);
+        self.settle();
         true
     }
 
     /// Empties the shard, all but its counts, and hands out what was in it.
     pub(super) fn take(&mut self) -> Self {
-        let eviction = match self.admission {
-            None => Eviction::Lru,
-            Some(_) => Eviction::Adaptive,
-        };
-        let mut empty = Self::new(self.max_bytes, eviction, self.accounting);
+        let mut empty = Self::new(Arc::clone(&self.common));
         (empty.hits, empty.peer_hits, empty.counts) = (self.hits, self.peer_hits, self.counts);
-        std::mem::replace(self, empty)
+        let old = std::mem::replace(self, empty);
+        old.common.budget.release(old.reserved);
+        old.common.budget.count_large(old.large, 0);
+        old
+    }
+
+    /// Evicts entries until `wanted` bytes are free, for an entry in another shard: no more than
+    /// are above the share, if it is the turn of those, and a bounded number of entries. Returns
+    /// how many bytes are handed over, still reserved.
+    pub(super) fn give(
+        &mut self,
+        wanted: u64,
+        giver: Giver,
+        now: u64,
+        gone: &mut Departures,
+    ) -> u64 {
+        let before = self.table.charged();
+        for _ in 0..GIVEN_AT_ONCE {
+            let freed = before - self.table.charged();
+            let has_more = match giver {
+                Giver::AboveShare => self.above_share(0) > 0,
+                Giver::Anyone | Giver::ThisShard => self.table.len() > 0,
+            };
+            if freed >= wanted || !has_more {
+                break;
+            }
+            self.evict_one(0, wanted - freed, now, gone);
+        }
+        let freed = before - self.table.charged();
+        self.reserved -= freed;
+        self.finish(gone);
+        freed
+    }
+
+    /// Drops dead entries among the next few slots, in passing.
+    pub(super) fn sweep_from_elsewhere(&mut self, now: u64, gone: &mut Departures) {
+        self.sweep(SWEEP_SLOTS_FROM_ELSEWHERE, now, gone);
+        self.finish(gone);
     }
 
     /// Hits of this process, and of its peers.
@@ -222,29 +386,72 @@ impl CacheShard {
         &self.table
     }
 
-    /// Evicts until the bound holds, and until there is room for what is going to be charged
-    /// `more`, which must fit into the shard.
-    fn make_room(&mut self, more: u64, now: u64, gone: &mut Departures) {
-        let most = self.max_bytes - more;
-        if self.table.charged() > most {
+    /// Evicts until all entries, and `more` that are going to be charged, have their room
+    /// reserved; whether that is so.
+    fn make_room(&mut self, more: u64, now: u64, gone: &mut Departures) -> bool {
+        if !self.reserve(more) {
             self.sweep(SWEEP_SLOTS_FOR_ROOM, now, gone);
         }
-        while self.table.charged() > most {
-            if let Some(dead) = self.dead_at_the_back(now) {
-                gone.push(self.table.remove(dead), Departure::Expired);
-                continue;
+        while !self.reserve(more) {
+            if self.table.len() == 0 {
+                return false;
             }
-            match &mut self.admission {
-                Some(admission) if more > 0 => admission.evict_from_main(&mut self.table, gone),
-                Some(admission) => admission.evict(&mut self.table, gone),
-                None => {
-                    let Some(last) = self.table.last(ListName::Window) else { return };
-                    gone.push(self.table.remove(last), Departure::Evicted);
-                }
+            let lacking = self.table.charged() + more - self.reserved;
+            let missing = lacking.saturating_sub(self.common.budget.spare()).max(1);
+            self.evict_one(more, missing, now, gone);
+        }
+        if self.admission.is_some() {
+            let room = room(&self.common, &self.table, 0);
+            Admission::shrink_window(&mut self.table, room);
+        }
+        true
+    }
+
+    /// Reserves what all entries, and `more`, are charged above what is reserved, if it is there.
+    fn reserve(&mut self, more: u64) -> bool {
+        let lacking = (self.table.charged() + more).saturating_sub(self.reserved);
+        let is_there = lacking == 0 || self.common.budget.reserve(lacking);
+        self.reserved += if is_there { lacking } else { 0 };
+        is_there
+    }
+
+    /// Evicts an entry, a dead one if there is one at the back: one of those that are here, or,
+    /// where nothing more is to come, the one that just came.
+    fn evict_one(&mut self, more: u64, missing: u64, now: u64, gone: &mut Departures) {
+        if let Some(dead) = self.dead_at_the_back(now) {
+            gone.push(self.table.remove(dead), Departure::Expired);
+            return;
+        }
+        match &mut self.admission {
+            Some(admission) if more > 0 => admission.evict_from_main(&mut self.table, gone),
+            Some(admission) => {
+                let room = room(&self.common, &self.table, missing);
+                admission.evict(&mut self.table, room, gone);
+            }
+            None => {
+                let last = self.table.last(ListName::Window);
+                gone.push(last.and_then(|at| self.table.remove(at)), Departure::Evicted);
             }
         }
-        if let Some(admission) = &mut self.admission {
-            admission.shrink_window(&mut self.table);
+    }
+
+    /// Counts what left, and settles.
+    fn finish(&mut self, gone: &Departures) {
+        self.counts.evictions += gone.evicted;
+        self.counts.expired += gone.expired;
+        self.settle();
+    }
+
+    /// Gives back what is reserved and not charged, and tells the budget of large entries.
+    fn settle(&mut self) {
+        let (charged, large) = (self.table.charged(), self.table.large());
+        if self.reserved != charged {
+            self.common.budget.release(self.reserved.saturating_sub(charged));
+            self.reserved = charged;
+        }
+        if self.large != large {
+            self.common.budget.count_large(self.large, large);
+            self.large = large;
         }
     }
 
@@ -276,15 +483,22 @@ impl CacheShard {
     }
 }
 
+/// What the entries of a table may take at this moment, of which so many bytes are `missing`: its
+/// share and its large entries, or more while the cache has room.
+fn room(common: &Common, table: &Table, missing: u64) -> Room {
+    let own = common.budget.share(0).saturating_add(table.large());
+    let bytes = own.max(table.charged().saturating_sub(missing));
+    Room { bytes, window: common.window.part_of(bytes), missing }
+}
+
 #[cfg(any(test, feature = "unstable-bench"))]
 impl CacheShard {
     /// Checks everything that must hold between two operations.
     pub(super) fn validate(&self) {
         self.table.validate();
-        assert!(self.table.charged() <= self.max_bytes, "over the bound");
-        match &self.admission {
-            Some(admission) => admission.validate(),
-            None => assert_eq!(self.table.order(ListName::Window).len(), self.table.len()),
+        assert_eq!((self.table.charged(), self.table.large()), (self.reserved, self.large));
+        if self.admission.is_none() {
+            assert_eq!(self.table.order(ListName::Window).len(), self.table.len());
         }
     }
 }

@@ -1,0 +1,49 @@
+//! [`Common`]: what the shards of a cache have in common.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::cache::accounting::Accounting;
+use crate::cache::budget::Budget;
+use crate::cache::options::Eviction;
+use crate::cache::window::Window;
+
+/// What the shards of a cache have in common.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) budget: Budget,
+    pub(super) window: Window,
+    pub(super) eviction: Eviction,
+    pub(super) accounting: Accounting,
+    any_can_die: AtomicBool,
+}
+
+impl Common {
+    pub(super) fn new(
+        max_bytes: u64,
+        shards: usize,
+        eviction: Eviction,
+        accounting: Accounting,
+    ) -> Self {
+        Self {
+            budget: Budget::new(max_bytes, shards),
+            window: Window::new(shards),
+            eviction,
+            accounting,
+            any_can_die: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether there was ever an entry that dies at some time.
+    #[inline]
+    pub(super) fn any_can_die(&self) -> bool {
+        self.any_can_die.load(Ordering::Relaxed)
+    }
+
+    /// There is an entry that dies at some time.
+    pub(super) fn note_one_that_can_die(&self) {
+        // Read first: it is written once, and read by all.
+        if !self.any_can_die() {
+            self.any_can_die.store(true, Ordering::Relaxed);
+        }
+    }
+}
