@@ -133,12 +133,7 @@ impl Cache {
     /// The entry of `key`. Counts a hit or a miss, and makes the entry the most recently used.
     /// `now` is called only if entries can die; a dead one is dropped, and a miss.
     #[inline]
-    pub(crate) fn get_for(
-        &self,
-        asker: Asker,
-        key: &str,
-        now: impl Fn() -> u64,
-    ) -> Option<Found> {
+    pub(crate) fn get_for(&self, asker: Asker, key: &str, now: impl Fn() -> u64) -> Option<Found> {
         let Some(shards) = self.shards.get() else {
             self.early_misses.fetch_add(1, Ordering::Relaxed);
             return None;
@@ -146,13 +141,14 @@ impl Cache {
         let hash = self.hash.hash(key.as_bytes());
         let at = shards.of(hash);
         let mut shard = lock(shards.at(at));
-        let looked_up = shard.get(hash as u32, key.as_bytes(), asker, &now);
-        let is_time_to_sweep = looked_up.is_ok() && shard.is_time_to_sweep_elsewhere();
-        drop(shard);
-        if is_time_to_sweep {
-            shards.sweep_another(at, now);
+        if shard.is_time_to_sweep_elsewhere() {
+            drop(shard);
+            shards.sweep_another(at, &now);
+            shard = lock(shards.at(at));
         }
-        // The lock is released by now. A dead entry is dropped here.
+        let looked_up = shard.get(hash as u32, key.as_bytes(), asker, now);
+        drop(shard);
+        // A dead entry is dropped here.
         looked_up.ok()
     }
 

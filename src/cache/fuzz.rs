@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
 use crate::byteview::ByteView;
+use crate::cache::Cache;
 use crate::cache::accounting::Accounting;
 use crate::cache::entry::{Found, Meta};
 use crate::cache::hash::KeyHash;
 use crate::cache::options::{CacheOptions, Eviction};
-use crate::cache::Cache;
 use crate::cache::shards::Shards;
 use crate::sync::lock;
 

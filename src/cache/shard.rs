@@ -21,8 +21,9 @@ const SWEEP_SLOTS: usize = 4;
 const SWEEP_SLOTS_FOR_ROOM: usize = 12;
 /// How many slots of this shard are looked at by an operation in another one.
 const SWEEP_SLOTS_FROM_ELSEWHERE: usize = 32;
-/// One in so many hits looks for dead entries in another shard.
-const HITS_PER_SWEEP: u64 = 64;
+/// One in so many hits looks for dead entries in another shard. To look at a slot takes as long as
+/// a hit, since its entry is nowhere near, so this adds one part in 32 to the time of hits.
+const HITS_PER_SWEEP: u64 = 1024;
 /// How many entries a shard gives up for another one before others may have the lock.
 const GIVEN_AT_ONCE: usize = 64;
 
@@ -120,10 +121,10 @@ impl CacheShard {
         Ok(found)
     }
 
-    /// Whether the last hit is one of those that look for dead entries in another shard.
+    /// Whether the next hit is one of those that look for dead entries in another shard first.
     #[inline]
     pub(super) fn is_time_to_sweep_elsewhere(&self) -> bool {
-        (self.hits + self.peer_hits) % HITS_PER_SWEEP == 0
+        (self.hits + self.peer_hits) % HITS_PER_SWEEP == HITS_PER_SWEEP - 1
     }
 
     /// Counts a request to the policy's next step.

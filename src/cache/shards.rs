@@ -39,7 +39,7 @@ pub(super) struct Shards {
 struct Padded(Mutex<CacheShard>);
 
 /// One in so many insertions looks for dead entries in another shard.
-const INSERTS_PER_SWEEP: u64 = 8;
+const INSERTS_PER_SWEEP: u64 = 32;
 /// How often an entry asks other shards for room before it takes what its own has, and whatever
 /// that is, has to do with it. What others gave stays with it from turn to turn, so the second turn
 /// is the last, unless nearly all bytes of the cache are on their way into other shards.
@@ -149,6 +149,7 @@ impl Shards {
     }
 
     /// Drops dead entries in the next shard in turn that is not `own`.
+    #[cold]
     pub(super) fn sweep_another(&self, own: usize, now: impl FnOnce() -> u64) {
         if !self.common.any_can_die() || self.shards.len() == 1 {
             return;
