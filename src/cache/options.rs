@@ -31,8 +31,8 @@ pub(crate) struct CacheOptions {
 
 /// A shard has a lock of its own. With so many to a core, two threads seldom meet.
 const SHARDS_PER_CORE: usize = 8;
-/// The least share of a shard. With a hundred entries to a shard, a cache keeps as many hits as in
-/// one piece; with sixty, up to 3 % less.
+/// The least share of a shard. With ninety entries to a shard, a cache keeps as many hits as in one
+/// piece, on ten real traces; with forty, up to 1.3 points less. An entry of 700 bytes is meant.
 const MIN_SHARE: u64 = 64 << 10;
 /// The largest share of a shard. When its table grows, the shard is locked for as long as it takes
 /// to move that many bytes of entries, which are half a million at most.

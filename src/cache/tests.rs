@@ -207,8 +207,8 @@ fn dead_entries_leave_shards_that_nobody_works_in() {
     insert(&cache, "alive", "");
     let entries = cache.stats().entries;
     // A table has at most 1.67 slots to an entry. Of 1,024 hits one looks at 32 slots, and each
-    // entry that it drops counts as one more.
-    for _ in 0..entries * 86 {
+    // entry that it drops counts as one more. A shard may have half as many again as others.
+    for _ in 0..entries * 150 {
         assert!(cache.get("alive", || 2).is_some());
     }
     let own = lock(cache.shards().at(cache.shards().of(cache.hash.hash(b"alive")))).table().len();

@@ -14,6 +14,7 @@ mod flights;
 mod hot_cache;
 #[cfg(feature = "http")]
 mod http;
+mod idle_groups;
 mod lifetimes;
 mod load_path;
 mod models;
