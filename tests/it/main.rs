@@ -14,6 +14,7 @@ mod flights;
 mod hot_cache;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(target_os = "linux")]
 mod idle_groups;
 mod lifetimes;
 mod load_path;
