@@ -163,9 +163,10 @@ impl Cache {
     /// afterwards.
     ///
     /// `keep` is asked under the lock, right before the entry is made, and may be asked more than
-    /// once; false = nothing happens. An entry that is larger than a quarter
-    /// of the cache, or than one shard where that is more, is not kept. It is not copied, and
-    /// nothing is evicted for it, but the older entry of its key, now out of date, goes. `now` is the time, for the dead entries that are swept on the way.
+    /// once; false = nothing happens. An entry that is larger than a quarter of the cache, or
+    /// than one shard where that is more, is not kept. It is not copied, and nothing is evicted for
+    /// it, but the older entry of its key, now out of date, goes. `now` is the time, for the dead
+    /// entries that are swept on the way.
     pub(crate) fn insert(
         &self,
         key: &str,

@@ -50,8 +50,8 @@ impl fmt::Debug for Clock {
 }
 
 /// The time of the last tick. Every look-up of an entry that can die asks for it, and to ask for
-/// the exact time takes half as long as the look-up itself. Where the system has ticks to tell, they
-/// come every 1 to 10 ms, and on Windows every 16.
+/// the exact time takes half as long as the look-up itself. Where the system has ticks to tell,
+/// they come every 1 to 10 ms, and on Windows every 16.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
@@ -88,7 +88,7 @@ mod ticks {
     }
 
     pub(super) fn millis_since(start: Moment) -> u64 {
-        super::millis(start.elapsed())
+        crate::clock::millis(start.elapsed())
     }
 }
 

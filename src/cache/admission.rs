@@ -47,6 +47,7 @@
 //! larger than an eighth of the window at once, before it reaches the back, won no objects and lost
 //! two points of the bytes.
 
+use crate::cache::common::Common;
 use crate::cache::departures::{Departure, Departures};
 use crate::cache::entry::Entry;
 use crate::cache::recency::{AGES, Recency};
@@ -74,7 +75,7 @@ const MOVES: usize = 16;
 
 /// What a shard may hold at this moment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct ShardRoom {
     /// What all entries may be charged together.
     pub(super) bytes: u64,
     /// What those in the window may be charged.
@@ -112,7 +113,12 @@ impl Admission {
 
     /// The entry at `at` was asked for. `room` is asked where the lists change.
     #[inline]
-    pub(super) fn hit(&mut self, table: &mut Table, at: u32, room: impl FnOnce(&Table) -> Room) {
+    pub(super) fn hit(
+        &mut self,
+        table: &mut Table,
+        at: u32,
+        room: impl FnOnce(&Table) -> ShardRoom,
+    ) {
         table.count_use(at);
         match table.list_of(at) {
             ListName::Window => {
@@ -130,7 +136,7 @@ impl Admission {
     }
 
     /// Takes in a new entry that fits into the shard. The caller then evicts until the bound holds.
-    pub(super) fn insert(&mut self, table: &mut Table, tag: u32, entry: Entry, room: Room) {
+    pub(super) fn insert(&mut self, table: &mut Table, tag: u32, entry: Entry, room: ShardRoom) {
         let count = self.sketch.estimate(tag).saturating_add(1).min(MAX_COUNT);
         let at = table.insert(tag, entry, count, ListName::Window);
         let charge = table.charge(at);
@@ -144,7 +150,8 @@ impl Admission {
     }
 
     /// Takes in an entry that is admitted already, and for which there is room. It does not pass
-    /// through the window, and is no arrival there. Its key was asked for `known` times as an entry.
+    /// through the window, and is no arrival there. Its key is known to have been asked for `known`
+    /// times.
     pub(super) fn insert_admitted(&mut self, table: &mut Table, tag: u32, entry: Entry, known: u8) {
         let count = self.sketch.estimate(tag).max(known).saturating_add(1).min(MAX_COUNT);
         table.insert(tag, entry, count, ListName::Probation);
@@ -152,8 +159,8 @@ impl Admission {
         self.recency.resize(table.places());
     }
 
-    /// Whether a new entry for which so many bytes are `missing` was asked for more often than those
-    /// at the back of this shard, if all others are like this one.
+    /// Whether a new entry for which so many bytes are `missing` was asked for more often than
+    /// those at the back of this shard, if all others are like this one.
     pub(super) fn outbids(&self, table: &Table, tag: u32, missing: u64) -> bool {
         let worth = u64::from(self.sketch.estimate(tag));
         let lists = [ListName::Probation, ListName::Protected, ListName::Window];
@@ -177,7 +184,7 @@ impl Admission {
     }
 
     /// Evicts at least one entry of a table that is over the bound.
-    pub(super) fn evict(&mut self, table: &mut Table, room: Room, gone: &mut Departures) {
+    pub(super) fn evict(&mut self, table: &mut Table, room: ShardRoom, gone: &mut Departures) {
         if table.charged_in(ListName::Window) > room.window {
             self.admit_or_refuse(table, room, gone);
         } else {
@@ -194,7 +201,7 @@ impl Admission {
 
     /// Brings the window down to its size while the main lists have room of their own. An entry
     /// that is larger than the window can't stay there, and moves in any case.
-    pub(super) fn shrink_window(table: &mut Table, room: Room) {
+    pub(super) fn shrink_window(table: &mut Table, room: ShardRoom) {
         for _ in 0..MOVES {
             if table.charged_in(ListName::Window) <= room.window {
                 return;
@@ -210,7 +217,7 @@ impl Admission {
 
     /// Compares the last entry of the window with the last ones of the main lists: it leaves, or
     /// they do.
-    fn admit_or_refuse(&mut self, table: &mut Table, room: Room, gone: &mut Departures) {
+    fn admit_or_refuse(&mut self, table: &mut Table, room: ShardRoom, gone: &mut Departures) {
         let Some(candidate) = table.last(ListName::Window) else { return };
         // The victims make the room that the candidate takes in the main lists, however little is
         // missing in the shard, and no more than it would make by leaving itself. A candidate
@@ -289,7 +296,15 @@ impl Admission {
     }
 }
 
-impl Room {
+impl ShardRoom {
+    /// What the entries of a table may take, of which so many bytes are `missing`: its share and
+    /// its large entries, or more while the cache has room.
+    pub(super) fn of(common: &Common, table: &Table, missing: u64) -> Self {
+        let own = common.budget.share(0).saturating_add(table.large());
+        let bytes = own.max(table.charged().saturating_sub(missing));
+        Self { bytes, window: common.window.part_of(bytes), missing }
+    }
+
     /// What the main lists may take without taking it from the window.
     fn for_main(self, table: &Table) -> u64 {
         let main = table.charged() - table.charged_in(ListName::Window);
@@ -298,7 +313,7 @@ impl Room {
 }
 
 /// Moves what the protected list holds above its share back to probation.
-fn demote(table: &mut Table, room: Room) {
+fn demote(table: &mut Table, room: ShardRoom) {
     let most = ((room.bytes - room.window) as f64 * PROTECTED_SHARE) as u64;
     for _ in 0..MOVES {
         let Some(last) = table.last(ListName::Protected) else { return };

@@ -35,7 +35,7 @@ pub(super) enum Giver {
 
 /// What became of an entry that arrived.
 #[derive(Debug)]
-pub(super) enum Inserted<'a> {
+pub(super) enum Insertion<'a> {
     Kept,
     NotKept,
     /// Nothing yet: other shards must give so many bytes first.

@@ -1,4 +1,4 @@
-//! [`Budget`]: the bytes of a cache, which its shards share.
+//! [`ByteBudget`]: the bytes of a cache, which its shards share.
 //!
 //! The bound is one number for the whole cache. Bytes are reserved here before an entry goes into a
 //! shard, in one atomic step that fails where they would pass the bound. So the bound holds at
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A sum that is changed by itself needs no order with other memory, so all accesses are relaxed.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Budget {
+pub(super) struct ByteBudget {
     max_bytes: u64,
     shards: u64,
     /// What is charged for the entries of all shards, and for those on their way in.
@@ -40,7 +40,7 @@ pub(super) fn largest(max_bytes: u64, shards: usize) -> u64 {
     max_bytes / (shards as u64).clamp(1, LARGEST_PART)
 }
 
-impl Budget {
+impl ByteBudget {
     /// For so many shards, a power of two.
     pub(super) fn new(max_bytes: u64, shards: usize) -> Self {
         let (reserved, large) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -114,12 +114,12 @@ impl Budget {
 /// dropped, also by a panic.
 #[derive(Debug)]
 pub(super) struct Credit<'a> {
-    budget: &'a Budget,
+    budget: &'a ByteBudget,
     bytes: u64,
 }
 
 impl<'a> Credit<'a> {
-    pub(super) fn none(budget: &'a Budget) -> Self {
+    pub(super) fn none(budget: &'a ByteBudget) -> Self {
         Self { budget, bytes: 0 }
     }
 
@@ -146,11 +146,11 @@ impl Drop for Credit<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, Credit, largest};
+    use super::{ByteBudget, Credit, largest};
 
     #[test]
     fn no_more_is_reserved_than_there_is() {
-        let budget = Budget::new(100, 4);
+        let budget = ByteBudget::new(100, 4);
         assert!(budget.reserve(60) && !budget.reserve(41) && !budget.reserve(u64::MAX));
         assert_eq!((budget.reserved(), budget.spare()), (60, 40));
         let mut credit = Credit::none(&budget);
@@ -163,13 +163,13 @@ mod tests {
 
     #[test]
     fn all_shards_give_up_the_same_for_large_entries() {
-        let budget = Budget::new(6_400, 4);
+        let budget = ByteBudget::new(6_400, 4);
         assert_eq!((budget.share(0), budget.large_from()), (1_600, 200));
         budget.count_large(0, 800);
         assert_eq!((budget.share(0), budget.share(400)), (1_400, 1_300));
         budget.count_large(800, 0);
         assert_eq!(budget.share(u64::MAX), 0);
-        assert_eq!(Budget::new(6_400, 1).large_from(), u64::MAX);
+        assert_eq!(ByteBudget::new(6_400, 1).large_from(), u64::MAX);
     }
 
     #[test]

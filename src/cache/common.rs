@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cache::accounting::Accounting;
-use crate::cache::budget::Budget;
+use crate::cache::budget::ByteBudget;
 use crate::cache::options::Eviction;
 use crate::cache::window::Window;
 
 /// What the shards of a cache have in common.
 #[derive(Debug)]
 pub(super) struct Common {
-    pub(super) budget: Budget,
+    pub(super) budget: ByteBudget,
     pub(super) window: Window,
     pub(super) eviction: Eviction,
     pub(super) accounting: Accounting,
@@ -25,7 +25,7 @@ impl Common {
         accounting: Accounting,
     ) -> Self {
         Self {
-            budget: Budget::new(max_bytes, shards),
+            budget: ByteBudget::new(max_bytes, shards),
             window: Window::new(shards),
             eviction,
             accounting,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::cache::admission::{Admission, Room};
-use crate::cache::arrival::{Arrival, Giver, Inserted, Place};
+use crate::cache::admission::{Admission, ShardRoom};
+use crate::cache::arrival::{Arrival, Giver, Insertion, Place};
 use crate::cache::asker::Asker;
 use crate::cache::budget::Credit;
 use crate::cache::common::Common;
@@ -13,19 +13,15 @@ use crate::cache::options::Eviction;
 use crate::cache::slots::{FIRST, ListName};
 use crate::cache::table::Table;
 
+mod room;
+
 /// How many slots an insertion looks at for dead entries, on its way round the table. So a dead
 /// entry that nobody asks for is gone after at most a quarter as many insertions as the shard has
 /// slots, without a thread or a timer.
 const SWEEP_SLOTS: usize = 4;
-/// How many more slots an insertion looks at when something must go, before it takes a live entry.
-const SWEEP_SLOTS_FOR_ROOM: usize = 12;
-/// How many slots of this shard are looked at by an operation in another one.
-const SWEEP_SLOTS_FROM_ELSEWHERE: usize = 32;
 /// One in so many hits looks for dead entries in another shard. To look at a slot takes as long as
 /// a hit, since its entry is nowhere near, so this adds one part in 32 to the time of hits.
 const HITS_PER_SWEEP: u64 = 1024;
-/// How many entries a shard gives up for another one before others may have the lock.
-const GIVEN_AT_ONCE: usize = 64;
 
 /// One shard of the cache: a table, the policy, and what is reserved for them.
 ///
@@ -112,7 +108,7 @@ impl CacheShard {
         }
         match &mut self.admission {
             Some(admission) => {
-                let room = |table: &Table| room(&self.common, table, 0);
+                let room = |table: &Table| ShardRoom::of(&self.common, table, 0);
                 admission.hit(&mut self.table, at, room);
             }
             None => self.table.move_to_front(at),
@@ -175,7 +171,7 @@ impl CacheShard {
         giver: Giver,
         credit: &mut Credit<'_>,
         gone: &mut Departures,
-    ) -> Inserted<'a> {
+    ) -> Insertion<'a> {
         let found = self.table.find(arrival.tag, arrival.key).map(|(at, _)| at);
         let charge = self.common.accounting.charge(arrival.entry.payload());
         let before = found.map_or(0, |at| self.table.charge(at));
@@ -195,14 +191,14 @@ impl CacheShard {
         }
         let lacking = self.lacking(missing, charge, before, giver);
         if lacking > 0 {
-            return Inserted::Lacks { arrival, bytes: lacking };
+            return Insertion::Lacks { arrival, bytes: lacking };
         }
         self.reserved += credit.take();
         let inserted = match arrival.place {
             Place::ByMerit => self.insert_by_merit(arrival, found, gone),
             Place::Sure => self.insert_surely(arrival, charge, found, gone),
         };
-        if let Inserted::Lacks { .. } = inserted {
+        if let Insertion::Lacks { .. } = inserted {
             // What was evicted here is not given to others before the entry has its room.
             credit.add(self.reserved - self.table.charged());
             self.reserved = self.table.charged();
@@ -247,7 +243,7 @@ impl CacheShard {
         arrival: Arrival<'a>,
         found: Option<u32>,
         gone: &mut Departures,
-    ) -> Inserted<'a> {
+    ) -> Insertion<'a> {
         let Arrival { tag, key, entry, now, .. } = arrival;
         self.counts.inserts += 1;
         match (found, &mut self.admission) {
@@ -257,7 +253,7 @@ impl CacheShard {
                 self.table.move_to_front(at);
             }
             (None, Some(admission)) => {
-                let room = room(&self.common, &self.table, 0);
+                let room = ShardRoom::of(&self.common, &self.table, 0);
                 admission.insert(&mut self.table, tag, entry, room);
             }
             (None, None) => {
@@ -268,7 +264,7 @@ impl CacheShard {
         self.make_room(0, now, gone);
         // The policy may have refused the entry itself. It may also have been dead when it came.
         let is_there = gone.evicted + gone.expired == 0 || self.table.find(tag, key).is_some();
-        if is_there { Inserted::Kept } else { Inserted::NotKept }
+        if is_there { Insertion::Kept } else { Insertion::NotKept }
     }
 
     /// As [`insert_by_merit`](Self::insert_by_merit), for an entry that is sure to stay. It makes
@@ -279,12 +275,12 @@ impl CacheShard {
         charge: u64,
         found: Option<u32>,
         gone: &mut Departures,
-    ) -> Inserted<'a> {
+    ) -> Insertion<'a> {
         let known = found.map_or(0, |at| self.table.count(at));
         gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
         if !self.make_room(charge, arrival.now, gone) {
             // The shard is empty. Others were faster to take what the cache had left.
-            return Inserted::Lacks { arrival, bytes: charge.saturating_sub(self.reserved) };
+            return Insertion::Lacks { arrival, bytes: charge.saturating_sub(self.reserved) };
         }
         let Arrival { tag, key, entry, now, .. } = arrival;
         self.counts.inserts += 1;
@@ -296,7 +292,7 @@ impl CacheShard {
         }
         self.sweep(SWEEP_SLOTS, now, gone);
         let is_there = gone.expired == 0 || self.table.find(tag, key).is_some();
-        if is_there { Inserted::Kept } else { Inserted::NotKept }
+        if is_there { Insertion::Kept } else { Insertion::NotKept }
     }
 
     /// An entry comes that is not admitted. What its key had is out of date, so it leaves as well.
@@ -305,7 +301,7 @@ impl CacheShard {
         arrival: Arrival<'a>,
         charge: u64,
         gone: &mut Departures,
-    ) -> Inserted<'a> {
+    ) -> Insertion<'a> {
         self.counts.inserts += 1;
         if let Some(admission) = &mut self.admission {
             admission.refuse(arrival.tag, charge);
@@ -313,7 +309,7 @@ impl CacheShard {
         self.remove(arrival.tag, arrival.key, gone);
         gone.push(Some(arrival.entry), Departure::Evicted);
         self.finish(gone);
-        Inserted::NotKept
+        Insertion::NotKept
     }
 
     /// An entry comes that is larger than any may be. What its key had is out of date.
@@ -340,40 +336,6 @@ impl CacheShard {
         old
     }
 
-    /// Evicts entries until `wanted` bytes are free, for an entry in another shard: no more than
-    /// are above the share, if it is the turn of those, and a bounded number of entries. Returns
-    /// how many bytes are handed over, still reserved.
-    pub(super) fn give(
-        &mut self,
-        wanted: u64,
-        giver: Giver,
-        now: u64,
-        gone: &mut Departures,
-    ) -> u64 {
-        let before = self.table.charged();
-        for _ in 0..GIVEN_AT_ONCE {
-            let freed = before - self.table.charged();
-            let has_more = match giver {
-                Giver::AboveShare => self.above_share(0) > 0,
-                Giver::Anyone | Giver::ThisShard => self.table.len() > 0,
-            };
-            if freed >= wanted || !has_more {
-                break;
-            }
-            self.evict_one(0, wanted - freed, now, gone);
-        }
-        let freed = before - self.table.charged();
-        self.reserved -= freed;
-        self.finish(gone);
-        freed
-    }
-
-    /// Drops dead entries among the next few slots, in passing.
-    pub(super) fn sweep_from_elsewhere(&mut self, now: u64, gone: &mut Departures) {
-        self.sweep(SWEEP_SLOTS_FROM_ELSEWHERE, now, gone);
-        self.finish(gone);
-    }
-
     /// Hits of this process, and of its peers.
     pub(super) fn hits(&self) -> (u64, u64) {
         (self.hits, self.peer_hits)
@@ -385,55 +347,6 @@ impl CacheShard {
 
     pub(super) fn table(&self) -> &Table {
         &self.table
-    }
-
-    /// Evicts until all entries, and `more` that are going to be charged, have their room
-    /// reserved; whether that is so.
-    fn make_room(&mut self, more: u64, now: u64, gone: &mut Departures) -> bool {
-        if !self.reserve(more) {
-            self.sweep(SWEEP_SLOTS_FOR_ROOM, now, gone);
-        }
-        while !self.reserve(more) {
-            if self.table.len() == 0 {
-                return false;
-            }
-            let lacking = self.table.charged() + more - self.reserved;
-            let missing = lacking.saturating_sub(self.common.budget.spare()).max(1);
-            self.evict_one(more, missing, now, gone);
-        }
-        if self.admission.is_some() {
-            let room = room(&self.common, &self.table, 0);
-            Admission::shrink_window(&mut self.table, room);
-        }
-        true
-    }
-
-    /// Reserves what all entries, and `more`, are charged above what is reserved, if it is there.
-    fn reserve(&mut self, more: u64) -> bool {
-        let lacking = (self.table.charged() + more).saturating_sub(self.reserved);
-        let is_there = lacking == 0 || self.common.budget.reserve(lacking);
-        self.reserved += if is_there { lacking } else { 0 };
-        is_there
-    }
-
-    /// Evicts an entry, a dead one if there is one at the back: one of those that are here, or,
-    /// where nothing more is to come, the one that just came.
-    fn evict_one(&mut self, more: u64, missing: u64, now: u64, gone: &mut Departures) {
-        if let Some(dead) = self.dead_at_the_back(now) {
-            gone.push(self.table.remove(dead), Departure::Expired);
-            return;
-        }
-        match &mut self.admission {
-            Some(admission) if more > 0 => admission.evict_from_main(&mut self.table, gone),
-            Some(admission) => {
-                let room = room(&self.common, &self.table, missing);
-                admission.evict(&mut self.table, room, gone);
-            }
-            None => {
-                let last = self.table.last(ListName::Window);
-                gone.push(last.and_then(|at| self.table.remove(at)), Departure::Evicted);
-            }
-        }
     }
 
     /// Counts what left, and settles.
@@ -455,41 +368,6 @@ impl CacheShard {
             self.large = large;
         }
     }
-
-    /// A dead entry that is the next to leave its list.
-    fn dead_at_the_back(&self, now: u64) -> Option<u32> {
-        if !self.table.any_can_die() {
-            return None;
-        }
-        let mut last = ListName::ALL.into_iter().filter_map(|list| self.table.last(list));
-        last.find(|&at| self.table.is_dead(at, || now))
-    }
-
-    /// Drops the dead entries among the next few slots.
-    fn sweep(&mut self, slots: usize, now: u64, gone: &mut Departures) {
-        if !self.table.any_can_die() {
-            return;
-        }
-        for _ in 0..slots.min(self.table.places()) {
-            if !self.table.has_place(self.sweep_at) {
-                self.sweep_at = FIRST;
-            }
-            if self.table.is_dead(self.sweep_at, || now) {
-                // Another entry may move into this place, so the next look is at the same one.
-                gone.push(self.table.remove(self.sweep_at), Departure::Expired);
-            } else {
-                self.sweep_at += 1;
-            }
-        }
-    }
-}
-
-/// What the entries of a table may take at this moment, of which so many bytes are `missing`: its
-/// share and its large entries, or more while the cache has room.
-fn room(common: &Common, table: &Table, missing: u64) -> Room {
-    let own = common.budget.share(0).saturating_add(table.large());
-    let bytes = own.max(table.charged().saturating_sub(missing));
-    Room { bytes, window: common.window.part_of(bytes), missing }
 }
 
 #[cfg(any(test, feature = "unstable-bench"))]

@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::cache::arrival::{Arrival, Giver, Inserted};
+use crate::cache::arrival::{Arrival, Giver, Insertion};
 use crate::cache::budget::Credit;
 use crate::cache::common::Common;
 use crate::cache::departures::Departures;
@@ -105,15 +105,15 @@ impl Shards {
             drop(shard);
             drop(gone);
             let (back, bytes) = match inserted {
-                Inserted::Lacks { arrival, bytes } => (arrival, bytes),
-                Inserted::Kept | Inserted::NotKept => {
+                Insertion::Lacks { arrival, bytes } => (arrival, bytes),
+                Insertion::Kept | Insertion::NotKept => {
                     if can_die {
                         self.common.note_one_that_can_die();
                     }
                     if is_time_to_sweep {
                         self.sweep_another(at, || now);
                     }
-                    return matches!(inserted, Inserted::Kept);
+                    return matches!(inserted, Insertion::Kept);
                 }
             };
             arrival = back;

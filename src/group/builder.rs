@@ -85,8 +85,8 @@ impl GroupBuilder {
         self
     }
 
-    /// Into how many parts, each with a lock, a cache is split; rounded up to a power of two, and at
-    /// most 65,536. Defaults to 8 per core, of 64 KiB to 64 MiB each, and at most 4,096.
+    /// Into how many parts, each with a lock, a cache is split; rounded up to a power of two, and
+    /// at most 65,536. Defaults to 8 per core, of 64 KiB to 64 MiB each, and at most 4,096.
     ///
     /// The bytes are not split: a part takes more than its share while the cache has room. An entry
     /// that takes more than a quarter of the cache is served, but not kept. With two parts that is
@@ -131,9 +131,9 @@ impl GroupBuilder {
     ///
     /// An expired value is not served unless an option says so. Its memory is freed when its key is
     /// asked for, when other entries need the room, or when the gets and insertions of other keys
-    /// come by: after about a hundred hits, or one insertion, for each entry of the cache. On Linux the system's clock stands
-    /// still while the machine is suspended, and lives are longer by that time; a
-    /// [clock](Self::clock) of your own can count it.
+    /// come by: after about a hundred hits, or one insertion, for each entry of the cache. On Linux
+    /// the system's clock stands still while the machine is suspended, and lives are longer by that
+    /// time; a [clock](Self::clock) of your own can count it.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.lifetimes.ttl = Some(ttl);

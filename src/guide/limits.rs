@@ -69,8 +69,8 @@
 //!   takes about 64 MiB. With `Accounting::PayloadOnly` key and value alone are counted.
 //! * **A cache** never holds more than its bytes, at any moment and however many threads use it.
 //!   Its parts have them in common: a part takes more than its share while there is room.
-//! * **An entry that takes more than a quarter of the cache** is served and not kept; with two parts
-//!   a half, and with one part the whole. Nor is one kept whose key has 2 GiB.
+//! * **An entry that takes more than a quarter of the cache** is served and not kept; with two
+//!   parts a half, and with one part the whole. Nor is one kept whose key has 2 GiB.
 //! * **An expired value** that nobody asks for stays for as many insertions as a quarter of the
 //!   cache's places, or about a hundred hits for each entry, whatever comes first. Each place holds
 //!   an entry or waits for one; there are at most two to an entry. A cache that is not used at all

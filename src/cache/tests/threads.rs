@@ -80,7 +80,7 @@ fn eight_threads_never_see_a_value_older_than_one_already_seen() {
     }
     for eviction in [Eviction::Lru, Eviction::Adaptive] {
         let state = State {
-            // Room for about half of the keys.
+            // ShardRoom for about half of the keys.
             cache: cache(100 * (16 + 3), 4, eviction, Accounting::PayloadOnly),
             written: (0..KEYS).map(|_| Mutex::new(0)).collect(),
             seen: (0..KEYS).map(|_| AtomicU64::new(0)).collect(),
