@@ -174,6 +174,7 @@ fn the_bound_holds_at_every_moment_whatever_eight_threads_do() {
                     2..=4 => drop(put(&cache, &key, bytes)),
                     _ => drop(cache.get(&key, || 0)),
                 }
+                most.fetch_max(cache.stats().charged_bytes, Ordering::SeqCst);
             }
         };
         std::thread::scope(|scope| {
