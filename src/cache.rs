@@ -38,7 +38,7 @@
 //! The bound is one for the whole cache, and holds at every moment: bytes are reserved in the
 //! [`budget`] before an entry goes in. A shard may take more than its share while the cache has
 //! room. There are about eight shards to a core: two threads seldom meet then. A cache of less than
-//! 128 KiB is one shard, and with [`Eviction::Lru`] one exact LRU.
+//! 3 MiB is one shard, and with [`Eviction::Lru`] one exact LRU.
 //!
 //! What one operation does under a lock is bounded, save for two things. An insertion evicts as
 //! many entries as its own is large. And when a table grows, its shard is locked while its entries

@@ -80,6 +80,8 @@ pub(super) struct ShardRoom {
     pub(super) bytes: u64,
     /// What those in the window may be charged.
     pub(super) window: u64,
+    /// The largest entry that passes through the window.
+    pub(super) passes: u64,
     /// What is charged above `bytes`.
     pub(super) missing: u64,
 }
@@ -141,7 +143,7 @@ impl Admission {
         let at = table.insert(tag, entry, count, ListName::Window);
         let charge = table.charge(at);
         *table.stamp(at) = self.recency.arrival(tag, charge);
-        if charge > room.window {
+        if charge > room.passes {
             // It is larger than the window. At the front it would push out all others first.
             table.move_to_back(at);
         }
@@ -208,7 +210,7 @@ impl Admission {
             }
             let Some(last) = table.last(ListName::Window) else { return };
             let charge = table.charge(last);
-            if charge > room.for_main(table) && charge <= room.window {
+            if charge > room.for_main_beside(table, last) && charge <= room.passes {
                 return;
             }
             table.move_to(last, ListName::Probation);
@@ -228,7 +230,7 @@ impl Admission {
         let (needed, from_window) = if charge > room.bytes - room.window {
             (missing, usize::MAX)
         } else {
-            (missing.max(charge.saturating_sub(room.for_main(table))), 0)
+            (missing.max(charge.saturating_sub(room.for_main_beside(table, candidate))), 0)
         };
         let worth = u32::from(table.count(candidate)).saturating_sub(1);
         let (mut freed, mut loss, mut victims) = (0, 0, 0);
@@ -299,10 +301,29 @@ impl Admission {
 impl ShardRoom {
     /// What the entries of a table may take, of which so many bytes are `missing`: its share and
     /// its large entries, or more while the cache has room.
+    ///
+    /// Where there are several shards, the newest entry in the window lies on top of its part.
+    /// Without that, an entry that is larger than the part of a shard, but not than the window of
+    /// the cache, would be compared before it could be asked for again.
     pub(super) fn of(common: &Common, table: &Table, missing: u64) -> Self {
         let own = common.budget.share(0).saturating_add(table.large());
         let bytes = own.max(table.charged().saturating_sub(missing));
-        Self { bytes, window: common.window.part_of(bytes), missing }
+        let passes = common.largest_to_pass();
+        let newest = match common.budget.shards() {
+            1 => 0,
+            _ => table.first(ListName::Window).map_or(0, |at| table.charge(at)),
+        };
+        let above = if newest <= passes { newest } else { 0 };
+        let window = common.window.part_of(bytes).saturating_add(above).min(bytes);
+        Self { bytes, window, passes, missing }
+    }
+
+    /// What the main lists may take without taking it from the window, or from others for the entry
+    /// at `at`, which is in the window.
+    fn for_main_beside(self, table: &Table, at: u32) -> u64 {
+        let charge = table.charge(at);
+        let of_large = if table.is_large(charge) { charge } else { 0 };
+        self.for_main(table).saturating_sub(of_large)
     }
 
     /// What the main lists may take without taking it from the window.

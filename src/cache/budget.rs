@@ -47,6 +47,11 @@ impl ByteBudget {
         Self { max_bytes, shards: shards as u64, reserved, large }
     }
 
+    /// The bound.
+    pub(super) fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
     pub(super) fn shards(&self) -> u64 {
         self.shards
     }

@@ -177,7 +177,7 @@ impl CacheShard {
         let before = found.map_or(0, |at| self.table.charge(at));
         let at_hand = before + credit.bytes() + self.common.budget.spare();
         let missing = charge.saturating_sub(at_hand);
-        if missing > 0 && arrival.place == Place::ByMerit && self.table.is_large(charge) {
+        if missing > 0 && arrival.place == Place::ByMerit && self.is_compared_at_once(charge) {
             // The policy compares it with all that would have to go, in this shard and in others.
             let admitted = found.is_some()
                 || match &self.admission {
@@ -205,6 +205,15 @@ impl CacheShard {
         }
         self.finish(gone);
         inserted
+    }
+
+    /// Whether the policy decides on an entry with this charge before others give it room.
+    fn is_compared_at_once(&self, charge: u64) -> bool {
+        let passes = match self.admission {
+            Some(_) => self.common.largest_to_pass(),
+            None => 0,
+        };
+        self.table.is_large(charge) && charge > passes
     }
 
     /// How many of the bytes that are `missing` for an entry should come from other shards, by

@@ -207,6 +207,11 @@ impl Table {
         self.large -= if self.is_large(charge) { charge } else { 0 };
     }
 
+    /// The most recently used entry of a list.
+    pub(super) fn first(&self, list: ListName) -> Option<u32> {
+        lists::first(&self.slots, list)
+    }
+
     /// The least recently used entry of a list.
     pub(super) fn last(&self, list: ListName) -> Option<u32> {
         lists::last(&self.slots, list)

@@ -86,7 +86,7 @@ impl GroupBuilder {
     }
 
     /// Into how many parts, each with a lock, a cache is split; rounded up to a power of two, and
-    /// at most 65,536. Defaults to 8 per core, of 64 KiB to 64 MiB each, and at most 4,096.
+    /// at most 65,536. Defaults to 8 per core, of 1.5 to 64 MiB each, and at most 4,096.
     ///
     /// The bytes are not split: a part takes more than its share while the cache has room. An entry
     /// that takes more than a quarter of the cache is served, but not kept. With two parts that is

@@ -10,7 +10,7 @@
 //! | `cache_bytes` (argument) | | the main cache; 0 keeps nothing. Copies of other peers' values have an eighth of it on top. |
 //! | `eviction` | `Adaptive` | which entry leaves a full cache |
 //! | `accounting` | `Real` | what an entry counts against the bound |
-//! | `shards` | 8 per core, each of 64 KiB to 64 MiB, at most 4,096 | into how many parts a cache is cut; rounded up to a power of two, at most 65,536 |
+//! | `shards` | 8 per core, each of 1.5 to 64 MiB, at most 4,096 | into how many parts a cache is cut; rounded up to a power of two, at most 65,536 |
 //! | `ttl` | for ever | how long a value is served after its load |
 //! | `ttl_jitter` | 0 | by which part of its ttl a value may end earlier |
 //! | `negative_ttl` | not at all | how long it is remembered that a key does not exist |
