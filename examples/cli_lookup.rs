@@ -1,4 +1,6 @@
-//! A short-lived program that asks a cluster: it owns no key and opens no port.
+//! A short-lived program that asks a cluster: it owns no key and opens no port. Where no peer
+//! answers, it asks the source itself. To look into a cluster there is the command `geecache`
+//! (feature `cli`).
 //!
 //! ```text
 //! peers=http://127.0.0.1:8001,http://127.0.0.1:8002
@@ -8,15 +10,14 @@
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use geecache::{Group, HttpPool, Origin};
 
 mod common;
 
-use common::account::{Account, From, ask};
+use common::command::command;
 use common::errors::describe;
-use common::output::{complain, human, say, show_log};
+use common::output::{say, show_log};
 use common::scores::Source;
 
 const HELP: &str = "\
@@ -26,32 +27,13 @@ Usage: cli_lookup [--peers URL,URL...] KEY...
 
   --peers URL,...  the peers of the cluster, the same list that they have
                    [default: none]
-  --help           prints this
+  -h, --help       prints this
 
-Ends with 0 if every key has a value, 1 if not, 2 if it was called wrongly.
+Ends with 0 if every key has a value, 1 if not, 2 if an option is wrong.
 RUST_LOG=off hides why a peer did not answer.";
 
 fn main() -> ExitCode {
-    let flags = match Flags::parse() {
-        Ok(Some(flags)) => flags,
-        Ok(None) => {
-            say(HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            complain(format_args!("cli_lookup: {error} (see --help)"));
-            return ExitCode::from(2);
-        }
-    };
-    show_log();
-    match look_up(flags) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(format_args!("cli_lookup: {}", describe(&*error)));
-            ExitCode::from(2)
-        }
-    }
+    command("cli_lookup", HELP, Flags::parse, look_up)
 }
 
 struct Flags {
@@ -61,11 +43,10 @@ struct Flags {
 
 impl Flags {
     /// `None` = help is wanted.
-    fn parse() -> Result<Option<Self>, lexopt::Error> {
+    fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
 
         let (mut keys, mut peers) = (Vec::new(), Vec::new());
-        let mut args = lexopt::Parser::from_env();
         while let Some(arg) = args.next()? {
             match arg {
                 Value(key) => keys.push(key.string()?),
@@ -86,35 +67,32 @@ impl Flags {
 
 /// Prints the value of each key; whether all had one.
 fn look_up(Flags { keys, peers }: Flags) -> Result<bool, Box<dyn Error>> {
-    let source = Arc::new(Source::default());
-    let scores = {
-        let source = Arc::clone(&source);
-        Group::new("scores", 1 << 20, move |key: &str| {
-            Ok::<_, io::Error>(source.load("this program", key))
-        })
-    };
-    let is_alone = peers.is_empty();
-    let pool = HttpPool::client(peers)?;
-    if !is_alone {
+    show_log();
+    let source = Source::default();
+    let load = move |key: &str| Ok::<_, io::Error>(source.load("this program", key));
+    let scores = Group::new("scores", 1 << 20, load);
+    // Without peers it would warn that there are none.
+    let pool = HttpPool::client(peers.iter().map(String::as_str))?;
+    if !peers.is_empty() {
         pool.add(&scores)?;
     }
 
     let mut found_all = true;
     for key in &keys {
-        let Account { result, owner, from, took } = ask(&scores, &pool, &source, key);
-        let value = match &result {
-            Ok(value) => String::from_utf8_lossy(value).into_owned(),
-            Err(error) => describe(error),
-        };
-        let from = match from {
-            From::Load(_) => "the source",
-            From::Origin(Origin::Owner | Origin::OwnerMemory) => &owner,
-            From::Origin(Origin::StandIn) => "a stand-in",
-            From::Origin(origin) => origin.name(),
-            From::Nowhere => "nowhere",
-        };
-        say(format_args!("{key}: {value} (from {from}, {})", human(took)));
-        found_all &= result.is_ok();
+        match scores.get_with_origin(key) {
+            Ok((value, origin)) => {
+                let from = match origin {
+                    Origin::Owner | Origin::OwnerMemory => pool.owner(key).unwrap_or_default(),
+                    Origin::Getter => "the source".to_owned(),
+                    other => other.name().to_owned(),
+                };
+                say(format_args!("{key}: {} (from {from})", String::from_utf8_lossy(&value)));
+            }
+            Err(error) => {
+                say(format_args!("{key}: {}", describe(&error)));
+                found_all = false;
+            }
+        }
     }
     Ok(found_all)
 }

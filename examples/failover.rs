@@ -22,18 +22,19 @@ use geecache::{Group, HttpGetter, HttpPool, Loaded, PeerError, PeerGetter, PeerP
 
 mod common;
 
-use common::errors::describe;
+use common::command::command;
 use common::output::{complain, human, say};
 
 const HELP: &str = "\
 Prints how often the source is asked after one of five peers has died, with breakers and without.
 
-usage: failover [--seed N]
+Usage: failover [--seed N]
 
-  --seed N   what the keys are drawn from (default 1)";
+  --seed N    what the keys are drawn from [default: 1]
+  -h, --help  prints this";
 
 /// The argument that makes this program the peer that will die.
-const VICTIM: &str = "--as-victim";
+const VICTIM: &str = "as-victim";
 const GROUP: &str = "failover";
 const LIVING: usize = 4;
 const THREADS: usize = LIVING * 2;
@@ -52,28 +53,32 @@ const RING: RingHash = RingHash::Mixed;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [VICTIM] => be_the_victim().map(|()| true),
-        [] => compare(1),
-        ["--seed", seed] => seed.parse().map_err(Into::into).and_then(compare),
-        ["-h" | "--help"] => {
-            say(HELP);
-            return ExitCode::SUCCESS;
-        }
-        _ => {
-            complain(HELP);
-            return ExitCode::from(2);
-        }
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(format_args!("failover: {}", describe(&*error)));
-            ExitCode::FAILURE
+    command("failover", HELP, parse, |role| match role {
+        Role::Victim => be_the_victim().map(|()| true),
+        Role::Judge { seed } => compare(seed),
+    })
+}
+
+/// What this process is.
+enum Role {
+    Victim,
+    Judge { seed: u64 },
+}
+
+/// `None` = help is wanted.
+fn parse(mut args: lexopt::Parser) -> Result<Option<Role>, lexopt::Error> {
+    use lexopt::prelude::*;
+
+    let mut role = Role::Judge { seed: 1 };
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long(VICTIM) => role = Role::Victim,
+            Long("seed") => role = Role::Judge { seed: args.value()?.parse()? },
+            Short('h') | Long("help") => return Ok(None),
+            other => return Err(other.unexpected()),
         }
     }
+    Ok(Some(role))
 }
 
 /// Runs all cases; whether every get brought the right value.
@@ -309,7 +314,7 @@ struct Victim {
 impl Victim {
     fn start() -> Outcome<Self> {
         let mut process = Command::new(std::env::current_exe()?)
-            .arg(VICTIM)
+            .arg(format!("--{VICTIM}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

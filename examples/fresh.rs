@@ -10,7 +10,7 @@
 //!
 //! Ends with an error when an answer is wrong, or older than the group promises.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its reader")]
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 
 use geecache::Group;
 use lexopt::prelude::*;
+
+mod common;
+
+use common::command::command;
 
 /// How long the source takes.
 const SOURCE: Duration = Duration::from_millis(50);
@@ -39,33 +43,24 @@ struct Seen {
 }
 
 const HELP: &str = "\
+Shows what a caller waits when a value expires, with stale_while_revalidate and without.
+
 Usage: fresh
 
-Shows what a caller waits when a value expires, with stale_while_revalidate and without.
-It takes about 3 s, and has no options.
-
   -h, --help  prints this
-";
+
+It takes about 3 s.";
 
 fn main() -> ExitCode {
-    let mut args = lexopt::Parser::from_env();
-    match args.next() {
-        Ok(None) => {}
-        Ok(Some(Short('h') | Long("help"))) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Ok(Some(_)) | Err(_) => {
-            eprint!("fresh: it takes no arguments\n\n{HELP}");
-            return ExitCode::from(2);
-        }
-    }
-    match compare() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("fresh: {error}");
-            ExitCode::FAILURE
-        }
+    command("fresh", HELP, parse, |()| compare().map(|()| true))
+}
+
+/// `None` = help is wanted.
+fn parse(mut args: lexopt::Parser) -> Result<Option<()>, lexopt::Error> {
+    match args.next()? {
+        None => Ok(Some(())),
+        Some(Short('h') | Long("help")) => Ok(None),
+        Some(other) => Err(other.unexpected()),
     }
 }
 

@@ -13,67 +13,55 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 
-use geecache::{Group, HttpPool, Origin};
+use geecache::{Discovery, Group, HttpPool, Origin};
 
 mod common;
 
 use common::account::{Account, From, ask};
 use common::api::{Answer, Api};
+use common::command::command;
 use common::errors::describe;
-use common::output::{complain, count, human, say, show_log};
+use common::output::{count, human, say, show_log};
 use common::scores::Source;
 
 const HELP: &str = "\
 One peer of a cluster that caches scores. Start one for each URL of the list.
 
-Usage: peer --listen ADDRESS [--url URL] [--peers URL,URL...] [--api ADDRESS]
+Usage: peer --listen ADDRESS [--url URL] [--peers URL,URL... | --discover SOURCE]
+            [--api ADDRESS]
 
   --listen ADDRESS   where it listens for the other peers, such as 127.0.0.1:8001
   --url URL          what the other peers call it, such as http://localhost:8001
                      [default: http:// and the address]
   --peers URL,...    all peers, itself included, the same list for each of them
                      [default: itself alone]
+  --discover SOURCE  where it learns who the peers are, and follows changes:
+                     file:PATH, a file with a URL in each line, or
+                     dns:NAME:PORT, the addresses of a name
   --api ADDRESS      where it answers GET /api?key=NAME, such as 127.0.0.1:9999
-  --help             prints this
+  -h, --help         prints this
 
 It runs until Ctrl-C. RUST_LOG=debug shows what the crate logs.";
 
 fn main() -> ExitCode {
-    let flags = match Flags::parse() {
-        Ok(Some(flags)) => flags,
-        Ok(None) => {
-            say(HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            complain(format_args!("peer: {error} (see --help)"));
-            return ExitCode::from(2);
-        }
-    };
-    show_log();
-    match run(&flags) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format_args!("peer: {}", describe(&*error)));
-            ExitCode::FAILURE
-        }
-    }
+    command("peer", HELP, Flags::parse, |flags| run(&flags))
 }
 
 struct Flags {
     listen: String,
     url: Option<String>,
     peers: Vec<String>,
+    discover: Option<String>,
     api: Option<String>,
 }
 
 impl Flags {
     /// `None` = help is wanted.
-    fn parse() -> Result<Option<Self>, lexopt::Error> {
+    fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
 
         let (mut listen, mut url, mut peers, mut api) = (None, None, Vec::new(), None);
-        let mut args = lexopt::Parser::from_env();
+        let mut discover = None;
         while let Some(arg) = args.next()? {
             match arg {
                 Long("listen") => listen = Some(args.value()?.string()?),
@@ -82,17 +70,22 @@ impl Flags {
                     let list = args.value()?.string()?;
                     peers.extend(list.split(',').map(|url| url.trim().to_owned()));
                 }
+                Long("discover") => discover = Some(args.value()?.string()?),
                 Long("api") => api = Some(args.value()?.string()?),
                 Short('h') | Long("help") => return Ok(None),
                 other => return Err(other.unexpected()),
             }
         }
         let listen = listen.ok_or("--listen is missing")?;
-        Ok(Some(Self { listen, url, peers, api }))
+        if discover.is_some() && !peers.is_empty() {
+            return Err("--discover and --peers are for one list each: give one of them".into());
+        }
+        Ok(Some(Self { listen, url, peers, discover, api }))
     }
 }
 
-fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
+fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
+    show_log();
     let (end, ended) = mpsc::channel();
     ctrlc::set_handler(move || {
         let _ = end.send(());
@@ -116,14 +109,16 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("--listen {}: {}", flags.listen, describe(&error)))?;
     let url = pool.url().unwrap_or_default().to_owned();
     pool.add(&group)?;
-    match &flags.peers[..] {
-        [] => pool.set_peers([&*url])?,
-        peers => pool.set_peers(peers.iter().map(|url| &**url))?,
+    match (&flags.discover, &flags.peers[..]) {
+        (Some(source), _) => pool.follow(source_of(source)?)?,
+        (None, []) => pool.set_peers([&*url])?,
+        (None, peers) => pool.set_peers(peers.iter().map(|url| &**url))?,
     }
     say(format_args!(
         "{url} serves group \"scores\", one of {}.",
-        count(flags.peers.len().max(1), "peer")
+        count(pool.list_stats().peers, "peer")
     ));
+    say(format_args!("Open {url}/ in a browser to watch."));
 
     let api = match &flags.api {
         None => None,
@@ -143,7 +138,16 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
         api.shutdown();
     }
     pool.shutdown();
-    Ok(())
+    Ok(true)
+}
+
+/// The source that `--discover` names.
+fn source_of(source: &str) -> Result<Discovery, String> {
+    match source.split_once(':') {
+        Some(("file", path)) => Ok(Discovery::file(path)),
+        Some(("dns", name)) => Ok(Discovery::dns(name)),
+        _ => Err(format!("--discover {source}: it begins with neither file: nor dns:")),
+    }
 }
 
 /// Answers a request of the API, and tells what this process can know about where the answer came

@@ -19,8 +19,9 @@ mod common;
 
 use common::account::{Account, From, ask};
 use common::api::{Answer, Api};
+use common::command::command;
 use common::errors::describe;
-use common::output::{HEADING, complain, count, human, row, say, show_log};
+use common::output::{HEADING, count, human, row, say, show_log};
 use common::scores::{SLOW, Source};
 
 const HELP: &str = "\
@@ -33,31 +34,13 @@ Usage: peers [OPTIONS]
   --api-port PORT   the API listens on PORT [default: 9999]
   --once            asks the API a fixed list of questions, prints what came, and ends;
                     fails if an answer is wrong
-  --help            prints this
+  -h, --help        prints this
 
 Without --once it runs until Ctrl-C or the end of its input.
 RUST_LOG=debug shows what the crate logs.";
 
 fn main() -> ExitCode {
-    let flags = match Flags::parse() {
-        Ok(Some(flags)) => flags,
-        Ok(None) => {
-            say(HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            complain(format_args!("peers: {error} (see --help)"));
-            return ExitCode::from(2);
-        }
-    };
-    show_log();
-    match run(&flags) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format_args!("peers: {}", describe(&*error)));
-            ExitCode::FAILURE
-        }
-    }
+    command("peers", HELP, Flags::parse, |flags| run(&flags))
 }
 
 struct Flags {
@@ -68,11 +51,10 @@ struct Flags {
 
 impl Flags {
     /// `None` = help is wanted.
-    fn parse() -> Result<Option<Self>, lexopt::Error> {
+    fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
 
         let (mut base_port, mut api_port, mut once) = (8001, None, false);
-        let mut args = lexopt::Parser::from_env();
         while let Some(arg) = args.next()? {
             match arg {
                 Long("base-port") => base_port = args.value()?.parse()?,
@@ -90,7 +72,8 @@ impl Flags {
     }
 }
 
-fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
+fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
+    show_log();
     let source = Arc::new(Source::default());
     let peers = start_peers(flags.base_port, &source)?;
 
@@ -115,6 +98,7 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
     for peer in &peers {
         say(format_args!("  {}", peer.pool.url().unwrap_or_default()));
     }
+    say(format_args!("Open {}/ in a browser to watch.", peers[0].pool.url().unwrap_or_default()));
     say(format_args!(
         "An API in front of {}, and a source that takes {} ms behind each.",
         peers[2].name,
@@ -133,7 +117,7 @@ fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
     }
     let requests = requests.load(Ordering::Relaxed);
     say(format_args!("{}, {}", count(requests, "request"), count(source.loads(), "load")));
-    outcome
+    outcome.map(|()| true)
 }
 
 /// One of the three.

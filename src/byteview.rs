@@ -69,6 +69,12 @@ impl ByteView {
         &self.bytes[self.start..self.end]
     }
 
+    /// The allocation that the bytes lie in.
+    #[inline]
+    pub(crate) fn allocation(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
     /// The bytes as text.
     ///
     /// # Errors

@@ -49,6 +49,7 @@
 //! a charge for it; and three lists through one table are another structure than one list through a
 //! slab. What the two share is the idea, and the tests hold both against the same kind of model.
 
+use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -83,6 +84,7 @@ pub use accounting::Accounting;
 pub(crate) use asker::Asker;
 #[cfg(feature = "unstable-bench")]
 pub use bench::BenchStore;
+pub(crate) use departures::{Departure, Observer};
 pub(crate) use entry::{Found, Meta};
 pub(crate) use hash::KeyHash;
 pub(crate) use options::CacheOptions;
@@ -90,12 +92,11 @@ pub use options::Eviction;
 
 use arrival::{Arrival, Place};
 use common::Common;
-use departures::Departures;
+use departures::{Departures, Listener};
 use entry::Entry;
 use shards::Shards;
 
 /// A bounded cache that any number of threads share.
-#[derive(Debug)]
 pub(crate) struct Cache {
     /// Made by the first insertion: a group that is not used takes next to no memory.
     shards: OnceLock<Shards>,
@@ -106,6 +107,8 @@ pub(crate) struct Cache {
     largest: u64,
     /// Misses before there were shards.
     early_misses: AtomicU64,
+    /// Is told, without a lock, of each entry that leaves by itself.
+    listener: Listener,
 }
 
 impl Cache {
@@ -113,13 +116,20 @@ impl Cache {
         let (shards, hash, early_misses) = (OnceLock::new(), KeyHash::random(), AtomicU64::new(0));
         let shard_count = options.shard_count();
         let largest = budget::largest(options.max_bytes, shard_count);
-        Self { shards, hash, options, shard_count, largest, early_misses }
+        let listener = Listener::default();
+        Self { shards, hash, options, shard_count, largest, early_misses, listener }
+    }
+
+    /// The same with an observer.
+    pub(crate) fn observed_by(self, observer: Option<Observer>) -> Self {
+        Self { listener: Listener::new(observer), ..self }
     }
 
     fn shards(&self) -> &Shards {
         self.shards.get_or_init(|| {
             let CacheOptions { max_bytes, eviction, accounting, .. } = self.options;
-            Shards::new(Common::new(max_bytes, self.shard_count, eviction, accounting))
+            let common = Common::new(max_bytes, self.shard_count, eviction, accounting);
+            Shards::new(common.observed_by(self.listener.clone()))
         })
     }
 
@@ -148,8 +158,16 @@ impl Cache {
         }
         let looked_up = shard.get(hash as u32, key.as_bytes(), asker, now);
         drop(shard);
-        // A dead entry is dropped here.
-        looked_up.ok()
+        match looked_up {
+            Ok(found) => Some(found),
+            Err(dead) => {
+                // Dropped here, without the lock.
+                if let Some(dead) = dead {
+                    self.listener.tell(&dead, Departure::Expired);
+                }
+                None
+            }
+        }
     }
 
     /// As [`get_for`](Self::get_for), but counts nothing and does not change the order.
@@ -213,11 +231,15 @@ impl Cache {
         let Some(entry) = entry else {
             let mut gone = Departures::default();
             let mut shard = lock(shards.at(at));
-            if keep() {
+            let is_wanted = keep();
+            if is_wanted {
                 shard.reject(tag, key.as_bytes(), &mut gone);
             }
             drop(shard);
             drop(gone);
+            if is_wanted {
+                self.listener.tell_of_key(key, Departure::TooLarge);
+            }
             return false;
         };
         let arrival = Arrival { tag, key: key.as_bytes(), entry, place, now };
@@ -284,6 +306,12 @@ impl Cache {
     /// The hash of its keys, which fits other tables of the same keys as well.
     pub(crate) fn key_hash(&self) -> KeyHash {
         self.hash
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("stats", &self.stats()).finish()
     }
 }
 

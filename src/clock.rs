@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A monotonic clock, in milliseconds since a moment of its own.
 #[derive(Clone)]
@@ -90,6 +90,20 @@ mod ticks {
     pub(super) fn millis_since(start: Moment) -> u64 {
         crate::clock::millis(start.elapsed())
     }
+}
+
+/// Whether there are clocks. Where there are none to ask panics, and so nobody does who can do
+/// without.
+const HAS_CLOCKS: bool = cfg!(not(all(target_family = "wasm", target_os = "unknown")));
+
+/// The time now, if it can be told.
+pub(crate) fn moment() -> Option<Instant> {
+    HAS_CLOCKS.then(Instant::now)
+}
+
+/// The time by the clock on the wall; the year 1970 if it can't be told.
+pub(crate) fn wall_time() -> SystemTime {
+    if HAS_CLOCKS { SystemTime::now() } else { SystemTime::UNIX_EPOCH }
 }
 
 /// Whole milliseconds, rounded down.

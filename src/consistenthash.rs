@@ -1,5 +1,6 @@
 //! Who owns a key: a [`Ring`] of hashed points, the same as GeeCache's and groupcache's.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 
@@ -97,12 +98,30 @@ impl Ring {
         node: impl AsRef<str>,
         weight: NonZeroUsize,
     ) -> Result<bool, TooManyPoints> {
-        let points = self.replicas.saturating_mul(weight);
-        if points > MOST {
-            let (node, replicas) = (node.as_ref().to_owned(), self.replicas);
-            return Err(TooManyPoints { node, weight, replicas });
+        Ok(self.extend_weighted([(node, weight)])? > 0)
+    }
+
+    /// Adds many nodes with their weights, for the price of one change for each different weight,
+    /// and tells how many are new. Those that the ring has already change nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_weighted`](Self::add_weighted), if one of them can't be added. Nothing changes.
+    pub fn extend_weighted<S: AsRef<str>>(
+        &mut self,
+        nodes: impl IntoIterator<Item = (S, NonZeroUsize)>,
+    ) -> Result<usize, TooManyPoints> {
+        let mut by_points = BTreeMap::<NonZeroUsize, Vec<S>>::new();
+        for (node, weight) in nodes {
+            let points = self.replicas.saturating_mul(weight);
+            if points > MOST {
+                let (node, replicas) = (node.as_ref().to_owned(), self.replicas);
+                return Err(TooManyPoints { node, weight, replicas });
+            }
+            by_points.entry(points).or_default().push(node);
         }
-        Ok(self.add_all(std::iter::once(node), points) > 0)
+        let add = |(points, nodes): (_, Vec<S>)| self.add_all(nodes.into_iter(), points);
+        Ok(by_points.into_iter().map(add).sum())
     }
 
     /// Takes a node out; `false` if the ring did not have it.
@@ -161,6 +180,33 @@ impl Ring {
         }
         let shares = owned.into_iter().map(|hashes| hashes as f64 / HASHES as f64);
         self.nodes.iter().map(|node| &**node).zip(shares).collect()
+    }
+
+    /// The ring, cut into pieces of one owner each: where a piece ends, as a part of the whole ring
+    /// (0 to 1), and the node that owns it. In the order of the ring; neighbours have different
+    /// owners. The first piece begins at 0. What lies after the last one belongs to the node of the
+    /// first. For pictures of a ring.
+    #[must_use]
+    pub fn arcs(&self) -> Vec<(f64, &str)> {
+        let mut arcs: Vec<(f64, u32)> = Vec::new();
+        for point in self.points.as_slice() {
+            // A point has its own hash, too.
+            let end = (u64::from(point.hash) + 1) as f64 / HASHES as f64;
+            match arcs.last_mut() {
+                Some((last, node)) if *node == point.node => *last = end,
+                // Of points on one hash the first has it, and the others have nothing.
+                Some((last, _)) if *last == end => {}
+                _ => arcs.push((end, point.node)),
+            }
+        }
+        arcs.into_iter().map(|(end, node)| (end, &*self.nodes[node as usize])).collect()
+    }
+
+    /// Where `key` lies, as a part of the whole ring: from 0 on, and less than 1. It belongs to the
+    /// first of the [`arcs`](Self::arcs) that ends after it.
+    #[must_use]
+    pub fn position(&self, key: &str) -> f64 {
+        f64::from((self.hash)(key.as_bytes())) / HASHES as f64
     }
 
     /// How many points a node of weight 1 has.

@@ -5,12 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::one_line::OneLine;
+
 /// Any error that a getter may return.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Why a call failed.
 ///
 /// Errors are cheap to clone: all callers that waited for one load get the same error.
+///
+/// `{error}` is one line that also tells the cause, such as the error of a getter and what caused
+/// that one. So a program that prints an error does not have to go through its
+/// [`source`](std::error::Error::source)s, which are there for code that looks at them. Control
+/// characters in the cause are escaped, and of a very long one the first 400 characters are shown.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
@@ -32,7 +39,28 @@ pub enum Error {
         /// What the getter returned.
         source: Arc<dyn std::error::Error + Send + Sync + 'static>,
     },
-    /// The getter, while it loads a key, asked the same group for the same key.
+    /// A [`TypedGroup`](crate::TypedGroup) could not make bytes of a value. The codec's error is
+    /// the [`source`](std::error::Error::source).
+    Encode {
+        /// The group that was to keep the value.
+        group: String,
+        /// The key of the value.
+        key: String,
+        /// What the codec returned.
+        source: Arc<dyn std::error::Error + Send + Sync + 'static>,
+    },
+    /// A [`TypedGroup`](crate::TypedGroup) could not make a value of the bytes under this key, not
+    /// even of those that its own getter has loaded, or it has none. The codec's error is the
+    /// [`source`](std::error::Error::source).
+    Decode {
+        /// The group that has the bytes.
+        group: String,
+        /// The key of the value.
+        key: String,
+        /// What the codec returned.
+        source: Arc<dyn std::error::Error + Send + Sync + 'static>,
+    },
+    /// The getter, while it loads a key, asked the same group for the same key again and again.
     ReentrantLoad {
         /// The group that was asked.
         group: String,
@@ -116,7 +144,16 @@ impl fmt::Display for Error {
         match self {
             Self::EmptyKey => f.write_str("the key is empty"),
             Self::NotFound { group, key } => write!(f, "no {key:?} in group {group:?}"),
-            Self::Load { group, key, .. } => write!(f, "loading {key:?} of group {group:?} failed"),
+            Self::Load { group, key, source } => {
+                let cause = WithCauses(&**source);
+                write!(f, "loading {key:?} of group {group:?} failed: {cause}")
+            }
+            Self::Encode { group, key, source } => {
+                write!(f, "encoding {key:?} of group {group:?} failed: {}", WithCauses(&**source))
+            }
+            Self::Decode { group, key, source } => {
+                write!(f, "decoding {key:?} of group {group:?} failed: {}", WithCauses(&**source))
+            }
             Self::ReentrantLoad { group, key } => {
                 write!(f, "the load of {key:?} in group {group:?} asked for itself")
             }
@@ -139,7 +176,9 @@ impl fmt::Display for Error {
             }
             Self::InvalidPeer { url, reason } => write!(f, "peer {url:?}: {reason}"),
             Self::InvalidOption { option, reason } => write!(f, "option {option}: {reason}"),
-            Self::Bind { addr, .. } => write!(f, "can not listen on {addr}"),
+            Self::Bind { addr, source } => {
+                write!(f, "can not listen on {addr}: {}", WithCauses(source))
+            }
         }
     }
 }
@@ -147,10 +186,36 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Load { source, .. } => Some(&**source),
+            Self::Load { source, .. }
+            | Self::Encode { source, .. }
+            | Self::Decode { source, .. } => Some(&**source),
             Self::Bind { source, .. } => Some(&**source),
             _ => None,
         }
+    }
+}
+
+/// An error and those that caused it, on one line.
+struct WithCauses<'a>(&'a (dyn std::error::Error + 'static));
+
+/// So many causes of an error are told. There may be errors that are their own causes.
+const MAX_CAUSES: usize = 16;
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        let mut all = said.clone();
+        let causes = std::iter::successors(self.0.source(), |error| error.source());
+        for cause in causes.take(MAX_CAUSES) {
+            let text = cause.to_string();
+            // Many errors tell their cause themselves.
+            if !said.contains(&text) {
+                all += ": ";
+                all += &text;
+                said = text;
+            }
+        }
+        write!(f, "{}", OneLine(all))
     }
 }
 
@@ -219,6 +284,8 @@ pub enum PeerErrorKind {
     NotSupported,
     /// The peer does not know this process's token, or does not take its certificate.
     Unauthorized,
+    /// The peer belongs to another cluster: a list is wrong, or the address has new tenants.
+    OtherCluster,
 }
 
 impl fmt::Display for PeerErrorKind {
@@ -233,6 +300,7 @@ impl fmt::Display for PeerErrorKind {
             Self::Overloaded => "is overloaded",
             Self::NotSupported => "does not support this",
             Self::Unauthorized => "does not let us in",
+            Self::OtherCluster => "belongs to another cluster",
         })
     }
 }

@@ -1,6 +1,14 @@
 //! [`Getter`], the source of truth behind a group, and [`Loaded`], what it returns.
 
+mod batch;
+mod no_source;
+
+use std::sync::Arc;
 use std::time::Duration;
+
+pub use batch::BatchGetter;
+pub(crate) use batch::{SharedError, spread};
+pub use no_source::NoSource;
 
 use crate::byteview::ByteView;
 use crate::error::BoxError;
@@ -10,7 +18,8 @@ use crate::origin::Origin;
 ///
 /// Closures and functions are getters when they take a `&str` and return a `Result` of anything
 /// that becomes a [`Loaded`] (`Vec<u8>`, `String`, `&str`, [`ByteView`], an `Option` of these, …).
-/// Write the argument's type: `|key: &str| …`.
+/// Write the argument's type: `|key: &str| …`. [`BatchGetter`] makes one of a closure that loads
+/// many keys at once. An `Arc` of a getter is a getter, too, and so is a `Box<dyn Getter>`.
 ///
 /// ```
 /// use geecache::Group;
@@ -30,6 +39,16 @@ use crate::origin::Origin;
 /// # Ok::<(), geecache::Error>(())
 /// ```
 ///
+/// # Why it belongs to the group
+///
+/// Some caches take a loader with each get, as `get_with(key, || …)`. A group has none of that on
+/// purpose. The key has to say all that a load needs, because others load it, too: the owner of the
+/// key for a caller in another process, a thread of the group that refreshes the value, and a
+/// caller that comes later. None of them has the closure of the first one. What a load needs beside
+/// the key, such as a tenant, belongs into the key; what every load needs, such as a pool of
+/// connections, into the getter. A program that has a value at hand gives it to
+/// [`Group::insert`](crate::Group::insert).
+///
 /// # For those who implement it
 ///
 /// * It runs on the thread that asks first for a key, or on a thread of the group: for callers with
@@ -47,17 +66,20 @@ use crate::origin::Origin;
 ///   this process then, and never for a thread of the group: what is being loaded already is loaded
 ///   once more, on its own thread, and that value is not kept. So a time limit does not end such a
 ///   load early.
-/// * A peer that it asks may wait for a load there, up to the time of a request. In a circle over
-///   two processes, even one that batches make and no key, that time ends the wait.
-/// * In a pool that steals work a getter that waits runs other callers on its thread. What they
-///   get there is nested, too: the third load of one key on the thread is taken for a circle, and
-///   the 65th level for a chain that is too long.
+/// * A peer that it asks may wait for a load there, up to the time of a request. It does not wait
+///   for one that waits for its answer: the request names the [`Chain`](crate::Chain) that it
+///   belongs to, and what the same chain is loading is loaded once more. Two such loads whose
+///   getters each need what the other one loads, at two peers, wait until the time is over.
 /// * Keys must not need each other in a circle. A key that needs itself gets
-///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the second
-///   time on one thread. A circle over several peers ends with their time limits.
+///   [`Error::ReentrantLoad`](crate::Error::ReentrantLoad) when its getter asks for it the eighth
+///   time on one thread, and each time after that until the first getter on the thread returns. In
+///   a circle over several peers it comes sooner.
+/// * In a pool that steals work a getter that waits runs other callers on its thread. What they
+///   get there is nested, too: the ninth load of one key on the thread is taken for a circle, and
+///   the 65th level for a chain that is too long. Where the getter asks peers, it is the third.
 /// * At most 64 getters run one inside the other on a thread, so that the stack does not end. The
 ///   next one that is asked for is an [`Error::NestedTooDeep`](crate::Error::NestedTooDeep). A
-///   level takes up to 12 KiB of the stack beside what the getter needs.
+///   level takes up to 16 KiB of the stack beside what the getter needs.
 /// * In a pool that steals work, such as rayon's, a getter that splits its work should have a pool
 ///   of its own. Else a thread that works for the getter may take up a task that gets the same key.
 ///   It then waits for the getter, which waits for it. Nobody can see that, but a caller without a
@@ -88,6 +110,16 @@ pub trait Getter: Send + Sync + 'static {
     fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
         keys.iter().map(|key| self.get(key)).collect()
     }
+
+    /// Whether [`get_many`](Self::get_many) is one [`get`](Self::get) after the other. Then each
+    /// key of a batch has its answer as soon as its own load is done, for other callers who wait
+    /// for it too, and not when all of them are. A panic is an error of its key alone.
+    ///
+    /// `true` for closures. Defaults to `false`, as `get_many` may be overridden: where it is not,
+    /// say `true` here.
+    fn loads_one_by_one(&self) -> bool {
+        false
+    }
 }
 
 impl<F, V, E> Getter for F
@@ -98,6 +130,38 @@ where
 {
     fn get(&self, key: &str) -> Result<Loaded, BoxError> {
         self(key).map(Into::into).map_err(Into::into)
+    }
+
+    fn loads_one_by_one(&self) -> bool {
+        true
+    }
+}
+
+impl<G: Getter + ?Sized> Getter for Arc<G> {
+    fn get(&self, key: &str) -> Result<Loaded, BoxError> {
+        (**self).get(key)
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
+        (**self).get_many(keys)
+    }
+
+    fn loads_one_by_one(&self) -> bool {
+        (**self).loads_one_by_one()
+    }
+}
+
+impl Getter for Box<dyn Getter> {
+    fn get(&self, key: &str) -> Result<Loaded, BoxError> {
+        (**self).get(key)
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Vec<Result<Loaded, BoxError>> {
+        (**self).get_many(keys)
+    }
+
+    fn loads_one_by_one(&self) -> bool {
+        (**self).loads_one_by_one()
     }
 }
 

@@ -15,6 +15,8 @@ mod owners;
 mod parts;
 mod peer_side;
 mod portions;
+mod telling;
+mod typed_side;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,21 +24,27 @@ use std::time::Duration;
 
 pub use builder::GroupBuilder;
 pub use changes::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
+pub(crate) use memory::Beside;
 pub use memory::HotCache;
-pub use nesting::is_inside_getter;
+pub use nesting::Chain;
 pub use owners::OwnerErrors;
+pub(crate) use parts::IsUseful;
 pub use peer_side::PeerSide;
 
 use crate::byteview::ByteView;
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::events::PastEvent;
 use crate::getter::Loaded;
+use crate::histogram::Latencies;
+use crate::hot_keys::HotKey;
 use crate::origin::Origin;
 use crate::peers::PeerPicker;
+use crate::random::is_sampled;
 use crate::stats::{CacheStats, Stats};
 use batch::{Answer, answer_many};
 use call::Call;
-use error::not_found;
+pub(crate) use error::not_found;
 use parts::Parts;
 
 /// A named cache in front of a [`Getter`](crate::Getter), shared with the peers that have a group
@@ -76,7 +84,8 @@ impl Group {
     /// * [`Error::NotFound`] when the source of truth, here or at the owner, has no such key.
     /// * [`Error::Load`] when the getter failed.
     /// * [`Error::ReentrantLoad`] when it is called by the getter that loads this key, for the
-    ///   second time. (The first such call could be an innocent one: it is loaded alone.)
+    ///   eighth time. (Such a call can be an innocent one, see [`Getter`](crate::Getter): the first
+    ///   ones load the key alone.)
     /// * [`Error::NestedTooDeep`] when it is called by a getter, and too many are running one
     ///   inside the other.
     /// * [`Error::TimedOut`] when [`wait_timeout`](GroupBuilder::wait_timeout) is set and was too
@@ -121,8 +130,10 @@ impl Group {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
+        self.parts.note_get(key);
         let found = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
-        let loaded = found.map_or_else(|| self.load_one(key, self.parts.wait_timeout), Ok)?;
+        let load = || self.load_one(key, Call::one(self.default_deadline()));
+        let loaded = found.map_or_else(load, Ok)?;
         let origin = match loaded.origin() {
             Origin::Owner | Origin::OwnerMemory
                 if !self.parts.owners.picker().picks_the_owner(key) =>
@@ -135,11 +146,12 @@ impl Group {
         Ok((value, origin))
     }
 
-    /// The values of many keys; element *i* of the answer belongs to `keys[i]`.
+    /// The values of many keys; element *i* of the answer belongs to the *i*-th key.
     ///
     /// What is in memory is taken from there. For the rest each owner is asked once, all owners at
     /// the same time, and the keys of this process go to the getter in one call of
-    /// [`get_many`](crate::Getter::get_many). Everything else holds for each key as with
+    /// [`get_many`](crate::Getter::get_many); a closure gets one after the other. Callers who wait
+    /// for one of the keys have it when it is there. Everything else holds for each key as with
     /// [`get`](Self::get): fail-over, flights, absence, life-times. One failing key fails alone. A
     /// key that occurs more than once is asked for once.
     ///
@@ -151,8 +163,21 @@ impl Group {
     /// # Blocking
     ///
     /// As [`get`](Self::get).
-    pub fn get_many(&self, keys: &[&str]) -> Vec<Result<ByteView, Error>> {
-        self.get_many_by(keys, self.parts.wait_timeout)
+    ///
+    /// ```
+    /// use geecache::Group;
+    ///
+    /// let echo = |key: &str| Ok::<_, std::io::Error>(key.to_owned());
+    /// let group = Group::new("echoes", 1 << 20, echo);
+    /// let names = vec!["Tom".to_owned(), "Jack".to_owned()];
+    /// assert_eq!(group.get_many(&names)[1].as_ref().unwrap(), "Jack"); // and a list of `&str`, …
+    /// ```
+    pub fn get_many<S: AsRef<str>>(
+        &self,
+        keys: impl IntoIterator<Item = S>,
+    ) -> Vec<Result<ByteView, Error>> {
+        let keys = Vec::from_iter(keys);
+        self.get_many_by(&as_strs(&keys), self.parts.wait_timeout)
     }
 
     /// As [`get_many`](Self::get_many), but waits no longer than `timeout`, as
@@ -161,12 +186,13 @@ impl Group {
     /// # Errors
     ///
     /// Per key, those of [`get_timeout`](Self::get_timeout).
-    pub fn get_many_timeout(
+    pub fn get_many_timeout<S: AsRef<str>>(
         &self,
-        keys: &[&str],
+        keys: impl IntoIterator<Item = S>,
         timeout: Duration,
     ) -> Vec<Result<ByteView, Error>> {
-        self.get_many_by(keys, Some(timeout))
+        let keys = Vec::from_iter(keys);
+        self.get_many_by(&as_strs(&keys), Some(timeout))
     }
 
     /// The value of `key` if it is in this process's memory and not past its ttl. Never loads, asks
@@ -176,23 +202,69 @@ impl Group {
         self.parts.memory.peek(key)?.into_value()
     }
 
+    /// As [`peek`](Self::peek), with what is left of its life and [where](Loaded::origin) in memory
+    /// it is: of what this process owns, or of copies. [`Loaded::absent`] is the knowledge that
+    /// the key does not exist.
+    #[must_use]
+    pub fn peek_loaded(&self, key: &str) -> Option<Loaded> {
+        self.parts.memory.peek(key)
+    }
+
     /// A get: memory; and behind it the path of all loads, for one key.
     fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        let value = match self.parts.memory.value(key, |seen| self.parts.refresh(key, seen)) {
+        if is_sampled() {
+            return self.get_sampled(key, timeout);
+        }
+        let found = self.parts.memory.value(key, |seen| self.parts.refresh(key, seen));
+        self.found_or_loaded(key, found, timeout)
+    }
+
+    /// The value that memory has, or that a load brings.
+    #[inline]
+    fn found_or_loaded(
+        &self,
+        key: &str,
+        found: Option<Option<ByteView>>,
+        timeout: Option<Duration>,
+    ) -> Result<ByteView, Error> {
+        let value = match found {
             Some(value) => value,
-            None => self.load_one(key, timeout)?.into_value(),
+            // From here on there is something to wait for.
+            None => self.load_one(key, Call::one(timeout.and_then(Deadline::after)))?.into_value(),
         };
         value.ok_or_else(|| not_found(self.name(), key))
     }
 
+    /// As [`get_by`](Self::get_by), for one of the gets that are looked at more closely.
+    ///
+    /// A function of its own, with a closure of its own: so the usual way through memory has one
+    /// caller, and becomes a part of it.
+    #[cold]
+    #[inline(never)]
+    fn get_sampled(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
+        let found = self.value_sampled(key);
+        self.found_or_loaded(key, found, timeout)
+    }
+
+    /// What memory has, for one of the gets that are looked at more closely.
+    #[cold]
+    fn value_sampled(&self, key: &str) -> Option<Option<ByteView>> {
+        let timer = self.parts.counters.sampled_hits.timer();
+        let found = self.parts.memory.value(key, |seen| self.parts.refresh(key, seen));
+        match found {
+            Some(_) => drop(timer),
+            None => timer.discard(),
+        }
+        self.parts.note_sampled_get(key);
+        found
+    }
+
     /// The load of a key that is not in memory.
-    fn load_one(&self, key: &str, timeout: Option<Duration>) -> Answer {
+    fn load_one(&self, key: &str, call: Call) -> Answer {
         self.parts.counters.get_misses.add_one();
-        // From here on there is something to wait for.
-        let call = Call::one(timeout.and_then(Deadline::after));
         let mut answer = [None];
         self.load(&[key], &mut answer, call);
         let [answer] = answer;
@@ -205,17 +277,28 @@ impl Group {
         keys: &[&str],
         timeout: Option<Duration>,
     ) -> Vec<Result<ByteView, Error>> {
-        let call = Call::many(timeout.and_then(Deadline::after));
-        let find = |key: &str| self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
-        let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
-            self.parts.counters.get_misses.add(asked);
-            self.load(missing, answers, call);
-        };
-        let (answers, _) = answer_many(keys, self.parts.memory.key_hash(), find, load);
+        let answers = self.get_many_loaded(keys, Call::many(timeout.and_then(Deadline::after)));
         let value = |(answer, key): (Answer, &&str)| {
             answer?.into_value().ok_or_else(|| not_found(self.name(), key))
         };
         answers.into_iter().zip(keys).map(value).collect()
+    }
+
+    /// The same, with all that is known of the values.
+    fn get_many_loaded(&self, keys: &[&str], call: Call) -> Vec<Answer> {
+        let find = |key: &str| {
+            self.parts.note_get(key);
+            self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen))
+        };
+        let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
+            self.parts.counters.get_misses.add(asked);
+            self.load(missing, answers, call);
+        };
+        answer_many(keys, self.parts.memory.key_hash(), find, load).0
+    }
+
+    fn default_deadline(&self) -> Option<Deadline> {
+        self.parts.wait_timeout.and_then(Deadline::after)
     }
 
     /// Loads keys that are not in memory, which must differ: the owners are asked for what they
@@ -241,17 +324,20 @@ impl Group {
     ///
     /// # Blocking
     ///
-    /// Until every peer has answered or its transport's timeout has passed. The peers after the
-    /// owner are asked at the same time. A peer may be asked up to three times: as the previous
-    /// owner of some keys, as the owner of others, and as one of the rest. One that was too late is
-    /// not asked again.
+    /// Until every peer has answered or its transport's timeout has passed, in three rounds: the
+    /// previous owner, the owner, all others. Up to 65 peers of a round are asked at the same time,
+    /// and one that was too late is not asked again. So silent peers cost three timeouts at most.
+    /// With more peers, or several removals at once, the requests of the group share 64 threads
+    /// beside those of the callers: then it is a timeout more for about every 64 silent peers.
     pub fn remove(&self, key: &str) -> RemoveReport {
-        self.remove_many(&[key])
+        self.remove_many([key])
     }
 
     /// As [`remove`](Self::remove), for many keys with few requests.
-    pub fn remove_many(&self, keys: &[&str]) -> RemoveReport {
-        let keys: Vec<&str> = keys.iter().copied().filter(|key| !key.is_empty()).collect();
+    pub fn remove_many<S: AsRef<str>>(&self, keys: impl IntoIterator<Item = S>) -> RemoveReport {
+        let keys = Vec::from_iter(keys);
+        let mut keys = as_strs(&keys);
+        keys.retain(|key| !key.is_empty());
         if keys.is_empty() {
             return RemoveReport::default();
         }
@@ -340,6 +426,30 @@ impl Group {
         self.parts.stats()
     }
 
+    /// How long calls of the getter, waits for other callers' loads, and hits took.
+    #[must_use]
+    pub fn latencies(&self) -> Latencies {
+        self.parts.latencies()
+    }
+
+    /// The keys that are asked for most, here and by peers: up to `count` of them, those first that
+    /// are surest. See [`HotKey`] for what the numbers tell.
+    ///
+    /// A key is among them once two of its gets were looked at, which are about one in 64. Fewer
+    /// are known than asked for where [`hot_keys`](GroupBuilder::hot_keys) says so.
+    #[must_use]
+    pub fn hot_keys(&self, count: usize) -> Vec<HotKey> {
+        let Some(table) = &self.parts.hot_keys else { return Vec::new() };
+        table.top(count, self.name(), self.parts.memory.now())
+    }
+
+    /// The last rare events of the group, the newest one at the end: loads that failed, and
+    /// removals that a peer did not make. Up to 8 of each kind are remembered.
+    #[must_use]
+    pub fn recent_events(&self) -> Vec<PastEvent> {
+        self.parts.telling.events.recent()
+    }
+
     /// The state of the cache of what this process owns.
     #[must_use]
     pub fn main_cache_stats(&self) -> CacheStats {
@@ -351,6 +461,10 @@ impl Group {
     pub fn hot_cache_stats(&self) -> CacheStats {
         self.parts.memory.hot_stats()
     }
+}
+
+fn as_strs(keys: &[impl AsRef<str>]) -> Vec<&str> {
+    keys.iter().map(AsRef::as_ref).collect()
 }
 
 impl fmt::Debug for Group {

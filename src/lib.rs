@@ -32,7 +32,8 @@
 //!
 //! Three calls make a process a peer (feature `http`, on by default). `HttpPool::bind` opens the
 //! port. `add` serves a group to the other peers, and has the group ask them. `set_peers` tells the
-//! list of all peers, this one included; every peer gets the same list.
+//! list of all peers, this one included; every peer gets the same list. In its place
+//! `HttpPool::follow` takes the list from the addresses of a name, a file, or a source of your own.
 //!
 //! ```
 //! # #[cfg(not(feature = "http"))] fn main() {}
@@ -53,7 +54,8 @@
 //! ```
 //!
 //! The pool serves until `shutdown`, or until its last handle is dropped. A program that lives for
-//! a moment only asks the cluster, through `HttpPool::client`: it owns no key and opens no port.
+//! a moment only asks the cluster, through `HttpPool::client`: it owns no key and opens no port. If
+//! it has no source either, [`Group::remote`] makes its group.
 //!
 //! The peers trust each other, and by default everyone who reaches their ports. Run them in a
 //! **private network**, or keep others out by a token and by TLS: `guide::protect`.
@@ -83,11 +85,18 @@
 //! and [`Group::insert`] change it at all peers, and report who could not be reached. What exactly
 //! they promise stands in [`guide::removal`].
 //!
+//! # Values with types
+//!
+//! A group holds bytes. A [`TypedGroup`] holds values of a type, under keys of a type, by way of a
+//! [`Codec`]: `Json` and `Postcard` come with the feature `serde`, and one's own takes ten lines. A
+//! value in memory is decoded once and then shared. See [`guide::typed`].
+//!
 //! # Errors
 //!
 //! Every method that can fail returns [`Error`]; nothing panics on wrong input. A key that does not
 //! exist is [`Error::NotFound`]. A getter that failed is [`Error::Load`] with the getter's error as
 //! its source. All callers that waited for one load get the same error. Errors are not cached.
+//! `{error}` tells the cause, too, in one line.
 //!
 //! A peer that fails is no error for the caller: it is counted in [`Stats::peer_errors`] and
 //! logged, and the value comes from elsewhere.
@@ -108,21 +117,29 @@
 //!
 //! * `http` (default): `HttpPool`, `HttpGetter` and the peer server, on `ureq` and `tiny_http`.
 //! * `tls`: TLS and mutual TLS between peers (`TlsConfig`), on `rustls` with `ring`.
+//! * `cli`: the command `geecache` (`guide::command`). It brings nothing to programs.
+//! * `serde`: values with types as JSON or in the format of `postcard` (`Json`, `Postcard`).
+//! * `uuid`: UUIDs as keys with a type.
+//! * `signal`: `HttpPool::leave_on_signal`, on `signal-hook`.
 //!
-//! Without it the crate has two small dependencies and is a complete cache in one process. It takes
-//! a transport of your own: see [`guide::transports`].
+//! Without `http` the crate has two small dependencies and is a complete cache in one process. It
+//! takes a transport of your own: see [`guide::transports`].
 //!
 //! # More
 //!
 //! The [guide] has the long tables: every option and bound ([`guide::limits`]), what is logged
-//! ([`guide::logging`]), how to watch a cluster ([`guide::watching`]), what happens when a peer, a
-//! client or the source fails (`guide::failures`), how to keep others out (`guide::protect`), and
-//! what the default server can't do (`guide::tiny_http`).
+//! ([`guide::logging`]), values with types ([`guide::typed`]), how to watch a cluster
+//! ([`guide::watching`]), what happens when a peer, a client or the source fails
+//! (`guide::failures`), how peers come and go (`guide::deploy`), how to keep others out
+//! (`guide::protect`), and what the default server can't do (`guide::tiny_http`).
 
 // What is handed around.
 mod byteview;
 mod error;
+mod events;
 mod getter;
+mod histogram;
+mod hot_keys;
 mod origin;
 
 // The cache: a group, its peers, what it counts.
@@ -131,6 +148,7 @@ mod metrics;
 mod peers;
 mod registry;
 mod stats;
+mod typed;
 
 // Peers over HTTP.
 #[cfg(feature = "http")]
@@ -143,6 +161,7 @@ pub mod consistenthash;
 pub mod lru;
 mod one_line;
 mod random;
+mod repeats;
 pub mod singleflight;
 mod stack;
 mod sync;
@@ -160,22 +179,32 @@ pub use byteview::ByteView;
 pub use cache::BenchStore;
 pub use cache::{Accounting, Eviction};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
-pub use getter::{Getter, Loaded};
+pub use events::{Event, EventSink, EvictionReason, PastEvent, StaleReason};
+pub use getter::{BatchGetter, Getter, Loaded, NoSource};
 pub use group::{
-    Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide, RemoveOutcome,
-    RemoveReport, is_inside_getter,
+    Chain, Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide,
+    RemoveOutcome, RemoveReport,
 };
+pub use histogram::{Histogram, Latencies, Latency, LatencyTimer};
+pub use hot_keys::HotKey;
 #[cfg(feature = "tls")]
 pub use http::TlsConfig;
 #[cfg(feature = "http")]
 pub use http::{
-    HttpGetter, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Protocol, Server, StatusPages,
+    Discover, Discovery, FollowStats, HttpGetter, HttpPool, HttpPoolBuilder, ListChange,
+    ListChangeKind, ListStats, PeerState, PeerStats, Protocol, Server, StatusPages,
 };
 pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;
-pub use peers::{NoPeers, PeerGetter, PeerPicker};
+pub use peers::{NoPeers, PeerGetter, PeerPicker, TellAnswer};
 pub use registry::Registry;
 pub use stats::{CacheStats, Stats};
+pub use typed::{
+    AsKey, CacheKey, Codec, KeyText, TypedBatch, TypedGetter, TypedGroup, TypedGroupBuilder,
+    TypedLoaded, TypedStats, Versioned,
+};
+#[cfg(feature = "serde")]
+pub use typed::{Json, Postcard};
 
 /// Entries for the targets in `benches/fuzz/`: each takes any bytes, and panics where a promise is
 /// broken.
@@ -226,7 +255,7 @@ pub mod fuzz {
     }
 }
 
-/// The code in README.md, compiled and run.
+/// The code in README.md, compiled and run. The docs of `TypedGroup` have that which needs `serde`.
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

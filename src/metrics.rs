@@ -6,161 +6,13 @@
 //! [text]: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 //! [open]: https://prometheus.io/docs/specs/om/open_metrics_spec/
 
-use std::fmt::{self, Write};
+mod writer;
+
+pub use writer::{MetricFamily, MetricsFormat, MetricsWriter};
 
 use crate::group::Group;
+use crate::histogram::{Histogram, Latencies};
 use crate::stats::{CacheStats, Stats};
-
-/// The form of a text with metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum MetricsFormat {
-    /// Prometheus' own, version 0.0.4: `text/plain; version=0.0.4; charset=utf-8`.
-    #[default]
-    Prometheus,
-    /// `application/openmetrics-text; version=1.0.0; charset=utf-8`. Its last line is `# EOF`, so
-    /// nothing can be written behind it.
-    OpenMetrics,
-}
-
-/// Writes metrics, family by family. For programs and transports that have more to tell than
-/// [`Registry::write_metrics`](crate::Registry::write_metrics) does.
-///
-/// ```
-/// use geecache::{MetricsFormat, MetricsWriter};
-///
-/// let mut text = String::new();
-/// let mut writer = MetricsWriter::new(&mut text, MetricsFormat::Prometheus);
-/// writer.gauge("shop_carts", "Carts that are open.")?.sample(&[("shop", "Bern")], 3)?;
-/// writer.end()?;
-/// assert!(text.ends_with("shop_carts{shop=\"Bern\"} 3\n"));
-/// # Ok::<(), std::fmt::Error>(())
-/// ```
-pub struct MetricsWriter<'a, W: ?Sized> {
-    out: &'a mut W,
-    format: MetricsFormat,
-}
-
-impl<'a, W: Write + ?Sized> MetricsWriter<'a, W> {
-    /// A writer to `out`.
-    pub fn new(out: &'a mut W, format: MetricsFormat) -> Self {
-        Self { out, format }
-    }
-
-    /// A number that only grows. Its samples have `_total` behind `name`.
-    ///
-    /// # Errors
-    ///
-    /// Those of the output.
-    pub fn counter(&mut self, name: &str, help: &str) -> Result<MetricFamily<'_, W>, fmt::Error> {
-        let name = name.strip_suffix("_total").unwrap_or(name);
-        let introduced = if self.format == MetricsFormat::OpenMetrics { "" } else { "_total" };
-        writeln!(self.out, "# HELP {name}{introduced} {}", HelpText(help))?;
-        writeln!(self.out, "# TYPE {name}{introduced} counter")?;
-        Ok(MetricFamily { out: self.out, name: format!("{name}_total") })
-    }
-
-    /// A number that goes up and down.
-    ///
-    /// # Errors
-    ///
-    /// Those of the output.
-    pub fn gauge(&mut self, name: &str, help: &str) -> Result<MetricFamily<'_, W>, fmt::Error> {
-        writeln!(self.out, "# HELP {name} {}", HelpText(help))?;
-        writeln!(self.out, "# TYPE {name} gauge")?;
-        Ok(MetricFamily { out: self.out, name: name.to_owned() })
-    }
-
-    /// What these groups count.
-    ///
-    /// # Errors
-    ///
-    /// Those of the output.
-    pub fn groups(&mut self, groups: &[Group]) -> fmt::Result {
-        write_groups(self, groups)
-    }
-
-    /// The end of the text.
-    ///
-    /// # Errors
-    ///
-    /// Those of the output.
-    pub fn end(self) -> fmt::Result {
-        match self.format {
-            MetricsFormat::OpenMetrics => self.out.write_str("# EOF\n"),
-            MetricsFormat::Prometheus => Ok(()),
-        }
-    }
-}
-
-impl<W: ?Sized> fmt::Debug for MetricsWriter<'_, W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MetricsWriter").field("format", &self.format).finish_non_exhaustive()
-    }
-}
-
-/// Samples of one name; from [`MetricsWriter`].
-pub struct MetricFamily<'a, W: ?Sized> {
-    out: &'a mut W,
-    name: String,
-}
-
-impl<W: Write + ?Sized> MetricFamily<'_, W> {
-    /// One sample, with pairs of a label's name and its value.
-    ///
-    /// # Errors
-    ///
-    /// Those of the output.
-    pub fn sample(&mut self, labels: &[(&str, &str)], value: impl fmt::Display) -> fmt::Result {
-        self.out.write_str(&self.name)?;
-        let mut before = '{';
-        for (name, value) in labels {
-            write!(self.out, "{before}{name}=\"{}\"", LabelText(value))?;
-            before = ',';
-        }
-        let end = if labels.is_empty() { "" } else { "}" };
-        writeln!(self.out, "{end} {value}")
-    }
-}
-
-impl<W: ?Sized> fmt::Debug for MetricFamily<'_, W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MetricFamily").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// What a family says.
-struct HelpText<'a>(&'a str);
-
-impl fmt::Display for HelpText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in self.0.chars() {
-            match char {
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                _ => f.write_char(char)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The value of a label.
-struct LabelText<'a>(&'a str);
-
-impl fmt::Display for LabelText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in self.0.chars() {
-            match char {
-                '\\' => f.write_str("\\\\")?,
-                '"' => f.write_str("\\\"")?,
-                '\n' => f.write_str("\\n")?,
-                _ => f.write_char(char)?,
-            }
-        }
-        Ok(())
-    }
-}
 
 /// One family of a group: its name, what it says, and a sample for each value of a label. Without
 /// a label there is one sample.
@@ -174,7 +26,7 @@ struct OfGroup {
 /// The value of the label, and where the number is.
 type OfStats = (&'static str, fn(&Stats) -> u64);
 
-const OF_GROUPS: [OfGroup; 14] = [
+const OF_GROUPS: [OfGroup; 16] = [
     OfGroup {
         name: "geecache_gets",
         help: "Keys asked for by this process, by where they were found.",
@@ -270,6 +122,31 @@ const OF_GROUPS: [OfGroup; 14] = [
         label: "",
         samples: &[("", |stats| stats.clears)],
     },
+    OfGroup {
+        name: "geecache_events_dropped",
+        help: "Events that the subscriber was not told, as too many waited for it.",
+        label: "",
+        samples: &[("", |stats| stats.events_dropped)],
+    },
+    OfGroup {
+        name: "geecache_log_lines_suppressed",
+        help: "Lines that were not logged, as the same was told within the last minute.",
+        label: "",
+        samples: &[("", |stats| stats.logs_suppressed)],
+    },
+];
+
+/// Times of a group: the name of the family, what it says, and where the times are.
+type OfTimes = (&'static str, &'static str, fn(&Latencies) -> &Histogram);
+
+const OF_LATENCIES: [OfTimes; 3] = [
+    ("geecache_getter_duration_seconds", "Calls of the getter.", |times| &times.getter),
+    ("geecache_wait_duration_seconds", "Waits for another caller's load or question.", |times| {
+        &times.waits
+    }),
+    ("geecache_hit_duration_seconds", "Gets answered from memory: one in 64 of them.", |times| {
+        &times.hits
+    }),
 ];
 
 /// One family of a cache of a group.
@@ -331,38 +208,56 @@ const OF_CACHES: [OfCache; 8] = [
     },
 ];
 
-/// Writes what groups count.
-fn write_groups<W: Write + ?Sized>(
-    writer: &mut MetricsWriter<'_, W>,
-    groups: &[Group],
-) -> fmt::Result {
-    if groups.is_empty() {
-        return Ok(());
+impl MetricsWriter {
+    /// Writes what these groups count.
+    pub fn groups(&mut self, groups: &[Group]) {
+        if groups.is_empty() {
+            return;
+        }
+        self.counters_of(groups);
+        self.times_of(groups);
+        self.caches_of(groups);
     }
-    let stats: Vec<(&Group, Stats)> = groups.iter().map(|group| (group, group.stats())).collect();
-    for OfGroup { name, help, label, samples } in OF_GROUPS {
-        let mut family = writer.counter(name, help)?;
-        for (group, stats) in &stats {
-            for (value, sample) in samples {
-                let labels = [("group", group.name()), (label, value)];
-                let labels = if label.is_empty() { &labels[..1] } else { &labels };
-                family.sample(labels, sample(stats))?;
+
+    fn times_of(&mut self, groups: &[Group]) {
+        let latencies: Vec<Latencies> = groups.iter().map(Group::latencies).collect();
+        for (name, help, times) in OF_LATENCIES {
+            let mut family = self.histogram(name, help);
+            for (group, latencies) in groups.iter().zip(&latencies) {
+                family.times(&[("group", group.name())], times(latencies));
             }
         }
     }
-    let caches = groups.iter().flat_map(|group| {
-        let (main, hot) = (group.main_cache_stats(), group.hot_cache_stats());
-        [(group, "main", main), (group, "hot", hot)]
-    });
-    let caches: Vec<(&Group, &str, CacheStats)> = caches.collect();
-    for OfCache { name, help, is_counter, value } in OF_CACHES {
-        let mut family =
-            if is_counter { writer.counter(name, help)? } else { writer.gauge(name, help)? };
-        for (group, cache, stats) in &caches {
-            family.sample(&[("group", group.name()), ("cache", cache)], value(stats))?;
+
+    fn counters_of(&mut self, groups: &[Group]) {
+        let stats = groups.iter().map(|group| (group, group.stats()));
+        let stats: Vec<(&Group, Stats)> = stats.collect();
+        for OfGroup { name, help, label, samples } in OF_GROUPS {
+            let mut family = self.counter(name, help);
+            for (group, stats) in &stats {
+                for (value, sample) in samples {
+                    let labels = [("group", group.name()), (label, value)];
+                    let labels = if label.is_empty() { &labels[..1] } else { &labels };
+                    family.sample(labels, sample(stats));
+                }
+            }
         }
     }
-    Ok(())
+
+    fn caches_of(&mut self, groups: &[Group]) {
+        let caches = groups.iter().flat_map(|group| {
+            let (main, hot) = (group.main_cache_stats(), group.hot_cache_stats());
+            [(group, "main", main), (group, "hot", hot)]
+        });
+        let caches: Vec<(&Group, &str, CacheStats)> = caches.collect();
+        for OfCache { name, help, is_counter, value } in OF_CACHES {
+            let mut family =
+                if is_counter { self.counter(name, help) } else { self.gauge(name, help) };
+            for (group, cache, stats) in &caches {
+                family.sample(&[("group", group.name()), ("cache", cache)], value(stats));
+            }
+        }
+    }
 }
 
 #[cfg(test)]

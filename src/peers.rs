@@ -109,6 +109,11 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
 /// The name of a peer that has none.
 pub(crate) const UNNAMED: &str = "a peer";
 
+/// Is told what a peer says of a key, by the key's place among those that it was asked for.
+///
+/// It runs code of the group, and drops values: no lock should be held meanwhile.
+pub type TellAnswer<'a> = &'a mut dyn FnMut(usize, Result<Loaded, PeerError>);
+
 /// Asks one peer.
 ///
 /// # For those who implement it
@@ -137,16 +142,22 @@ pub trait PeerGetter: Send + Sync + 'static {
         self.get(group, key)
     }
 
-    /// Gets the values of many keys; element *i* of the answer belongs to `keys[i]`.
+    /// Gets the values of many keys: calls `tell` with the place of each key in `keys` and what the
+    /// peer says of it. In any order, and as soon as it is known: other callers wait for some of
+    /// these keys, and get what they wait for while the rest is still on its way.
+    ///
+    /// A place that is told twice counts once. A key that is not told of has no answer: the group
+    /// may ask for it once more where the peer has answered others, and else goes on without this
+    /// peer.
     ///
     /// Defaults to one `get` after the other, up to the first failure that is the peer's and not
-    /// the key's. That failure is then the answer for all keys that are left.
+    /// the key's.
     ///
     /// # Errors
     ///
     /// Per key, those of `get`.
-    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
-        one_by_one(keys, |key| self.get(group, key))
+    fn get_many(&self, group: &str, keys: &[&str], tell: TellAnswer<'_>) {
+        one_by_one(keys, tell, |key| self.get(group, key));
     }
 
     /// As [`get_many`](Self::get_many), but gives up after `timeout`, which is for all of the keys.
@@ -162,10 +173,11 @@ pub trait PeerGetter: Send + Sync + 'static {
         group: &str,
         keys: &[&str],
         timeout: Duration,
-    ) -> Vec<Result<Loaded, PeerError>> {
+        tell: TellAnswer<'_>,
+    ) {
         let start = Instant::now();
         let left = || timeout.saturating_sub(start.elapsed());
-        one_by_one(keys, |key| self.get_timeout(group, key, left()))
+        one_by_one(keys, tell, |key| self.get_timeout(group, key, left()));
     }
 
     /// Gets what the peer has of `key` in memory, if anything; its side calls
@@ -254,22 +266,19 @@ pub trait PeerGetter: Send + Sync + 'static {
 /// Asks for one key after the other, up to the first failure that is the peer's and not the key's.
 fn one_by_one(
     keys: &[&str],
+    tell: TellAnswer<'_>,
     get: impl Fn(&str) -> Result<Loaded, PeerError>,
-) -> Vec<Result<Loaded, PeerError>> {
-    let mut broken = None::<PeerError>;
-    let ask = |key: &&str| {
-        if let Some(error) = &broken {
-            return Err(error.clone());
-        }
+) {
+    for (at, key) in keys.iter().enumerate() {
         let answer = get(key);
-        if let Err(error) = &answer {
-            if !matches!(error.kind(), PeerErrorKind::NotFound | PeerErrorKind::Load) {
-                broken = Some(error.clone());
-            }
+        let is_of_the_key = answer.as_ref().err().is_none_or(|error| {
+            matches!(error.kind(), PeerErrorKind::NotFound | PeerErrorKind::Load)
+        });
+        tell(at, answer);
+        if !is_of_the_key {
+            return;
         }
-        answer
-    };
-    keys.iter().map(ask).collect()
+    }
 }
 
 fn not_supported(peer: &str) -> PeerError {

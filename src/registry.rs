@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::Error;
 use crate::group::Group;
-use crate::metrics::{MetricsFormat, MetricsWriter};
+use crate::hot_keys::HotKey;
+use crate::metrics::MetricsWriter;
 use crate::sync::lock;
 
 /// Groups by name, for those who serve them to peers.
@@ -71,16 +72,21 @@ impl Registry {
         lock(&self.groups).values().cloned().collect()
     }
 
-    /// Writes what the groups count as a text for Prometheus. For a program that has a page of
-    /// metrics of its own; with the feature `http` a pool has one, at `/metrics` of its port.
-    ///
-    /// # Errors
-    ///
-    /// Those of `out`.
-    pub fn write_metrics(&self, out: &mut impl fmt::Write, format: MetricsFormat) -> fmt::Result {
-        let mut writer = MetricsWriter::new(out, format);
-        writer.groups(&self.groups())?;
-        writer.end()
+    /// The keys of all groups that are asked for most, by how often they are: up to `count` of
+    /// them. See [`Group::hot_keys`].
+    #[must_use]
+    pub fn hot_keys(&self, count: usize) -> Vec<HotKey> {
+        let groups = self.groups();
+        let mut all: Vec<HotKey> = groups.iter().flat_map(|group| group.hot_keys(count)).collect();
+        all.sort_by(|a, b| b.gets_per_second.total_cmp(&a.gets_per_second));
+        all.truncate(count);
+        all
+    }
+
+    /// Writes what the groups count. For a program that has a page of metrics of its own; with the
+    /// feature `http` a pool has one, at `/metrics` of its port.
+    pub fn write_metrics(&self, metrics: &mut MetricsWriter) {
+        metrics.groups(&self.groups());
     }
 
     /// The names of all groups, in order.

@@ -109,23 +109,58 @@ impl<T: Clone> Singleflight<T> {
     ///
     /// # Blocking
     ///
-    /// For as long as the work takes.
+    /// For as long as the work takes, here or in another caller: without end if it never returns.
+    /// [`run_timeout`](Self::run_timeout) bounds the wait for others.
     ///
     /// # Panics
     ///
     /// If `work` does. The panic is the leader's alone: those who waited start over.
     pub fn run(&self, key: &str, work: impl FnOnce() -> T) -> Result<(T, Role), Reentrant> {
+        let ran = self.run_until(key, None, work)?;
+        Ok(ran.expect("only a deadline ends the wait without a result"))
+    }
+
+    /// As [`run`](Self::run), but waits no longer than `timeout` for another caller. `None` when
+    /// that one is not done by then; its work goes on.
+    ///
+    /// # Errors
+    ///
+    /// That of [`run`](Self::run).
+    ///
+    /// # Blocking
+    ///
+    /// For `timeout`, and as long as `work` takes if it is this caller who runs it: nothing ends
+    /// the work itself.
+    ///
+    /// # Panics
+    ///
+    /// If `work` does.
+    pub fn run_timeout(
+        &self,
+        key: &str,
+        timeout: Duration,
+        work: impl FnOnce() -> T,
+    ) -> Result<Option<(T, Role)>, Reentrant> {
+        self.run_until(key, Instant::now().checked_add(timeout), work)
+    }
+
+    fn run_until(
+        &self,
+        key: &str,
+        deadline: Option<Instant>,
+        work: impl FnOnce() -> T,
+    ) -> Result<Option<(T, Role)>, Reentrant> {
         loop {
             match self.join(key)? {
                 Ticket::Leader(leader) => {
                     let value = leader.lead(|_| work());
-                    return Ok((value, Role::Leader));
+                    return Ok(Some((value, Role::Leader)));
                 }
-                Ticket::Follower(follower) => {
-                    if let Waited::Value(value) = follower.wait(None) {
-                        return Ok((value, Role::Follower));
-                    }
-                }
+                Ticket::Follower(follower) => match follower.wait(deadline) {
+                    Waited::Value(value) => return Ok(Some((value, Role::Follower))),
+                    Waited::TimedOut => return Ok(None),
+                    Waited::Abandoned => {}
+                },
             }
         }
     }
@@ -278,7 +313,7 @@ impl<T: Clone> Leader<T> {
         }
         let mut state = lock(&self.flight.state);
         state.leader = Some(this_thread());
-        state.queued = false;
+        state.queued = None;
     }
 
     /// Ends the flight with `value`.
@@ -293,6 +328,11 @@ impl<T: Clone> Leader<T> {
 
     pub(crate) fn key(&self) -> &str {
         &self.flight.key
+    }
+
+    /// The key, for one who needs it longer than the leader.
+    pub(crate) fn shared_key(&self) -> Arc<str> {
+        Arc::clone(&self.flight.key)
     }
 
     /// A hash of the key, which is the same for all flights of it.
@@ -374,10 +414,15 @@ pub(crate) struct Follower<T> {
 }
 
 impl<T> Follower<T> {
-    /// Says that the flight has to wait for a thread before it can begin.
-    pub(crate) fn queue(&self) {
+    /// The thread that does the work, once it has begun.
+    pub(crate) fn leader(&self) -> Option<ThreadId> {
+        lock(&self.flight.state).leader
+    }
+
+    /// Says that the flight has to wait for a thread before it can begin, in that queue.
+    pub(crate) fn queue(&self, queue: u8) {
         let mut state = lock(&self.flight.state);
-        state.queued = state.leader.is_none();
+        state.queued = Some(queue).filter(|_| state.leader.is_none());
         drop(state);
         self.flight.landed.notify_all();
     }
@@ -389,19 +434,25 @@ impl<T: Clone> Follower<T> {
     /// A flight that waits for a thread is not waited for without a deadline: such a follower can
     /// work on its own thread. The flight is doomed then, and starting over makes another one.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Waited<T> {
-        self.wait_for_end(deadline, deadline.is_none())
+        self.wait_for_end(deadline, if deadline.is_none() { u8::MAX } else { 0 })
+    }
+
+    /// As [`wait`](Self::wait), but not for a flight that waits in a queue before `least`: the
+    /// threads there may wait for this very caller.
+    pub(crate) fn wait_in_queue(&self, least: u8, deadline: Option<Instant>) -> Waited<T> {
+        self.wait_for_end(deadline, if deadline.is_none() { u8::MAX } else { least })
     }
 
     /// As [`wait`](Self::wait) of one who can work, but [times out](Waited::TimedOut) at `until`.
     pub(crate) fn wait_as_worker(&self, until: Instant) -> Waited<T> {
-        self.wait_for_end(Some(until), true)
+        self.wait_for_end(Some(until), u8::MAX)
     }
 
-    fn wait_for_end(&self, until: Option<Instant>, can_work: bool) -> Waited<T> {
+    fn wait_for_end(&self, until: Option<Instant>, least: u8) -> Waited<T> {
         let mut state = lock(&self.flight.state);
         state.waiting += 1;
         while !state.ended {
-            if state.queued && can_work {
+            if state.queued.is_some_and(|queue| queue < least) {
                 state.waiting -= 1;
                 self.flight.doomed.store(true, Ordering::Release);
                 return Waited::Abandoned;
@@ -436,7 +487,7 @@ pub(crate) enum Waited<T> {
 
 struct Flight<T> {
     hash: u64,
-    key: Box<str>,
+    key: Arc<str>,
     /// Set before `state.ended` if somebody follows, and cloned outside of any lock. In a box,
     /// since most flights have no followers and are many: small ones are what allocators are good
     /// at.
@@ -450,8 +501,8 @@ struct Progress {
     /// The thread that does the work; `None` until it begins, which may be on another thread than
     /// the one that joined first.
     leader: Option<ThreadId>,
-    /// Whether it can't begin for want of a thread.
-    queued: bool,
+    /// The queue in which it is, if it can't begin for want of a thread.
+    queued: Option<u8>,
     /// Leaders that have neither landed nor given up: the first one, and its back-ups.
     leaders: u32,
     /// When the last back-up began.
@@ -469,7 +520,7 @@ impl<T> Flight<T> {
             value: OnceLock::new(),
             state: Mutex::new(Progress {
                 leader: None,
-                queued: false,
+                queued: None,
                 leaders: 1,
                 last_back_up: None,
                 ended: false,

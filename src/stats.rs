@@ -63,6 +63,11 @@ pub struct Stats {
     /// Times that the whole group was emptied by this process or at a peer's request; who clears
     /// asks its peers three times.
     pub clears: u64,
+    /// [Events](crate::Event) that the [subscriber](crate::GroupBuilder::on_event) was not told, as
+    /// too many waited for it.
+    pub events_dropped: u64,
+    /// Lines that were not written to the log, as the same was told within the last minute.
+    pub logs_suppressed: u64,
 }
 
 impl Stats {
@@ -144,11 +149,6 @@ impl Counter {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// A guard that adds one when it is dropped, unless it is disarmed.
-    pub(crate) fn add_one_on_drop(&self) -> AddOneOnDrop<'_> {
-        AddOneOnDrop(Some(self))
-    }
-
     pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -156,22 +156,5 @@ impl Counter {
     /// Raises it to `value` if it is lower; what it is now.
     pub(crate) fn raise(&self, value: u64) -> u64 {
         self.0.fetch_max(value, Ordering::Relaxed).max(value)
-    }
-}
-
-/// See [`Counter::add_one_on_drop`].
-pub(crate) struct AddOneOnDrop<'a>(Option<&'a Counter>);
-
-impl AddOneOnDrop<'_> {
-    pub(crate) fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for AddOneOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(counter) = self.0 {
-            counter.add_one();
-        }
     }
 }

@@ -1,12 +1,15 @@
 //! [`Workers`]: a bounded number of threads for work that must not run on the caller's.
 
+mod map;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::repeats::Repeats;
 use crate::stack::StackBytes;
 use crate::sync::lock;
 
@@ -28,27 +31,60 @@ struct Shared {
     name: String,
     max_threads: usize,
     stack: StackBytes,
+    /// Of what was logged about them.
+    repeats: Arc<Repeats>,
     state: Mutex<Queue>,
     /// Told when a job was queued, and at the end.
     queued: Condvar,
-    /// Told when a thread became free.
-    freed: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
     /// Jobs that a thread has been set aside for; so never more than `idle` of them.
     jobs: VecDeque<Job>,
+    /// Those who wait for a thread, in the order in which they came. While there are some, nobody
+    /// else gets one.
+    waiting: VecDeque<WaitingJob>,
     threads: usize,
     /// Threads that wait for a job.
     idle: usize,
     closed: bool,
 }
 
+/// A job whose caller waits for a thread to take it.
+struct WaitingJob {
+    job: Job,
+    seat: Arc<Seat>,
+}
+
+#[derive(Default)]
+struct Seat {
+    /// Only while the queue is locked.
+    is_taken: AtomicBool,
+    taken: Condvar,
+}
+
+impl Queue {
+    /// The job of the one who waits for longest, and who goes on then.
+    fn next_waiting(&mut self) -> Option<Job> {
+        let WaitingJob { job, seat } = self.waiting.pop_front()?;
+        seat.is_taken.store(true, Ordering::Relaxed);
+        seat.taken.notify_one();
+        Some(job)
+    }
+
+    /// Has the one who waits for longest see whether a thread can be started.
+    fn wake_first(&self) {
+        if let Some(first) = self.waiting.front() {
+            first.seat.taken.notify_one();
+        }
+    }
+}
+
 impl Workers {
-    /// At most `max_threads` threads, each called `name`.
-    pub(crate) fn new(name: impl Into<String>, max_threads: usize) -> Self {
-        Self::with_stack(name, max_threads, StackBytes::default())
+    /// At most `max_threads` threads, each called `name`. `repeats` knows what was logged before.
+    pub(crate) fn new(name: impl Into<String>, max_threads: usize, repeats: &Arc<Repeats>) -> Self {
+        Self::with_stack(name, max_threads, StackBytes::default(), repeats)
     }
 
     /// As [`new`](Self::new), for jobs that need a stack of their own size.
@@ -56,6 +92,7 @@ impl Workers {
         name: impl Into<String>,
         max_threads: usize,
         stack: StackBytes,
+        repeats: &Arc<Repeats>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -63,9 +100,9 @@ impl Workers {
                 name: name.into().replace('\0', ""),
                 max_threads,
                 stack,
+                repeats: Arc::clone(repeats),
                 state: Mutex::default(),
                 queued: Condvar::new(),
-                freed: Condvar::new(),
             }),
         }
     }
@@ -75,7 +112,8 @@ impl Workers {
         self.run(None, job, || {})
     }
 
-    /// Starts `job` on a thread of its own as soon as one is free.
+    /// Starts `job` on a thread of its own as soon as one is free, and those who came before have
+    /// got one.
     ///
     /// Waits for that until `deadline`, and calls `waits` before; whether the job was started is
     /// the answer.
@@ -94,103 +132,24 @@ impl Workers {
         job: impl FnOnce() + Send + 'static,
         waits: impl FnOnce(),
     ) -> bool {
-        let mut waits = Some(waits);
         let shared = &self.shared;
         let mut state = lock(&shared.state);
-        loop {
-            if state.jobs.len() < state.idle {
-                state.jobs.push_back(Box::new(job));
-                shared.queued.notify_one();
-                return true;
-            }
-            if state.threads < shared.max_threads {
-                state.threads += 1;
-                drop(state);
-                return shared.start_thread(Box::new(job));
-            }
-            let Some(deadline) = deadline else { return false };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            if let Some(waits) = waits.take() {
-                waits();
-            }
-            state =
-                shared.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        if state.jobs.len() < state.idle {
+            state.jobs.push_back(Box::new(job));
+            shared.queued.notify_one();
+            return true;
         }
-    }
-}
-
-impl Workers {
-    /// Applies `work` to every one of `items`, in parallel on the calling thread and as many others
-    /// as are free at once; the results have the order of the items. `None` is the result of work
-    /// that panicked.
-    ///
-    /// Never waits for a thread: where none is free, the caller does all the work.
-    pub(crate) fn map<T, R>(
-        &self,
-        items: Vec<T>,
-        work: impl Fn(&T) -> R + Send + Sync + 'static,
-    ) -> Vec<Option<R>>
-    where
-        T: Send + Sync + 'static,
-        R: Send + 'static,
-    {
-        self.map_beside(items, move |item, _| work(item), None::<fn()>)
-    }
-
-    /// As [`map`](Self::map), while the calling thread does something else. Work for which there is
-    /// no thread comes first: when the calling thread begins with `meanwhile`, nothing waits for
-    /// it.
-    ///
-    /// `work` is also told how many other things, `meanwhile` among them, may have to wait until
-    /// this one is done, as there is no other thread for them.
-    pub(crate) fn map_beside<T, R>(
-        &self,
-        items: Vec<T>,
-        work: impl Fn(&T, usize) -> R + Send + Sync + 'static,
-        meanwhile: Option<impl FnOnce()>,
-    ) -> Vec<Option<R>>
-    where
-        T: Send + Sync + 'static,
-        R: Send + 'static,
-    {
-        let count = items.len();
-        let task = Arc::new(Task {
-            items,
-            work,
-            next: AtomicUsize::new(0),
-            results: Mutex::new((0..count).map(|_| None).collect()),
-            left: Mutex::new(count),
-            done: Condvar::new(),
-        });
-        // Without anything else to do, the caller is one of the threads.
-        let wanted = if meanwhile.is_some() { count } else { count.saturating_sub(1) };
-        let recruit = |most: usize| {
-            let one = |_: &usize| {
-                let task = Arc::clone(&task);
-                self.run_now(move || while task.do_next(0, 0) {})
-            };
-            (0..most).take_while(one).count()
+        if state.threads < shared.max_threads {
+            state.threads += 1;
+            drop(state);
+            return shared.start_thread(Box::new(job));
+        }
+        drop(state);
+        let Some(deadline) = deadline.filter(|deadline| *deadline > Instant::now()) else {
+            return false;
         };
-        let after = usize::from(meanwhile.is_some());
-        // So many items may find no other thread.
-        let mut alone = count - recruit(wanted);
-        while alone > 0 && task.do_next(alone - 1, after) {
-            alone -= 1;
-            // While this thread was busy, others may have become free.
-            alone -= recruit(alone);
-        }
-        if let Some(meanwhile) = meanwhile {
-            meanwhile();
-        }
-        let mut left = lock(&task.left);
-        while *left > 0 {
-            left = task.done.wait(left).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(left);
-        std::mem::take(&mut *lock(&task.results))
+        waits();
+        shared.run_in_turn(Box::new(job), deadline)
     }
 }
 
@@ -199,36 +158,6 @@ fn unless_panicked<R>(work: impl FnOnce() -> R) -> Option<R> {
     let outcome = catch_unwind(AssertUnwindSafe(work));
     // The drop of what it panicked with may panic as well, and would end the thread.
     outcome.map_err(std::mem::forget).ok()
-}
-
-/// Work on many items that several threads share.
-struct Task<T, R, F> {
-    items: Vec<T>,
-    work: F,
-    /// The first item that nobody has taken.
-    next: AtomicUsize,
-    results: Mutex<Vec<Option<R>>>,
-    /// Items that are not done.
-    left: Mutex<usize>,
-    done: Condvar,
-}
-
-impl<T, R, F: Fn(&T, usize) -> R> Task<T, R, F> {
-    /// Takes the next item; `false` if there is none. There may be no other thread for so many of
-    /// the later items as `alone`, and this one has so many things to do `after` all items.
-    fn do_next(&self, alone: usize, after: usize) -> bool {
-        let at = self.next.fetch_add(1, Ordering::Relaxed);
-        let Some(item) = self.items.get(at) else { return false };
-        let waiting = alone.min(self.items.len() - at - 1) + after;
-        let result = unless_panicked(|| (self.work)(item, waiting));
-        lock(&self.results)[at] = result;
-        let mut left = lock(&self.left);
-        *left -= 1;
-        if *left == 0 {
-            self.done.notify_all();
-        }
-        true
-    }
 }
 
 impl Drop for Workers {
@@ -245,14 +174,55 @@ impl fmt::Debug for Workers {
 }
 
 impl Shared {
+    /// Has the next free thread take `job`, after those of the ones who wait already.
+    fn run_in_turn(self: &Arc<Self>, job: Job, deadline: Instant) -> bool {
+        let seat = Arc::new(Seat::default());
+        let mut state = lock(&self.state);
+        state.waiting.push_back(WaitingJob { job, seat: Arc::clone(&seat) });
+        let is_mine = |waiting: &WaitingJob| Arc::ptr_eq(&waiting.seat, &seat);
+        loop {
+            // A thread may have become free before this one waited, and one that could not be
+            // started may be started now.
+            if state.waiting.front().is_some_and(is_mine) {
+                if state.jobs.len() < state.idle {
+                    let mine = state.next_waiting();
+                    state.jobs.extend(mine);
+                    self.queued.notify_one();
+                } else if state.threads < self.max_threads {
+                    let mine = state.next_waiting();
+                    state.threads += 1;
+                    drop(state);
+                    return mine.is_some_and(|mine| self.start_thread(mine));
+                }
+            }
+            if seat.is_taken.load(Ordering::Relaxed) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let mine = state.waiting.iter().position(is_mine);
+                let mine = mine.and_then(|at| state.waiting.remove(at));
+                state.wake_first();
+                drop(state);
+                // Foreign code may run as it is dropped.
+                drop(mine);
+                return false;
+            }
+            state = seat.taken.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Starts a thread, already counted, that begins with `job`. Without one the job is dropped.
     fn start_thread(self: &Arc<Self>, job: Job) -> bool {
         let shared = Arc::clone(self);
         let started = self.stack.thread(&self.name).spawn(move || shared.work(job));
         if let Err(error) = &started {
-            log::error!("no thread for {}: {error}", self.name);
-            lock(&self.state).threads -= 1;
-            self.freed.notify_one();
+            if let Some(again) = self.repeats.due(("no thread", &self.name)) {
+                log::error!("no thread for {}: {error}{again}", self.name);
+            }
+            let mut state = lock(&self.state);
+            state.threads -= 1;
+            state.wake_first();
         }
         started.is_ok()
     }
@@ -272,8 +242,10 @@ impl Shared {
     fn next_job(&self) -> Option<Job> {
         let until = Instant::now() + IDLE;
         let mut state = lock(&self.state);
+        if let Some(job) = state.next_waiting() {
+            return Some(job);
+        }
         state.idle += 1;
-        self.freed.notify_one();
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 state.idle -= 1;
@@ -299,9 +271,13 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
+    fn workers(max_threads: usize) -> Workers {
+        Workers::new("test", max_threads, &Arc::default())
+    }
+
     #[test]
     fn jobs_run_and_their_threads_are_reused() {
-        let workers = Workers::new("test", 2);
+        let workers = workers(2);
         let (done, ran) = mpsc::channel();
         for n in 0..100 {
             let done = done.clone();
@@ -315,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_job_that_finds_no_free_thread_in_time_is_refused() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         let (open, gate) = mpsc::channel::<()>();
         let (done, ran) = mpsc::channel();
         assert!(workers.run_now(move || {
@@ -328,55 +304,42 @@ mod tests {
     }
 
     #[test]
+    fn those_who_wait_for_a_thread_get_it_in_the_order_in_which_they_came() {
+        const CALLERS: usize = 20;
+        let workers = Arc::new(workers(1));
+        let (open, gate) = mpsc::channel::<()>();
+        assert!(workers.run_now(move || assert!(gate.recv().is_err())));
+        let (ran, order) = mpsc::channel();
+        let deadline = Instant::now() + SOON;
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|n| {
+                let (theirs, ran) = (Arc::clone(&workers), ran.clone());
+                let run = move || theirs.run_by(deadline, move || ran.send(n).unwrap(), || {});
+                let caller = thread::spawn(run);
+                while lock(&workers.shared.state).waiting.len() <= n {
+                    assert!(Instant::now() < deadline, "it waits");
+                    thread::yield_now();
+                }
+                caller
+            })
+            .collect();
+        assert!(!workers.run_now(|| unreachable!("others came before")));
+        let late = Instant::now() + Duration::from_millis(1);
+        assert!(!workers.run_by(late, || unreachable!("it has no time"), || {}));
+        drop(open);
+        for caller in callers {
+            assert!(caller.join().unwrap(), "each has its turn");
+        }
+        assert_eq!(order.iter().take(CALLERS).collect::<Vec<_>>(), Vec::from_iter(0..CALLERS));
+    }
+
+    #[test]
     fn a_panicking_job_does_not_cost_its_thread() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         assert!(workers.run_by(Instant::now() + SOON, || panic!("a job panics"), || {}));
         let (done, ran) = mpsc::channel();
         assert!(workers.run_by(Instant::now() + SOON, move || done.send(()).unwrap(), || {}));
         ran.recv_timeout(SOON).unwrap();
-    }
-
-    #[test]
-    fn mapped_work_keeps_its_order_and_outlives_a_panic() {
-        let workers = Workers::new("test", 3);
-        let halves = workers.map((0..20).collect(), |n: &u32| {
-            assert_ne!(*n, 7, "the seventh panics");
-            n * 2
-        });
-        let expected: Vec<_> = (0..20).map(|n| (n != 7).then_some(n * 2)).collect();
-        assert_eq!(halves, expected);
-        assert_eq!(workers.map(Vec::<u32>::new(), |n| *n), []);
-    }
-
-    #[test]
-    fn threads_that_become_free_meanwhile_take_a_part_of_the_work() {
-        let workers = Arc::new(Workers::new("test", 1));
-        let (open, gate) = mpsc::channel::<()>();
-        assert!(workers.run_now(move || assert!(gate.recv().is_err())));
-        let (theirs, open) = (Arc::clone(&workers), Mutex::new(Some(open)));
-        let both = std::sync::Barrier::new(2);
-        let (done, is_done) = mpsc::channel();
-        let done = Mutex::new(done);
-        let work = move |item: &usize| match item {
-            0 => {
-                drop(lock(&open).take());
-                let deadline = Instant::now() + SOON;
-                while lock(&theirs.shared.state).idle == 0 {
-                    assert!(Instant::now() < deadline, "the thread becomes free");
-                    thread::yield_now();
-                }
-            }
-            // Each of the two waits for the other one.
-            _ => {
-                both.wait();
-                lock(&done).send(()).unwrap();
-            }
-        };
-        let caller = thread::spawn(move || workers.map(vec![0, 1, 2], work));
-        for _ in 0..2 {
-            is_done.recv_timeout(SOON).expect("nothing waits for one thread");
-        }
-        assert_eq!(caller.join().unwrap().into_iter().flatten().count(), 3);
     }
 
     #[test]
@@ -387,7 +350,7 @@ mod tests {
                 panic!("the drop panics, too");
             }
         }
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         let panic = || std::panic::panic_any(Bad);
         assert_eq!(workers.map(vec![(); 4], move |()| panic()), [None::<()>; 4]);
         assert!(workers.run_by(Instant::now() + SOON, move || std::panic::panic_any(Bad), || {}));
@@ -397,60 +360,8 @@ mod tests {
     }
 
     #[test]
-    fn mapped_work_is_done_by_the_caller_when_no_thread_is_free() {
-        let workers = Workers::new("test", 1);
-        let (open, gate) = mpsc::channel::<()>();
-        assert!(workers.run_now(move || {
-            let _ = gate.recv_timeout(SOON);
-        }));
-        let here = thread::current().id();
-        let threads = workers.map(vec![(); 4], |()| thread::current().id());
-        assert_eq!(threads, [Some(here); 4]);
-        drop(open);
-    }
-
-    #[test]
-    fn what_is_done_beside_the_work_runs_at_the_same_time() {
-        let workers = Workers::new("test", 1);
-        let (say, said) = mpsc::channel();
-        let said = Mutex::new(said);
-        let hears = move |(): &(), _| lock(&said).recv_timeout(SOON).is_ok();
-        assert_eq!(
-            workers.map_beside(vec![()], hears, Some(|| say.send(()).unwrap())),
-            [Some(true)]
-        );
-    }
-
-    #[test]
-    fn work_without_a_thread_comes_before_what_is_done_beside_it() {
-        let workers = Workers::new("test", 1);
-        let (open, gate) = mpsc::channel::<()>();
-        assert!(workers.run_now(move || {
-            let _ = gate.recv_timeout(SOON);
-        }));
-        let done = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&done);
-        let work = move |(): &(), waiting| (count.fetch_add(1, Ordering::SeqCst), waiting);
-        let beside = || assert_eq!(done.load(Ordering::SeqCst), 3, "it waits for nobody then");
-        let done = workers.map_beside(vec![(); 3], work, Some(beside));
-        assert_eq!(done, [Some((0, 3)), Some((1, 2)), Some((2, 1))]);
-        drop(open);
-    }
-
-    #[test]
-    fn nothing_waits_for_work_that_has_a_thread_of_its_own() {
-        let workers = Workers::new("test", 2);
-        let meet = std::sync::Barrier::new(3);
-        let work = move |(): &(), waiting| {
-            meet.wait();
-            waiting
-        };
-        assert_eq!(workers.map_beside(vec![(); 3], work, None::<fn()>), [Some(0); 3]);
-    }
-
-    #[test]
     fn threads_end_with_their_owner() {
-        let workers = Workers::new("test", 1);
+        let workers = workers(1);
         assert!(workers.run_by(Instant::now() + SOON, || {}, || {}));
         let shared = Arc::downgrade(&workers.shared);
         drop(workers);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use geecache::{Accounting, BenchStore, ByteView, Eviction, Group};
 
 use crate::fifo::{S3Fifo, Sieve};
+use crate::typed::{self, DECODED, TYPED};
 use crate::workload::Stream;
 
 /// A cache that many threads share, from strings to bytes.
@@ -227,6 +228,11 @@ pub fn make(name: &str, bound: Bound, value: &[u8]) -> Box<dyn Contender> {
                 _ => group,
             };
             Box::new(Grouped(group.build()))
+        }
+        TYPED | DECODED => {
+            let group =
+                |getter| Group::builder("bench", bytes, getter).accounting(accounting).build();
+            if name == TYPED { typed::kept(group) } else { typed::decoded(group) }
         }
         _ => unreachable!("no contender is called {name}"),
     }

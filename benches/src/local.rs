@@ -18,6 +18,7 @@ use crate::contenders::{
 use crate::groupcache::Groupcache;
 use crate::machine;
 use crate::report::{Table, median, min};
+use crate::typed::{DECODED, TYPED};
 use crate::workload::{KEY_BYTES, Random, Stream, Zipf};
 
 const VALUE_BYTES: usize = 64;
@@ -138,7 +139,7 @@ fn measure(regime: &Regime, rounds: usize, json: bool) {
     let streams: Vec<Stream> =
         (0..16).map(|_| Stream::new((0..SLICE).map(|_| regime.draw(&zipf, &mut random)))).collect();
     let insert = regime.entries.map(|_| &value[..]);
-    let names = contenders::ALL.iter().chain(&[GROUP_TTL, GROUP_AHEAD]);
+    let names = contenders::ALL.iter().chain(&[GROUP_TTL, GROUP_AHEAD, TYPED, DECODED]);
     let names = names.filter(|&name| insert.is_none() || !FLOORS.contains(name));
     let every_key = Stream::new(0..regime.keys);
     let caches: Vec<(&'static str, Box<dyn Contender>)> = names
@@ -259,6 +260,8 @@ fn print(regime: &Regime, results: &[Timed], json: bool) {
         (GROUP, GO),
         (GROUP_TTL, GROUP),
         (GROUP_AHEAD, GROUP),
+        (TYPED, GROUP),
+        (DECODED, GROUP),
     ];
     for (a, b) in pairs {
         if let (Some(a), Some(b)) = (of(a), of(b)) {

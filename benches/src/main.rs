@@ -14,6 +14,7 @@ mod process;
 mod report;
 mod ring;
 mod trace;
+mod typed;
 mod workload;
 
 const USAGE: &str = "usage: geecache-bench COMMAND [OPTIONS]

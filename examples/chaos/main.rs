@@ -12,6 +12,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to a person")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod histogram;
 mod peer;
 mod processes;
@@ -21,6 +23,7 @@ mod source;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use common::command::command;
 use histogram::Histogram;
 use processes::{Cluster, Report};
 use schedule::Schedule;
@@ -29,13 +32,13 @@ use source::Source;
 const HELP: &str = "\
 Runs real peers under load while it kills, stops and restarts them.
 
-usage: chaos [--peers N] [--seconds N] [--seed N] [--verbose]
+Usage: chaos [--peers N] [--seconds N] [--seed N] [--verbose]
 
-  --peers N     how many peer processes, 3 to 20 (default 5); every other one is guarded
-  --seconds N   how long the faults go on, 1 to 3600 (default 60)
-  --seed N      what the schedule is drawn from (default: the time)
-  --verbose     print every fault as it happens
-";
+  --peers N    how many peer processes, 3 to 20; every other one is guarded [default: 5]
+  --seconds N  how long the faults go on, 1 to 3600 [default: 60]
+  --seed N     what the schedule is drawn from [default: the time]
+  --verbose    prints every fault as it happens
+  -h, --help   prints this";
 
 struct Options {
     peers: usize,
@@ -50,53 +53,33 @@ fn main() -> ExitCode {
         peer::run(&args.split_off(1));
         return ExitCode::SUCCESS;
     }
-    let run = || {
-        let options = parse(lexopt::Parser::from_args(args))?;
-        options.map_or(Ok(true), |options| chaos(&options).map_err(|error| error.to_string()))
-    };
-    match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("chaos: {error}\n\n{HELP}");
-            ExitCode::from(2)
-        }
-    }
+    command("chaos", HELP, parse, |options| Ok(chaos(&options)?))
 }
 
-fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>, String> {
+/// `None` = help is wanted.
+fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::*;
+
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seed = now.map_or(1, |now| now.as_secs());
     let mut options = Options { peers: 5, seconds: 60, seed, verbose: false };
-    let text = |error: lexopt::Error| error.to_string();
-    while let Some(arg) = parser.next().map_err(text)? {
+    while let Some(arg) = args.next()? {
         match arg {
-            Long("peers") => {
-                options.peers = usize::try_from(number(&mut parser)?).unwrap_or(usize::MAX);
-            }
-            Long("seconds") => options.seconds = number(&mut parser)?,
-            Long("seed") => options.seed = number(&mut parser)?,
+            Long("peers") => options.peers = args.value()?.parse()?,
+            Long("seconds") => options.seconds = args.value()?.parse()?,
+            Long("seed") => options.seed = args.value()?.parse()?,
             Long("verbose") => options.verbose = true,
-            Long("help") | Short('h') => {
-                print!("{HELP}");
-                return Ok(None);
-            }
-            other => return Err(other.unexpected().to_string()),
+            Short('h') | Long("help") => return Ok(None),
+            other => return Err(other.unexpected()),
         }
     }
     if !(3..=20).contains(&options.peers) {
-        return Err(format!("--peers {} is not in 3 to 20", options.peers));
+        return Err(format!("--peers {} is not in 3 to 20", options.peers).into());
     }
     if !(1..=3600).contains(&options.seconds) {
-        return Err(format!("--seconds {} is not in 1 to 3600", options.seconds));
+        return Err(format!("--seconds {} is not in 1 to 3600", options.seconds).into());
     }
     Ok(Some(options))
-}
-
-fn number(parser: &mut lexopt::Parser) -> Result<u64, String> {
-    use lexopt::ValueExt;
-    parser.value().and_then(|value| value.parse()).map_err(|error| error.to_string())
 }
 
 /// Runs it all; whether everything held.

@@ -2,13 +2,16 @@
 
 use std::error::Error;
 
-/// The error and what caused it: `can not listen on 127.0.0.1:8001: Address already in use`.
+/// The error and what caused it, where the error does not tell that itself.
 pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text += ": ";
-        text += &error.to_string();
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text += ": ";
+            text += &told;
+        }
         cause = error.source();
     }
     text

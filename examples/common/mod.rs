@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 pub(crate) mod api;
+pub(crate) mod command;
 pub(crate) mod errors;
 pub(crate) mod output;
 pub(crate) mod scores;

@@ -114,7 +114,8 @@ impl Admission {
     }
 
     /// The entry at `at` was asked for. `room` is asked where the lists change.
-    #[inline]
+    // Also in the copy of a look-up that is made for a sample.
+    #[inline(always)]
     pub(super) fn hit(
         &mut self,
         table: &mut Table,
@@ -198,7 +199,7 @@ impl Admission {
     pub(super) fn evict_from_main(&mut self, table: &mut Table, gone: &mut Departures) {
         let lists = [ListName::Probation, ListName::Protected, ListName::Window];
         let victim = lists.into_iter().find_map(|list| table.last(list));
-        self.evict_at(table, victim, gone);
+        self.evict_at(table, victim, Departure::Evicted, gone);
     }
 
     /// Brings the window down to its size while the main lists have room of their own. An entry
@@ -248,12 +249,12 @@ impl Admission {
         }
         if freed < needed || loss >= worth {
             self.recency.refused(table.tag(candidate), *table.stamp(candidate));
-            return self.evict_at(table, Some(candidate), gone);
+            return self.evict_at(table, Some(candidate), Departure::Refused, gone);
         }
         for _ in 0..victims {
             let last = table.last(ListName::Probation).or_else(|| table.last(ListName::Protected));
             let last = last.or_else(|| table.iter_from_back(ListName::Window).nth(1));
-            self.evict_at(table, last, gone);
+            self.evict_at(table, last, Departure::Evicted, gone);
         }
         // Removals move entries in the table, but not in their lists: the candidate is still the
         // last of the window.
@@ -263,10 +264,16 @@ impl Admission {
     }
 
     /// Evicts the entry at `at`; the sketch remembers its count.
-    fn evict_at(&mut self, table: &mut Table, at: Option<u32>, gone: &mut Departures) {
+    fn evict_at(
+        &mut self,
+        table: &mut Table,
+        at: Option<u32>,
+        departure: Departure,
+        gone: &mut Departures,
+    ) {
         let Some(at) = at else { return };
         self.sketch.raise(table.tag(at), table.count(at));
-        gone.push(table.remove(at), Departure::Evicted);
+        gone.push(table.remove(at), departure);
     }
 
     /// Ends a step of the sample. Returns after how many requests the next one ends.

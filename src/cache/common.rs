@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cache::accounting::Accounting;
 use crate::cache::budget::ByteBudget;
+use crate::cache::departures::Listener;
 use crate::cache::options::Eviction;
 use crate::cache::window::Window;
 
@@ -14,6 +15,8 @@ pub(super) struct Common {
     pub(super) window: Window,
     pub(super) eviction: Eviction,
     pub(super) accounting: Accounting,
+    /// Is told, without a lock, of each entry that leaves by itself.
+    pub(super) listener: Listener,
     any_can_die: AtomicBool,
 }
 
@@ -29,12 +32,18 @@ impl Common {
             window: Window::new(shards),
             eviction,
             accounting,
+            listener: Listener::default(),
             any_can_die: AtomicBool::new(false),
         }
     }
 
-    /// The most that an entry may be charged to pass through the window, and not be compared when it
-    /// comes: as much as the window of the whole cache. What one shard has of it is less than many
+    /// The same with somebody who listens.
+    pub(super) fn observed_by(self, listener: Listener) -> Self {
+        Self { listener, ..self }
+    }
+
+    /// The most that an entry may be charged to pass through the window, and not be compared when
+    /// it comes: as much as the window of the whole cache. What one shard has of it is less than many
     /// entries, and these would never get in by being asked for twice in short order. On a web
     /// trace with sizes that cost 4 points of the bytes.
     pub(super) fn largest_to_pass(&self) -> u64 {

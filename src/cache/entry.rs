@@ -65,7 +65,6 @@ impl Entry {
         self.key_len() == key.len() && self.0[HEADER_BYTES..].starts_with(key)
     }
 
-    #[cfg(any(test, feature = "unstable-bench"))]
     pub(super) fn key(&self) -> &[u8] {
         &self.0[HEADER_BYTES..HEADER_BYTES + self.key_len()]
     }

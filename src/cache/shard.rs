@@ -316,7 +316,7 @@ impl CacheShard {
             admission.refuse(arrival.tag, charge);
         }
         self.remove(arrival.tag, arrival.key, gone);
-        gone.push(Some(arrival.entry), Departure::Evicted);
+        gone.push(Some(arrival.entry), Departure::Refused);
         self.finish(gone);
         Insertion::NotKept
     }

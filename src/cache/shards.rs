@@ -103,7 +103,7 @@ impl Shards {
             let inserted = shard.insert(arrival, giver, &mut credit, &mut gone);
             let is_time_to_sweep = shard.counts().inserts % INSERTS_PER_SWEEP == 0;
             drop(shard);
-            drop(gone);
+            gone.report(&self.common.listener);
             let (back, bytes) = match inserted {
                 Insertion::Lacks { arrival, bytes } => (arrival, bytes),
                 Insertion::Kept | Insertion::NotKept => {
@@ -142,7 +142,7 @@ impl Shards {
                 _ => lock(self.at(at)).give(missing, giver, now, &mut gone),
             };
             credit.add(given);
-            drop(gone);
+            gone.report(&self.common.listener);
             given_nothing = if given == 0 { given_nothing + 1 } else { 0 };
             self.giver.store(at, Ordering::Relaxed);
         }
@@ -160,6 +160,6 @@ impl Shards {
         let now = now();
         let mut gone = Departures::default();
         lock(self.at(at)).sweep_from_elsewhere(now, &mut gone);
-        drop(gone);
+        gone.report(&self.common.listener);
     }
 }

@@ -52,10 +52,9 @@ fn there_are_shards_for_the_cores_in_all_but_the_smallest_caches() {
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let for_cores = (8 * cores).next_power_of_two().min(4096);
-    assert_eq!(count((128 << 10) - 1, None), 1);
-    assert_eq!(count(128 << 10, None), 2);
-    assert_eq!(count(for_cores as u64 * (64 << 10), None), for_cores);
-    assert_eq!(count(64 << 20, None), for_cores);
+    assert_eq!(count((3 << 20) - 1, None), 1);
+    assert_eq!(count(3 << 20, None), 2);
+    assert_eq!(count(for_cores as u64 * (3 << 19), None), for_cores);
     // No shard of more than 64 MiB, within reason.
     assert_eq!(count((2 * for_cores as u64) << 26, None), (2 * for_cores).min(4096));
     assert_eq!(count(u64::MAX, None), 4096);

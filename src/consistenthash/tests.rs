@@ -256,6 +256,23 @@ fn more_replicas_than_the_most_count_as_the_most() {
 }
 
 #[test]
+fn many_nodes_with_weights_are_the_same_as_one_after_the_other() {
+    let weight = |weight| NonZeroUsize::new(weight).unwrap();
+    let nodes: Vec<_> =
+        (0..30).map(|n| (format!("http://node-{n}:80"), weight(1 + n % 3))).collect();
+    let (mut at_once, mut one_by_one) = (RingHash::Crc32.ring(), RingHash::Crc32.ring());
+    assert_eq!(at_once.extend_weighted(nodes.clone()), Ok(30));
+    assert_eq!(at_once.extend_weighted(nodes[..3].to_vec()), Ok(0));
+    for (node, weight) in &nodes {
+        one_by_one.add_weighted(node, *weight).unwrap();
+    }
+    assert_eq!(at_once.shares(), one_by_one.shares());
+    let too_heavy = [("http://a:1", weight(1)), ("http://b:1", weight(201))];
+    assert!(at_once.extend_weighted(too_heavy).is_err());
+    assert_eq!(at_once.shares(), one_by_one.shares());
+}
+
+#[test]
 fn a_weight_that_makes_more_points_than_the_most_is_refused() {
     let weight = |weight| NonZeroUsize::new(weight).unwrap();
     let mut ring = ring_of(["http://a:1"]);
@@ -298,4 +315,30 @@ fn mixing_spreads_peers_with_similar_names() {
             assert!((0.06..0.14).contains(&share), "{node} has {share}");
         }
     }
+}
+
+#[test]
+fn arcs_are_the_ring_cut_by_owners() {
+    let names = ["http://localhost:8001", "http://localhost:8002", "http://localhost:8003"];
+    let ring = ring_of(names);
+    let arcs = ring.arcs();
+    assert!(arcs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1));
+    let mut shares = std::collections::BTreeMap::new();
+    let mut begin = 0.0;
+    for (end, node) in arcs.iter().copied().chain([(1.0, arcs[0].1)]) {
+        *shares.entry(node).or_insert(0.0) += end - begin;
+        begin = end;
+    }
+    for (node, share) in ring.shares() {
+        assert!((shares[node] - share).abs() < 1e-9, "{node}: {} {share}", shares[node]);
+    }
+    for n in 0..1000 {
+        let key = format!("key {n}");
+        let at = ring.position(&key);
+        assert!((0.0..1.0).contains(&at));
+        let arc = arcs.iter().find(|(end, _)| at < *end).unwrap_or(&arcs[0]);
+        assert_eq!(ring.get(&key), Some(arc.1), "{key}");
+    }
+    assert_eq!(ring_of([""; 0]).arcs(), []);
+    assert_eq!(ring_of(["one"]).arcs().len(), 1);
 }

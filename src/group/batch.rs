@@ -65,6 +65,11 @@ pub(super) fn all(answers: Vec<Option<Answer>>) -> Vec<Answer> {
     answers.map(|answer| answer.expect("a load answers every key")).collect()
 }
 
+/// The keys at these places.
+pub(super) fn keys_at<'k>(keys: &[&'k str], places: &[usize]) -> Vec<&'k str> {
+    places.iter().map(|&at| keys[at]).collect()
+}
+
 /// Items by peers.
 pub(super) type ByPeer<T> = Vec<(Arc<dyn PeerGetter>, Vec<T>)>;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::cache::{Accounting, CacheOptions, Eviction};
 use crate::clock::Clock;
-use crate::getter::Getter;
+use crate::events::{Event, EventSink};
+use crate::getter::{Getter, NoSource};
 use crate::group::Group;
 use crate::group::changes::Changes;
 use crate::group::loads::Loads;
@@ -15,7 +16,12 @@ use crate::group::memory::{HotCache, Lifetimes, Memory};
 use crate::group::owners::{OwnerErrors, Owners};
 use crate::group::parts::{GroupCounters, Parts};
 use crate::group::portions::Portions;
+use crate::group::telling::Telling;
+use crate::hot_keys::{DEFAULT_KEYS, HotKeyTable};
 use crate::stack::StackBytes;
+
+/// The bound on the main cache of a group without a source, of which its copies have an eighth.
+const REMOTE_CACHE_BYTES: u64 = 64 << 20;
 
 /// Making one.
 impl Group {
@@ -26,6 +32,25 @@ impl Group {
     #[must_use]
     pub fn new(name: impl Into<String>, cache_bytes: u64, getter: impl Getter) -> Self {
         Self::builder(name, cache_bytes, getter).build()
+    }
+
+    /// A group for a program that has no source: it asks the peers, and what goes wrong there is
+    /// its error.
+    ///
+    /// A failure of the key's owner, such as its getter's error, is an [`Error::Load`] with the
+    /// [`PeerError`] as its source. Where no peer could be asked, because none is registered or all
+    /// are down, the source is [`NoSource`]. The program keeps copies of what it asks for again and
+    /// again, in up to 8 MiB: see [`HotCache`]. For other options see [`NoSource`].
+    ///
+    /// A process that serves its groups to peers owns keys, and needs a source for them.
+    ///
+    /// [`Error::Load`]: crate::Error::Load
+    /// [`PeerError`]: crate::PeerError
+    #[must_use]
+    pub fn remote(name: impl Into<String>) -> Self {
+        Self::builder(name, REMOTE_CACHE_BYTES, NoSource)
+            .owner_errors(OwnerErrors::ReturnAll)
+            .build()
     }
 
     /// Starts a group with options. The arguments are those of [`new`](Self::new).
@@ -50,6 +75,8 @@ pub struct GroupBuilder {
     max_loaders: NonZeroUsize,
     max_refreshers: NonZeroUsize,
     stack: StackBytes,
+    hot_keys: usize,
+    events: EventSink,
 }
 
 impl GroupBuilder {
@@ -68,6 +95,8 @@ impl GroupBuilder {
             max_loaders: NonZeroUsize::new(64).expect("64 is not zero"),
             max_refreshers: NonZeroUsize::new(2).expect("2 is not zero"),
             stack: StackBytes::default(),
+            hot_keys: DEFAULT_KEYS,
+            events: EventSink::new(),
         }
     }
 
@@ -234,6 +263,31 @@ impl GroupBuilder {
         self
     }
 
+    /// How many of the keys that are asked for most are [known](Group::hot_keys). 0 is none, and
+    /// more than 256 count as 256. Defaults to 64, which take up to 20 KB with their keys.
+    #[must_use]
+    pub fn hot_keys(mut self, keys: usize) -> Self {
+        self.hot_keys = keys;
+        self
+    }
+
+    /// Calls `subscriber` with what happens in the group: what leaves its caches and why, loads
+    /// that fail, stale values, removals that a peer did not make. See [`Event`] for all of it.
+    /// Defaults to nobody, which costs nothing.
+    ///
+    /// It is called on a thread of its own, `events of NAME`, with one event after the other, and
+    /// never under a lock of the group. It may be slow, and it may panic: up to 1,024 events wait
+    /// for it, or 1 MiB of text. What comes then is dropped, and counted as
+    /// [`Stats::events_dropped`](crate::Stats::events_dropped). The thread ends when there was
+    /// nothing to tell for 5 s.
+    ///
+    /// A subscriber that holds the group keeps it for ever.
+    #[must_use]
+    pub fn on_event(mut self, subscriber: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = EventSink::with_subscriber(&self.name, subscriber);
+        self
+    }
+
     /// The clock that life-times are measured with: any monotonic time since a moment of its own.
     /// Defaults to the system's, as of its last tick. For tests, which should not have to wait.
     #[must_use]
@@ -245,7 +299,8 @@ impl GroupBuilder {
     /// Makes the group.
     #[must_use]
     pub fn build(self) -> Group {
-        let name: Arc<str> = self.name.into();
+        let telling = Telling::new(self.name, self.events);
+        let hot_keys = HotKeyTable::new(self.hot_keys);
         let cache = CacheOptions {
             max_bytes: self.cache_bytes,
             shards: self.shards,
@@ -254,21 +309,29 @@ impl GroupBuilder {
         };
         let (loaders, refreshers) = (self.max_loaders.get(), self.max_refreshers.get());
         Group::of(Parts {
-            memory: Memory::new(cache, self.hot_cache, self.lifetimes),
+            memory: Memory::new(cache, self.hot_cache, self.lifetimes, Arc::clone(&telling)),
             loads: Arc::new(Loads::new(
-                Arc::clone(&name),
+                Arc::clone(&telling),
                 self.getter,
                 loaders,
                 refreshers,
                 self.stack,
             )),
-            owners: Arc::new(Owners::new(Arc::clone(&name), self.owner_errors)),
-            changes: Changes::new(Arc::clone(&name)),
+            owners: Arc::new(Owners::new(Arc::clone(&telling), self.owner_errors)),
+            changes: Changes::new(Arc::clone(&telling)),
             wait_timeout: self.wait_timeout,
             portions: Portions::default(),
             counters: GroupCounters::default(),
-            name,
+            hot_keys,
+            name: Arc::clone(&telling.group),
+            telling,
         })
+    }
+}
+
+impl From<GroupBuilder> for Group {
+    fn from(builder: GroupBuilder) -> Self {
+        builder.build()
     }
 }
 

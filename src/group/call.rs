@@ -7,7 +7,9 @@ use crate::clock::Deadline;
 use crate::error::{BoxError, PeerError, PeerErrorKind};
 use crate::getter::{Getter, Loaded};
 use crate::group::error::GetterPanicked;
-use crate::peers::PeerGetter;
+use crate::group::nesting::Chain;
+use crate::group::telling::Telling;
+use crate::peers::{PeerGetter, TellAnswer};
 
 /// What the caller of a load wants beside the value.
 #[derive(Debug, Clone, Copy)]
@@ -15,9 +17,9 @@ pub(super) struct Call {
     form: Form,
     /// When the caller goes, with or without a value.
     pub(super) deadline: Option<Deadline>,
-    /// Whether a getter of a peer asks. Loads for such a caller have threads of their own: all
-    /// others may wait for it.
-    pub(super) is_nested: bool,
+    /// The chain in which a getter of a peer asks, if it is one. Loads for such a caller have
+    /// threads of their own: all others may wait for it.
+    pub(super) chain: Option<Chain>,
 }
 
 /// A load of one key and a load of many are the same, but for the two questions below.
@@ -30,17 +32,24 @@ enum Form {
 impl Call {
     /// The call of a caller who asks for a single key.
     pub(super) fn one(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::One, deadline, is_nested: false }
+        Self { form: Form::One, deadline, chain: None }
     }
 
     /// The call of a caller who asks for a batch, maybe of one key.
     pub(super) fn many(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::Many, deadline, is_nested: false }
+        Self { form: Form::Many, deadline, chain: None }
     }
 
-    /// This call, by a getter of a peer.
-    pub(super) fn nested(self) -> Self {
-        Self { is_nested: true, ..self }
+    /// This call, in the `chain` of a getter of a peer, if there is one.
+    pub(super) fn in_chain(self, chain: Option<Chain>) -> Self {
+        Self { chain, ..self }
+    }
+
+    /// The queue for a thread in which loads for this caller wait: the second one for a getter of a
+    /// peer, and the third one for one that such a getter waits for. Loads of one queue may wait
+    /// for those of later ones, and never for those of earlier ones.
+    pub(super) fn queue(&self) -> u8 {
+        self.chain.map_or(0, |chain| chain.hops().min(2))
     }
 
     /// When the caller's time is up.
@@ -68,7 +77,7 @@ impl Call {
     pub(super) fn ask_getter(
         self,
         getter: &dyn Getter,
-        group: &str,
+        telling: &Telling,
         keys: &[&str],
     ) -> Replies<Result<Loaded, BoxError>> {
         match (self.form, keys) {
@@ -85,7 +94,7 @@ impl Call {
                         // Its drop may panic as well.
                         std::mem::forget(panic);
                         let what = format!("{} keys from {:?} on", keys.len(), keys[0]);
-                        log::error!("the getter of group {group:?} panicked on {what}");
+                        telling.panicked("batch", &what);
                         keys.iter().map(|_| Err(GetterPanicked.into())).collect()
                     }
                 };
@@ -94,28 +103,30 @@ impl Call {
         }
     }
 
-    /// Asks a peer, once. The answer may have another length than `keys`. A transport that panics
-    /// has failed for every key.
+    /// Asks a peer, once. A transport that panics has failed for every key that it has not told of;
+    /// of those that it has told of, `tell` hears once more.
     pub(super) fn ask_peer(
         self,
         peer: &dyn PeerGetter,
         group: &str,
         keys: &[&str],
-    ) -> Vec<Result<Loaded, PeerError>> {
+        tell: TellAnswer<'_>,
+    ) {
         let left = self.deadline.map(|deadline| deadline.left());
         let ask = || match (self.form, keys, left) {
-            (Form::One, [key], None) => vec![peer.get(group, key)],
-            (Form::One, [key], Some(left)) => vec![peer.get_timeout(group, key, left)],
-            (_, keys, None) => peer.get_many(group, keys),
-            (_, keys, Some(left)) => peer.get_many_timeout(group, keys, left),
+            (Form::One, [key], None) => tell(0, peer.get(group, key)),
+            (Form::One, [key], Some(left)) => tell(0, peer.get_timeout(group, key, left)),
+            (_, keys, None) => peer.get_many(group, keys, tell),
+            (_, keys, Some(left)) => peer.get_many_timeout(group, keys, left, tell),
         };
-        catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|panic| {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(ask)) {
             // Its drop may panic as well.
             std::mem::forget(panic);
-            let error =
-                || PeerError::new(PeerErrorKind::Protocol, peer.name(), "the transport panicked");
-            keys.iter().map(|_| Err(error())).collect()
-        })
+            for at in 0..keys.len() {
+                let message = "the transport panicked";
+                tell(at, Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), message)));
+            }
+        }
     }
 }
 

@@ -44,17 +44,17 @@ pub use report::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::batch::{by_peer, is_same_peer};
-use crate::one_line::OneLine;
+use crate::group::telling::Telling;
 use crate::peers::{PeerGetter, PeerPicker};
 use crate::stats::Counter;
 use crate::workers::Workers;
 
 /// How many threads of one group carry its changes to peers, beside the callers' own.
-const MAX_FAN_OUT: usize = 16;
+const MAX_FAN_OUT: usize = 64;
 
 /// Carries changes to all peers, and counts those that are made here.
 pub(super) struct Changes {
-    group: Arc<str>,
+    telling: Arc<Telling>,
     /// Threads that tell several peers at once. No get ever takes one of them.
     fan_out: Workers,
     pub(super) counters: ChangeCounters,
@@ -87,7 +87,18 @@ enum Change {
     Insert(String, Loaded),
 }
 
+/// The first key of a change and the number of keys, or `None` and none for all keys.
+type Subject = (Option<String>, usize);
+
 impl Change {
+    fn subject(&self) -> Subject {
+        match self {
+            Self::Remove(keys) => (keys.first().cloned(), keys.len()),
+            Self::Clear => (None, 0),
+            Self::Insert(key, _) => (Some(key.clone()), 1),
+        }
+    }
+
     /// Makes it at a peer. Whether the peer has a new value now.
     fn make_at(&self, peer: &dyn PeerGetter, group: &str) -> Result<bool, PeerError> {
         match self {
@@ -102,10 +113,11 @@ impl Change {
 }
 
 impl Changes {
-    pub(super) fn new(group: Arc<str>) -> Self {
+    pub(super) fn new(telling: Arc<Telling>) -> Self {
+        let name = format!("changes of {}", telling.group);
         Self {
-            fan_out: Workers::new(format!("changes of {group}"), MAX_FAN_OUT),
-            group,
+            fan_out: Workers::new(name, MAX_FAN_OUT, &telling.repeats),
+            telling,
             counters: ChangeCounters::default(),
         }
     }
@@ -229,23 +241,22 @@ impl Changes {
     /// A peer that did not answer in time before is not asked again: each round would take as long.
     fn make_at(&self, mut changes: Vec<(Arc<dyn PeerGetter>, Change)>, told: &mut Told) -> bool {
         changes.retain(|(peer, _)| !told.outcome(peer).is_some_and(RemoveOutcome::is_late));
-        let peers: Vec<_> = changes.iter().map(|(peer, _)| Arc::clone(peer)).collect();
-        let group = Arc::clone(&self.group);
+        let subject = |(peer, change): &(_, Change)| (Arc::clone(peer), change.subject());
+        let peers: Vec<(Arc<dyn PeerGetter>, _)> = changes.iter().map(subject).collect();
+        let group = Arc::clone(&self.telling.group);
         let results =
             self.fan_out.map(changes, move |(peer, change)| change.make_at(&**peer, &group));
         let mut is_kept = false;
-        for (peer, result) in peers.into_iter().zip(results) {
+        for ((peer, subject), result) in peers.into_iter().zip(results) {
             let result = result.unwrap_or_else(|| {
                 let message = "the transport panicked";
                 Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), message))
             });
             if let Err(error) = &result {
-                // Beside peers that can't, every removal would warn of it.
-                let level = match error.kind() {
-                    PeerErrorKind::NotSupported => log::Level::Debug,
-                    _ => log::Level::Warn,
-                };
-                log::log!(level, "changing group {:?}: {}", self.group, OneLine(error));
+                self.telling.change_failed(error);
+                if told.outcome(&peer).is_none_or(RemoveOutcome::is_done) {
+                    self.telling.incomplete(subject, error.clone());
+                }
             }
             let outcome = RemoveOutcome::from(result.map(|kept| is_kept |= kept));
             told.add(peer, outcome);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::clock::Deadline;
 use crate::error::{BoxError, Error};
+use crate::getter::SharedError;
 
-pub(super) fn not_found(group: &str, key: &str) -> Error {
+pub(crate) fn not_found(group: &str, key: &str) -> Error {
     Error::NotFound { group: group.to_owned(), key: key.to_owned() }
 }
 
@@ -28,7 +29,11 @@ pub(super) fn timed_out(group: &str, key: &str, deadline: Option<Deadline>) -> E
 }
 
 pub(super) fn load_failed(group: &str, key: &str, source: BoxError) -> Error {
-    Error::Load { group: group.to_owned(), key: key.to_owned(), source: source.into() }
+    let source = match source.downcast::<SharedError>() {
+        Ok(shared) => shared.0,
+        Err(source) => source.into(),
+    };
+    Error::Load { group: group.to_owned(), key: key.to_owned(), source }
 }
 
 /// What a getter that panicked on another thread counts as.

@@ -12,9 +12,9 @@
 //! [`LoadHost`].
 
 mod patience;
+mod waiting;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{BoxError, NotFound};
@@ -25,18 +25,22 @@ use crate::group::error::{
     GetterPanicked, load_failed, overloaded, reentrant, timed_out, too_deep,
 };
 use crate::group::nesting::{
-    Inside, LoadId, MAX_LEVELS, is_in_circle, is_inside_getter, is_too_deep,
+    Chain, Inside, LoadId, MAX_LEVELS, is_inside_getter, is_too_deep, may_load_again,
 };
+use crate::group::telling::Telling;
+use crate::histogram::Latency;
 use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::stack::StackBytes;
 use crate::stats::Counter;
+use crate::sync::lock;
 use crate::workers::Workers;
 use patience::Patience;
 
 /// The source of truth of a group, and the flights of those who load from it.
 pub(super) struct Loads {
     group: Arc<str>,
+    telling: Arc<Telling>,
     getter: Box<dyn Getter>,
     flights: Singleflight<Answer>,
     patience: Patience,
@@ -57,6 +61,9 @@ pub(super) struct LoadCounters {
     /// Callers who got what another caller loaded.
     pub(super) deduplicated: Counter,
     pub(super) refreshes: Counter,
+    /// Calls of the getter, and waits of those callers.
+    pub(super) getter_calls: Latency,
+    pub(super) waits: Latency,
 }
 
 /// What a load needs of its group.
@@ -91,18 +98,22 @@ pub(super) trait LoadHost: Send + Sync + 'static {
 
 impl Loads {
     pub(super) fn new(
-        group: Arc<str>,
+        telling: Arc<Telling>,
         getter: Box<dyn Getter>,
         max_loaders: usize,
         max_refreshers: usize,
         stack: StackBytes,
     ) -> Self {
-        let workers = |name: &str, max| Workers::with_stack(format!("{name} {group}"), max, stack);
+        let group = Arc::clone(&telling.group);
+        let workers = |name: &str, max| {
+            Workers::with_stack(format!("{name} {group}"), max, stack, &telling.repeats)
+        };
         Self {
             loaders: workers("load", max_loaders),
             nested_loaders: workers("nested load", max_loaders),
             refreshers: workers("refresh", max_refreshers),
             group,
+            telling,
             getter,
             flights: Singleflight::new(),
             patience: Patience::new(),
@@ -134,7 +145,7 @@ impl Loads {
         let mut waits_since = None;
         // Who waited for a flight that ended without a value starts over.
         while answers.iter().any(Option::is_none) {
-            let followed = self.board(keys, led, answers);
+            let followed = self.board(keys, led, answers, call.chain);
             // What is led here comes first: see the rule of the module.
             let started = self.lead(keys, led, answers, call, host);
             for (at, follower) in started {
@@ -156,89 +167,20 @@ impl Loads {
         }
     }
 
-    /// Waits for the flights of others, as this call does since the time `since`.
-    ///
-    /// Where that takes too long, flights come to be led here beside those who lead them already.
-    /// From then on nothing is waited for, see the rule of the module. Whether one of the flights
-    /// ended without a value is the answer: what comes after it has just begun.
-    fn follow(
-        &self,
-        keys: &[&str],
-        followed: Vec<(usize, Follower<Answer>)>,
-        led: &mut [Option<Leader<Answer>>],
-        answers: &mut [Option<Answer>],
-        (call, since): (Call, Instant),
-    ) -> bool {
-        let patience = self.patience.span();
-        let overdue = since.checked_add(patience).filter(|_| call.deadline.is_none());
-        let (mut may_wait, mut is_abandoned) = (true, false);
-        for (at, follower) in followed {
-            let waited = match overdue {
-                None => Ok(follower.wait(call.until())),
-                Some(until) if may_wait => self.wait_or_back_up(&follower, until, patience),
-                Some(_) => match follower.wait_as_worker(since) {
-                    Waited::TimedOut => match self.flights.back_up(&follower, patience) {
-                        Ok(leader) => Err(leader),
-                        Err(_) => continue,
-                    },
-                    ended => Ok(ended),
-                },
-            };
-            answers[at] = match waited {
-                Ok(Waited::Value(answer)) => {
-                    self.counters.deduplicated.add_one();
-                    Some(answer)
-                }
-                Ok(Waited::TimedOut) => Some(Err(timed_out(&self.group, keys[at], call.deadline))),
-                Ok(Waited::Abandoned) => {
-                    is_abandoned = true;
-                    None
-                }
-                Err(back_up) => {
-                    self.tell_of_back_up(keys[at], patience);
-                    may_wait = false;
-                    led[at] = Some(back_up);
-                    None
-                }
-            };
-        }
-        is_abandoned
-    }
-
-    /// Waits for a flight to end. The place as its back-up is the error when that takes too long.
-    fn wait_or_back_up(
-        &self,
-        follower: &Follower<Answer>,
-        mut until: Instant,
-        patience: Duration,
-    ) -> Result<Waited<Answer>, Leader<Answer>> {
-        loop {
-            match follower.wait_as_worker(until) {
-                Waited::TimedOut => match self.flights.back_up(follower, patience) {
-                    Ok(leader) => return Err(leader),
-                    Err(next) => until = next,
-                },
-                ended => return Ok(ended),
-            }
-        }
-    }
-
-    fn tell_of_back_up(&self, key: &str, patience: Duration) {
-        let group = &self.group;
-        log::warn!(
-            "{key:?} of group {group:?} loads for {patience:?} by now: a second load begins"
-        );
-    }
-
     /// Takes a place in the flight of each key that has no answer. Those led here go to `led`, and
-    /// the others come back.
+    /// the others come back. A flight that waits for the answer to a request of this `chain` is
+    /// none to wait for.
     fn board(
         &self,
         keys: &[&str],
         led: &mut [Option<Leader<Answer>>],
         answers: &mut [Option<Answer>],
+        chain: Option<Chain>,
     ) -> Vec<(usize, Follower<Answer>)> {
         let may_wait = !is_inside_getter();
+        let waits_for_us = |follower: &Follower<Answer>| {
+            chain.is_some_and(|chain| follower.leader().is_some_and(|leader| chain.has(leader)))
+        };
         let mut followed = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             if answers[at].is_some() || led[at].is_some() {
@@ -246,14 +188,16 @@ impl Loads {
             }
             match self.flights.join(key) {
                 Ok(Ticket::Leader(leader)) => led[at] = Some(leader),
-                Ok(Ticket::Follower(follower)) if may_wait => followed.push((at, follower)),
+                Ok(Ticket::Follower(follower)) if may_wait && !waits_for_us(&follower) => {
+                    followed.push((at, follower));
+                }
                 Err(_) if may_wait => answers[at] = Some(Err(reentrant(&self.group, key))),
                 _ => {
                     let leader = self.flights.lead_alone(key);
-                    if is_in_circle(self.id(&leader)) {
-                        answers[at] = Some(Err(reentrant(&self.group, key)));
-                    } else {
+                    if may_load_again(self.id(&leader), chain) {
                         led[at] = Some(leader);
+                    } else {
+                        answers[at] = Some(Err(reentrant(&self.group, key)));
                     }
                 }
             }
@@ -292,12 +236,18 @@ impl Loads {
             let keys: Vec<&str> = theirs.iter().map(String::as_str).collect();
             let mut answers = vec![None; keys.len()];
             let fly = || loads.fly(&keys, &mut leaders, &mut answers, call, &*host);
-            loads.apart(keys[0], fly);
+            loads.telling.apart(keys[0], fly);
         };
         // Callers without a deadline need no loader, and go on without this one.
-        let waits = || started.iter().for_each(|(_, follower)| follower.queue());
-        let loaders = if call.is_nested { &self.nested_loaders } else { &self.loaders };
-        if loaders.run_by(deadline.at, fly, waits) {
+        let queue = call.queue();
+        let waits = || started.iter().for_each(|(_, follower)| follower.queue(queue));
+        let is_started = match queue {
+            0 => self.loaders.run_by(deadline.at, fly, waits),
+            1 => self.nested_loaders.run_by(deadline.at, fly, waits),
+            // Those who have a loader may all wait for this one, which so waits for none.
+            _ => self.run_at_once(fly),
+        };
+        if is_started {
             return started;
         }
         // The flights ended as the job was dropped.
@@ -305,6 +255,17 @@ impl Loads {
             answers[at] = Some(Err(overloaded(&self.group, keys[at])));
         }
         Vec::new()
+    }
+
+    /// Runs a load on a thread for getters of peers or, where none is free, on the calling one.
+    fn run_at_once(&self, load: impl FnOnce() + Send + 'static) -> bool {
+        let here = Arc::new(Mutex::new(Some(load)));
+        let there = Arc::clone(&here);
+        let take = |load: &Mutex<Option<_>>| lock(load).take();
+        if !self.nested_loaders.run_now(move || take(&there).into_iter().for_each(|load| load())) {
+            take(&here).into_iter().for_each(|load| load());
+        }
+        true
     }
 
     /// Leads flights to their ends, on the calling thread.
@@ -384,16 +345,26 @@ impl Loads {
         if count == 0 {
             return;
         }
+        if count > 1 && self.getter.loads_one_by_one() {
+            // Who waits for one of them need not wait for those after it.
+            for at in 0..keys.len() {
+                let (led, answers) = (&mut led[at..=at], &mut answers[at..=at]);
+                self.run_getter(&keys[at..=at], led, answers, call, host);
+            }
+            return;
+        }
         let start = host.now();
         let replies = {
-            let _inside = Inside::begin(led.iter().flatten().map(|leader| self.id(leader)));
-            let panicked = self.counters.errors.add_one_on_drop();
+            let loads = led.iter().flatten().map(|leader| self.id(leader));
+            let _inside = Inside::begin(loads, call.chain);
+            let panicked = self.telling.of_panic(led, &self.counters.errors);
+            let _timer = self.counters.getter_calls.timer();
             let replies = if count == keys.len() {
-                call.ask_getter(&*self.getter, &self.group, keys)
+                call.ask_getter(&*self.getter, &self.telling, keys)
             } else {
                 let open = keys.iter().zip(&*led).filter(|(_, led)| led.is_some());
                 let open: Vec<&str> = open.map(|(&key, _)| key).collect();
-                call.ask_getter(&*self.getter, &self.group, &open)
+                call.ask_getter(&*self.getter, &self.telling, &open)
             };
             panicked.disarm();
             replies
@@ -427,7 +398,7 @@ impl Loads {
             Err(error) if error.is::<NotFound>() => Loaded::absent(),
             Err(error) => {
                 self.counters.errors.add_one();
-                return Err(load_failed(&self.group, key, error));
+                return Err(self.telling.load_failed(key, error));
             }
         };
         self.counters.loads.add_one();
@@ -450,7 +421,7 @@ impl Loads {
         let refresh = move || {
             let key = leader.key().to_owned();
             let (mut led, mut answer) = ([Some(leader)], [None]);
-            loads.apart(&key, || {
+            loads.telling.apart(&key, || {
                 led.iter().flatten().for_each(Leader::begin);
                 if let Some(found) = find(&host, &key) {
                     land(&mut led[0], &mut answer[0], Ok(found));
@@ -463,16 +434,6 @@ impl Loads {
         // Where no thread is free, dropping the job ends the flight, and those who joined it
         // meanwhile start over.
         self.refreshers.run_now(refresh);
-    }
-
-    /// Does a load on a thread of the group, and tells the log of a panic: there is no caller to go
-    /// on to.
-    fn apart(&self, key: &str, load: impl FnOnce()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(load)) {
-            // Its drop may panic as well.
-            std::mem::forget(panic);
-            log::error!("the getter of group {:?} panicked on {key:?}", self.group);
-        }
     }
 
     /// Dooms the flight of `key`: its value goes to those who wait, and nobody keeps it.

@@ -8,18 +8,24 @@
 //! it is still wanted: a removal may have come while it was loaded. That is asked under the lock of
 //! the cache, see [`changes`](crate::group::changes).
 
+mod beside;
 mod hot;
 mod lifetimes;
 
 use std::cell::LazyCell;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+pub(crate) use beside::Beside;
 pub use hot::HotCache;
 
 use crate::byteview::ByteView;
-use crate::cache::{Asker, Cache, CacheOptions, Found, KeyHash, Meta};
+use crate::cache::{Asker, Cache, CacheOptions, Departure, Found, KeyHash, Meta, Observer};
+use crate::events::{Event, EvictionReason, StaleReason};
 use crate::getter::Loaded;
+use crate::group::telling::Telling;
 use crate::stats::{CacheStats, Counter};
+use beside::Neighbours;
 use hot::HotPolicy;
 use lifetimes::Freshness;
 pub(super) use lifetimes::Lifetimes;
@@ -30,6 +36,8 @@ pub(super) struct Memory {
     hot: Cache,
     hot_policy: HotPolicy,
     lifetimes: Lifetimes,
+    telling: Arc<Telling>,
+    neighbours: Neighbours,
     pub(super) counters: MemoryCounters,
 }
 
@@ -55,13 +63,20 @@ pub(super) enum Owner {
 
 impl Memory {
     /// Empty caches: the main one as `main` says, and the hot one an eighth of it on top.
-    pub(super) fn new(main: CacheOptions, hot_cache: HotCache, lifetimes: Lifetimes) -> Self {
+    pub(super) fn new(
+        main: CacheOptions,
+        hot_cache: HotCache,
+        lifetimes: Lifetimes,
+        telling: Arc<Telling>,
+    ) -> Self {
         let hot = CacheOptions { max_bytes: main.max_bytes / 8, ..main };
         Self {
-            main: Cache::new(main),
-            hot: Cache::new(hot),
+            main: Cache::new(main).observed_by(observer(&telling)),
+            hot: Cache::new(hot).observed_by(observer(&telling)),
             hot_policy: HotPolicy::new(hot_cache),
             lifetimes,
+            telling,
+            neighbours: Neighbours::default(),
             counters: MemoryCounters::default(),
         }
     }
@@ -117,7 +132,7 @@ impl Memory {
         // Most entries have a value and never die. What was found is not moved once more here: that
         // costs as much as the whole look-up.
         let never_dies = found.meta.dead_at == 0 && found.value.is_some();
-        let is_served = never_dies || self.may_serve(asker, &found, now, refresh);
+        let is_served = never_dies || self.may_serve(asker, key, &found, now, refresh);
         is_served.then_some(found)
     }
 
@@ -126,6 +141,7 @@ impl Memory {
     fn may_serve(
         &self,
         asker: Asker,
+        key: &str,
         found: &Found,
         now: impl Fn() -> u64,
         refresh: impl FnOnce(Meta),
@@ -139,6 +155,7 @@ impl Memory {
             Freshness::Ahead => refresh(found.meta),
             Freshness::Stale => {
                 self.counters.hits_stale.add_one();
+                self.telling.stale_event(key, StaleReason::Refreshing);
                 refresh(found.meta);
             }
             Freshness::StaleIfError => {
@@ -193,9 +210,30 @@ impl Memory {
         let may_serve = found.meta.dead_at != 0 && self.lifetimes.serves_on_error(&found, *now);
         may_serve.then(|| {
             self.counters.hits_stale.add_one();
+            self.telling.stale_event(key, StaleReason::LoadFailed);
             self.lifetimes.owned_as_loaded(found, || *now)
         })
     }
+}
+
+/// Tells of entries that leave, if somebody listens.
+fn observer(telling: &Arc<Telling>) -> Option<Observer> {
+    let telling = Arc::clone(telling);
+    telling.events.has_subscriber().then(|| -> Observer {
+        Arc::new(move |key, departure| {
+            let (group, key) = (telling.group.as_ref().to_owned(), key.to_owned());
+            let reason = match departure {
+                Departure::Removed => return,
+                Departure::Expired => {
+                    return telling.events.tell_often(|| Event::Expired { group, key });
+                }
+                Departure::Evicted => EvictionReason::MadeRoom,
+                Departure::Refused => EvictionReason::NotAdmitted,
+                Departure::TooLarge => EvictionReason::TooLarge,
+            };
+            telling.events.tell_often(|| Event::Evicted { group, key, reason });
+        })
+    })
 }
 
 /// Filling and emptying it.
@@ -217,6 +255,7 @@ impl Memory {
         if meta.is_none() || owner == Owner::Elsewhere {
             self.main.remove_if(key, is_wanted); // An older value, which this result replaces.
         }
+        self.neighbours.tell(|it| it.inserted());
     }
 
     /// As [`keep`](Self::keep), for what a caller knows and wants to be there: it is kept wherever
@@ -227,6 +266,7 @@ impl Memory {
         if meta.is_none() || owner == Owner::Elsewhere {
             self.main.remove(key); // An older value.
         }
+        self.neighbours.tell(|it| it.inserted());
         is_kept
     }
 
@@ -250,19 +290,43 @@ impl Memory {
         let Some(meta) = self.lifetimes.copied(loaded, self.lifetimes.hot_ttl, now) else { return };
         if self.hot_policy.keeps(key, now) {
             self.hot.insert(key, loaded.value(), meta, now, is_wanted);
+            self.neighbours.tell(|it| it.inserted());
         }
     }
 
     /// Drops what both caches have of `key`.
     pub(super) fn remove(&self, key: &str) {
+        let values = if self.neighbours.are_there() { self.values_of(key) } else { [None, None] };
         self.main.remove(key);
         self.hot.remove(key);
+        for value in values.into_iter().flatten() {
+            self.neighbours.tell(|it| it.removed(&value));
+        }
+    }
+
+    /// Drops what the caches have of `key` and is not useful.
+    pub(super) fn remove_useless(&self, key: &str, is_useful: impl Fn(&ByteView) -> bool) {
+        if self.values_of(key).iter().flatten().any(|value| !is_useful(value)) {
+            self.remove(key);
+        }
     }
 
     /// Drops everything.
     pub(super) fn clear(&self) {
         self.main.clear();
         self.hot.clear();
+        self.neighbours.tell(|it| it.cleared());
+    }
+
+    /// What both caches have of `key`, whether or not it may be served.
+    fn values_of(&self, key: &str) -> [Option<ByteView>; 2] {
+        // Nothing is dead at the beginning of time.
+        [&self.main, &self.hot].map(|cache| cache.peek(key, || 0)?.value)
+    }
+
+    /// Has `neighbour` learn which entries are gone.
+    pub(super) fn tell_of_entries(&self, neighbour: Weak<dyn Beside>) {
+        self.neighbours.add(neighbour);
     }
 }
 

@@ -1,7 +1,12 @@
 //! [`Parts`]: the four parts of a group, and the one place where they meet.
 
+mod fresh;
+
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use fresh::IsUseful;
 
 use crate::cache::Meta;
 use crate::error::Error;
@@ -13,13 +18,17 @@ use crate::group::loads::{LoadHost, Loads};
 use crate::group::memory::{Memory, Owner};
 use crate::group::owners::{OwnerHost, Owners};
 use crate::group::portions::Portions;
-use crate::one_line::OneLine;
+use crate::group::telling::Telling;
+use crate::histogram::{Latencies, Latency};
+use crate::hot_keys::HotKeyTable;
 use crate::origin::Origin;
+use crate::random::is_sampled;
 use crate::stats::{Counter, Stats};
 
 /// What the handles of a group share: its four parts.
 pub(super) struct Parts {
     pub(super) name: Arc<str>,
+    pub(super) telling: Arc<Telling>,
     pub(super) memory: Memory,
     pub(super) loads: Arc<Loads>,
     pub(super) owners: Arc<Owners>,
@@ -27,6 +36,8 @@ pub(super) struct Parts {
     pub(super) wait_timeout: Option<Duration>,
     /// For what peers ask for in batches.
     pub(super) portions: Portions,
+    /// `None` if nobody wants to know.
+    pub(super) hot_keys: Option<HotKeyTable>,
     pub(super) counters: GroupCounters,
 }
 
@@ -41,6 +52,8 @@ pub(super) struct GroupCounters {
     pub(super) served_hits: Counter,
     pub(super) served_copies: Counter,
     pub(super) served_misses: Counter,
+    /// Of the gets that were sampled, those that memory answered.
+    pub(super) sampled_hits: Latency,
 }
 
 impl Parts {
@@ -62,11 +75,7 @@ impl Parts {
     fn serve_stale(&self, key: &str, answer: &mut Option<Answer>) {
         let Some(Err(Error::Load { source, .. })) = answer else { return };
         if let Some(stale) = self.memory.stale(key) {
-            log::warn!(
-                "serving {key:?} of group {:?} past its ttl: {}",
-                self.name,
-                OneLine(source)
-            );
+            self.telling.served_stale(key, source);
             *answer = Some(Ok(stale));
         }
     }
@@ -84,6 +93,30 @@ impl Parts {
     fn owner_of(&self, key: &str, cost: Duration) -> Owner {
         let is_ours = self.owners.picker().owns(key);
         if is_ours { Owner::Here { cost } } else { Owner::Elsewhere }
+    }
+
+    /// Has a get of `key` taken for the keys that are asked for most, if it is in the sample.
+    #[inline]
+    pub(super) fn note_get(&self, key: &str) {
+        if is_sampled() {
+            self.note_sampled_get(key);
+        }
+    }
+
+    /// The same for one that is in the sample.
+    pub(super) fn note_sampled_get(&self, key: &str) {
+        if let Some(hot_keys) = &self.hot_keys {
+            hot_keys.note(self.memory.key_hash().hash_one(key), key, || self.memory.now());
+        }
+    }
+
+    /// How long what all parts did took.
+    pub(super) fn latencies(&self) -> Latencies {
+        let (loads, owners) = (&self.loads.counters, &self.owners.counters);
+        let mut waits = loads.waits.snapshot();
+        waits.merge(&owners.waits.snapshot());
+        let (getter, hits) = (loads.getter_calls.snapshot(), self.counters.sampled_hits.snapshot());
+        Latencies { getter, waits, hits }
     }
 
     /// What all parts counted.
@@ -121,6 +154,8 @@ impl Parts {
             removes: changes.removes.value(),
             inserts: changes.inserts.value(),
             clears: changes.clears.value(),
+            events_dropped: self.telling.events.dropped(),
+            logs_suppressed: self.telling.repeats.suppressed(),
         }
     }
 }

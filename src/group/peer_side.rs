@@ -1,6 +1,5 @@
 //! [`PeerSide`]: what the peers of a process may ask of a group.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use crate::getter::Loaded;
 use crate::group::batch::{Answer, answer_many};
 use crate::group::call::Call;
 use crate::group::error::timed_out;
+use crate::group::nesting::Chain;
 use crate::group::parts::Parts;
 use crate::origin::Origin;
 
@@ -23,22 +23,25 @@ use crate::origin::Origin;
 #[derive(Clone, Copy)]
 pub struct PeerSide<'a> {
     parts: &'a Arc<Parts>,
-    is_nested: bool,
+    chain: Option<Chain>,
 }
 
 impl<'a> PeerSide<'a> {
     pub(super) fn of(parts: &'a Arc<Parts>) -> Self {
         parts.owners.warn_without_picker();
-        Self { parts, is_nested: false }
+        Self { parts, chain: None }
     }
 
-    /// The same for a request that a getter makes, at a peer that says
-    /// [`is_inside_getter`](crate::is_inside_getter). Its loads have threads of their own, as many
-    /// again as [`max_loaders`](crate::GroupBuilder::max_loaders): all of these may wait for such
-    /// requests.
+    /// The same for a request that a getter makes, at a peer whose [`Chain::current`] is `chain`
+    /// then. Its loads have threads of their own, as many again as
+    /// [`max_loaders`](crate::GroupBuilder::max_loaders): all of these may wait for such requests.
+    /// From the second request of a chain on, which the threads of the first ones may wait for, a
+    /// load waits for no thread: where none is free it runs on the calling one, and takes its time.
+    /// It never waits for a load of the same chain, which may wait for its answer: the key is
+    /// loaded once more.
     #[must_use]
-    pub fn nested(self) -> Self {
-        Self { is_nested: true, ..self }
+    pub fn nested(self, chain: Chain) -> Self {
+        Self { chain: Some(chain), ..self }
     }
 
     /// Answers a peer that asks for `key`: from memory or by the getter. [`Loaded::absent`] is the
@@ -94,9 +97,10 @@ impl<'a> PeerSide<'a> {
     /// together. `None` is no answer: the peer has to ask for that key again. The first value is
     /// among the answers however long it is, so that each call brings the peer further.
     ///
-    /// What is not in memory is loaded in portions, and each of them by one call of the getter. A
-    /// portion is as large as the lengths of the group's last values allow, so that it is likely to
-    /// fit. What is left out was not loaded, unless values are far longer than those before.
+    /// What is not in memory is loaded in portions, and each of them by one call of the getter. The
+    /// first is of 16 keys, or fewer where the group's last values were long. The next ones grow as
+    /// the lengths of the values before them allow, so that they are likely to fit. What is left
+    /// out was not loaded, unless values are far longer than those before.
     ///
     /// # Errors
     ///
@@ -118,6 +122,21 @@ impl<'a> PeerSide<'a> {
         timeout: Duration,
     ) -> Vec<Option<Result<Loaded, Error>>> {
         self.get_some_by(keys, max_bytes, Some(timeout))
+    }
+
+    /// As [`get_some`](Self::get_some), but answers from memory only. `None` where it would have to
+    /// load, or where the value does not fit into what is left of `max_bytes`: the peer may ask by
+    /// `get` then, and that request is the one that counts.
+    #[must_use]
+    pub fn held_some(&self, keys: &[&str], max_bytes: usize) -> Vec<Option<Loaded>> {
+        let mut left = max_bytes;
+        let held = |key: &&str| {
+            let found = self.in_memory(key)?;
+            left = left.checked_sub(found.value().map_or(0, |value| value.len()))?;
+            self.count_hit(key, &found);
+            Some(found)
+        };
+        keys.iter().map(held).collect()
     }
 
     /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not.
@@ -150,33 +169,40 @@ impl<'a> PeerSide<'a> {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        let counters = &self.parts.counters;
         if let Some(found) = self.in_memory(key) {
-            match found.origin() {
-                Origin::Copy => counters.served_copies.add_one(),
-                _ => counters.served_hits.add_one(),
-            }
+            self.count_hit(key, &found);
             return Ok(found);
         }
-        counters.served_misses.add_one();
-        let call = self.nested_or_not(Call::one(timeout.and_then(Deadline::after)));
+        self.parts.note_get(key);
+        self.parts.counters.served_misses.add_one();
+        let call = Call::one(timeout.and_then(Deadline::after)).in_chain(self.chain);
         let mut answer = [None];
         self.parts.load_here(&[key], &mut answer, call);
         let [answer] = answer;
         answer.expect("a load answers every key")
     }
 
+    fn count_hit(&self, key: &str, found: &Loaded) {
+        self.parts.note_get(key);
+        let counters = &self.parts.counters;
+        match found.origin() {
+            Origin::Copy => counters.served_copies.add_one(),
+            _ => counters.served_hits.add_one(),
+        }
+    }
+
     fn in_memory(&self, key: &str) -> Option<Loaded> {
         self.parts.memory.loaded_for(Asker::Peer, key, |seen| self.parts.refresh(key, seen))
     }
 
-    fn nested_or_not(&self, call: Call) -> Call {
-        if self.is_nested { call.nested() } else { call }
-    }
-
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
-        let call = self.nested_or_not(Call::many(timeout.and_then(Deadline::after)));
-        self.answer_all(keys, |missing, answers| self.parts.load_here(missing, answers, call))
+        let call = Call::many(timeout.and_then(Deadline::after)).in_chain(self.chain);
+        let load = |missing: &[&str], answers: &mut [Option<Answer>]| {
+            self.parts.load_here(missing, answers, call);
+        };
+        let answers = self.answer_all(keys, load);
+        self.count(keys.iter().copied().zip(&answers));
+        answers
     }
 
     fn get_some_by(
@@ -185,14 +211,14 @@ impl<'a> PeerSide<'a> {
         max_bytes: usize,
         timeout: Option<Duration>,
     ) -> Vec<Option<Result<Loaded, Error>>> {
-        let call = self.nested_or_not(Call::many(timeout.and_then(Deadline::after)));
+        let call = Call::many(timeout.and_then(Deadline::after)).in_chain(self.chain);
         // What is planned for half of the room fits into all of it, as a rule, where lengths vary.
         let (planned, mut taken) = (max_bytes / 2, 0_usize);
-        let mut is_first = true;
+        let (mut is_first, mut portioning) = (true, self.parts.portions.begin());
         let mut all = Vec::with_capacity(keys.len());
         while all.len() < keys.len() && (taken < planned || is_first) {
             let rest = &keys[all.len()..];
-            let portion = self.parts.portions.next(planned - taken).min(rest.len());
+            let portion = portioning.next(planned - taken).min(rest.len());
             let answers = self.answer_all(&rest[..portion], |missing, answers| {
                 if all.is_empty() || !call.is_over() {
                     return self.parts.load_here(missing, answers, call);
@@ -201,7 +227,7 @@ impl<'a> PeerSide<'a> {
                     *answer = Some(Err(timed_out(&self.parts.name, key, call.deadline)));
                 }
             });
-            self.parts.portions.saw(&answers);
+            portioning.saw(&answers);
             all.extend(answers.into_iter().map(|answer| {
                 if let Some(value) = answer.as_ref().ok().and_then(Loaded::value) {
                     let fits = value.len() <= max_bytes.saturating_sub(taken);
@@ -214,6 +240,9 @@ impl<'a> PeerSide<'a> {
                 Some(answer)
             }));
         }
+        let answered =
+            keys.iter().zip(&all).filter_map(|(&key, answer)| Some((key, answer.as_ref()?)));
+        self.count(answered);
         all.resize(keys.len(), None);
         all
     }
@@ -224,20 +253,28 @@ impl<'a> PeerSide<'a> {
         keys: &[&str],
         load: impl FnOnce(&[&str], &mut [Option<Answer>]),
     ) -> Vec<Answer> {
-        let (counters, copies) = (&self.parts.counters, Cell::new(0));
-        let find = |key: &str| {
-            let found = self.in_memory(key)?;
-            copies.set(copies.get() + usize::from(found.origin() == Origin::Copy));
-            Some(found)
-        };
-        let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
-            counters.served_misses.add(asked);
+        let load = |missing: &[&str], _asked: usize, answers: &mut [Option<Answer>]| {
             load(missing, answers);
         };
-        let (answers, hits) = answer_many(keys, self.parts.memory.key_hash(), find, load);
-        counters.served_hits.add(hits - copies.get());
-        counters.served_copies.add(copies.get());
-        answers
+        answer_many(keys, self.parts.memory.key_hash(), |key| self.in_memory(key), load).0
+    }
+
+    /// Counts keys that are answered. What is left out of an answer is asked for again, and is
+    /// counted then.
+    fn count<'k>(&self, answered: impl Iterator<Item = (&'k str, &'k Answer)>) {
+        let (mut hits, mut copies, mut misses) = (0, 0, 0);
+        for (key, answer) in answered.filter(|(key, _)| !key.is_empty()) {
+            self.parts.note_get(key);
+            match answer {
+                Ok(loaded) if loaded.origin() == Origin::Copy => copies += 1,
+                Ok(loaded) if loaded.origin().is_memory() => hits += 1,
+                _ => misses += 1,
+            }
+        }
+        let counters = &self.parts.counters;
+        counters.served_hits.add(hits);
+        counters.served_copies.add(copies);
+        counters.served_misses.add(misses);
     }
 }
 

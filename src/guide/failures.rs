@@ -16,6 +16,16 @@
 //! So the caller gets the value, later by the time in the second column. A caller whose own time is
 //! up by then gets [`Error::TimedOut`].
 //!
+//! A call waits in vain twice at most: once for owners, and once for those that answer in their
+//! place. That holds for a batch as well, however many of its owners are silent, and whether or not
+//! there are threads to ask all of them at once. What could not be asked by then is loaded by the
+//! getter of this process. So silent peers cost a call two times [`timeout`]; requests that fail
+//! sooner add up to 50 ms.
+//!
+//! Of a batch, each key has its answer as soon as the peer's answer that holds it is there: other
+//! callers who wait for one of the keys get it then. If one answer of several does not come, only
+//! the keys that it was for have failed; the peer is asked once more for those after them.
+//!
 //! The last column says what is counted against the peer; see [`PeerStats::failures`].
 //!
 //! | the peer | the call ends | kind of the error | against the peer |
@@ -35,6 +45,8 @@
 //! | has a getter that needs too long (504 with our header); the load goes on there | in time | [`TimedOut`] | nothing, it is well |
 //! | has no such group (404 with our header, or with GeeCache's text) | at once | [`NoSuchGroup`] | nothing |
 //! | rejects this one request: 400 with our header, 413, 414, 431, or a redirect with 301, 307 or 308, as Go's routers send for some paths | at once | [`Protocol`] | nothing |
+//! | belongs to a [cluster](crate::HttpPoolBuilder::cluster) of another name (421 with our header) | at once | [`OtherCluster`] | a failure |
+//! | is this very process under another name (421 with our header) | at once | [`Protocol`] | nothing; for a minute its keys are this process's own, and then it is asked again |
 //! | does not know our [token](crate::HttpPoolBuilder::token) (401 with our header) | at once | [`Unauthorized`] | nothing |
 //! | does not take our certificate, or asks for one that we do not have | at once | [`Unauthorized`] | a failure |
 //! | has a certificate that is not for its name, expired, or of another authority; speaks no TLS where it should | at once | [`Unreachable`] | a failure |
@@ -96,6 +108,7 @@
 //! |---|---|
 //! | returns an error | All callers that waited for this load get [`Error::Load`] with the getter's error as its source. Errors are not cached: the next call tries again. With [`stale_if_error`](crate::GroupBuilder::stale_if_error) the old value is served instead, as long as that lasts. |
 //! | returns an error at the owner | The peer that asked runs its own getter, unless the group has [`OwnerErrors::Return`]. |
+//! | is not there: a program that only asks ([`Group::remote`](crate::Group::remote)) | [`Error::Load`] with the owner's [`PeerError`](crate::PeerError) as its source, whatever failed there. |
 //! | says that the key does not exist | [`Error::NotFound`]. From an owner that is final: no other getter runs. |
 //! | panics on the caller's thread | The panic goes on in that caller. Other callers that waited start over. |
 //! | panics on a thread of the group, in a `get_many`, or for a peer | [`Error::Load`] for the caller, a 500 for the peer. The threads live on. |
@@ -115,6 +128,7 @@
 //! [`Unreachable`]: crate::PeerErrorKind::Unreachable
 //! [`TimedOut`]: crate::PeerErrorKind::TimedOut
 //! [`Unauthorized`]: crate::PeerErrorKind::Unauthorized
+//! [`OtherCluster`]: crate::PeerErrorKind::OtherCluster
 //! [`Protocol`]: crate::PeerErrorKind::Protocol
 //! [`Overloaded`]: crate::PeerErrorKind::Overloaded
 //! [`Load`]: crate::PeerErrorKind::Load

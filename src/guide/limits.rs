@@ -20,12 +20,24 @@
 //! | `hot_cache` | `SecondHit` | which values of other peers are copied |
 //! | `hot_ttl` | 30 s | how long such a copy lives, at most |
 //! | `fallback_ttl` | 10 s | how long a value lives that was loaded in place of its owner |
-//! | `owner_errors` | `LoadLocally` | what follows when the getter of the owner fails |
+//! | `owner_errors` | `LoadLocally`; `ReturnAll` for [`Group::remote`](crate::Group::remote) | what follows when the getter of the owner fails, or the owner does |
 //! | `wait_timeout` | no limit | how long a `get` waits |
 //! | `max_loaders` | 64 | threads that run the getter for callers with a time limit |
 //! | `max_refreshers` | 2 | threads that refresh values while the old ones are served |
 //! | `stack_bytes` | that of Rust, 2 MiB | the stack of the threads that run the getter; 1 MiB to 1 GiB |
+//! | `hot_keys` | 64 | how many of the keys that are asked for most are known; 0 is none, 256 the most |
+//! | `on_event` | nobody | who is told what happens |
 //! | `clock` | the system's, to 1 to 10 ms (16 ms on Windows) | what times to live are measured with |
+//!
+//! # Options of a typed group
+//!
+//! Methods of [`TypedGroupBuilder`](crate::TypedGroupBuilder); `group` sets those of the group
+//! below.
+//!
+//! | option | default | what it bounds or chooses |
+//! |---|---|---|
+//! | `decoded_bytes` | `cache_bytes` | the decoded values in memory, each with 96 bytes for its place; 0 keeps none |
+//! | `weigher` | the size of the type and the length of the bytes | what a value counts; one of 4 GiB or more is not kept |
 //!
 //! # Options of a pool
 //!
@@ -40,18 +52,21 @@
 //! | `replicas`, *alike* | 50 (160 for the hash `Mixed`) | points of each peer on the ring, at most 10,000 |
 //! | `literal_plus` | off: a plus is a space | what a `+` in a path stands for |
 //! | `advertise` | `http://` (`https://` with TLS) and the address it listens at | the URL by which the others know this peer |
+//! | `cluster`, *alike* | none, which gets on with every name | who is none of our peers |
 //! | `token`, *alike* | none | the secret that requests carry, and that is asked of others |
 //! | `accept_token` | none | one more token that is taken from others |
 //! | `token_file` | none | the same from a file, which is read again once a second |
-//! | `status_pages` | on | whether the port answers `/healthz`, `/readyz` and `/metrics` |
+//! | `status_pages` | on | whether the port answers those who watch: [`guide::watching`](crate::guide::watching) |
 //! | `tls` (feature `tls`), *alike* | plain text | by which certificates peers know each other |
 //! | `connect_timeout` | 250 ms | the time to open a connection, without a TLS handshake; not zero |
 //! | `timeout` | 2 s | the time of a whole request to a peer; not zero |
 //! | `peek_timeout` | 20 ms | the time that a previous owner has to say what it has in memory; not zero |
 //! | `max_value_bytes` | 64 MiB | a value from a peer, and one that a peer inserts (that one 1 GiB at most); not zero |
 //! | `max_transfer_bytes` | 256 MiB | the bodies of over 64 KiB that are on their way, all together; 1 MiB at least |
+//! | `lanes_per_peer` | half of the processors, 1 to 4 | gets of single keys that are sent to one peer side by side where more than twice as many meet; the others wait until one of these is answered or has taken 1 ms, and are sent together, up to 128 keys in a request |
 //! | `max_requests_per_peer` | 256 | requests in flight to one peer |
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
+//! | `max_connection_age` | 60 s | how old a connection to a peer becomes, ± 20 %; one to an address that is no longer the name's goes earlier |
 //! | `warm_up`, *alike* | 60 s | for how long after a new list new owners ask previous ones; 0 never asks |
 //! | `server` | `TinyHttp` | which server answers |
 //! | `max_requests` | 256 | requests that are handled at once; past it, a 503 that is not held against this peer |
@@ -59,8 +74,22 @@
 //! | `idle_timeout` | 60 s | how long a connection without requests is kept open; 15 s at least |
 //! | `stack_bytes` | that of Rust, 2 MiB | the stack of the threads that handle requests; 1 MiB to 1 GiB |
 //! | `drain_timeout` | 5 s | how long a shutdown waits for requests in flight |
+//! | `on_event` | nobody | who is told of peers that are down or up, and of new lists |
 //!
 //! An `HttpGetter` on its own has the defaults of the table.
+//!
+//! # Options of a source of peers
+//!
+//! Methods of `Discovery` (feature `http`).
+//!
+//! | option | default | what it bounds or chooses |
+//! |---|---|---|
+//! | `every` | 5 s, for a file 250 ms | the pause between two questions to the source; 10 ms to an hour |
+//! | `absence` | 30 s | how long a peer is missing before it is taken out of the list, unless it refuses connections |
+//!
+//! A file of peers may have 1 MiB. A list, from wherever it comes, may have 4,194,304 points on the
+//! ring, as 83,886 peers of weight 1 with 50 replicas do; one that has more is refused. The last 64
+//! changes of a list are remembered.
 //!
 //! # Bytes
 //!
@@ -77,16 +106,18 @@
 //!   keeps it.
 //! * **A group that is not used** takes less than 4 KiB, whatever its bound. The parts of its cache
 //!   and the tables of its loads are made when first needed.
+//! * **A decoded value** of a typed group lives as long as its entry: see
+//!   [`typed`](crate::guide::typed).
 //! * **A copy of a value costs nothing**: [`ByteView`](crate::ByteView) shares its bytes.
 //! * **A request to a peer** has a path of 15 KiB at most; a longer key is loaded here. The head of
 //!   an answer may have 8 KiB, the text of an error is cut at 8 KiB.
 //! * **A request for many keys** has up to 1,024 keys, each of up to 64 KiB, in 1 MiB. An answer to
 //!   it holds up to 8 MiB of values, or one value that is longer. What does not fit is asked for
-//!   again. The owner loads what it lacks in portions that are likely to fit into half an answer,
-//!   by the lengths of the last values; a group that has answered no such request begins with 16
-//!   keys. So a request holds about 4 MiB of values at its owner, and 4 more as it is answered;
-//!   much more only where values suddenly are much longer than those before. An answer from memory
-//!   only holds up to 1 MiB.
+//!   again. The owner answers in portions that are likely to fit into half an answer: the first of
+//!   a request is of 16 keys at most, and the next ones go by the lengths of its values. So a
+//!   request holds about 4 MiB of values at its owner, and 4 more as it is answered; more only by
+//!   16 values, or where values in the midst of a request are much longer than those before. An
+//!   answer from memory only holds up to 1 MiB.
 //! * **An answer of which little has come** takes little memory, whatever length it announces: 1
 //!   MiB at first, and then up to four times what has come.
 //! * **Bodies on their way** take up to `max_transfer_bytes` together: a quarter for what peers
@@ -97,6 +128,9 @@
 //!   getter has just made is not counted before it is sent.
 //! * **A kept connection** takes up to 80 KiB here, with TLS up to 200 KiB while much is sent.
 //! * **The files of a `TlsConfig`** may have 1 MiB each.
+//! * **An answer of `/status.json`** tells of up to 200 groups, 10 hot keys of each, 32 events, and
+//!   4,096 pieces of the ring. What other peers say of themselves is taken up to 256 KiB each, and
+//!   8 MiB together.
 //!
 //! # The guarded server
 //!
@@ -131,14 +165,18 @@
 //!
 //! | name | how many | does |
 //! |---|---|---|
+//! | `geecache-signal` | one for `leave_on_signal` (feature `signal`), and one while it leaves | waits for a signal; leaves |
+//! | `geecache-follow` | one for a pool that follows a source | asks the source; greets up to 8 peers a second, and up to 8 that are missing |
 //! | your own | | a `get` without a time limit runs the getter on the thread that asks |
 //! | `load NAME` | `max_loaders`, per group | runs the getter for callers with a time limit, and so for peers |
 //! | `nested load NAME` | `max_loaders`, per group | the same for getters of other peers |
 //! | `refresh NAME` | `max_refreshers`, per group | runs the getter while the old value is served |
 //! | `peers of NAME` | 64, per group | asks several owners at once |
-//! | `changes of NAME` | 16, per group | takes a change to several peers at once |
+//! | `changes of NAME` | 64, per group | takes a change to several peers at once |
+//! | `events of NAME` | 1, for a moment 2, per group or pool with a subscriber | tells it what happened |
 //! | `geecache-resolve` | 1 per peer, for a moment | looks a name up |
 //! | `geecache-sweep` | 1 per pool, while connections to peers have nothing to do | closes those that nobody used for 10 s |
+//! | `geecache-status` | 15 per question about the cluster or a key, of which there are two at once | asks the other peers how they are |
 //! | `geecache-accept` | 1 per pool, guarded | accepts connections |
 //! | `geecache-connection` | 1 per connection, guarded | reads, handles and answers its requests |
 //! | `geecache-supervisor` | 1 per pool, tiny_http | keeps the server serving |
@@ -149,8 +187,8 @@
 //!
 //! When all threads that may ask several peers are busy, the caller asks one after the other
 //! itself. Where the caller has a time limit, each of them has its share of it then, so that one
-//! that is silent does not take that of the others. Without a limit each may take the pool's
-//! `timeout`, and once more at the peer that stands in.
+//! that is silent does not take that of the others. With or without a limit, a call waits twice in
+//! vain at most: what is not asked for by then is loaded by the caller's own getter.
 //!
 //! # Times that are fixed
 //!
@@ -163,6 +201,8 @@
 //! | a previous owner that was late three times in a row is not asked for | 1 s |
 //! | a caller without a time limit that waits for another's load loads as well after | 5 s; four times what loads usually take where that is more, 30 s at most |
 //! | a key counts as asked for again (`HotCache::SecondHit`) within | 10 s |
+//! | the other peers must say how they are, for `/status.json?cluster`, within | 500 ms in all |
+//! | whether a peer is one of this crate, and may be asked that, is asked again after | 60 s |
 //! | a TLS handshake must end within (guarded) | 5 s |
 //! | a request's head must arrive within (guarded) | 10 s |
 //! | a body must arrive, and a client must take 1 MiB of an answer, within (guarded) | 30 s |
@@ -180,3 +220,11 @@
 //!   them it takes nothing over until that time ends: it loads instead.
 //! * `HotCache::SecondHit` remembers the last fetches in a table of 4,096 places, which is 32 KiB.
 //! * Up to 16 addresses of a name are used.
+//! * A histogram of times takes 5.3 KB from its first time on: three for a group, one for a peer.
+//! * Of the keys that are asked for most, up to `hot_keys` are known, and up to 256 bytes of each.
+//!   Their counts are halved every 10 s.
+//! * Up to 1,024 events wait for a slow subscriber, or 1 MiB of text in them. More are dropped, and
+//!   counted. The last 32 rare events of a group, and of a pool, are remembered, 8 of each kind,
+//!   and each of up to 4 KiB of text.
+//! * Of what was logged, a group and a pool remember 128 causes each, for a minute. All other
+//!   causes are told as if they were one: no more than 129 warnings and errors a minute.

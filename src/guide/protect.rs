@@ -11,6 +11,10 @@
 //! | TLS: `HttpPoolBuilder::tls` (feature `tls`) | those who listen on the way, and those who stand in for a peer | encryption; a handshake for each new connection |
 //! | mutual TLS: `TlsConfig::client_ca` beside it | those without a certificate of the cluster | a second certificate in the handshake |
 //!
+//! A web page that is open in a browser near the peers can change nothing and remove nothing: such
+//! requests are refused. It can have keys loaded, and it can read them if its host name leads to
+//! the address of a peer. A token prevents both.
+//!
 //! A token without TLS can be read on the way. TLS without `client_ca` lets everybody in who speaks
 //! TLS; a token beside it is then safe from those who listen. Mutual TLS needs no token, but both
 //! can be had. Take [`Server::Guarded`](crate::Server::Guarded) wherever strangers reach the port:

@@ -38,7 +38,10 @@
 //! | [`insert`](crate::Group::insert) | puts a value at the owner, and removes the key everywhere else | 3 |
 //!
 //! They block until every peer has answered or its time is up. A peer that was too late once is not
-//! asked again in the same call. A peer that is down is asked all the same.
+//! asked again in the same call. A peer that is down is asked all the same. Up to 65 peers are
+//! asked at the same time, so however many of them are silent, a call takes three timeouts at most,
+//! one for each of the steps 2 to 4. Past that number, or with many calls at once, it takes one
+//! more for about every 64 silent peers.
 //!
 //! `insert` is for programs that write to the source themselves. After it the next get is answered
 //! by the owner's memory: the value is kept wherever it fits, and others make room for it. Where it

@@ -54,10 +54,11 @@
 //! |---|---|---|
 //! | [`PeerGetter::get`] | [`PeerSide::get`] | required |
 //! | [`get_timeout`](crate::PeerGetter::get_timeout) | [`get_timeout`](crate::PeerSide::get_timeout) | callers with a time limit get their answer in time |
-//! | [`get_many`](crate::PeerGetter::get_many), [`get_many_timeout`](crate::PeerGetter::get_many_timeout) | [`get_many`](crate::PeerSide::get_many), [`get_many_timeout`](crate::PeerSide::get_many_timeout); [`get_some`](crate::PeerSide::get_some), [`get_some_timeout`](crate::PeerSide::get_some_timeout) where an answer has a bound | one request for many keys |
+//! | [`get_many`](crate::PeerGetter::get_many), [`get_many_timeout`](crate::PeerGetter::get_many_timeout) | [`get_many`](crate::PeerSide::get_many), [`get_many_timeout`](crate::PeerSide::get_many_timeout); [`get_some`](crate::PeerSide::get_some), [`get_some_timeout`](crate::PeerSide::get_some_timeout) where an answer has a bound | one request for many keys; callers who wait for one of them get it as soon as it is [told](crate::TellAnswer) |
+//! | | [`held`](crate::PeerSide::held) | a transport may send gets that meet together, and answer them from memory |
 //! | [`peek`](crate::PeerGetter::peek), [`peek_many`](crate::PeerGetter::peek_many) | [`peek`](crate::PeerSide::peek) | new owners take over what previous ones have in memory |
 //! | [`remove`](crate::PeerGetter::remove), [`clear`](crate::PeerGetter::clear), [`insert`](crate::PeerGetter::insert) | [`remove`](crate::PeerSide::remove), [`clear`](crate::PeerSide::clear), [`insert`](crate::PeerSide::insert) | changes reach this peer |
-//! | [`is_inside_getter`](crate::is_inside_getter) | [`nested`](crate::PeerSide::nested) | getters that get do not wait for the threads that wait for them |
+//! | [`Chain::current`](crate::Chain::current) | [`nested`](crate::PeerSide::nested) | getters that get do not wait for the threads and loads that wait for them |
 //! | [`name`](crate::PeerGetter::name) | | reports and messages name the peer |
 //!
 //! | [`PeerPicker`] | brings |

@@ -76,6 +76,8 @@ pub(crate) struct Permit {
 pub(crate) enum Transition {
     /// The peer is not asked for so long.
     Opened(Duration),
+    /// Neither after the trial, for so long.
+    StillOpen(Duration),
     /// The peer is asked again.
     Closed,
 }
@@ -135,10 +137,10 @@ impl Breaker {
                     self.pause = FIRST_PAUSE;
                     Transition::Closed
                 }
-                Verdict::Silent | Verdict::Unclear => self.open(now),
+                Verdict::Silent | Verdict::Unclear => Transition::StillOpen(self.open(now)),
                 Verdict::Failed | Verdict::Refused => {
                     self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-                    self.open(now)
+                    Transition::StillOpen(self.open(now))
                 }
             });
         }
@@ -158,14 +160,15 @@ impl Breaker {
         }
         let opens =
             matches!(self.state, BreakerState::Closed { failures, .. } if failures >= FAILURES);
-        opens.then(|| self.open(now))
+        opens.then(|| Transition::Opened(self.open(now)))
     }
 
-    fn open(&mut self, now: Instant) -> Transition {
+    /// Opens it; for how long.
+    fn open(&mut self, now: Instant) -> Duration {
         let length = self.pause * self.jitter_percent() / 100;
         self.state = BreakerState::Open { until: now + length };
         self.opened += 1;
-        Transition::Opened(length)
+        length
     }
 
     /// A number from 80 to 120 (xorshift64).
@@ -207,7 +210,7 @@ mod tests {
 
     #[track_caller]
     fn assert_opened_for(change: Option<Transition>, pause: Duration) -> Duration {
-        let Some(Transition::Opened(length)) = change else {
+        let Some(Transition::Opened(length) | Transition::StillOpen(length)) = change else {
             panic!("it did not open: {change:?}")
         };
         assert!(length >= pause * 8 / 10 && length <= pause * 12 / 10, "{length:?} for {pause:?}");
@@ -375,7 +378,9 @@ mod tests {
                         assert_eq!(change.is_some(), opens, "{context}");
                     }
                     match change {
-                        Some(Transition::Opened(length)) => {
+                        Some(Transition::Opened(length) | Transition::StillOpen(length)) => {
+                            let is_new = matches!(change, Some(Transition::Opened(_)));
+                            assert_eq!(is_new, !trial, "{context}");
                             open_until = Some(now + length);
                             heard.clear();
                             silences.clear();

@@ -21,9 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
-use ureq::http::header::{AUTHORIZATION, HeaderValue};
 
-use agents::Agents;
+use agents::{AgentLimits, Agents};
 use body::Allowance;
 use connector::NotingConnector;
 use failure::Spent;
@@ -32,8 +31,8 @@ use resolver::Addresses;
 use trace::Trace;
 
 use crate::error::PeerErrorKind;
+use crate::http::identity::Acquaintance;
 use crate::http::note::Status;
-use crate::http::token::PLACEHOLDER;
 use crate::http::url::PeerUrl;
 use crate::http::verdict::Verdict;
 
@@ -50,6 +49,7 @@ pub(crate) struct Exchange {
     origin: PeerOrigin,
     agents: Agents,
     addresses: Arc<Addresses>,
+    acquaintance: Arc<Acquaintance>,
     options: ExchangeOptions,
 }
 
@@ -79,12 +79,22 @@ impl Exchange {
             .max_idle_connections_per_host(1)
             .max_idle_age(MAX_IDLE_AGE)
             .build();
-        let max_idle = options.max_idle_connections;
+        let limits = AgentLimits {
+            max_idle: options.max_idle_connections,
+            max_idle_age: MAX_IDLE_AGE,
+            max_age: options.max_connection_age,
+        };
         let sweeper = options.sweeper.clone();
         let connector = NotingConnector::to(&url, options.tls.as_ref(), options.tokens.clone());
         let kept = Arc::clone(&addresses);
-        let agents = Agents::new(config, connector, kept, max_idle, MAX_IDLE_AGE, sweeper);
-        Self { origin: PeerOrigin::of(&url), url, agents, addresses, options }
+        let agents = Agents::new(config, connector, kept, limits, sweeper);
+        let acquaintance = Arc::new(Acquaintance::new(Arc::clone(&options.identity), url.clone()));
+        Self { origin: PeerOrigin::of(&url), url, agents, addresses, acquaintance, options }
+    }
+
+    /// What the peer said of itself.
+    pub(crate) fn acquaintance(&self) -> &Arc<Acquaintance> {
+        &self.acquaintance
     }
 
     /// The peer's URL.
@@ -147,6 +157,9 @@ impl Exchange {
         }
         answer.and_then(|answer| {
             Trace::note_answer();
+            if let Ok(note) = answer.note() {
+                self.acquaintance.hear(&note, answer.code());
+            }
             read(answer)
         })
     }
@@ -162,10 +175,6 @@ impl Exchange {
         let until = Instant::now() + left;
         let request = outgoing.request(&self.origin, left);
         let mut request = request.map_err(|error| CallError::Http(error.into()))?;
-        if self.options.tokens.is_some() {
-            // See `Socket`.
-            request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static(PLACEHOLDER));
-        }
         if left != self.options.timeout || matches!(reuse, Reuse::Fresh) {
             let mut config = agent.configure_request(request).timeout_global(Some(left));
             if matches!(reuse, Reuse::Fresh) {

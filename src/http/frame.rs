@@ -55,8 +55,10 @@ const OVERLOADED_TTL: u64 = 0;
 pub(crate) enum Operation {
     Get,
     Remove,
-    /// To get what is in memory of them.
+    /// To get what is in memory of them, for owners.
     Peek,
+    /// To get what is in memory of them, as a get does.
+    Held,
 }
 
 impl Operation {
@@ -65,11 +67,12 @@ impl Operation {
             Self::Get => 1,
             Self::Remove => 2,
             Self::Peek => 3,
+            Self::Held => 4,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        let all = [Self::Get, Self::Remove, Self::Peek];
+        let all = [Self::Get, Self::Remove, Self::Peek, Self::Held];
         all.into_iter().find(|operation| operation.code() == code)
     }
 }

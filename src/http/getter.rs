@@ -5,18 +5,22 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::byteview::ByteView;
 use crate::error::{Error, PeerError};
 use crate::getter::Loaded;
 use crate::http::exchange::ExchangeOptions;
 use crate::http::peer::{Peer, PeerOptions};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
-use crate::peers::PeerGetter;
+use crate::peers::{PeerGetter, TellAnswer};
+
+/// The longest page that is read.
+const MAX_PAGE_BYTES: u64 = 16 << 20;
 
 /// Gets values from one peer over HTTP.
 ///
-/// A call connects within 250 ms and ends within 2 s, and takes values of up to 64 MiB;
-/// [`HttpPool`](crate::HttpPool) makes getters of its own with the options of its builder.
+/// A call connects within 250 ms and ends within 2 s, and takes values of up to 64 MiB, unless
+/// [`HttpPoolBuilder::getter`](crate::HttpPoolBuilder::getter) made the getter with other options.
 /// Connections are kept and used again, by any number of threads at once.
 ///
 /// What comes back is checked: a value is as long as its `Content-Length` says or comes in chunks
@@ -75,11 +79,24 @@ impl HttpGetter {
     }
 
     fn with(url: &str, exchange: ExchangeOptions) -> Result<Self, Error> {
-        let url = PeerUrl::parse(url)?.for_scheme(exchange.scheme())?;
+        Self::of(url, PeerOptions { exchange, ..PeerOptions::default() })
+    }
+
+    pub(crate) fn of(url: &str, options: PeerOptions) -> Result<Self, Error> {
+        let url = PeerUrl::parse(url)?.for_scheme(options.exchange.scheme())?;
         // Callers of a getter bound their calls themselves.
-        let max_requests = NonZeroUsize::MAX;
-        let options = PeerOptions { max_requests, exchange, ..PeerOptions::default() };
+        let options = PeerOptions { max_requests: NonZeroUsize::MAX, ..options };
         Ok(Self { peer: Peer::without_breaker(url, options) })
+    }
+
+    /// What the peer's port answers at `path`, outside of the base path: one of its
+    /// [status pages](crate::StatusPages), such as `/metrics`. At most 16 MiB.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no page: one of the kind `NotSupported` if the peer is no peer of this crate.
+    pub fn page(&self, path: &str) -> Result<ByteView, PeerError> {
+        self.peer.page(path, MAX_PAGE_BYTES, self.peer.timeout())
     }
 
     /// The peer's URL.
@@ -98,8 +115,8 @@ impl PeerGetter for HttpGetter {
         self.peer.get_timeout(group, key, timeout)
     }
 
-    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
-        self.peer.get_many(group, keys)
+    fn get_many(&self, group: &str, keys: &[&str], tell: TellAnswer<'_>) {
+        self.peer.get_many(group, keys, tell);
     }
 
     fn get_many_timeout(
@@ -107,8 +124,9 @@ impl PeerGetter for HttpGetter {
         group: &str,
         keys: &[&str],
         timeout: Duration,
-    ) -> Vec<Result<Loaded, PeerError>> {
-        self.peer.get_many_timeout(group, keys, timeout)
+        tell: TellAnswer<'_>,
+    ) {
+        self.peer.get_many_timeout(group, keys, timeout, tell);
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {

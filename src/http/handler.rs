@@ -59,7 +59,7 @@ impl Handler for PeerHandler {
 
     /// Those who watch are answered however busy this peer is.
     fn at_once(&self, request: &HttpRequest<'_>) -> Option<HttpResponse> {
-        let page = Page::of(request)?;
+        let page = Page::of(request).filter(|page| page.is_at_once())?;
         let serving = lock(&self.serving).clone()?;
         let pages = serving.pages.as_ref()?;
         // A stranger does not even have it written.
@@ -71,7 +71,13 @@ impl Handler for PeerHandler {
         let Some(serving) = serving else {
             return refuse(Status::ShuttingDown, "this peer is shutting down");
         };
-        let response = answer(&serving, request).unwrap_or_else(|refusal| refusal);
+        let note = serving::note_of(request);
+        let is_ours = note.as_ref().is_ok_and(|note| note.incarnation.is_some());
+        let answered = note.and_then(|note| answer(&serving, request, &note));
+        let mut response = answered.unwrap_or_else(|refusal| refusal);
+        if is_ours {
+            serving.sign(&mut response);
+        }
         let (method, target, status) = (request.method, request.target, response.status);
         log::trace!(
             "{} answers {}: {status}",
@@ -96,8 +102,20 @@ impl fmt::Debug for PeerHandler {
     }
 }
 
-fn answer(serving: &Serving, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
-    let note = &serving::note_of(request)?;
+fn answer(
+    serving: &Serving,
+    request: &HttpRequest<'_>,
+    note: &Note,
+) -> Result<HttpResponse, HttpResponse> {
+    if let (Some(page), Some(pages)) = (Page::of(request), &serving.pages) {
+        return Ok(pages.page(page, request));
+    }
+    // A browser names the page that has it send anything else, and peers name none. Or every page
+    // that somebody opens beside the cluster could remove keys there.
+    if !matches!(request.method, "GET" | "HEAD") && request.header("Origin").is_some() {
+        return Err(refuse(Status::BadRequest, "no page of a browser may ask for this"));
+    }
+    serving.meet(note)?;
     match request.method {
         // The server leaves the body of an answer to a HEAD out.
         "GET" | "HEAD" => gets::get(serving, request, note),
@@ -119,14 +137,21 @@ fn post(
     request: &HttpRequest<'_>,
     note: &Note,
 ) -> Result<HttpResponse, HttpResponse> {
+    if serving.is_greeting(request, note) {
+        return Ok(serving.greet(note));
+    }
     let group = serving.group_alone(request, note)?;
     let (operation, keys) = frame::decode_request(request.body).map_err(|error| {
         log::debug!("a peer sent {}", OneLine(&error));
         refuse(Status::BadRequest, error)
     })?;
     match operation {
-        Operation::Get => gets::get_many(&group, &keys, note),
+        Operation::Get => {
+            serving.count_misdirected(note, &keys);
+            gets::get_many(serving, &group, &keys, note)
+        }
         Operation::Peek => Ok(gets::peek_many(&group, &keys)),
+        Operation::Held => Ok(gets::held(&group, &keys)),
         Operation::Remove => {
             group.peer_side().remove(&keys);
             Ok(done())

@@ -6,7 +6,8 @@
 //! * `wire`: paths, and what answers mean, as pure functions; `note`, the header in which our peers
 //!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
 //!   different where peers of other programs are to join; `token`, the secret of a cluster; `tls`;
-//!   `url`; `verdict`, how a peer is.
+//!   `url`; `listed`, a peer as a list names it; `verdict`, how a peer is; `identity`, who a
+//!   process is to its peers.
 //! * `budget`: the memory that bodies may take; `arriving`: a body that gets its memory as it
 //!   comes.
 //! * `exchange`: one request to a peer and its answer, over ureq.
@@ -14,8 +15,8 @@
 //!   one peer that is always asked.
 //! * `server`: two servers that know nothing of keys; `handler`: what they call.
 //! * `status`: health and metrics, for those who watch.
-//! * `peers`: all peers, and which of them owns a key; `pool`: the user's handle over peers and
-//!   server.
+//! * `peers`: all peers, and which of them owns a key; `discovery`: who they are; `pool`: the
+//!   user's handle over peers and server.
 //!
 //! It uses what is public in the core and nothing else, so another transport can be written outside
 //! of the crate.
@@ -23,12 +24,15 @@
 mod arriving;
 mod breaker;
 mod budget;
+mod discovery;
 mod exchange;
 mod frame;
 #[cfg(feature = "unstable-bench")]
 pub(crate) mod fuzz;
 mod getter;
 mod handler;
+mod identity;
+mod listed;
 mod note;
 mod peer;
 mod peers;
@@ -45,8 +49,10 @@ mod url;
 mod verdict;
 mod wire;
 
+pub use discovery::{Discover, Discovery, FollowStats, ListChange, ListChangeKind};
 pub use getter::HttpGetter;
 pub use peer::{PeerState, PeerStats};
+pub use peers::ListStats;
 pub use pool::{HttpPool, HttpPoolBuilder};
 pub use protocol::Protocol;
 pub use server::Server;

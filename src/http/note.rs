@@ -11,9 +11,12 @@
 //! | `t` | milliseconds that the asker is going to wait | |
 //! | `k` | hash of the group and the key that are asked for, see [`hash_of`] | |
 //! | `p` | the [protocol](Protocol) of the asker | the protocol of the body |
-//! | `s` | `not-found` in a `PUT`: there is no value | what the answer [means](Status) |
+//! | `s` | `not-found` in a `PUT`: there is no value; `has-left` in a greeting: the asker leaves | what the answer [means](Status) |
 //! | `ttl` | milliseconds that are left of the value's life | the same |
-//! | `nested` | without a value: a getter asks | |
+//! | `nested` | a getter asks, in the [chain](Chain) of this id and after so many requests: `c0ffee01.2`; without a value, in one that is not known | |
+//! | `c` | hash of the name of the cluster, if it has one | |
+//! | `i` | who asks, and in which of its lives | the same of who answers |
+//! | `r` | digest of the asker's list of peers | the same of who answers |
 //! | `hit` | | without a value: it was in memory |
 //!
 //! Names that are not known are ignored, and so is the whole header at peers of other programs. No
@@ -23,12 +26,13 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
+use crate::group::Chain;
 use crate::http::protocol::Protocol;
 
 /// The name of the header.
 pub(crate) const HEADER: &str = "Geecache";
 /// No note is longer, in bytes.
-const MAX_BYTES: usize = 128;
+const MAX_BYTES: usize = 256;
 
 /// What a request or an answer tells a peer of ours. The default tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,8 +45,14 @@ pub(crate) struct Note {
     pub(crate) status: Option<Status>,
     /// What is left of the value's life.
     pub(crate) ttl: Option<Duration>,
-    /// Whether a getter asks.
-    pub(crate) is_nested: bool,
+    /// The hash of the name of the sender's cluster.
+    pub(crate) cluster: Option<u32>,
+    /// Who the sender is, and in which of its lives.
+    pub(crate) incarnation: Option<u64>,
+    /// The digest of the sender's list of peers.
+    pub(crate) digest: Option<u32>,
+    /// The chain in which a getter asks, if one does.
+    pub(crate) nested: Option<Chain>,
     /// Whether the answer was in memory.
     pub(crate) is_hit: bool,
 }
@@ -56,16 +66,20 @@ impl Note {
     /// Reads the value of the header.
     pub(crate) fn read(text: &[u8]) -> Result<Self, BadNote> {
         let mut note = Self::default();
-        for field in text.split(u8::is_ascii_whitespace) {
-            let at = field.iter().position(|&byte| byte == b'=');
-            let (name, value) = at.map_or((field, &[][..]), |at| (&field[..at], &field[at + 1..]));
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (name, value);
+            (name, value, rest) = next_field(rest);
             match name {
                 b"t" => note.timeout = Some(millis(value).ok_or(BadNote("t"))?),
                 b"k" => note.key = Some(hash(value).ok_or(BadNote("k"))?),
+                b"c" => note.cluster = Some(hash(value).ok_or(BadNote("c"))?),
+                b"i" => note.incarnation = Some(number(value).ok_or(BadNote("i"))?),
+                b"r" => note.digest = Some(hash(value).ok_or(BadNote("r"))?),
                 b"p" => note.protocol = Some(Protocol::named(value).ok_or(BadNote("p"))?),
                 b"s" => note.status = Status::named(value),
                 b"ttl" => note.ttl = Some(millis(value).ok_or(BadNote("ttl"))?),
-                b"nested" => note.is_nested = true,
+                b"nested" => note.nested = Some(chain(value).unwrap_or_default()),
                 b"hit" => note.is_hit = true,
                 _ => {}
             }
@@ -88,6 +102,16 @@ impl Note {
         if let Some(key) = self.key {
             text.push("k", &hexadecimal(key));
         }
+        if let Some(cluster) = self.cluster {
+            text.push("c", &hexadecimal(cluster));
+        }
+        if let Some(incarnation) = self.incarnation {
+            text.push("i", &hexadecimal((incarnation >> 32) as u32));
+            text.push_bytes(&hexadecimal(incarnation as u32));
+        }
+        if let Some(digest) = self.digest {
+            text.push("r", &hexadecimal(digest));
+        }
         if let Some(protocol) = self.protocol {
             text.push("p", protocol.name().as_bytes());
         }
@@ -97,14 +121,41 @@ impl Note {
         if let Some(ttl) = self.ttl {
             text.push("ttl", Decimal::of(ttl).digits());
         }
-        if self.is_nested {
-            text.push_name("nested");
+        match self.nested {
+            Some(chain) if chain.id() == 0 => text.push_name("nested"),
+            Some(chain) => {
+                text.push("nested", &hexadecimal(chain.id()));
+                text.push_bytes(b".");
+                text.push_bytes(Decimal::of(Duration::from_millis(chain.hops().into())).digits());
+            }
+            None => {}
         }
         if self.is_hit {
             text.push_name("hit");
         }
         text
     }
+}
+
+/// The name and the value of the first field of a note, and what follows it. A field without a
+/// value has an empty one.
+fn next_field(text: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    // Nothing of a number needs to be looked at to find its end.
+    let likely = match text {
+        [b'k' | b'r' | b'c', b'=', ..] => 10,
+        [b'i', b'=', ..] => 18,
+        _ => 0,
+    };
+    let is_end = |at: usize| text.get(at).is_none_or(|&byte| byte <= b' ');
+    let end = if likely > 0 && likely <= text.len() && is_end(likely) {
+        likely
+    } else {
+        text.iter().position(|&byte| byte <= b' ').unwrap_or(text.len())
+    };
+    let (field, rest) = (&text[..end], text.get(end + 1..).unwrap_or_default());
+    let at = field.iter().position(|&byte| byte == b'=');
+    let (name, value) = at.map_or((field, &[][..]), |at| (&field[..at], &field[at + 1..]));
+    (name, value, rest)
 }
 
 /// A note, written.
@@ -207,16 +258,53 @@ impl Decimal {
     }
 }
 
+/// Eight hexadecimal digits, all of them at once: a note has up to five such numbers.
 fn hexadecimal(number: u32) -> [u8; 8] {
-    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (28 - 4 * at)) as usize & 0xf])
+    // Each byte gets four bits.
+    let mut bits = u64::from(number);
+    bits = (bits | bits << 16) & 0x0000_ffff_0000_ffff;
+    bits = (bits | bits << 8) & 0x00ff_00ff_00ff_00ff;
+    bits = (bits | bits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 1 in each byte that is more than 9, whose digit is a letter.
+    let letters = (bits + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (bits + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
-/// Reads what [`hexadecimal`] wrote.
+/// Reads eight hexadecimal digits.
 fn hash(text: &[u8]) -> Option<u32> {
-    if text.len() != 8 {
-        return None;
+    let digits: &[u8; 8] = text.try_into().ok()?;
+    let (mut number, mut wrong) = (0, 0);
+    for &byte in digits {
+        let digit = DIGITS[usize::from(byte)];
+        wrong |= digit;
+        number = number << 4 | u32::from(digit & 0xf);
     }
-    text.iter().try_fold(0, |number, &byte| Some(number << 4 | char::from(byte).to_digit(16)?))
+    (wrong <= 0xf).then_some(number)
+}
+
+/// The value of each byte as a hexadecimal digit; more than 15 for what is none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [0xf0; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+
+/// Reads sixteen hexadecimal digits.
+fn number(text: &[u8]) -> Option<u64> {
+    let (high, low) = text.split_at_checked(8)?;
+    Some(u64::from(hash(high)?) << 32 | u64::from(hash(low)?))
+}
+
+/// Reads what stands for a chain. What can't be read is a chain that is not known.
+fn chain(text: &[u8]) -> Option<Chain> {
+    let (id, hops) = text.split_at_checked(8)?;
+    let (id, hops) = (hash(id)?, millis(hops.strip_prefix(b".")?)?.as_millis());
+    (id != 0).then(|| Chain::new(id, u8::try_from(hops).unwrap_or(u8::MAX)))
 }
 
 /// What an answer that is not a value means, so that it can be told from a foreign server's.
@@ -227,6 +315,10 @@ pub(crate) enum Status {
     OtherKey,
     /// The asker speaks another protocol.
     OtherProtocol,
+    /// The asker belongs to another cluster.
+    OtherCluster,
+    /// The asker is this very process, which it knows by another name.
+    Itself,
     /// The asker shows no token that is known.
     Unauthorized,
     NoSuchGroup,
@@ -235,16 +327,20 @@ pub(crate) enum Status {
     TimedOut,
     Overloaded,
     ShuttingDown,
+    /// It answers still, but has left the list of peers.
+    HasLeft,
     NotSupported,
     /// An insertion has removed the older value, and the new one is not kept.
     NotKept,
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::BadRequest,
         Self::OtherKey,
         Self::OtherProtocol,
+        Self::OtherCluster,
+        Self::Itself,
         Self::Unauthorized,
         Self::NoSuchGroup,
         Self::NotFound,
@@ -252,6 +348,7 @@ impl Status {
         Self::TimedOut,
         Self::Overloaded,
         Self::ShuttingDown,
+        Self::HasLeft,
         Self::NotSupported,
         Self::NotKept,
     ];
@@ -261,6 +358,8 @@ impl Status {
             Self::BadRequest => "bad-request",
             Self::OtherKey => "other-key",
             Self::OtherProtocol => "other-protocol",
+            Self::OtherCluster => "other-cluster",
+            Self::Itself => "itself",
             Self::Unauthorized => "unauthorized",
             Self::NoSuchGroup => "no-such-group",
             Self::NotFound => "not-found",
@@ -268,6 +367,7 @@ impl Status {
             Self::TimedOut => "timed-out",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting-down",
+            Self::HasLeft => "has-left",
             Self::NotSupported => "not-supported",
             Self::NotKept => "not-kept",
         }
@@ -284,6 +384,8 @@ impl Status {
             Self::Unauthorized => 401,
             Self::NoSuchGroup | Self::NotFound => 404,
             Self::NotSupported => 405,
+            Self::HasLeft => 410,
+            Self::OtherCluster | Self::Itself => 421,
             Self::NotKept => 204,
             Self::LoadFailed => 500,
             Self::Overloaded | Self::ShuttingDown => 503,

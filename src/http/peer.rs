@@ -5,25 +5,34 @@ mod batch;
 mod changes;
 mod frames;
 mod gets;
+mod greeting;
+mod lanes;
 mod link;
 mod options;
+mod pages;
 mod peeks;
 mod stats;
+mod together;
 
+pub(crate) use greeting::Greeting;
 pub(crate) use options::PeerOptions;
 pub use stats::{PeerState, PeerStats};
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use abilities::Abilities;
 use batch::Batch;
+use lanes::Lanes;
 use link::Link;
 
+use crate::byteview::ByteView;
 use crate::error::PeerError;
 use crate::getter::Loaded;
+use crate::http::identity::Acquaintance;
 use crate::http::url::PeerUrl;
-use crate::peers::PeerGetter;
+use crate::peers::{PeerGetter, TellAnswer};
 
 /// One peer: a link to it, and what is remembered of the operations that it knows.
 ///
@@ -33,21 +42,32 @@ use crate::peers::PeerGetter;
 pub(crate) struct Peer {
     link: Link,
     abilities: Abilities,
+    lanes: Lanes,
 }
 
 impl Peer {
     /// A peer behind a breaker. No connection is made yet.
     pub(crate) fn new(url: PeerUrl, options: PeerOptions) -> Self {
-        Self { link: Link::new(url, options), abilities: Abilities::default() }
+        Self::with(Link::new(url, options))
     }
 
     /// A peer that is asked whether or not it is up.
     pub(crate) fn without_breaker(url: PeerUrl, options: PeerOptions) -> Self {
-        Self { link: Link::without_breaker(url, options), abilities: Abilities::default() }
+        Self::with(Link::without_breaker(url, options))
+    }
+
+    fn with(link: Link) -> Self {
+        let lanes = Lanes::new(link.options().lanes);
+        Self { link, abilities: Abilities::default(), lanes }
     }
 
     pub(crate) fn url(&self) -> &PeerUrl {
         self.link.url()
+    }
+
+    /// How long it may take to answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.link.timeout()
     }
 
     /// Whether a get would be sent now.
@@ -55,8 +75,34 @@ impl Peer {
         self.link.is_ready()
     }
 
+    /// What the peer said of itself.
+    pub(crate) fn acquaintance(&self) -> &Arc<Acquaintance> {
+        self.link.acquaintance()
+    }
+
+    /// Whether it is this very process under another name.
+    pub(crate) fn is_us(&self) -> bool {
+        self.acquaintance().is_us()
+    }
+
+    /// Greets it, whether or not it is up. Each side learns the other's list.
+    pub(crate) fn greet(&self) -> Greeting {
+        greeting::greet(&self.link)
+    }
+
     pub(crate) fn stats(&self) -> PeerStats {
         self.link.stats()
+    }
+
+    /// Gets a page on which the peer tells how it is, of up to `limit` bytes, whether or not it is
+    /// up. That counts nowhere, and nothing is learned from it: who watches changes nothing.
+    pub(crate) fn page(
+        &self,
+        path: &str,
+        limit: u64,
+        left: Duration,
+    ) -> Result<ByteView, PeerError> {
+        pages::page(&self.link, &self.abilities, path, limit, left)
     }
 
     /// The peer is in the list of peers, maybe again.
@@ -76,11 +122,11 @@ impl PeerGetter for Peer {
     }
 
     fn get_timeout(&self, group: &str, key: &str, timeout: Duration) -> Result<Loaded, PeerError> {
-        gets::get(&self.link, group, key, timeout).map_err(|failure| self.link.error_of(failure))
+        together::get((&self.link, &self.abilities, &self.lanes), group, key, timeout)
     }
 
-    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
-        Batch::new(&self.link, &self.abilities, group, keys, None).get()
+    fn get_many(&self, group: &str, keys: &[&str], tell: TellAnswer<'_>) {
+        Batch::new(&self.link, &self.abilities, group, keys, None, tell).get();
     }
 
     fn get_many_timeout(
@@ -88,8 +134,9 @@ impl PeerGetter for Peer {
         group: &str,
         keys: &[&str],
         timeout: Duration,
-    ) -> Vec<Result<Loaded, PeerError>> {
-        Batch::new(&self.link, &self.abilities, group, keys, Some(timeout)).get()
+        tell: TellAnswer<'_>,
+    ) {
+        Batch::new(&self.link, &self.abilities, group, keys, Some(timeout), tell).get();
     }
 
     fn peek(&self, group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {

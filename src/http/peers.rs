@@ -2,6 +2,10 @@
 
 mod list;
 mod previous;
+mod stats;
+
+pub(crate) use crate::http::peer::Greeting;
+pub use stats::ListStats;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,15 +17,22 @@ use std::time::{Duration, Instant};
 use list::PeerList;
 use previous::PreviousOwners;
 
-use crate::consistenthash::{Ring, RingHash};
+use crate::consistenthash::{MAX_REPLICAS, Ring, RingHash};
 use crate::error::Error;
+use crate::events::{Event, PastEvent};
+use crate::http::identity::Identity;
+use crate::http::listed::ListedPeer;
 use crate::http::peer::{Peer, PeerOptions, PeerStats};
+use crate::http::url::PeerScheme;
 use crate::http::url::PeerUrl;
 use crate::peers::{PeerGetter, PeerPicker};
 use crate::sync::lock;
 
 /// A share of the ring this many times the mean is worth a warning.
 const LARGE_SHARE: f64 = 1.5;
+/// A ring of more points than this takes more than 64 MiB, and seconds to be made. What names so
+/// many peers errs.
+const MAX_POINTS: usize = 1 << 22;
 
 /// The asking half of a pool, and what groups hold of it: who owns a key, and how to ask them. It
 /// knows no server.
@@ -47,6 +58,16 @@ pub(crate) struct PeersOptions {
     pub(crate) peer: PeerOptions,
 }
 
+impl PeersOptions {
+    fn identity(&self) -> &Arc<Identity> {
+        &self.peer.exchange.identity
+    }
+
+    fn digest(&self, list: &[ListedPeer]) -> u32 {
+        ListedPeer::digest(list, self.hash, self.replicas)
+    }
+}
+
 /// The list of peers that is in force, and the one before it.
 struct Members {
     list: PeerList,
@@ -63,10 +84,17 @@ impl Peers {
     pub(crate) fn new(own: Option<PeerUrl>, options: PeersOptions) -> Self {
         let mut ring = Ring::with_hash(options.replicas, options.hash.function());
         ring.extend(own.iter().map(PeerUrl::as_str));
-        let list = PeerList { ring, peers: BTreeMap::new() };
+        let listed: Arc<[ListedPeer]> = own.iter().cloned().map(ListedPeer::new).collect();
+        options.identity().set_list(options.digest(&listed), std::iter::empty());
+        let list = PeerList { ring, listed, peers: BTreeMap::new() };
         let alone = Members { list, previous: None, warm_ups: 0, has_left: false };
         let (members, changing) = (Mutex::new(Arc::new(alone)), Mutex::new(()));
         Self { own, options, members, changing, warned: AtomicBool::new(false) }
+    }
+
+    /// Who this process is to others.
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
+        self.options.identity()
     }
 
     /// The URL of this process; `None` for a client.
@@ -74,16 +102,44 @@ impl Peers {
         self.own.as_ref()
     }
 
-    /// The URL of one that may be in a list.
-    pub(crate) fn parse(&self, url: &str) -> Result<PeerUrl, Error> {
-        PeerUrl::parse(url)?.for_scheme(self.options.peer.exchange.scheme())
+    /// One that may be in a list.
+    pub(crate) fn parse(&self, text: &str) -> Result<ListedPeer, Error> {
+        ListedPeer::parse(text, self.options.peer.exchange.scheme())
+    }
+
+    /// How peers are talked to.
+    pub(crate) fn scheme(&self) -> PeerScheme {
+        self.options.peer.exchange.scheme()
+    }
+
+    /// An error if a peer of a list can't have its weight, or a ring can't have all of them.
+    pub(crate) fn check(&self, list: &[ListedPeer]) -> Result<(), Error> {
+        let (most, replicas) = (MAX_REPLICAS, self.options.replicas);
+        let mut points = 0_usize;
+        for ListedPeer { url, weight } in list {
+            let of_this = weight.saturating_mul(replicas).get();
+            points = points.saturating_add(of_this);
+            let reason = if of_this > most {
+                format!("its weight {weight} times {replicas} replicas is more than {most} points")
+            } else if points > MAX_POINTS {
+                let count = list.len();
+                format!("with it, the list of {count} peers has more than {MAX_POINTS} points")
+            } else {
+                continue;
+            };
+            return Err(Error::InvalidPeer { url: url.as_str().to_owned(), reason });
+        }
+        Ok(())
     }
 
     /// Puts a list in force.
-    pub(crate) fn set(&self, urls: Vec<PeerUrl>) -> Result<(), Error> {
+    pub(crate) fn set(&self, list: Vec<ListedPeer>) -> Result<(), Error> {
+        let list = ListedPeer::tidy(list)?;
+        self.check(&list)?;
         if let Some(own) = &self.own {
-            if !self.members().has_left && !urls.contains(own) {
-                let list = urls.iter().map(PeerUrl::as_str).collect::<Vec<_>>().join(", ");
+            if !self.members().has_left && !list.iter().any(|peer| peer.url == *own) {
+                let urls = list.iter().map(|peer| peer.url.as_str());
+                let list = urls.collect::<Vec<_>>().join(", ");
                 return Err(Error::InvalidPeer {
                     url: own.as_str().to_owned(),
                     reason: format!(
@@ -96,9 +152,7 @@ impl Peers {
         let before = self.members();
         self.change(|old| {
             // Looked at while no other change is made: who leaves at this moment stays out.
-            let is_listed = |url: &PeerUrl| !old.has_left || Some(url) != self.own.as_ref();
-            let urls: Vec<PeerUrl> = urls.into_iter().filter(is_listed).collect();
-            self.members_of(&urls, old, old.has_left)
+            if old.has_left { self.without_us(list, old) } else { self.members_of(list, old) }
         });
         // A caller that sets the list again and again would fill the log with it.
         if !self.members().list.is_same(&before.list) {
@@ -109,12 +163,48 @@ impl Peers {
 
     /// Takes this process out of the list.
     pub(crate) fn leave(&self) {
-        self.change(|old| {
-            let peers = old.list.peers.values();
-            let urls: Vec<PeerUrl> = peers.map(|peer| peer.url().clone()).collect();
-            self.members_of(&urls, old, true)
+        self.identity().leave();
+        self.change(|old| Members {
+            has_left: true,
+            ..self.without_us(old.list.listed.to_vec(), old)
         });
         self.report();
+    }
+
+    /// The list in force.
+    pub(crate) fn list(&self) -> Arc<[ListedPeer]> {
+        Arc::clone(&self.members().list.listed)
+    }
+
+    /// Those of the others that would be asked now.
+    pub(crate) fn ready(&self) -> Vec<PeerUrl> {
+        let members = self.members();
+        let ready = members.list.others().filter(|peer| peer.is_ready());
+        ready.map(|peer| peer.url().clone()).collect()
+    }
+
+    /// Those who have said that they leave, since this was asked last.
+    pub(crate) fn take_leaving(&self) -> Vec<PeerUrl> {
+        let members = self.members();
+        let leaving = members.list.others().filter(|peer| peer.acquaintance().take_leaves());
+        leaving.map(|peer| peer.url().clone()).collect()
+    }
+
+    /// Tells all that this process has left, but not for longer than `time`.
+    pub(crate) fn say_farewell(&self, time: Duration) {
+        let begun = Instant::now();
+        for url in self.ready() {
+            if begun.elapsed() >= time {
+                return;
+            }
+            self.greet(&url);
+        }
+    }
+
+    /// Greets one of the others, whether or not it is up.
+    pub(crate) fn greet(&self, url: &PeerUrl) -> Greeting {
+        let peer = self.members().list.peers.get(url.text()).cloned();
+        peer.map_or(Greeting::Failed, |peer| peer.greet())
     }
 
     /// The URL of the owner of `key`, whether or not it is up.
@@ -136,10 +226,58 @@ impl Peers {
         shares.map(|(url, share)| (url.to_owned(), share)).collect()
     }
 
+    /// All but this process, in the order of their URLs.
+    pub(crate) fn others(&self) -> Vec<Arc<Peer>> {
+        self.members().list.others().cloned().collect()
+    }
+
+    /// The URL of the peer, maybe this one, that answers for `key` now: its owner, or who stands in
+    /// while that is down.
+    pub(crate) fn asked_for(&self, key: &str) -> Option<String> {
+        let members = self.members();
+        let picked = members.list.pick(key, Peer::is_ready).map(|peer| peer.url());
+        picked.or(self.own.as_ref()).map(|url| url.as_str().to_owned())
+    }
+
+    /// What is alike for all peers.
+    pub(crate) fn options(&self) -> &PeersOptions {
+        &self.options
+    }
+
+    /// The ring that is in force, and a number that is the same at all peers that agree on it.
+    pub(crate) fn ring(&self) -> (Ring, u32) {
+        let ring = self.members().list.ring.clone();
+        (ring, self.options.identity().digest().unwrap_or_default())
+    }
+
+    /// What is known about how lists differ.
+    pub(crate) fn list_stats(&self) -> ListStats {
+        let (members, identity, now) = (self.members(), self.options.identity(), Instant::now());
+        let differs = |peer: &&Arc<Peer>| peer.acquaintance().list_differs_for(now).is_some();
+        ListStats {
+            digest: identity.digest().unwrap_or_default(),
+            peers: members.list.ring.len(),
+            differing: members.list.others().filter(differs).count(),
+            strangers_differ_for: identity.strangers_differ_for(now),
+            misdirected: identity.misdirected(),
+        }
+    }
+
     /// What is known about the others, in the order of their URLs.
     pub(crate) fn stats(&self) -> Vec<PeerStats> {
         // The map is in this order.
         self.members().list.peers.values().map(|peer| peer.stats()).collect()
+    }
+
+    /// The last events, the newest one at the end.
+    pub(crate) fn recent_events(&self) -> Vec<PastEvent> {
+        self.options.peer.events.recent()
+    }
+
+    /// How many events a subscriber was not told, and how many lines the log.
+    pub(crate) fn untold(&self) -> (u64, u64) {
+        let PeerOptions { events, repeats, .. } = &self.options.peer;
+        (events.dropped(), repeats.suppressed())
     }
 
     /// Warns, once, of a client that is to ask and has nobody to.
@@ -167,6 +305,9 @@ impl Peers {
             left.for_each(|peer| peer.mark_left());
             // One that had left may be back.
             new.list.peers.values().for_each(|peer| peer.mark_listed());
+            if !new.list.is_same(&old.list) {
+                self.introduce(&new.list);
+            }
             (std::mem::replace(&mut *lock(&self.members), new), old)
         };
         // The connections of peers that left are closed here, outside of the locks.
@@ -183,17 +324,37 @@ impl Peers {
         });
     }
 
-    /// The members that `urls` name, with the peers of `old` that are among them.
-    fn members_of(&self, urls: &[PeerUrl], old: &Members, has_left: bool) -> Members {
-        let options = &self.options;
-        let mut ring = Ring::with_hash(options.replicas, options.hash.function());
-        ring.extend(urls.iter().map(PeerUrl::as_str));
-        let others = urls.iter().filter(|&url| Some(url) != self.own.as_ref());
+    /// Tells those who ask, and those who are asked, of a list that is about to be in force.
+    fn introduce(&self, list: &PeerList) {
+        let acquaintances = list.peers.values().map(|peer| Arc::clone(peer.acquaintance()));
+        self.options.identity().set_list(self.options.digest(&list.listed), acquaintances);
+        list.peers.values().for_each(|peer| peer.acquaintance().list_changed());
+    }
+
+    /// The ring of a list that was [checked](Self::check).
+    fn ring_of(&self, list: &[ListedPeer]) -> Ring {
+        let mut ring = Ring::with_hash(self.options.replicas, self.options.hash.function());
+        let nodes = list.iter().map(|peer| (peer.url.as_str(), peer.weight));
+        // Who would have too many points does not get through the check.
+        let _ = ring.extend_weighted(nodes);
+        ring
+    }
+
+    /// The members that a list names, without this process.
+    fn without_us(&self, mut list: Vec<ListedPeer>, old: &Members) -> Members {
+        list.retain(|peer| Some(&peer.url) != self.own.as_ref());
+        self.members_of(list, old)
+    }
+
+    /// The members that a list names, with the peers of `old` that are among them.
+    fn members_of(&self, list: Vec<ListedPeer>, old: &Members) -> Members {
+        let (options, ring) = (&self.options, self.ring_of(&list));
+        let others = list.iter().map(|peer| &peer.url).filter(|&url| Some(url) != self.own());
         let peers = others.map(|url| {
             let another = || Arc::new(Peer::new(url.clone(), options.peer.clone()));
             (Arc::clone(url.text()), old.known(url).unwrap_or_else(another))
         });
-        let list = PeerList { ring, peers: peers.collect() };
+        let list = PeerList { ring, peers: peers.collect(), listed: list.into() };
         let now = Instant::now();
         let previous = if list.is_same(&old.list) {
             // A caller that sets the list again and again has not changed it.
@@ -207,21 +368,28 @@ impl Peers {
         // A change while owners ask already only prolongs that.
         let goes_on = old.previous.as_ref().is_some_and(|previous| previous.is_asked(now));
         let begins = previous.is_some() && !goes_on && !list.is_same(&old.list);
-        Members { list, previous, warm_ups: old.warm_ups + u64::from(begins), has_left }
+        let warm_ups = old.warm_ups + u64::from(begins);
+        Members { list, previous, warm_ups, has_left: old.has_left }
     }
 
-    /// Tells the log how many peers there are, and which of them will have more than their share to
+    /// Tells how many peers there are, and which of them will have more than their share to
     /// do.
     fn report(&self) {
-        let ring = &self.members().list.ring;
+        let PeerList { ring, listed, .. } = &self.members().list;
         log::info!("{self:?} has a ring of {} peers", ring.len());
-        let mean = 1.0 / ring.len() as f64;
-        for (url, share) in ring.shares() {
-            if share > LARGE_SHARE * mean {
-                let times = share / mean;
-                log::warn!("peer {url} owns {times:.1} times the mean share of the ring");
+        let weights: usize = listed.iter().map(|peer| peer.weight.get()).sum();
+        // Both are in the order of the URLs.
+        for ((url, share), peer) in ring.shares().into_iter().zip(&**listed) {
+            let is_due = || self.options.peer.repeats.due(("large share", url));
+            let due = peer.weight.get() as f64 / weights as f64;
+            if let Some(again) = (share > LARGE_SHARE * due).then(is_due).flatten() {
+                let times = share / due;
+                let what = if peer.weight.get() == 1 { "the mean share" } else { "its due share" };
+                log::warn!("peer {url} owns {times:.1} times {what} of the ring{again}");
             }
         }
+        let peers = ring.shares().into_iter().map(|(url, _)| url.to_owned()).collect();
+        self.options.peer.events.tell(Event::ListChanged { peers });
     }
 }
 
@@ -268,7 +436,7 @@ impl PeerPicker for Peers {
         let (members, now) = (self.members(), Instant::now());
         let previous = members.previous.iter().filter(|previous| previous.is_emptied(now));
         let left = previous.flat_map(|previous| previous.left());
-        let all = members.list.peers.values().chain(left);
+        let all = members.list.others().chain(left);
         all.map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
     }
 

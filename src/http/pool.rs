@@ -3,26 +3,31 @@
 mod builder;
 mod checks;
 mod exposure;
+#[cfg(all(unix, feature = "signal"))]
+mod leaving;
 mod service;
 
 pub use builder::HttpPoolBuilder;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use service::Service;
 
 use crate::error::Error;
+use crate::events::PastEvent;
 use crate::group::Group;
+use crate::http::discovery::{Discovery, FollowStats, Following};
 use crate::http::peer::PeerStats;
-use crate::http::peers::Peers;
+use crate::http::peers::{ListStats, Peers};
 use crate::http::status::Monitor;
 use crate::http::url::PeerUrl;
-use crate::metrics::MetricsFormat;
+use crate::metrics::MetricsWriter;
 use crate::peers::PeerPicker;
 use crate::registry::Registry;
+use crate::sync::lock;
 
 /// The peers of a process, over HTTP: who owns a key, how to ask them, and the server that answers
 /// them.
@@ -103,11 +108,23 @@ struct Halves {
     peers: Arc<Peers>,
     registry: Registry,
     monitor: Arc<Monitor>,
+    /// What keeps the list current, if anything does.
+    following: Mutex<Option<Following>>,
     /// `None` for a client.
     service: Option<Service>,
 }
 
 impl HttpPool {
+    fn of(
+        peers: Arc<Peers>,
+        registry: Registry,
+        monitor: Arc<Monitor>,
+        service: Option<Service>,
+    ) -> Self {
+        let following = Mutex::default();
+        Self { halves: Arc::new(Halves { peers, registry, monitor, following, service }) }
+    }
+
     /// Shares the keys of `group` with the peers: serves it to them, and has it ask them.
     ///
     /// The pool of a client serves nothing, so there the group only asks.
@@ -146,33 +163,76 @@ impl HttpPool {
     /// Sets the whole list of peers, this one included, as `http://host:port`, or all of them as
     /// `https://host:port` where the builder was given TLS. An address with a zone is written
     /// `http://[fe80::1%25eth0]:port`; the zone is a part of the peer's name, so it has to be the
-    /// same in all lists. The order does not matter, and neither do duplicates or a
-    /// slash at the end.
+    /// same in all lists. The order does not matter, and neither do duplicates or the spelling of a
+    /// URL: large letters, the scheme's own port, and a slash at the end. Peers in Go take a URL as
+    /// it is, so their lists should have it as [`url`](Self::url) and
+    /// [`peer_stats`](Self::peer_stats) show it.
+    ///
+    /// `http://host:port#weight=2` has about twice the usual share of the keys. All lists must have
+    /// the same weights. The greatest is 10,000 divided by the
+    /// [`replicas`](HttpPoolBuilder::replicas), which is 200 by default. Peers in Go know none.
     ///
     /// What is known about peers that stay is kept: their open connections, and whether they are
     /// up. All peers should be given the same list; while the lists differ, some keys are loaded
-    /// more than once. For a while after a change, new owners of keys [take
-    /// over](HttpPoolBuilder::warm_up) what the previous ones have.
+    /// more than once, which [`list_stats`](Self::list_stats) tells. For a while after a change,
+    /// new owners of keys [take over](HttpPoolBuilder::warm_up) what the previous ones have.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidPeer`] if one of them is not a peer's URL, or if this pool's own
-    /// [`url`](Self::url) is not among them. Then the old list stays in force.
+    /// [`Error::InvalidPeer`] if one of them is not a peer's URL, has a weight that is too large or
+    /// stands there with two weights, if this pool's own [`url`](Self::url) is not among them, or if
+    /// the weights times the replicas are more than 4,194,304 together. Then the old list stays in
+    /// force.
     pub fn set_peers(&self, peers: impl IntoIterator<Item: Into<String>>) -> Result<(), Error> {
         let Halves { peers: all, .. } = &*self.halves;
-        let urls = peers.into_iter().map(|url| all.parse(&url.into()));
-        all.set(urls.collect::<Result<_, _>>()?)
+        let list = peers.into_iter().map(|peer| all.parse(&peer.into()));
+        all.set(list.collect::<Result<_, _>>()?)
+    }
+
+    /// Keeps the list of peers as a source has it, on a thread of the pool, until the last handle
+    /// is dropped: the addresses of a name, a file, or a [source of one's own](crate::Discover).
+    /// The rules by which the list changes stand at [`Discovery`];
+    /// [`follow_stats`](Self::follow_stats) tells what changed and why. A second call replaces the
+    /// source.
+    ///
+    /// An answer of the source replaces what [`set_peers`](Self::set_peers) was given. All peers
+    /// should follow the same source.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if a name to be looked up is none, [`Error::InvalidOption`] if there
+    /// is no thread to follow on. A source that has no answer is no error, but a warning.
+    ///
+    /// # Blocking
+    ///
+    /// Until the source has answered for the first time, at most for 5 s. The first answer of a
+    /// file comes 250 ms later.
+    pub fn follow(&self, source: impl Into<Discovery>) -> Result<(), Error> {
+        let following = Following::begin(&self.halves.peers, source.into())?;
+        let first = following.first_answer();
+        // Before its answer is there: the source before it may give another one meanwhile.
+        let before = lock(&self.halves.following).replace(following);
+        drop(before);
+        first.wait();
+        Ok(())
+    }
+
+    /// How the list follows its source; `None` if it [follows](Self::follow) none.
+    #[must_use]
+    pub fn follow_stats(&self) -> Option<FollowStats> {
+        lock(&self.halves.following).as_ref().map(Following::stats)
     }
 
     /// Leaves the cluster without taking what is in memory along: owns no key from now on, goes on
     /// to answer for as long as `stay`, and [shuts down](Self::shutdown). Meanwhile the new owners
     /// of its keys take over what they are asked for.
     ///
-    /// Tell the other peers first, by [`set_peers`](Self::set_peers) with a list that this one is
-    /// not in: it is that which makes them owners, and has them ask here before they load, for as
-    /// long as their builder's [`warm_up`](HttpPoolBuilder::warm_up). A `stay` in which most of the
-    /// keys in use are asked for once spares the source most of the loads; a few seconds are enough
-    /// under traffic. Groups of this process can go on, as those of a client.
+    /// Peers that [follow](Self::follow) a source are told here, and take this one out of their
+    /// lists. Tell other ones first, by [`set_peers`](Self::set_peers) with a list that this one is
+    /// not in: it is the list which makes them owners, and has them ask here before they load, for
+    /// as long as their builder's [`warm_up`](HttpPoolBuilder::warm_up). A `stay` in which most of
+    /// the keys in use are asked for once spares the source most of the loads; a few seconds are
+    /// enough under traffic. Groups of this process can go on, as those of a client.
     ///
     /// To a client it does nothing at all.
     ///
@@ -182,8 +242,10 @@ impl HttpPool {
     /// `shutdown`.
     pub fn leave(&self, stay: Duration) {
         let Some(service) = &self.halves.service else { return };
+        let begun = Instant::now();
         self.halves.peers.leave();
-        service.stay(stay);
+        self.halves.peers.say_farewell(stay);
+        service.stay(stay.saturating_sub(begun.elapsed()));
         service.shutdown();
     }
 
@@ -214,6 +276,20 @@ impl HttpPool {
         self.halves.peers.stats()
     }
 
+    /// The last rare events of the pool and of the groups that it serves, the newest one at the
+    /// end: peers that went down or came back, new lists, loads that failed, removals that a peer
+    /// did not make. Up to 32 of the pool and of each group are remembered, and 8 of each kind.
+    #[must_use]
+    pub fn recent_events(&self) -> Vec<PastEvent> {
+        self.halves.monitor.recent_events()
+    }
+
+    /// Whether the peers have the same list as this one, as far as it was told.
+    #[must_use]
+    pub fn list_stats(&self) -> ListStats {
+        self.halves.peers.list_stats()
+    }
+
     /// How many requests were turned away since the start, as they showed no
     /// [token](HttpPoolBuilder::token) that is known.
     #[must_use]
@@ -221,18 +297,14 @@ impl HttpPool {
         self.halves.monitor.turned_away()
     }
 
-    /// Writes what the peers, the server and the groups count as a text for Prometheus: what
-    /// `/metrics` answers. For a program that has a page of metrics of its own.
+    /// Writes what the peers, the server and the groups count: what `/metrics` answers. For a
+    /// program that has a page of metrics of its own.
     ///
     /// The groups are those that are [served](Self::registry). A client serves none; there a
-    /// [`Registry`] with the program's groups [writes](Registry::write_metrics) theirs, as a text
-    /// of its own. The same goes for a second pool of the process.
-    ///
-    /// # Errors
-    ///
-    /// Those of `out`.
-    pub fn write_metrics(&self, out: &mut impl fmt::Write, format: MetricsFormat) -> fmt::Result {
-        self.halves.monitor.write_metrics(out, format)
+    /// [`Registry`] with the program's groups [writes](Registry::write_metrics) theirs. Where a
+    /// process has two pools, tell them apart by [labels](MetricsWriter::set_labels).
+    pub fn write_metrics(&self, metrics: &mut MetricsWriter) {
+        self.halves.monitor.write_metrics(metrics);
     }
 
     /// The groups that are served to peers. [`add`](Self::add) puts them in. This is for those who

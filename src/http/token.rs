@@ -8,45 +8,39 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::repeats::Repeats;
 use crate::sync::lock;
-use log::Level;
 
 /// How often a file is looked at, while there are requests.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it is said that a file can't be taken.
-const WARN_EVERY: Duration = Duration::from_secs(60);
 /// The longest token, in bytes.
 const MAX_TOKEN_BYTES: usize = 512;
 /// The longest file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 10;
 const SCHEME: &[u8] = b"bearer ";
 
-/// Stands in requests for the value of `Authorization`, as long as ureq has them: at the level
-/// `trace` it logs every byte of them. No value is longer, and nothing else in a head can hold it.
-pub(crate) const PLACEHOLDER: &str = {
-    const STARS: [u8; MAX_TOKEN_BYTES + SCHEME.len()] = [b'*'; MAX_TOKEN_BYTES + SCHEME.len()];
-    match std::str::from_utf8(&STARS) {
-        Ok(stars) => stars,
-        Err(_) => "",
-    }
-};
+/// What stands before the token in a request.
+const HEADER: &[u8] = b"Authorization: Bearer ";
+/// The most bytes that a token adds to the head of a request.
+pub(crate) const MAX_HEADER_BYTES: usize = HEADER.len() + MAX_TOKEN_BYTES + b"\r\n".len();
 
 /// The token that requests carry, and those that are taken. Its `Debug` tells none of them.
 pub(crate) struct Tokens {
     /// `None` where they are given once and for all.
     file: Option<PathBuf>,
     state: Mutex<TokenState>,
+    /// What was logged before.
+    repeats: Repeats,
 }
 
 struct TokenState {
     known: Arc<Known>,
     looked: Instant,
-    warned: Option<Instant>,
 }
 
 struct Known {
-    /// The value of `Authorization` in requests.
-    sent: Vec<u8>,
+    /// The line that is added to requests.
+    header: Vec<u8>,
     taken: Vec<Vec<u8>>,
 }
 
@@ -57,7 +51,7 @@ impl Known {
         for token in &tokens {
             validate(token)?;
         }
-        Ok(Self { sent: [b"Bearer ", &first[..]].concat(), taken: tokens })
+        Ok(Self { header: [HEADER, first, b"\r\n"].concat(), taken: tokens })
     }
 
     /// Those of a file: one in each line that is neither empty nor a comment.
@@ -96,19 +90,23 @@ impl Tokens {
 
     fn with(file: Option<PathBuf>, known: Known) -> Self {
         let (known, looked) = (Arc::new(known), Instant::now());
-        Self { file, state: Mutex::new(TokenState { known, looked, warned: None }) }
+        let state = Mutex::new(TokenState { known, looked });
+        Self { file, state, repeats: Repeats::default() }
     }
 
-    /// Puts the value of `Authorization` in the place of the first [`PLACEHOLDER`] in a head, and
-    /// tells how long the head is then. `None` if there is no placeholder.
-    pub(crate) fn fill_in(&self, head: &mut [u8]) -> Option<usize> {
-        let length = PLACEHOLDER.len();
-        let at = head.windows(length).position(|part| part == PLACEHOLDER.as_bytes())?;
+    /// Adds the token to a request whose first `length` bytes stand in `head`, after the first
+    /// line, and tells how long it is then. `None` if that line has no end or there is no room for
+    /// [`MAX_HEADER_BYTES`].
+    pub(crate) fn add_to(&self, head: &mut [u8], length: usize) -> Option<usize> {
+        let at = head[..length].iter().position(|&byte| byte == b'\n')? + 1;
         let known = self.known();
-        let end = at + known.sent.len();
-        head[at..end].copy_from_slice(&known.sent);
-        head.copy_within(at + length.., end);
-        Some(head.len() - (length - known.sent.len()))
+        let end = length + known.header.len();
+        if end > head.len() {
+            return None;
+        }
+        head.copy_within(at..length, at + known.header.len());
+        head[at..at + known.header.len()].copy_from_slice(&known.header);
+        Some(end)
     }
 
     /// Whether a request with this `Authorization` comes from somebody who knows a token. How long
@@ -127,35 +125,29 @@ impl Tokens {
     /// What is known by now. The file is read by one of the callers, about once a second.
     fn known(&self) -> Arc<Known> {
         let mut state = lock(&self.state);
-        let is_due = state.looked.elapsed() >= LOOK_EVERY;
-        let Some(path) = self.file.as_ref().filter(|_| is_due) else {
+        let is_due = |_: &&PathBuf| state.looked.elapsed() >= LOOK_EVERY;
+        let Some(path) = self.file.as_ref().filter(is_due) else {
             return Arc::clone(&state.known);
         };
         state.looked = Instant::now();
         drop(state);
-        let read = Known::of_file(path);
+        let read = match Known::of_file(path) {
+            Ok(read) => Arc::new(read),
+            Err(error) => {
+                if let Some(again) = self.repeats.due("the file can't be taken") {
+                    log::warn!("keeping the old tokens: {path:?} can't be taken: {error}{again}");
+                }
+                return Arc::clone(&lock(&self.state).known);
+            }
+        };
         let mut state = lock(&self.state);
-        let is_new = |known: &Known| known.taken != state.known.taken;
-        let mut told = None;
-        match read {
-            Ok(known) if is_new(&known) => {
-                state.known = Arc::new(known);
-                told = Some((Level::Info, format!("the tokens in {path:?} have changed")));
-            }
-            Ok(_) => {}
-            Err(error) if state.warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) => {
-                state.warned = Some(Instant::now());
-                let message = format!("keeping the old tokens: {path:?} can't be taken: {error}");
-                told = Some((Level::Warn, message));
-            }
-            Err(_) => {}
+        if read.taken == state.known.taken {
+            return Arc::clone(&state.known);
         }
-        let known = Arc::clone(&state.known);
+        state.known = Arc::clone(&read);
         drop(state);
-        if let Some((level, message)) = told {
-            log::log!(level, "{message}");
-        }
-        known
+        log::info!("the tokens in {path:?} have changed");
+        read
     }
 
     /// Has the next call look at the file.
@@ -190,9 +182,9 @@ fn validate(token: &[u8]) -> Result<(), String> {
 /// Whether two texts are the same, in a time that depends on the length of `shown` alone.
 fn is_same(shown: &[u8], token: &[u8]) -> bool {
     let mut differs = usize::from(shown.len() != token.len());
-    for (at, byte) in shown.iter().enumerate() {
-        // A token is not empty.
-        differs |= usize::from(byte ^ token[at % token.len()]);
+    // A token is not empty.
+    for (byte, other) in shown.iter().zip(token.iter().cycle()) {
+        differs |= usize::from(byte ^ other);
     }
     black_box(differs) == 0
 }
@@ -214,10 +206,14 @@ mod tests {
     #[test]
     fn who_shows_one_of_the_tokens_is_admitted_and_nobody_else() {
         let tokens = tokens(&["new-secret", "old-secret"]).unwrap();
-        let mut head = format!("a: b\r\nauthorization: {PLACEHOLDER}\r\n\r\nbody").into_bytes();
-        let length = tokens.fill_in(&mut head).unwrap();
-        assert_eq!(&head[..length], b"a: b\r\nauthorization: Bearer new-secret\r\n\r\nbody");
-        assert_eq!(tokens.fill_in(&mut head[..length]), None);
+        let mut head = b"GET / HTTP/1.1\r\na: b\r\n\r\nbody".to_vec();
+        let length = head.len();
+        assert_eq!(tokens.add_to(&mut head, length), None, "there is no room");
+        head.resize(length + MAX_HEADER_BYTES, 0);
+        assert_eq!(tokens.add_to(&mut head, 7), None, "the first line has no end");
+        let length = tokens.add_to(&mut head, length).unwrap();
+        let whole = b"GET / HTTP/1.1\r\nAuthorization: Bearer new-secret\r\na: b\r\n\r\nbody";
+        assert_eq!(&head[..length], whole);
         for good in ["Bearer new-secret", "bearer old-secret", "BEARER  new-secret "] {
             assert!(tokens.admits(Some(good.as_bytes())), "{good}");
         }
@@ -254,7 +250,6 @@ mod tests {
     fn nothing_that_is_shown_of_tokens_holds_one() {
         let tokens = tokens(&["hush"]).unwrap();
         assert!(!format!("{tokens:?}").contains("hush"));
-        assert!(!PLACEHOLDER.is_empty());
     }
 
     #[test]
@@ -271,7 +266,7 @@ mod tests {
         assert!(admits("old") && !admits("new"));
         fs::write(&path, "new-token\nold\n").unwrap();
         assert!(admits("new-token") && admits("old"));
-        assert_eq!(tokens.known().sent, b"Bearer new-token");
+        assert_eq!(tokens.known().header, b"Authorization: Bearer new-token\r\n");
         for broken in ["", "# nothing but a comment\n", "two words on one line\n"] {
             fs::write(&path, broken).unwrap();
             assert!(admits("new-token"), "{broken:?}");

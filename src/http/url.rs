@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use ureq::http::uri::Authority;
@@ -36,8 +36,10 @@ impl PeerScheme {
 
 /// The URL of a peer, as `http://host:port` or `https://host:port`.
 ///
-/// The text is also the peer's name on the ring, so it is kept as it was given, but for a slash at
-/// its end.
+/// The text is also the peer's name on the ring. Spellings of one URL are one name: letters are
+/// small, the scheme's own port and a slash at the end are left out, an IPv6 address is written as
+/// RFC 5952 has it, and the percent sign before its zone is escaped. Whatever was written so is
+/// kept, so that peers in Go, which change nothing, find the same names.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PeerUrl {
     text: Arc<str>,
@@ -54,7 +56,10 @@ impl PeerUrl {
         let invalid =
             |reason: &str| Error::InvalidPeer { url: url.to_owned(), reason: reason.to_owned() };
         let text = url.strip_suffix('/').unwrap_or(url);
-        let of = |scheme: PeerScheme| Some((scheme, text.strip_prefix(scheme.prefix())?));
+        let of = |scheme: PeerScheme| {
+            let (prefix, authority) = text.split_at_checked(scheme.prefix().len())?;
+            prefix.eq_ignore_ascii_case(scheme.prefix()).then_some((scheme, authority))
+        };
         let Some((scheme, authority)) = of(PeerScheme::Http).or_else(|| of(PeerScheme::Https))
         else {
             return Err(invalid("a peer is given as http://host:port, or https:// with TLS"));
@@ -90,11 +95,18 @@ impl PeerUrl {
         if host.starts_with('[') && address.parse::<Ipv6Addr>().is_err() {
             return Err(invalid("what stands in the brackets of its host is no IPv6 address"));
         }
-        let host = match zone {
-            Some(zone) => format!("{address}%{zone}").into(),
-            None => address.into(),
+        let host = match address.parse::<IpAddr>() {
+            Ok(ip) if ip.is_unspecified() => {
+                return Err(invalid(
+                    "nobody can be reached at the unspecified address: give the one that others \
+                     reach, and `advertise` it at the peer itself",
+                ));
+            }
+            Ok(ip) => zone.map_or_else(|| ip.to_string(), |zone| format!("{ip}%{zone}")),
+            Err(_) => address.to_ascii_lowercase(),
         };
-        Ok(Self { text: text.into(), scheme, host, port })
+        let text = text_of(scheme, &host, port);
+        Ok(Self { text: text.into(), scheme, host: host.into(), port })
     }
 
     /// The URL of what listens at `addr`.
@@ -155,6 +167,20 @@ impl PeerUrl {
     }
 }
 
+/// The one spelling of a URL. `host` is as in [`PeerUrl::host`].
+fn text_of(scheme: PeerScheme, host: &str, port: u16) -> String {
+    let mut text = scheme.prefix().to_owned();
+    match host.split_once('%') {
+        Some((address, zone)) => text += &format!("[{address}{ZONE}{zone}]"),
+        None if host.contains(':') => text += &format!("[{host}]"),
+        None => text += host,
+    }
+    if port != scheme.default_port() {
+        text += &format!(":{port}");
+    }
+    text
+}
+
 /// Takes the zone out of `[fe80::1%25eth0]:8001`. Many people do not escape the percent sign, so
 /// `[fe80::1%eth0]:8001` is the same.
 fn split_zone(authority: &str) -> (Cow<'_, str>, Option<&str>) {
@@ -199,8 +225,16 @@ mod tests {
             ("http://10.0.3.17:8080", "http://10.0.3.17:8080", "10.0.3.17", 8080),
             ("http://[::1]:8001", "http://[::1]:8001", "::1", 8001),
             ("http://[fe80::1%25eth0]:1", "http://[fe80::1%25eth0]:1", "fe80::1%eth0", 1),
-            ("http://[fe80::1%eth0]:1", "http://[fe80::1%eth0]:1", "fe80::1%eth0", 1),
-            ("http://[fe80::1%25]:1", "http://[fe80::1%25]:1", "fe80::1%25", 1),
+            ("http://[fe80::1%eth0]:1", "http://[fe80::1%25eth0]:1", "fe80::1%eth0", 1),
+            ("http://[fe80::1%25]:1", "http://[fe80::1%2525]:1", "fe80::1%25", 1),
+            ("http://[fe80::1%2525]:1", "http://[fe80::1%2525]:1", "fe80::1%25", 1),
+            ("HTTP://LocalHost:8001", "http://localhost:8001", "localhost", 8001),
+            ("http://a:80", "http://a", "a", 80),
+            ("http://a:443", "http://a:443", "a", 443),
+            ("https://A:443/", "https://a", "a", 443),
+            ("http://[0:0::0:1]:8001", "http://[::1]:8001", "::1", 8001),
+            ("http://[2001:DB8::]:80", "http://[2001:db8::]", "2001:db8::", 80),
+            ("http://[FE80::1%25Eth0]:1", "http://[fe80::1%25Eth0]:1", "fe80::1%Eth0", 1),
             ("http://[fe80::1%25br-0.2]/", "http://[fe80::1%25br-0.2]", "fe80::1%br-0.2", 80),
             ("http://cache-7.cache.svc", "http://cache-7.cache.svc", "cache-7.cache.svc", 80),
             ("https://localhost:8001/", "https://localhost:8001", "localhost", 8001),
@@ -208,6 +242,7 @@ mod tests {
         ] {
             let peer = PeerUrl::parse(url).expect(url);
             assert_eq!((peer.as_str(), peer.host(), peer.port()), (text, host, port));
+            assert_eq!(PeerUrl::parse(text).expect(text), peer, "the spelling is final");
             let has_zone = host.contains('%');
             assert!(has_zone || peer.as_str().ends_with(peer.authority().as_str()));
         }
@@ -232,7 +267,10 @@ mod tests {
             ("", "http://host:port"),
             ("localhost:8001", "http://host:port"),
             (":8080", "http://host:port"),
-            ("HTTP://localhost:8001", "http://host:port"),
+            ("http://0.0.0.0:8001", "advertise"),
+            ("http://[::]:8001", "advertise"),
+            ("http://[0::0%25eth0]:8001", "advertise"),
+            ("hätp://localhost:8001", "http://host:port"),
             ("https:/localhost:8001", "http://host:port"),
             ("https://", "host"),
             ("https://me@localhost", "user"),

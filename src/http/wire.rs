@@ -104,6 +104,38 @@ pub(crate) fn path_of(target: &str) -> &str {
     origin_form(target.split_once(['?', '#']).map_or(target, |(path, _)| path))
 }
 
+/// The query of a target, as forms write it: a `+` is a space. A name may stand without a value.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    pub(crate) fn of(target: &'a str) -> Result<Self, BadTarget> {
+        let target = target.split_once('#').map_or(target, |(target, _)| target);
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let decoded = pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((unescape(name, Plus::Space)?, unescape(value, Plus::Space)?))
+        });
+        decoded.collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// The first value of `name`; empty if it stands without one.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(it, _)| it == name)?;
+        Some(value)
+    }
+}
+
+/// A value of a query, escaped.
+pub(crate) fn push_query_value(target: &mut String, value: &str) {
+    target.extend(utf8_percent_encode(value, ESCAPED));
+}
+
 fn unescape_group(group: &str, plus: Plus) -> Result<Cow<'_, str>, BadTarget> {
     match unescape(group, plus)? {
         group if group.is_empty() => Err(BadTarget::EmptyGroup),
@@ -190,6 +222,9 @@ impl ErrorAnswer<'_> {
     /// | 504 `timed-out` | the owner is still loading | is well |
     /// | 400 `other-key`, `other-protocol` | it did not get what was sent; it speaks otherwise | is well |
     /// | 401 `unauthorized` | our token is not known there | is well |
+    /// | 410 `has-left`, to a greeting | it is about to end | is well |
+    /// | 421 `itself` | we have asked ourselves | is well |
+    /// | 421 `other-cluster` | it is none of our peers | failed |
     /// | 400 `bad-request`, 405 `not-supported`; 413, 414, 431 | this request is one that it does not take | is well |
     /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
     /// | 503 `overloaded` | has too much to do | is well: it said so itself |
@@ -202,10 +237,11 @@ impl ErrorAnswer<'_> {
             (Some(Status::NoSuchGroup), _) => (PeerErrorKind::NoSuchGroup, Verdict::Answered),
             (Some(Status::LoadFailed), _) => (PeerErrorKind::Load, Verdict::Answered),
             (Some(Status::TimedOut), _) => (PeerErrorKind::TimedOut, Verdict::Answered),
-            (Some(Status::BadRequest | Status::OtherKey | Status::OtherProtocol), _) => {
-                (PeerErrorKind::Protocol, Verdict::Answered)
-            }
+            (Some(Status::BadRequest | Status::OtherKey | Status::OtherProtocol), _)
+            | (Some(Status::Itself), _) => (PeerErrorKind::Protocol, Verdict::Answered),
+            (Some(Status::OtherCluster), _) => (PeerErrorKind::OtherCluster, Verdict::Failed),
             (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
+            (Some(Status::HasLeft), _) => (PeerErrorKind::Unreachable, Verdict::Answered),
             (Some(Status::Unauthorized), _) => (PeerErrorKind::Unauthorized, Verdict::Answered),
             (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
             (Some(Status::Overloaded), _) => (PeerErrorKind::Overloaded, Verdict::Answered),

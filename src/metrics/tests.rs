@@ -2,9 +2,9 @@ use super::*;
 use crate::registry::Registry;
 
 fn text(registry: &Registry, format: MetricsFormat) -> String {
-    let mut text = String::new();
-    registry.write_metrics(&mut text, format).unwrap();
-    text
+    let mut metrics = MetricsWriter::new(format);
+    registry.write_metrics(&mut metrics);
+    metrics.finish()
 }
 
 fn group(name: &str) -> Group {
@@ -38,13 +38,20 @@ fn each_family_is_introduced_once_and_has_a_sample_for_each_group() {
         "geecache_cache_max_bytes{group=\"scores\",cache=\"main\"} 1048576",
         "geecache_cache_evictions_total{group=\"scores\",cache=\"main\"} 0",
         "geecache_clears_total{group=\"scores\"} 0",
+        "geecache_events_dropped_total{group=\"scores\"} 0",
+        "geecache_log_lines_suppressed_total{group=\"scores\"} 0",
+        "# TYPE geecache_getter_duration_seconds histogram",
+        "geecache_getter_duration_seconds_count{group=\"ages\"} 0",
+        "geecache_getter_duration_seconds_count{group=\"scores\"} 3",
+        "geecache_getter_duration_seconds_bucket{group=\"scores\",le=\"+Inf\"} 3",
     ] {
         assert_eq!(text.lines().filter(|it| *it == line).count(), 1, "{line}\n{text}");
     }
     let introduced: Vec<&str> = text.lines().filter(|line| line.starts_with("# HELP")).collect();
     let mut once = introduced.clone();
     once.dedup();
-    assert_eq!((introduced.len(), once.len()), (OF_GROUPS.len() + OF_CACHES.len(), once.len()));
+    let families = OF_GROUPS.len() + OF_LATENCIES.len() + OF_CACHES.len();
+    assert_eq!((introduced.len(), once.len()), (families, families));
     assert!(text.ends_with('\n'));
 }
 

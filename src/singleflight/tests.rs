@@ -55,6 +55,17 @@ fn simultaneous_callers_share_one_run() {
 }
 
 #[test]
+fn who_has_a_limit_does_not_wait_for_work_that_never_ends() {
+    let flights = Singleflight::new();
+    let (go, leader) = take_off(&flights, || 7);
+    let brief = Duration::from_millis(1);
+    assert_eq!(flights.run_timeout("key", brief, || unreachable!("another one works")), Ok(None));
+    drop(go);
+    assert_eq!(leader.join().unwrap(), Some(7));
+    assert_eq!(flights.run_timeout("key", brief, || 8), Ok(Some((8, Role::Leader))));
+}
+
+#[test]
 fn other_keys_are_not_held_up() {
     let flights = Singleflight::new();
     let (go, leader) = take_off(&flights, || 7);

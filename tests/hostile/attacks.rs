@@ -63,9 +63,9 @@ pub(crate) fn attacks() -> Vec<Attack> {
     all
 }
 
-/// A request for `/`, with `headers` of one's own.
+/// A request that needs the token and lacks it, with `headers` of one's own.
 fn get(headers: &str) -> String {
-    format!("GET / HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n")
+    format!("GET /x HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n")
 }
 
 /// A request with the token.
@@ -100,8 +100,8 @@ pub(crate) fn once() -> Vec<Attack> {
     let length = |length: &str| get(&format!("Content-Length: {length}"));
     vec![
         Attack::refused("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[505]).tiny(Unanswered),
-        Attack::refused("HTTP/3", "GET / HTTP/3.0\r\n\r\n", &[505]).tiny(Unanswered),
-        Attack::refused("lines end in LF", "GET / HTTP/1.1\nHost: x\n\n", &[400]).tiny(Unanswered),
+        Attack::refused("HTTP/3", "GET /x HTTP/3.0\r\n\r\n", &[505]).tiny(Unanswered),
+        Attack::refused("lines end in LF", "GET /x HTTP/1.1\nHost: x\n\n", &[400]).tiny(Unanswered),
         Attack::refused("a terabyte", length("1000000000000"), &[413]),
         Attack::refused("2^63 bytes", length("9223372036854775808"), &[413]),
         Attack::refused("2^64 bytes", length("18446744073709551616"), &[413])
@@ -113,19 +113,19 @@ fn heads() -> Vec<Attack> {
     let line = |line: &str| format!("{line}\r\nHost: x\r\n\r\n");
     let long = "y".repeat(40_000);
     vec![
-        Attack::refused("four words", line("GET / HTTP/1.1 x"), &[400]).tiny(Answered(&[401])),
+        Attack::refused("four words", line("GET /x HTTP/1.1 x"), &[400]).tiny(Answered(&[401])),
         Attack::refused("two spaces", line("GET  / HTTP/1.1"), &[400]),
         Attack::refused("a method that is none", line("G@T(/ / HTTP/1.1"), &[400])
             .tiny(Answered(&[401])),
-        Attack::refused("HTTP/0.9", line("GET / HTTP/0.9"), &[505]).tiny(Answered(&[401])),
-        Attack::refused("HTTP/1.2", line("GET / HTTP/1.2"), &[505]).tiny(Answered(&[400])),
+        Attack::refused("HTTP/0.9", line("GET /x HTTP/0.9"), &[505]).tiny(Answered(&[401])),
+        Attack::refused("HTTP/1.2", line("GET /x HTTP/1.2"), &[505]).tiny(Answered(&[400])),
         Attack::refused("NUL in the target", line("GET /\0 HTTP/1.1"), &[400]),
         Attack::refused("LF in the target", line("GET /\nX: HTTP/1.1"), &[400]),
         Attack::refused("a target that is not ASCII", line("GET /São HTTP/1.1"), &[400])
             .tiny(Dropped),
         Attack::refused("a long target", line(&format!("GET /{long} HTTP/1.1")), &[414])
             .tiny(Answered(&[401])),
-        Attack::refused("no host", "GET / HTTP/1.1\r\n\r\n", &[400]).tiny(Answered(&[401])),
+        Attack::refused("no host", "GET /x HTTP/1.1\r\n\r\n", &[400]).tiny(Answered(&[401])),
         Attack::refused("two hosts", get("Host: y"), &[400]).tiny(Answered(&[401])),
         Attack::refused("no colon", get("Broken"), &[400]),
         Attack::refused("space before the colon", get("Transfer-Encoding : chunked"), &[400]),
@@ -140,7 +140,7 @@ fn heads() -> Vec<Attack> {
         Attack::refused("an expectation", get("Expect: miracles"), &[417]),
         Attack::answered("an upgrade", get("Connection: upgrade\r\nUpgrade: h2c"), &[401])
             .tiny(Answered(&[400])),
-        Attack::answered("a head that stops", "GET / HTTP/1.1\r\nHost: x\r\n", &[])
+        Attack::answered("a head that stops", "GET /x HTTP/1.1\r\nHost: x\r\n", &[])
             .then_ends()
             .guarded(Dropped)
             .tiny(Dropped),

@@ -1,13 +1,17 @@
 //! What all public types can be relied on for, whatever is inside of them.
 
 use std::fmt::Debug;
+use std::rc::Rc;
+use std::sync::Mutex;
 
 use geecache::consistenthash::Ring;
 use geecache::lru::{Inserted, Lru};
 use geecache::singleflight::{Reentrant, Role, Singleflight};
 use geecache::{
-    Accounting, BoxError, ByteView, CacheStats, Error, Eviction, Getter, Group, GroupBuilder,
-    Loaded, NoPeers, NotFound, PeerError, PeerErrorKind, PeerGetter, PeerPicker, Registry, Stats,
+    Accounting, BoxError, ByteView, CacheStats, Error, Event, EventSink, Eviction, EvictionReason,
+    Getter, Group, GroupBuilder, Histogram, HotKey, Latencies, Latency, Loaded, MetricsWriter,
+    NoPeers, NoSource, NotFound, PastEvent, PeerError, PeerErrorKind, PeerGetter, PeerPicker,
+    Registry, StaleReason, Stats, TypedGroup, TypedStats, Versioned,
 };
 
 fn crosses_threads<T: Send + Sync + ?Sized + 'static>() {}
@@ -30,12 +34,26 @@ fn handles_and_values_cross_threads_are_cloned_and_shown() {
     is_plain::<Loaded>();
     is_plain::<Stats>();
     is_plain::<CacheStats>();
+    is_plain::<Histogram>();
+    is_plain::<Latencies>();
+    is_plain::<HotKey>();
+    is_plain::<Event>();
+    is_plain::<EventSink>();
+    is_plain::<EvictionReason>();
+    is_plain::<StaleReason>();
+    is_plain::<PastEvent>();
     is_plain::<Eviction>();
     is_plain::<Accounting>();
     is_plain::<Error>();
     is_plain::<PeerError>();
     is_plain::<PeerErrorKind>();
     is_plain::<NotFound>();
+    is_plain::<NoSource>();
+    is_plain::<TypedGroup<str, Mutex<u8>>>();
+    // No key is kept, so it may be of a type that stays on its thread.
+    is_plain::<TypedGroup<Rc<str>, u8>>();
+    is_plain::<TypedStats>();
+    is_plain::<Versioned<u8>>();
     is_plain::<Reentrant>();
     is_plain::<Role>();
     is_plain::<Inserted<ByteView>>();
@@ -45,6 +63,10 @@ fn handles_and_values_cross_threads_are_cloned_and_shown() {
 fn builders_and_the_lru_cross_threads_and_are_shown() {
     crosses_threads::<GroupBuilder>();
     is_shown::<GroupBuilder>();
+    crosses_threads::<Latency>();
+    is_shown::<Latency>();
+    crosses_threads::<MetricsWriter>();
+    is_shown::<MetricsWriter>();
     crosses_threads::<Lru<ByteView>>();
     is_shown::<Lru<ByteView>>();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use geecache::{
     BoxError, Error, Getter, Group, HotCache, Loaded, OwnerErrors, PeerError, PeerErrorKind,
-    PeerGetter,
+    PeerGetter, TellAnswer,
 };
 
 use crate::support::{
@@ -46,7 +46,7 @@ fn answers_have_the_order_of_the_keys_and_each_key_is_loaded_once() {
     assert!(matches!(answers.remove(1), Err(Error::EmptyKey)));
     assert_values(&["Tom", "Jack", "Tom", "Sam", "Jack"], &answers);
     assert_eq!(getter.batches(), [["Tom", "Jack", "Sam"]]);
-    assert!(group.get_many(&[]).is_empty());
+    assert!(group.get_many([""; 0]).is_empty());
 }
 
 #[test]
@@ -314,19 +314,21 @@ where
         unreachable!("batches are asked for as batches")
     }
 
-    fn get_many(&self, _group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
-        (self.0)(keys)
+    fn get_many(&self, _group: &str, keys: &[&str], tell: TellAnswer<'_>) {
+        (self.0)(keys).into_iter().enumerate().for_each(|(at, answer)| tell(at, answer));
     }
 }
 
 #[test]
-fn keys_that_a_peer_leaves_out_of_its_answer_are_loaded_here() {
+fn keys_that_a_peer_leaves_out_of_its_answer_are_asked_for_once_more_and_then_loaded_here() {
     let group = alone(CountingGetter::new());
     let brief = Arc::new(Odd(|keys: &[&str]| vec![Ok(value_of(keys[0]).into())]));
-    group.register_peers(FixedPicker::new([0, 1].map(|_| Arc::clone(&brief) as _))).unwrap();
-    assert_values(&["Tom", "Jack"], &group.get_many(&["Tom", "Jack"]));
+    let picks = FixedPicker::new([(); 5].map(|()| Arc::clone(&brief) as _));
+    group.register_peers(picks).unwrap();
+    let keys = ["Tom", "Jack", "Sam"];
+    assert_values(&keys, &group.get_many(&keys));
     let stats = group.stats();
-    assert_eq!((stats.peer_loads, stats.peer_errors, stats.local_loads), (1, 1, 1));
+    assert_eq!((stats.peer_loads, stats.peer_errors, stats.local_loads), (2, 3, 1));
 }
 
 #[test]

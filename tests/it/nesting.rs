@@ -191,6 +191,35 @@ fn two_threads_whose_keys_need_each_other_are_told_so() {
     }
 }
 
+/// Each of them asks for all of them, and fails afterwards if one is missing.
+#[test]
+fn a_circle_of_a_few_keys_ends_soon_though_each_getter_asks_for_all_of_them() {
+    const KEYS: [&str; 3] = ["x", "y", "z"];
+    for is_batch in [false, true] {
+        let me = Arc::new(OnceLock::<Group>::new());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let group = Group::new("knot", 1 << 20, {
+            let (me, calls) = (Arc::clone(&me), Arc::clone(&calls));
+            move |key: &str| {
+                if calls.fetch_add(1, Ordering::SeqCst) >= 1000 {
+                    return Ok(key.to_owned()); // It would take years.
+                }
+                let group = me.get().unwrap();
+                let all: Vec<_> = if is_batch {
+                    group.get_many(&KEYS)
+                } else {
+                    KEYS.iter().map(|key| group.get(key)).collect()
+                };
+                all.into_iter().collect::<Result<Vec<_>, _>>().map(|_| key.to_owned())
+            }
+        });
+        me.set(group.clone()).unwrap();
+        assert!(start(move || group.get("x")).result().is_err());
+        let calls = calls.load(Ordering::SeqCst);
+        assert!(calls < 100, "{calls} loads");
+    }
+}
+
 /// Not more than a thread has room for, and far from the end of this one.
 #[test]
 fn a_chain_of_keys_that_is_too_long_is_an_error_and_not_the_end_of_the_process() {

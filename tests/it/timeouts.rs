@@ -1,11 +1,11 @@
 //! `get_timeout` and `PeerSide::get_timeout`: who gives up, and what goes on without them.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use geecache::{Error, Group};
+use geecache::{Error, Group, Loaded, PeerError, PeerErrorKind, PeerGetter, PeerPicker};
 
 use crate::support::{CountingGetter, Gate, MemoryPeers, SOON, alone, start, until, value_of};
 
@@ -303,4 +303,73 @@ fn a_group_may_be_dropped_while_a_load_goes_on() {
     drop(group);
     gate.open();
     until("the load ended", || ended.load(Ordering::SeqCst));
+}
+
+/// An owner and a stand-in that answer nothing. Callers without a limit wait for it at the gate.
+struct NoAnswer {
+    name: &'static str,
+    gate: Gate,
+}
+
+impl PeerGetter for NoAnswer {
+    fn get(&self, _: &str, _: &str) -> Result<Loaded, PeerError> {
+        self.gate.pass();
+        Err(PeerError::new(PeerErrorKind::TimedOut, self.name, "no answer"))
+    }
+
+    fn get_timeout(&self, _: &str, _: &str, timeout: Duration) -> Result<Loaded, PeerError> {
+        let long = if self.name == "owner" { 2 * BRIEF } else { SOON };
+        std::thread::sleep(timeout.min(long));
+        Err(PeerError::new(PeerErrorKind::TimedOut, self.name, "no answer"))
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+/// Names the stand-in at the second look of the first caller, and lets the next one in before the
+/// second look of the one who follows it.
+struct NextLeader {
+    gate: Gate,
+    group: OnceLock<Group>,
+    picks: AtomicUsize,
+}
+
+impl PeerPicker for NextLeader {
+    fn pick_peer(&self, _: &str) -> Option<Arc<dyn PeerGetter>> {
+        let pick = self.picks.fetch_add(1, Ordering::SeqCst);
+        if pick == 3 {
+            let group = self.group.get().unwrap().clone();
+            drop(start(move || group.get("Tom")));
+            self.gate.wait_for_arrivals(1);
+        }
+        let name = if pick == 2 { "stand-in" } else { "owner" };
+        Some(Arc::new(NoAnswer { name, gate: self.gate.clone() }))
+    }
+}
+
+#[test]
+fn one_who_followed_a_caller_that_lost_all_time_follows_no_other_one() {
+    let gate = Gate::closed();
+    let group = Group::new("late", 1 << 10, CountingGetter::new());
+    let picker = Arc::new(NextLeader {
+        gate: gate.clone(),
+        group: OnceLock::from(group.clone()),
+        picks: AtomicUsize::new(0),
+    });
+    group.register_shared_peers(picker.clone()).unwrap();
+    let first = start({
+        let group = group.clone();
+        move || group.get_timeout("Tom", Duration::from_secs(1))
+    });
+    until("the first caller asks", || picker.picks.load(Ordering::SeqCst) == 1);
+    let follower = start({
+        let group = group.clone();
+        move || group.get("Tom")
+    });
+    assert!(first.result().is_err());
+    assert_eq!(follower.result().unwrap(), "value of Tom");
+    assert_eq!(gate.arrivals(), 1, "the next one still waits");
+    gate.open();
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use geecache::{Group, HotCache, HttpPool, PeerState, PeerStats, Server};
+use geecache::{Discovery, Group, HotCache, HttpPool, PeerState, PeerStats, Server};
 
 /// Far longer than anything takes on a busy machine; only a hang is as long.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -21,6 +21,8 @@ pub(crate) const THREADS: usize = 8;
 /// What makes this binary a peer: the server that it runs on.
 const SERVER: &str = "GEECACHE_TEST_SERVER";
 const LISTEN: &str = "GEECACHE_TEST_LISTEN";
+/// Set where a previous owner has all the time to say what it has.
+const PATIENT: &str = "GEECACHE_TEST_PATIENT";
 /// What the lines for the parent begin with, among those of the test harness.
 const MARK: &str = "peer: ";
 
@@ -36,10 +38,16 @@ pub(crate) fn be_a_peer() {
         .hot_cache(HotCache::Off)
         .build();
     let server = if server == "guarded" { Server::Guarded } else { Server::TinyHttp };
-    let builder = HttpPool::builder().server(server);
+    let mut builder = HttpPool::builder().server(server);
+    if env::var(PATIENT).is_ok() {
+        builder = builder.peek_timeout(SOON);
+    }
     let pool = builder.bind(&*env::var(LISTEN).unwrap()).unwrap();
     pool.add(&group).unwrap();
     tell(pool.url().unwrap());
+    #[cfg(feature = "signal")]
+    pool.leave_on_signal(2 * SOON).unwrap();
+    let loads = || group.stats().local_loads.to_string();
     let mut held = Vec::new();
     for line in io::stdin().lines().map_while(Result::ok) {
         match line.split_once(' ').unwrap_or((&line, "")) {
@@ -51,6 +59,22 @@ pub(crate) fn be_a_peer() {
                 Ok(value) => tell(value.as_str().unwrap()),
                 Err(error) => tell(&format!("error: {error}")),
             },
+            ("follow", path) => {
+                pool.follow(Discovery::file(path)).unwrap();
+                tell("done");
+            }
+            ("count", _) => tell(&pool.list_stats().peers.to_string()),
+            ("differing", _) => tell(&pool.list_stats().differing.to_string()),
+            ("loads", _) => tell(&loads()),
+            // It answers until it is told to end.
+            ("leave", _) => drop(thread::spawn({
+                let pool = pool.clone();
+                move || pool.leave(2 * SOON)
+            })),
+            ("end", _) => {
+                pool.shutdown();
+                tell(&loads());
+            }
             ("hold", addr) => {
                 let connect = || TcpStream::connect_timeout(&addr.parse().unwrap(), SOON).unwrap();
                 held.extend((0..2000).map(|_| connect()));
@@ -80,15 +104,25 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(server: &'static str) -> Self {
-        Self::start_at("127.0.0.1:0", server, None)
+        Self::start_at("127.0.0.1:0", server, None, &[])
+    }
+
+    /// A process that waits for what previous owners have.
+    pub(crate) fn start_patient(server: &'static str) -> Self {
+        Self::start_at("127.0.0.1:0", server, None, &[(PATIENT, "")])
     }
 
     /// A process that may open so many descriptors and no more.
     pub(crate) fn start_with_descriptors(server: &'static str, descriptors: u32) -> Self {
-        Self::start_at("127.0.0.1:0", server, Some(descriptors))
+        Self::start_at("127.0.0.1:0", server, Some(descriptors), &[])
     }
 
-    fn start_at(listen: &str, server: &'static str, descriptors: Option<u32>) -> Self {
+    fn start_at(
+        listen: &str,
+        server: &'static str,
+        descriptors: Option<u32>,
+        set: &[(&str, &str)],
+    ) -> Self {
         let this = env::current_exe().unwrap();
         let mut command = match descriptors {
             None => Command::new(this),
@@ -104,6 +138,7 @@ impl Process {
             .args(["--exact", "peer_process", "--ignored", "--nocapture"])
             .env(SERVER, server)
             .env(LISTEN, listen)
+            .envs(set.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -138,8 +173,25 @@ impl Process {
     /// The peer's answer to a command.
     #[track_caller]
     pub(crate) fn ask(&mut self, command: &str) -> String {
-        writeln!(self.input, "{command}").and_then(|()| self.input.flush()).unwrap();
+        self.say(command);
         self.answer()
+    }
+
+    /// A command that has no answer.
+    pub(crate) fn say(&mut self, command: &str) {
+        writeln!(self.input, "{command}").and_then(|()| self.input.flush()).unwrap();
+    }
+
+    /// Waits for its end.
+    #[cfg(feature = "signal")]
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
+        let mut status = None;
+        until("it ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
     }
 
     /// Ends it as `kill -9` does.
@@ -152,7 +204,7 @@ impl Process {
     /// `urls`.
     pub(crate) fn restart(&mut self, urls: &[String]) {
         let listen = self.url.strip_prefix("http://").unwrap();
-        let again = Self::start_at(listen, self.server, self.descriptors);
+        let again = Self::start_at(listen, self.server, self.descriptors, &[]);
         assert_eq!(again.url, self.url);
         *self = again;
         assert_eq!(self.ask(&format!("peers {}", urls.join(" "))), "done");
@@ -215,6 +267,11 @@ impl Here {
 
     /// Begins to get keys of all peers, on [`THREADS`] threads.
     pub(crate) fn load(&self) -> Load {
+        self.load_of(2000)
+    }
+
+    /// As [`load`](Self::load), of so many keys, each in its turn.
+    pub(crate) fn load_of(&self, keys: usize) -> Load {
         let mut load = Load::default();
         for thread in 0..THREADS {
             let (group, shared) = (self.group.clone(), Arc::clone(&load.shared));
@@ -223,7 +280,7 @@ impl Here {
                     if shared.over.load(Ordering::Relaxed) {
                         return;
                     }
-                    shared.get(&group, &format!("key {}", (n * 31 + thread * 7) % 2000));
+                    shared.get(&group, &format!("key {}", (n * 31 + thread * 7) % keys));
                 }
             }));
         }

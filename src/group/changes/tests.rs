@@ -81,7 +81,7 @@ fn three(error: Option<PeerErrorKind>) -> (Changes, Here, Three, Log) {
     let log = Log::default();
     let peer = |name, error| Arc::new(Peer { name, error, log: Arc::clone(&log) });
     let peers = Three([peer("previous", None), peer("owner", error), peer("third", None)]);
-    (Changes::new("g".into()), Here(Arc::clone(&log)), peers, log)
+    (Changes::new(Telling::quiet("g")), Here(Arc::clone(&log)), peers, log)
 }
 
 /// What the log says up to each message of `here`: one round of requests, in a fixed order.
@@ -223,4 +223,47 @@ fn a_late_peer_without_a_name_keeps_nothing_from_the_others() {
         let done = reports.iter().filter(|report| report.outcome.is_done()).count();
         assert_eq!((reports.len(), done), (3, 2), "{reports:?}");
     }
+}
+
+#[test]
+fn as_many_peers_as_there_are_threads_are_told_at_the_same_time() {
+    /// A peer that answers when all of them were asked.
+    struct Together(Arc<std::sync::Barrier>, String);
+    impl PeerGetter for Together {
+        fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+            unreachable!("changes ask for nothing")
+        }
+
+        fn name(&self) -> &str {
+            &self.1
+        }
+
+        fn remove(&self, _group: &str, _keys: &[&str]) -> Result<(), PeerError> {
+            self.0.wait();
+            Err(PeerError::new(PeerErrorKind::TimedOut, self.name(), "it is silent"))
+        }
+    }
+    struct Many(Vec<Arc<Together>>);
+    impl PeerPicker for Many {
+        fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+            None
+        }
+
+        fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
+            self.0.iter().map(|peer| Arc::clone(peer) as _).collect()
+        }
+    }
+    let count = MAX_FAN_OUT + 1;
+    let all = Arc::new(std::sync::Barrier::new(count));
+    let peer = |n: usize| Arc::new(Together(Arc::clone(&all), n.to_string()));
+    let many = Many((0..count).map(peer).collect());
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let changes = Changes::new(Telling::quiet("g"));
+        done.send(changes.remove(&["k"], &Here(Log::default()), &many)).unwrap();
+    });
+    let report = is_done.recv_timeout(std::time::Duration::from_secs(10));
+    let report = report.expect("nobody waits until another one was told");
+    assert!(report.peers.iter().all(|peer| peer.outcome.is_late()));
+    assert_eq!(report.peers.len(), count);
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread;
 
 use super::*;
@@ -62,7 +63,7 @@ impl LoadHost for Host {
 }
 
 fn loads(getter: impl Getter) -> Arc<Loads> {
-    Arc::new(Loads::new("g".into(), Box::new(getter), 1, 2, StackBytes::default()))
+    Arc::new(Loads::new(Telling::quiet("g"), Box::new(getter), 1, 2, StackBytes::default()))
 }
 
 /// Loads keys; their answers.
@@ -208,7 +209,7 @@ fn a_refresh_runs_elsewhere_and_only_if_it_is_still_due() {
 
 /// Loads whose callers lose their patience at once.
 fn impatient(getter: impl Getter) -> Arc<Loads> {
-    let mut loads = Loads::new("g".into(), Box::new(getter), 1, 2, StackBytes::default());
+    let mut loads = Loads::new(Telling::quiet("g"), Box::new(getter), 1, 2, StackBytes::default());
     loads.patience = Patience::at_least(Duration::from_millis(20));
     Arc::new(loads)
 }
@@ -362,4 +363,24 @@ fn getters_that_split_their_work_in_the_pool_of_their_callers_all_return() {
     for _ in 0..GETS {
         answers.recv_timeout(SOON).expect("nobody hangs").unwrap();
     }
+}
+
+#[test]
+fn a_key_that_a_closure_has_loaded_is_there_while_the_rest_of_its_batch_loads() {
+    let flights = Arc::new(OnceLock::<Singleflight<Answer>>::new());
+    let theirs = Arc::clone(&flights);
+    let loads = loads(move |key: &str| {
+        let joins = || match theirs.get().unwrap().join("a") {
+            Ok(Ticket::Follower(_)) => "its flight goes on",
+            _ => "it has landed",
+        };
+        let seen = thread::scope(|scope| scope.spawn(joins).join().unwrap());
+        assert_ne!(key, "bad", "the getter panics");
+        Ok::<_, std::fmt::Error>(seen)
+    });
+    assert!(flights.set(loads.flights.clone()).is_ok());
+    let answers = load(&loads, &["a", "bad", "b"], Call::many(None), &Arc::new(Host::default()));
+    assert_eq!(answers[0].as_ref().unwrap(), &Loaded::from("its flight goes on"));
+    assert!(matches!(answers[1], Err(Error::Load { .. })), "it fails alone");
+    assert_eq!(answers[2].as_ref().unwrap(), &Loaded::from("it has landed"));
 }

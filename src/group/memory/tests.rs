@@ -20,7 +20,7 @@ fn memory(lifetimes: Lifetimes) -> (Memory, Arc<AtomicU64>) {
         eviction: Eviction::default(),
         accounting: Accounting::default(),
     };
-    (Memory::new(options, HotCache::Always, lifetimes), clock)
+    (Memory::new(options, HotCache::Always, lifetimes, Telling::quiet("g")), clock)
 }
 
 fn keep_ours(memory: &Memory, key: &str, loaded: Loaded) {

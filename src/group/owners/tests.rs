@@ -1,10 +1,15 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use super::*;
 use crate::clock::Deadline;
-use crate::error::Error;
+use crate::error::{Error, PeerError, PeerErrorKind};
 use crate::group::batch::all;
 use crate::group::nesting::{Inside, LoadId};
+use crate::peers::TellAnswer;
+use crate::sync::lock;
 
 /// A group that keeps nothing, and whose clock stands.
 struct Host;
@@ -48,16 +53,22 @@ impl Peer {
 
 impl PeerGetter for Peer {
     fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
-        self.get_many(group, &[key]).remove(0)
+        let mut answer = None;
+        self.get_many(group, &[key], &mut |_, told| answer = Some(told));
+        answer.unwrap()
     }
 
-    fn get_many(&self, _group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
+    fn get_many(&self, _group: &str, keys: &[&str], tell: TellAnswer<'_>) {
         lock(&self.asked).push(keys.iter().map(|&key| key.to_owned()).collect());
-        let answer = |_: &&str| match self.error {
-            None => Ok(Loaded::from(self.name)),
-            Some(kind) => Err(PeerError::new(kind, self.name, "as it was told")),
-        };
-        keys.iter().map(answer).collect()
+        for at in 0..keys.len() {
+            tell(
+                at,
+                match self.error {
+                    None => Ok(Loaded::from(self.name)),
+                    Some(kind) => Err(PeerError::new(kind, self.name, "as it was told")),
+                },
+            );
+        }
     }
 
     fn name(&self) -> &str {
@@ -68,7 +79,7 @@ impl PeerGetter for Peer {
 /// Names the peers whose names begin like the key, one after the other; nobody for other keys.
 struct ByLetter {
     peers: Vec<Arc<Peer>>,
-    picks: Mutex<std::collections::HashMap<String, usize>>,
+    picks: Mutex<HashMap<String, usize>>,
 }
 
 impl PeerPicker for ByLetter {
@@ -82,7 +93,7 @@ impl PeerPicker for ByLetter {
 }
 
 fn owners(peers: &[&Arc<Peer>], rule: OwnerErrors) -> Arc<Owners> {
-    let owners = Owners::new("g".into(), rule);
+    let owners = Owners::new(Telling::quiet("g"), rule);
     let peers = peers.iter().map(|&peer| Arc::clone(peer)).collect();
     let picker = ByLetter { peers, picks: Mutex::default() };
     assert!(owners.register(Arc::new(picker)));
@@ -121,7 +132,7 @@ fn each_owner_is_asked_once_for_all_its_keys_and_ours_are_loaded_here() {
 
 #[test]
 fn nobody_is_asked_where_there_is_nobody() {
-    let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
     let (answers, loaded) = ask(&owners, &["a1", "b1"], Call::many(None));
     assert_eq!((answers, loaded), (vec!["here".into(); 2], vec![vec!["a1".into(), "b1".into()]]));
 }
@@ -159,7 +170,7 @@ fn one_stand_in_is_asked_for_a_batch_however_many_there_are() {
     }
     let silent = |name| Peer::new(name, Some(PeerErrorKind::TimedOut));
     let stand_ins: Vec<_> = ["one", "two", "three"].map(silent).into_iter().collect();
-    let owners = Owners::new("g".into(), OwnerErrors::default());
+    let owners = Owners::new(Telling::quiet("g"), OwnerErrors::default());
     let picker = Spread(silent("owner"), stand_ins.clone(), Mutex::default());
     assert!(owners.register(Arc::new(picker)));
     let (answers, _) = ask(&Arc::new(owners), &["k", "kk", "kkk", "kkkk"], Call::many(None));
@@ -206,10 +217,11 @@ impl PeerGetter for Silent {
         _group: &str,
         keys: &[&str],
         timeout: Duration,
-    ) -> Vec<Result<Loaded, PeerError>> {
+        tell: TellAnswer<'_>,
+    ) {
         std::thread::sleep(timeout);
         let error = || PeerError::new(PeerErrorKind::TimedOut, "silent", "it is silent");
-        keys.iter().map(|_| Err(error())).collect()
+        (0..keys.len()).for_each(|at| tell(at, Err(error())));
     }
 }
 
@@ -229,7 +241,7 @@ impl PeerPicker for SilentFirst {
 #[test]
 fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free_thread() {
     for inside_getter in [false, true] {
-        let owners = Arc::new(Owners::new("g".into(), OwnerErrors::default()));
+        let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
         let a = Peer::new("a", None);
         assert!(owners.register(Arc::new(SilentFirst(Arc::new(Silent), Arc::clone(&a)))));
         let (open, gate) = std::sync::mpsc::channel::<()>();
@@ -239,7 +251,7 @@ fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free
             assert!(owners.fan_out.run_now(move || assert!(lock(&gate).recv().is_err())));
         }
         let load = LoadId { group: 0, key_hash: 0 };
-        let _inside = inside_getter.then(|| Inside::begin([load].into_iter()));
+        let _inside = inside_getter.then(|| Inside::begin([load].into_iter(), None));
         let call = Call::many(Deadline::after(Duration::from_secs(4)));
         let (answers, loaded) = ask(&owners, &["s1", "a1", "ours", "s2"], call);
         assert_eq!(answers, ["here", "a", "here", "here"]);
@@ -247,4 +259,148 @@ fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free
         assert!(!call.is_over());
         drop(open);
     }
+}
+
+/// A group whose clock shows how long its peers have kept their callers waiting, in milliseconds.
+#[derive(Default)]
+struct Waiting(AtomicU64);
+
+impl OwnerHost for Waiting {
+    fn find(&self, key: &str) -> Option<Loaded> {
+        Host.find(key)
+    }
+
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn keep_copy(
+        &self,
+        _key: &str,
+        loaded: Loaded,
+        _asked: u64,
+        _is_wanted: &dyn Fn() -> bool,
+    ) -> Loaded {
+        loaded
+    }
+}
+
+/// What the peers of a test have in common: which of them are silent, of those that are asked for a
+/// key as the first, the second, and so on; and how often one has kept its caller waiting.
+struct Twins {
+    host: Arc<Waiting>,
+    is_silent: fn(&str, usize) -> bool,
+    waits: AtomicUsize,
+    picks: Mutex<HashMap<String, usize>>,
+}
+
+struct Twin(Arc<Twins>, usize);
+
+const TIMEOUT: u64 = 2000;
+
+impl PeerGetter for Twin {
+    fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+        unreachable!("they are asked for batches")
+    }
+
+    fn get_many(&self, _group: &str, keys: &[&str], tell: TellAnswer<'_>) {
+        let Self(twins, nth) = self;
+        let is_silent = (twins.is_silent)(keys[0], *nth);
+        if is_silent {
+            twins.waits.fetch_add(1, Ordering::SeqCst);
+            twins.host.0.fetch_add(TIMEOUT, Ordering::SeqCst);
+        }
+        let error = || PeerError::new(PeerErrorKind::TimedOut, "twin", "it is silent");
+        let answer = || if is_silent { Err(error()) } else { Ok("twin".into()) };
+        (0..keys.len()).for_each(|at| tell(at, answer()));
+    }
+}
+
+/// Every pick is a peer of its own.
+struct ManyTwins(Arc<Twins>);
+
+impl PeerPicker for ManyTwins {
+    fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
+        let mut picks = lock(&self.0.picks);
+        let nth = picks.entry(key.to_owned()).or_default();
+        *nth += 1;
+        Some(Arc::new(Twin(Arc::clone(&self.0), *nth)))
+    }
+}
+
+/// Asks twins for keys on one thread; the values, and how often it waited for a timeout.
+fn ask_twins(keys: &[&str], is_silent: fn(&str, usize) -> bool) -> (String, usize) {
+    let host = Arc::new(Waiting::default());
+    let twins = Arc::new(Twins {
+        host: Arc::clone(&host),
+        is_silent,
+        waits: AtomicUsize::new(0),
+        picks: Mutex::default(),
+    });
+    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
+    assert!(owners.register(Arc::new(ManyTwins(Arc::clone(&twins)))));
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Arc::new(Mutex::new(gate));
+    for _ in 0..MAX_FAN_OUT {
+        let gate = Arc::clone(&gate);
+        assert!(owners.fan_out.run_now(move || assert!(lock(&gate).recv().is_err())));
+    }
+    let load_here = |_: &[&str], answers: &mut [Option<Answer>]| {
+        answers.fill(Some(Ok(Loaded::from("here"))));
+    };
+    let mut answers = vec![None; keys.len()];
+    owners.ask(keys, &mut answers, Call::many(None), &host, load_here);
+    drop(open);
+    let value = |answer: Answer| answer.unwrap().value().unwrap().as_str().unwrap().to_owned();
+    let values: Vec<String> = all(answers).into_iter().map(value).collect();
+    (values.join(" "), twins.waits.load(Ordering::SeqCst))
+}
+
+#[test]
+fn many_silent_owners_cost_a_batch_two_timeouts_without_a_free_thread() {
+    let (answers, waits) = ask_twins(&["a", "b", "c", "d", "e"], |_, _| true);
+    assert_eq!((answers.as_str(), waits), ("here here here here here", 2));
+}
+
+#[test]
+fn one_silent_owner_keeps_no_other_one_from_being_asked() {
+    let (answers, waits) = ask_twins(&["a", "b", "c", "d"], |key, nth| key == "b" && nth == 1);
+    assert_eq!((answers.as_str(), waits), ("twin twin twin twin", 1));
+}
+
+#[test]
+fn the_flight_of_a_key_ends_as_soon_as_the_peer_has_told_of_it() {
+    /// Has told of the first key, and waits until somebody has got it before it tells of the next.
+    struct Streaming(OnceLock<Arc<Owners>>);
+    impl PeerGetter for Streaming {
+        fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+            unreachable!("it is asked for a batch")
+        }
+
+        fn get_many(&self, _group: &str, _keys: &[&str], tell: TellAnswer<'_>) {
+            let owners = self.0.get().unwrap();
+            let join = || owners.flights.join("a1");
+            let joined = std::thread::scope(|scope| scope.spawn(join).join().unwrap());
+            let Ok(Ticket::Follower(follower)) = joined else { panic!("the flight is led here") };
+            tell(0, Ok("a".into()));
+            let soon = Deadline::after(Duration::from_secs(10)).map(|deadline| deadline.at);
+            let Waited::Value(Forwarded::Answered(got)) = follower.wait(soon) else {
+                panic!("the value has come");
+            };
+            tell(1, Ok(got));
+            tell(1, Ok("told twice".into()));
+            tell(2, Ok("of no key".into()));
+        }
+    }
+    struct Always(Arc<Streaming>);
+    impl PeerPicker for Always {
+        fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
+            Some(Arc::clone(&self.0) as _)
+        }
+    }
+    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
+    let peer = Arc::new(Streaming(OnceLock::new()));
+    assert!(owners.register(Arc::new(Always(Arc::clone(&peer)))));
+    assert!(peer.0.set(Arc::clone(&owners)).is_ok());
+    assert_eq!(ask(&owners, &["a1", "a2"], Call::many(None)).0, ["a", "a"]);
 }

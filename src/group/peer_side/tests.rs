@@ -78,3 +78,38 @@ fn when_the_time_is_over_no_more_is_loaded_and_memory_still_answers() {
     assert_eq!(told(&answers[39..]), "v");
     assert!(loads.load(Ordering::SeqCst) <= 17, "the first portion at most");
 }
+
+/// A getter whose values have so many bytes as the key says.
+fn of_length(key: &str) -> Result<Loaded, std::io::Error> {
+    let length = key.split(' ').next().and_then(|length| length.parse().ok());
+    Ok(Loaded::from(vec![7; length.unwrap_or_default()]))
+}
+
+#[test]
+fn a_group_that_has_answered_with_short_values_loads_few_long_ones_in_vain() {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&loads);
+    let group = Group::new("g", 0, move |key: &str| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        of_length(key)
+    });
+    let keys =
+        |length: usize| -> Vec<String> { (0..1000).map(|n| format!("{length} {n}")).collect() };
+    let short = keys(1);
+    let short: Vec<&str> = short.iter().map(String::as_str).collect();
+    assert_eq!(told(&group.peer_side().get_some(&short, 100_000)), "v".repeat(1000));
+    let long = keys(1000);
+    let mut long: Vec<&str> = long.iter().map(String::as_str).collect();
+    loads.store(0, Ordering::SeqCst);
+    while !long.is_empty() {
+        let answers = group.peer_side().get_some(&long, 8_000);
+        long.retain({
+            let mut answers = answers.iter();
+            move |_| answers.next().is_some_and(Option::is_none)
+        });
+    }
+    let in_vain = loads.load(Ordering::SeqCst) - 1000;
+    assert!(in_vain <= 16, "{in_vain} loads in vain");
+    let stats = group.stats();
+    assert_eq!(stats.server_requests, 2000, "what is left out is counted when it is answered");
+}

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
@@ -12,6 +12,7 @@ use crate::http::exchange::trace::Trace;
 use crate::http::tls::TlsConfig;
 use crate::http::token::Tokens;
 use crate::http::url::{PeerScheme, PeerUrl};
+use crate::sync::lock;
 
 /// Opens [`Socket`]s, and notes it in the [trace](Trace) of the calling thread.
 ///
@@ -24,6 +25,15 @@ pub(crate) struct NotingConnector {
     /// How, and with whom, if connections are to be TLS.
     tls: Option<(TlsConfig, Box<str>)>,
     tokens: Option<Arc<Tokens>>,
+    /// What it opened last, for those who ask whether that is still to be used.
+    opened: Arc<Mutex<Option<Opened>>>,
+}
+
+/// A connection that was opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opened {
+    pub(super) at: Instant,
+    pub(super) to: SocketAddr,
 }
 
 impl NotingConnector {
@@ -31,7 +41,17 @@ impl NotingConnector {
     pub(super) fn to(peer: &PeerUrl, tls: Option<&TlsConfig>, tokens: Option<Arc<Tokens>>) -> Self {
         let is_tls = peer.scheme() == PeerScheme::Https;
         let tls = tls.filter(|_| is_tls).map(|tls| (tls.clone(), peer.host().into()));
-        Self { tls, tokens }
+        Self { tls, tokens, opened: Arc::default() }
+    }
+
+    /// One like this, which has opened nothing yet.
+    pub(super) fn another(&self) -> Self {
+        Self { opened: Arc::default(), ..self.clone() }
+    }
+
+    /// What it opened last.
+    pub(super) fn opened(&self) -> Option<Opened> {
+        *lock(&self.opened)
     }
 }
 
@@ -52,6 +72,7 @@ impl Connector for NotingConnector {
             _ => ureq::Error::Io(error),
         })?;
         stream.set_nodelay(true)?;
+        *lock(&self.opened) = Some(Opened { at: Instant::now(), to: stream.peer_addr()? });
         let tls = self.tls.as_ref().map(|(tls, host)| tls.connect(host)).transpose()?;
         let config = details.config;
         let (input, output) = (config.input_buffer_size(), config.output_buffer_size());

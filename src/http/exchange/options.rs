@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::http::budget::Budget;
 use crate::http::exchange::sweeper::Sweeper;
+use crate::http::identity::Identity;
 use crate::http::tls::TlsConfig;
 use crate::http::token::Tokens;
 use crate::http::url::PeerScheme;
@@ -18,6 +19,10 @@ pub(crate) struct ExchangeOptions {
     pub(crate) timeout: Duration,
     /// How many connections are kept while they have nothing to do.
     pub(crate) max_idle_connections: usize,
+    /// How old a connection may become.
+    pub(crate) max_connection_age: Duration,
+    /// Who asks.
+    pub(crate) identity: Arc<Identity>,
     /// What requests show to be let in.
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// How connections are made that nobody can listen to.
@@ -34,6 +39,8 @@ impl Default for ExchangeOptions {
             connect_timeout: Duration::from_millis(250),
             timeout: Duration::from_secs(2),
             max_idle_connections: 64,
+            max_connection_age: Duration::from_secs(60),
+            identity: Arc::default(),
             tokens: None,
             tls: None,
             sweeper: Sweeper::default(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub(crate) struct Addresses {
     port: u16,
     look_up: Box<LookUp>,
     state: Mutex<LookUps>,
+    /// How often an address was gone after a look-up.
+    losses: AtomicU64,
     /// Told at the end of each look-up.
     ended: Condvar,
 }
@@ -79,6 +82,7 @@ impl Addresses {
             port: peer.port(),
             look_up: Box::new(look_up),
             state: Mutex::new(state),
+            losses: AtomicU64::new(0),
             ended: Condvar::new(),
         })
     }
@@ -107,6 +111,17 @@ impl Addresses {
         }
         state.known.iter().copied().for_each(each);
         Ok(())
+    }
+
+    /// How often an address was gone after a look-up. As long as this is the same, each address
+    /// that was among them still is.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    /// Whether the name stands for an address.
+    pub(super) fn has(&self, address: SocketAddr) -> bool {
+        lock(&self.state).known.iter().any(|known| is_same(known, &address))
     }
 
     /// A connection failed: the name may stand for other addresses by now.
@@ -140,17 +155,35 @@ impl Addresses {
         }
     }
 
+    /// Looks the name up, and waits for that.
+    #[cfg(test)]
+    pub(super) fn look_up_now(self: &Arc<Self>) {
+        self.look_up_if_older_than(Duration::ZERO, Instant::now());
+        let state = lock(&self.state);
+        let waited =
+            self.ended.wait_timeout_while(state, Duration::from_secs(10), |state| state.looking_up);
+        assert!(!waited.unwrap().1.timed_out());
+    }
+
     fn end_look_up(&self, mut found: Vec<SocketAddr>) {
         found.truncate(MAX_ADDRESSES);
         let mut state = lock(&self.state);
         state.looking_up = false;
         state.rounds += 1;
         if !found.is_empty() {
+            let is_there = |address| found.iter().any(|found| is_same(found, address));
+            let is_loss = !state.known.iter().all(is_there);
             state.known = found;
+            self.losses.fetch_add(is_loss.into(), Ordering::Release);
         }
         drop(state);
         self.ended.notify_all();
     }
+}
+
+/// Whether both are one address. The system adds to an IPv6 address what we have no use for.
+fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
+    (one.ip(), one.port()) == (other.ip(), other.port())
 }
 
 impl fmt::Debug for Addresses {

@@ -13,7 +13,7 @@
 //!   call where the system has a way to.
 //! * What is sent is held back until an answer is awaited, or there is much of it.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use crate::http::exchange::trace::Trace;
 use crate::http::tls::TlsSession;
-use crate::http::token::Tokens;
+use crate::http::token::{MAX_HEADER_BYTES, Tokens};
 
 /// A timeout this short is set as it is.
 const SHORT: Duration = Duration::from_millis(20);
@@ -33,7 +33,7 @@ pub(crate) struct Socket {
     stream: TcpStream,
     /// What is between the socket and the buffers, if they hold other than what goes over the wire.
     tls: Option<TlsSession>,
-    /// The secret, which is put into the heads of requests as they leave.
+    /// The secret, which is added to the heads of requests as they leave.
     tokens: Option<Arc<Tokens>>,
     /// Whether the head of a request has yet to be sent.
     awaits_head: bool,
@@ -54,12 +54,13 @@ impl Socket {
         tokens: Option<Arc<Tokens>>,
         (input_bytes, output_bytes): (usize, usize),
     ) -> Self {
+        let reserved_bytes = tokens.as_ref().map_or(0, |_| MAX_HEADER_BYTES);
         Self {
             stream,
             tls,
             tokens,
             awaits_head: true,
-            buffers: SocketBuffers::new(input_bytes, output_bytes),
+            buffers: SocketBuffers::new(input_bytes, output_bytes, reserved_bytes),
             read_timeout: None,
             write_timeout: None,
             resting: false,
@@ -67,15 +68,18 @@ impl Socket {
         }
     }
 
-    /// Puts the secret where ureq has a placeholder for it.
-    fn fill_in_token(&mut self) {
-        let Some(tokens) = self.tokens.as_ref().filter(|_| self.awaits_head) else { return };
-        let held = self.buffers.held;
-        if let Some(held) = tokens.fill_in(&mut self.buffers.output[..held]) {
-            self.buffers.held = held;
-            // What follows is the body, which may hold anything.
-            self.awaits_head = false;
-        }
+    /// Adds the secret to the head of a request. It is done here, as ureq logs every byte that it
+    /// knows at the level `trace`.
+    fn add_token(&mut self) -> Result<(), Error> {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| self.awaits_head) else { return Ok(()) };
+        let (room, held) = (&mut self.buffers.output[..], self.buffers.held);
+        self.buffers.held = tokens.add_to(room, held).ok_or_else(|| {
+            let message = "the token can't be added to this request";
+            Error::Io(io::Error::new(io::ErrorKind::InvalidInput, message))
+        })?;
+        // What follows may be the body, which may hold anything.
+        self.awaits_head = false;
+        Ok(())
     }
 
     /// Sends what was held back.
@@ -83,7 +87,7 @@ impl Socket {
         if self.buffers.held == 0 {
             return Ok(());
         }
-        self.fill_in_token();
+        self.add_token()?;
         let mut countdown = Countdown::start(timeout.for_write());
         if self.tls.is_some() {
             self.shake_hands(&mut countdown)?;
@@ -93,7 +97,8 @@ impl Socket {
             match &mut self.tls {
                 None => sent += self.write(&mut countdown, sent)?,
                 Some(tls) => {
-                    sent += tls.take(&self.buffers.output[sent..self.buffers.held])?;
+                    sent +=
+                        tls.take(&[IoSlice::new(&self.buffers.output[sent..self.buffers.held])])?;
                     self.send_encrypted(&mut countdown)?;
                 }
             }
@@ -197,7 +202,7 @@ impl Transport for Socket {
         self.resting = false;
         self.buffers.held += amount;
         // The next part is written into what is left of the buffer.
-        if self.buffers.held > self.buffers.output.len() / 2 {
+        if self.buffers.held > self.buffers.output_end() / 2 {
             self.flush(timeout)?;
         }
         Ok(())
@@ -318,9 +323,10 @@ fn peek(stream: &TcpStream) -> io::Result<usize> {
 /// What is to be sent, and what has come.
 #[derive(Debug)]
 struct SocketBuffers {
-    /// Its first `held` bytes wait to be sent.
+    /// Its first `held` bytes wait to be sent. Its last `reserved` ones are not for ureq.
     output: Box<[u8]>,
     held: usize,
+    reserved: usize,
     /// What has come and is not consumed is `input[start..end]`.
     input: Box<[u8]>,
     start: usize,
@@ -330,15 +336,22 @@ struct SocketBuffers {
 }
 
 impl SocketBuffers {
-    fn new(input_bytes: usize, output_bytes: usize) -> Self {
-        let (output, input) = (vec![0; output_bytes].into(), vec![0; input_bytes].into());
-        Self { output, held: 0, input, start: 0, end: 0, progress: false }
+    fn new(input_bytes: usize, output_bytes: usize, reserved: usize) -> Self {
+        let output = vec![0; output_bytes + reserved].into();
+        let input = vec![0; input_bytes].into();
+        Self { output, held: 0, reserved, input, start: 0, end: 0, progress: false }
+    }
+
+    /// Where the room that ureq has for what is sent ends.
+    fn output_end(&self) -> usize {
+        self.output.len() - self.reserved
     }
 }
 
 impl Buffers for SocketBuffers {
     fn output(&mut self) -> &mut [u8] {
-        &mut self.output[self.held..]
+        let end = self.output_end();
+        &mut self.output[self.held.min(end)..end]
     }
 
     fn input(&self) -> &[u8] {
@@ -363,7 +376,8 @@ impl Buffers for SocketBuffers {
     }
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        (&mut self.input[self.end..], &mut self.output[self.held..])
+        let end = self.output_end();
+        (&mut self.input[self.end..], &mut self.output[self.held.min(end)..end])
     }
 
     fn can_use_input(&self) -> bool {

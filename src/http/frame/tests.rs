@@ -130,7 +130,7 @@ fn each_malformed_request_is_told_by_its_fault() {
         (Vec::new(), "it ends early"),
         (vec![1, 1, 0, 0], "it ends early"),
         (with(0, 2), "its version is unknown"),
-        (with(1, 4), "its operation is unknown"),
+        (with(1, 0xee), "its operation is unknown"),
         (with(5, 0), "it has too many keys, or none"),
         (with(2, 0xff), "it has too many keys, or none"),
         (with(5, 3), "it ends early"),

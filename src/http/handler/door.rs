@@ -1,31 +1,32 @@
 //! [`Door`]: turns away who does not know the token.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use crate::http::handler::pages;
 use crate::http::handler::replies::refuse;
 use crate::http::note::Status;
 use crate::http::server::{HttpRequest, HttpResponse};
 use crate::http::token::Tokens;
-use crate::sync::lock;
-
-/// How often it is told who was turned away.
-const WARN_EVERY: Duration = Duration::from_secs(60);
+use crate::repeats::Repeats;
 
 /// Lets requests in that show a token, or all of them where none is asked for.
 #[derive(Debug)]
 pub(crate) struct Door {
     tokens: Option<Arc<Tokens>>,
     turned_away: AtomicU64,
-    warned: Mutex<Option<Instant>>,
+    /// What was logged before.
+    repeats: Arc<Repeats>,
 }
 
 impl Door {
-    pub(crate) fn new(tokens: Option<Arc<Tokens>>) -> Self {
-        Self { tokens, turned_away: AtomicU64::new(0), warned: Mutex::new(None) }
+    pub(crate) fn new(tokens: Option<Arc<Tokens>>, repeats: Arc<Repeats>) -> Self {
+        Self { tokens, turned_away: AtomicU64::new(0), repeats }
+    }
+
+    /// Whether a token is asked for.
+    pub(crate) fn has_token(&self) -> bool {
+        self.tokens.is_some()
     }
 
     /// How many requests were turned away.
@@ -37,27 +38,19 @@ impl Door {
     /// whatever they ask for.
     pub(super) fn admit(&self, request: &HttpRequest<'_>, name: &str) -> Result<(), HttpResponse> {
         let Some(tokens) = &self.tokens else { return Ok(()) };
-        if pages::is_open(request) || tokens.admits(request.header("Authorization")) {
+        if tokens.admits(request.header("Authorization")) || pages::is_open(request) {
             return Ok(());
         }
-        let count = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
-        self.tell(&request.client, count, name);
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+        let client = (request.client)();
+        if let Some(again) = self.repeats.due(("turned away", client.map(|it| it.ip()))) {
+            let client = client.map_or_else(|| "a client".to_owned(), |it| it.to_string());
+            log::warn!(
+                "{name} has turned {client} away, which shows no token that is known{again}"
+            );
+        }
         let mut response = refuse(Status::Unauthorized, "unauthorized");
         response.headers = &[("WWW-Authenticate", "Bearer")];
         Err(response)
-    }
-
-    fn tell(&self, client: &dyn Fn() -> Option<SocketAddr>, count: u64, name: &str) {
-        let mut warned = lock(&self.warned);
-        if warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
-            *warned = Some(Instant::now());
-            drop(warned);
-            let client =
-                client().map_or_else(|| "a client".to_owned(), |client| client.to_string());
-            log::warn!(
-                "{name} has turned {client} away, which shows no token that is known ({count} \
-                 requests so far; this is told once a minute)"
-            );
-        }
     }
 }

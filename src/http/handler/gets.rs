@@ -23,7 +23,7 @@ pub(super) fn get(
         Some(timeout) => side_for(&group, note).get_timeout(&key, timeout),
         None => side_for(&group, note).get(&key),
     };
-    match unless_panicked(&group, &key, serve)? {
+    match unless_panicked(serving, &group, &key, serve)? {
         Ok(loaded) => Ok(value(serving, &group, &key, &loaded)),
         Err(error) => Err(refuse_for(&error)),
     }
@@ -31,6 +31,7 @@ pub(super) fn get(
 
 /// The values of many keys.
 pub(super) fn get_many(
+    serving: &Serving,
     group: &Group,
     keys: &[&str],
     note: &Note,
@@ -42,7 +43,7 @@ pub(super) fn get_many(
         }
         None => side_for(group, note).get_some(keys, frame::MAX_VALUES_BYTES),
     };
-    let answers = unless_panicked(group, first, serve)?.into_iter();
+    let answers = unless_panicked(serving, group, first, serve)?.into_iter();
     let answers: Vec<KeyAnswer> =
         answers.map(|served| served.map_or(KeyAnswer::Left, answer)).collect();
     Ok(many(&answers, frame::MAX_VALUES_BYTES))
@@ -50,7 +51,7 @@ pub(super) fn get_many(
 
 fn side_for<'g>(group: &'g Group, note: &Note) -> PeerSide<'g> {
     let side = group.peer_side();
-    if note.is_nested { side.nested() } else { side }
+    note.nested.map_or(side, |chain| side.nested(chain))
 }
 
 /// What is in memory of many keys, and never a load.
@@ -60,6 +61,14 @@ pub(super) fn peek_many(group: &Group, keys: &[&str]) -> HttpResponse {
         None => KeyAnswer::NotCached,
     };
     let answers: Vec<KeyAnswer> = keys.iter().map(peek).collect();
+    many(&answers, frame::MAX_PEEKED_BYTES)
+}
+
+/// The values of those keys that are in memory.
+pub(super) fn held(group: &Group, keys: &[&str]) -> HttpResponse {
+    let held = group.peer_side().held_some(keys, frame::MAX_PEEKED_BYTES).into_iter();
+    let answers: Vec<KeyAnswer> =
+        held.map(|held| held.map_or(KeyAnswer::NotCached, KeyAnswer::Loaded)).collect();
     many(&answers, frame::MAX_PEEKED_BYTES)
 }
 
@@ -99,6 +108,7 @@ fn many(answers: &[KeyAnswer], max_bytes: usize) -> HttpResponse {
 
 /// What `serve` returns; a refusal if the getter of `group` panics in it.
 fn unless_panicked<T>(
+    serving: &Serving,
     group: &Group,
     key: &str,
     serve: impl FnOnce() -> T,
@@ -107,7 +117,10 @@ fn unless_panicked<T>(
     catch_unwind(AssertUnwindSafe(serve)).map_err(|panic| {
         // Its drop may panic as well.
         std::mem::forget(panic);
-        log::error!("the getter of group {:?} panicked on {key:?}", group.name());
+        let group = group.name();
+        if let Some(again) = serving.repeats.due(("the getter panicked", group)) {
+            log::error!("the getter of group {group:?} panicked on {key:?}{again}");
+        }
         refuse(Status::LoadFailed, "the getter panicked")
     })
 }

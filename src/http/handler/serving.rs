@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use crate::group::Group;
 use crate::http::handler::pages::Pages;
-use crate::http::handler::replies::refuse;
+use crate::http::handler::replies::{done, refuse};
+use crate::http::identity::Identity;
 use crate::http::note::{self, Note, Status};
 use crate::http::protocol::Protocol;
 use crate::http::server::{HttpRequest, HttpResponse};
 use crate::http::wire::{self, BadTarget, Plus};
 use crate::one_line::OneLine;
+use crate::peers::PeerPicker;
 use crate::registry::Registry;
+use crate::repeats::Repeats;
 
 /// What requests are answered with.
 pub(crate) struct Serving {
@@ -19,8 +22,14 @@ pub(crate) struct Serving {
     pub(crate) base_path: String,
     pub(crate) protocol: Protocol,
     pub(crate) plus: Plus,
+    /// Who serves.
+    pub(crate) identity: Arc<Identity>,
+    /// Which keys are this process's own.
+    pub(crate) picker: Arc<dyn PeerPicker>,
     /// `None` where there are none.
     pub(crate) pages: Option<Arc<dyn Pages>>,
+    /// What was logged before.
+    pub(crate) repeats: Arc<Repeats>,
 }
 
 impl Serving {
@@ -33,7 +42,45 @@ impl Serving {
         let parts = wire::parse_target(&self.base_path, request.target, self.plus);
         let (group, key) = parts.map_err(|error| refuse_target(request, error))?;
         self.check(note, &group, Some(&key))?;
+        self.count_misdirected(note, &[&key]);
         Ok((self.group(&group)?, key))
+    }
+
+    /// Counts a request for keys of which one is another's, by our list and not by the asker's.
+    pub(super) fn count_misdirected(&self, note: &Note, keys: &[&str]) {
+        if self.identity.may_differ_from(note) && keys.iter().any(|key| !self.picker.owns(key)) {
+            self.identity.count_misdirected();
+        }
+    }
+
+    /// Whether a request is for this process at all.
+    pub(super) fn meet(&self, note: &Note) -> Result<(), HttpResponse> {
+        self.identity.meet(note).map_err(|misdirected| {
+            log::debug!("a request came to the wrong process: {misdirected}");
+            refuse(misdirected.status(), misdirected)
+        })
+    }
+
+    /// Whether one of ours names the base path, and no group: it only asks who is here.
+    pub(super) fn is_greeting(&self, request: &HttpRequest<'_>, note: &Note) -> bool {
+        note.incarnation.is_some() && wire::path_of(request.target) == self.base_path
+    }
+
+    /// The answer to a greeting, which may be a farewell.
+    pub(super) fn greet(&self, note: &Note) -> HttpResponse {
+        if let (Some(Status::HasLeft), Some(incarnation)) = (note.status, note.incarnation) {
+            self.identity.is_left_by(incarnation);
+        }
+        if self.identity.has_left() {
+            return refuse(Status::HasLeft, "this peer has left the list, and is about to end");
+        }
+        done()
+    }
+
+    /// Tells one of ours who has answered.
+    pub(super) fn sign(&self, response: &mut HttpResponse) {
+        let Note { incarnation, digest, .. } = self.identity.note();
+        response.note = Note { incarnation, digest, ..response.note };
     }
 
     /// The group that a request's path names, which names no key.

@@ -10,6 +10,7 @@ use crate::getter::Loaded;
 use crate::group::Group;
 use crate::http::protocol::Protocol;
 use crate::http::wire::Plus;
+use crate::peers::NoPeers;
 use crate::registry::Registry;
 
 mod operations;
@@ -38,8 +39,18 @@ impl Bench {
         let registry = Registry::new();
         registry.insert(&group).unwrap();
         let base_path = protocol.wire().base_path.to_owned();
-        let serving = Serving { registry, base_path, protocol, plus, pages: None };
-        let handler = PeerHandler::new("a peer".to_owned(), Arc::new(Door::new(None)), serving);
+        let serving = Serving {
+            registry,
+            base_path,
+            protocol,
+            plus,
+            identity: Arc::default(),
+            picker: Arc::new(NoPeers),
+            pages: None,
+            repeats: Arc::default(),
+        };
+        let door = Arc::new(Door::new(None, Arc::default()));
+        let handler = PeerHandler::new("a peer".to_owned(), door, serving);
         Self { handler, group }
     }
 
@@ -161,6 +172,26 @@ fn unknown_methods_are_refused_and_change_nothing() {
         );
     }
     assert_eq!(bench.group.stats().server_requests, 0);
+}
+
+#[test]
+fn pages_of_a_browser_change_nothing() {
+    let bench = Bench::new();
+    bench.get("/_geecache/scores/Tom");
+    let origin = &[("Origin", "http://elsewhere.example")];
+    for (method, target) in [
+        ("POST", "/_geecache/scores"),
+        ("PUT", "/_geecache/scores/Tom"),
+        ("DELETE", "/_geecache/scores/Tom"),
+        ("DELETE", "/_geecache/scores"),
+    ] {
+        let response = bench.ask(method, target, origin);
+        let text = "no page of a browser may ask for this\n";
+        assert_refused(&response, 400, "bad-request", text);
+    }
+    assert!(bench.group.peek("Tom").is_some());
+    assert_eq!(bench.ask("GET", "/_geecache/scores/Tom", origin).status, 200);
+    assert_eq!(bench.ask("DELETE", "/_geecache/scores/Tom", &[]).status, 204);
 }
 
 #[test]

@@ -16,19 +16,27 @@ fn full() -> Note {
         protocol: Some(Protocol::GeeCacheProtobuf),
         status: Some(Status::NotFound),
         ttl: Some(Duration::from_secs(60)),
-        is_nested: true,
+        cluster: Some(0x0000_00c1),
+        incarnation: Some(0x0123_4567_89ab_cdef),
+        digest: Some(0xffff_fff0),
+        nested: Some(Chain::new(0xc0ff_ee01, 2)),
         is_hit: true,
     }
 }
 
 #[test]
 fn a_note_is_written_as_the_table_says_and_read_back() {
-    let text = "t=1800 k=9f3a01bc p=geecache-protobuf s=not-found ttl=60000 nested hit";
+    let text = "t=1800 k=9f3a01bc c=000000c1 i=0123456789abcdef r=fffffff0 p=geecache-protobuf \
+                s=not-found ttl=60000 nested=c0ffee01.2 hit";
     assert_eq!(written(full()), text);
     assert_eq!(read(text), Ok(full()));
     assert_eq!(written(Note::default()), "");
     assert_eq!(read(""), Ok(Note::default()));
-    assert_eq!(written(Note { is_nested: true, ..Note::default() }), "nested");
+    let unknown = Note { nested: Some(Chain::default()), ..Note::default() };
+    assert_eq!(written(unknown), "nested");
+    for bare in ["nested", "nested=", "nested=7", "nested=00000000.1", "nested=x.1"] {
+        assert_eq!(read(bare), Ok(unknown), "{bare}");
+    }
     assert_eq!(written(Note::of(Status::Overloaded)), "s=overloaded");
 }
 
@@ -40,7 +48,10 @@ fn the_longest_note_fits() {
         protocol: Some(protocol),
         status: Some(status),
         ttl: Some(Duration::MAX),
-        is_nested: true,
+        cluster: Some(u32::MAX),
+        incarnation: Some(u64::MAX),
+        digest: Some(u32::MAX),
+        nested: Some(Chain::new(u32::MAX, u8::MAX)),
         is_hit: true,
     };
     for protocol in Protocol::ALL {
@@ -48,6 +59,20 @@ fn the_longest_note_fits() {
             let text = longest(protocol, status).text();
             assert_eq!(Note::read(&text).unwrap().status, Some(status));
         }
+    }
+}
+
+#[test]
+fn numbers_are_written_as_everybody_writes_them_and_read_back() {
+    with_seeds(2_000, |random| {
+        let bits = random.next() >> random.below(64);
+        let (number, digits) = (bits as u32, format!("{bits:016x}"));
+        assert_eq!(hexadecimal(number)[..], *format!("{number:08x}").as_bytes());
+        assert_eq!(super::number(digits.as_bytes()), Some(bits));
+        assert_eq!(hash(format!("{number:08X}").as_bytes()), Some(number));
+    });
+    for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_hexdigit()) {
+        assert_eq!(hash(&[b'0', b'0', b'0', byte, b'0', b'0', b'0', b'0']), None);
     }
 }
 
@@ -72,6 +97,12 @@ fn names_that_are_not_known_are_ignored_and_what_is_known_must_be_readable() {
         ("k=9f3a01bcd", "k"),
         ("k=9f3a01bx", "k"),
         ("k=+f3a01bc", "k"),
+        ("c=9f3a01b", "c"),
+        ("i=9f3a01bc", "i"),
+        ("i=0123456789abcdeg", "i"),
+        ("i=0123456789abcdef0", "i"),
+        ("i=01234567é9abcde", "i"),
+        ("r=", "r"),
         ("p=", "p"),
         ("p=http", "p"),
     ] {
@@ -114,9 +145,18 @@ fn hashes_of_names_are_fixed_and_no_two_pairs_are_the_same_bytes() {
 
 #[test]
 fn any_bytes_are_a_note_that_comes_back_or_none() {
-    let names = ["t", "k", "p", "s", "ttl", "nested", "hit", "x", ""];
-    let values =
-        ["0", "17", "9f3a01bc", "geecache", "not-found", "", "\u{7f}", "99999999999999999999"];
+    let names = ["t", "k", "p", "s", "ttl", "c", "i", "r", "nested", "hit", "x", ""];
+    let values = [
+        "0",
+        "0123456789abcdef",
+        "9f3a01bc",
+        "geecache",
+        "not-found",
+        "",
+        "",
+        "\u{7f}",
+        "99999999999999999999",
+    ];
     with_seeds(20_000, |random| {
         let mut bytes = Vec::new();
         for _ in 0..random.below(6) {

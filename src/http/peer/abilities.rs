@@ -13,6 +13,9 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(60);
 /// For how long it is remembered that a peer makes changes. It may be replaced by one that does
 /// not.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
+/// For how long it is remembered whether a peer is one of this crate. It may be replaced by
+/// another.
+const PROGRAM_FOR: Duration = Duration::from_secs(60);
 /// So many peeks in a row that were not answered in time bring a [`PEEKS_PAUSE`].
 const LATE_PEEKS: u32 = 3;
 /// For how long a peer is not peeked at when it was late again and again: the loads that wait for
@@ -25,6 +28,8 @@ pub(super) struct Abilities {
     lacks_batches: TimedFlag,
     lacks_peeks: TimedFlag,
     makes_changes: TimedFlag,
+    /// Which program answers there, and until when that is believed.
+    program: Mutex<Option<(Program, Instant)>>,
     /// Peeks in a row that were not answered in time.
     late_peeks: AtomicU32,
 }
@@ -68,6 +73,32 @@ impl Abilities {
     pub(super) fn changed<T, E>(&self, ended: &Result<T, E>, now: Instant) {
         let known_for = if ended.is_ok() { KNOWN_FOR } else { Duration::ZERO };
         self.makes_changes.set(now, known_for);
+    }
+}
+
+/// Who answers at the address of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Program {
+    /// One with this crate.
+    Ours,
+    /// One of GeeCache or groupcache, or something else.
+    Foreign,
+}
+
+impl Abilities {
+    /// Which program the peer is, if that was seen lately.
+    pub(super) fn program(&self, now: Instant) -> Option<Program> {
+        let (program, until) = (*lock(&self.program))?;
+        (now < until).then_some(program)
+    }
+
+    pub(super) fn saw(&self, program: Program, now: Instant) {
+        *lock(&self.program) = now.checked_add(PROGRAM_FOR).map(|until| (program, until));
+    }
+
+    /// Another one may answer there from now on.
+    pub(super) fn doubt_program(&self) {
+        *lock(&self.program) = None;
     }
 }
 

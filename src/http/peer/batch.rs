@@ -12,12 +12,14 @@ use crate::http::peer::frames;
 use crate::http::peer::gets;
 use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
+use crate::peers::TellAnswer;
 
-/// Keys to get, and what is known of each of them.
+/// Keys to get, and who is told of each of them as soon as its answer is there.
 ///
 /// They are asked for with as few requests as they need. A peer that does not know batches gets one
-/// request after the other. The first failure that is the peer's and not a key's is the answer for
-/// all keys that have none yet.
+/// request after the other. Nothing more is asked after a failure that is the peer's and not a
+/// key's. It is the answer for the keys of its request; and for all that are left, unless the peer
+/// has answered some before: it may yet answer those that come after.
 pub(super) struct Batch<'a> {
     link: &'a Link,
     abilities: &'a Abilities,
@@ -25,11 +27,11 @@ pub(super) struct Batch<'a> {
     keys: &'a [&'a str],
     /// The end of the time for all of them; `None` gives each request the timeout of the options.
     until: Option<Instant>,
-    answers: Vec<Option<Result<Loaded, PeerError>>>,
+    tell: TellAnswer<'a>,
     /// The places of the keys that have no answer yet, in their order.
     open: VecDeque<usize>,
-    /// What is wrong with the peer.
-    failed: Option<PeerError>,
+    /// Whether the peer has answered a request.
+    has_answered: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -39,29 +41,26 @@ impl<'a> Batch<'a> {
         group: &'a str,
         keys: &'a [&'a str],
         timeout: Option<Duration>,
+        tell: TellAnswer<'a>,
     ) -> Self {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut answers = vec![None; keys.len()];
-        let mut open = VecDeque::with_capacity(keys.len());
-        for (at, key) in keys.iter().enumerate() {
-            if key.len() > frame::MAX_KEY_BYTES {
-                let message = format!("a key of {} bytes is too long", key.len());
-                answers[at] = Some(Err(link.error(PeerErrorKind::NotSupported, message)));
-            } else {
-                open.push_back(at);
-            }
-        }
-        Self { link, abilities, group, keys, until, answers, open, failed: None }
+        let open = (0..keys.len()).collect();
+        Self { link, abilities, group, keys, until, tell, open, has_answered: false }
     }
 
-    /// Gets the values, in the order of the keys.
-    pub(super) fn get(mut self) -> Vec<Result<Loaded, PeerError>> {
+    /// Gets the values.
+    pub(super) fn get(mut self) {
+        self.open.retain(|&at| {
+            let bytes = self.keys[at].len();
+            let is_short = bytes <= frame::MAX_KEY_BYTES;
+            if !is_short {
+                let message = format!("a key of {bytes} bytes is too long");
+                (self.tell)(at, Err(self.link.error(PeerErrorKind::NotSupported, message)));
+            }
+            is_short
+        });
         self.ask_together();
         self.ask_one_by_one();
-        let answers = self.answers.into_iter();
-        answers
-            .map(|answer| answer.expect("a key is answered, or open and then answered"))
-            .collect()
     }
 
     fn left(&self) -> Duration {
@@ -82,8 +81,8 @@ impl<'a> Batch<'a> {
             let next = &next[..frame::fitting(&next)];
             match self.request(next) {
                 Err(failure) => {
-                    self.failed = Some(self.link.error_of(failure));
-                    return;
+                    let asked = next.len();
+                    return self.fail(asked, &self.link.error_of(failure));
                 }
                 Ok(None) => {
                     log::debug!("{} does not know batches", self.link.url());
@@ -114,38 +113,42 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Takes what the peer says of the first open keys, and tells of how many it said something.
+    /// Tells what the peer says of the first open keys; of how many it said something.
     fn take(&mut self, answers: Vec<KeyAnswer>) -> usize {
         let mut left_out = Vec::new();
         let asked = answers.len();
         for (at, answer) in self.open.drain(..asked).zip(answers) {
             match result_of(self.link, answer) {
-                Some(result) => self.answers[at] = Some(result),
+                Some(result) => (self.tell)(at, result),
                 None => left_out.push(at),
             }
         }
         let answered = asked - left_out.len();
         left_out.into_iter().rev().for_each(|at| self.open.push_front(at));
+        self.has_answered = true;
         answered
+    }
+
+    /// Gives up, after a request for the first `asked` of the open keys failed.
+    fn fail(&mut self, asked: usize, error: &PeerError) {
+        let failed = if self.has_answered { asked } else { self.open.len() };
+        self.open.drain(..failed).for_each(|at| (self.tell)(at, Err(error.clone())));
+        self.open.clear();
     }
 
     /// Asks for what is still open, one key after the other.
     fn ask_one_by_one(&mut self) {
-        while let Some(at) = self.open.pop_front() {
-            let answer = match &self.failed {
-                Some(error) => Err(error.clone()),
-                None => gets::get(self.link, self.group, self.keys[at], self.left()).map_err(
-                    |failure| {
-                        let is_of_the_key = is_of_the_key(&failure);
-                        let error = self.link.error_of(failure);
-                        if !is_of_the_key {
-                            self.failed = Some(error.clone());
-                        }
-                        error
-                    },
-                ),
-            };
-            self.answers[at] = Some(answer);
+        while let Some(&at) = self.open.front() {
+            let answer = gets::get(self.link, self.group, self.keys[at], self.left());
+            let is_last = answer.as_ref().err().is_some_and(|failure| !is_of_the_key(failure));
+            let answer = answer.map_err(|failure| self.link.error_of(failure));
+            if let (Err(error), true) = (&answer, is_last) {
+                return self.fail(1, error);
+            }
+            let kind = answer.as_ref().err().map(PeerError::kind);
+            self.has_answered |= kind != Some(PeerErrorKind::NotSupported);
+            self.open.pop_front();
+            (self.tell)(at, answer);
         }
     }
 }

@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{PeerError, PeerErrorKind};
+use crate::events::Event;
+use crate::histogram::Latency;
 use crate::http::breaker::{Breaker, Permit, Transition};
 use crate::http::exchange::{Exchange, Failure};
+use crate::http::identity::Acquaintance;
 use crate::http::peer::options::PeerOptions;
 use crate::http::peer::stats::{PeerState, PeerStats};
 use crate::http::url::PeerUrl;
@@ -35,6 +38,7 @@ pub(super) struct Link {
     requests: AtomicU64,
     failures: AtomicU64,
     rejected: AtomicU64,
+    latency: Latency,
     /// Whether the peer is no longer in the list of peers.
     has_left: AtomicBool,
 }
@@ -58,12 +62,18 @@ impl Link {
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            latency: Latency::new(),
             has_left: AtomicBool::new(false),
         }
     }
 
     pub(super) fn url(&self) -> &PeerUrl {
         self.exchange.url()
+    }
+
+    /// The way past the breaker, the bound and the counters.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
     }
 
     pub(super) fn options(&self) -> &PeerOptions {
@@ -82,6 +92,11 @@ impl Link {
         breaker.is_closed() || breaker.is_ready(Instant::now())
     }
 
+    /// What the peer said of itself.
+    pub(super) fn acquaintance(&self) -> &Arc<Acquaintance> {
+        self.exchange.acquaintance()
+    }
+
     pub(super) fn has_left(&self) -> bool {
         self.has_left.load(Ordering::Relaxed)
     }
@@ -98,13 +113,20 @@ impl Link {
 
     pub(super) fn stats(&self) -> PeerStats {
         let is_up = self.breaker.as_ref().is_none_or(|breaker| lock(breaker).is_closed());
+        let acquaintance = self.exchange.acquaintance();
         PeerStats {
+            list_differs_for: acquaintance.list_differs_for(Instant::now()),
             url: self.url().as_str().to_owned(),
-            state: if is_up { PeerState::Up } else { PeerState::Down },
+            state: match is_up {
+                _ if acquaintance.is_us() => PeerState::Itself,
+                true => PeerState::Up,
+                false => PeerState::Down,
+            },
             in_flight: self.in_flight.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
+            latency: self.latency.snapshot(),
         }
     }
 
@@ -116,7 +138,9 @@ impl Link {
     ) -> Result<T, Failure> {
         let call = CallInFlight::begin(self, admission)?;
         self.requests.fetch_add(1, Ordering::Relaxed);
+        let timer = self.latency.timer();
         let ended = send(&self.exchange);
+        drop(timer);
         call.end(ended.as_ref().map_or_else(|failure| failure.verdict, |_| Verdict::Answered));
         ended
     }
@@ -152,12 +176,30 @@ impl Link {
         }
         let Some(breaker) = &self.breaker else { return };
         let transition = lock(breaker).record(permit, verdict, Instant::now());
+        if let Some(transition) = transition {
+            self.tell(transition);
+        }
+    }
+
+    fn tell(&self, transition: Transition) {
+        let PeerOptions { repeats, events, .. } = &self.options;
+        let (url, peer) = (self.url(), self.url().as_str().to_owned());
         match transition {
-            Some(Transition::Opened(pause)) => {
-                log::warn!("peer {} is down, not asking it for {pause:?}", self.url());
+            Transition::Opened(pause) | Transition::StillOpen(pause) => {
+                if let Some(again) = repeats.due(("down", &peer)) {
+                    log::warn!("peer {url} is down, not asking it for {pause:?}{again}");
+                }
+                // A failed trial is no event: the peer has been down all the time.
+                if matches!(transition, Transition::Opened(_)) {
+                    events.tell(Event::PeerDown { peer, pause });
+                }
             }
-            Some(Transition::Closed) => log::info!("peer {} is up again", self.url()),
-            None => {}
+            Transition::Closed => {
+                if let Some(again) = repeats.due(("up", &peer)) {
+                    log::info!("peer {url} is up again{again}");
+                }
+                events.tell(Event::PeerUp { peer });
+            }
         }
     }
 }

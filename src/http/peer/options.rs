@@ -1,15 +1,21 @@
 //! [`PeerOptions`]: how to talk to a peer.
 
 use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use crate::error::PeerErrorKind;
-use crate::group::is_inside_getter;
+use crate::events::EventSink;
+use crate::group::Chain;
 use crate::http::exchange::{ExchangeOptions, Failure, MAX_PATH_BYTES, Target};
 use crate::http::note::{self, Note};
 use crate::http::protocol::Protocol;
 use crate::http::verdict::Verdict;
 use crate::http::wire;
+use crate::repeats::Repeats;
+
+const MOST_LANES: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
 
 /// How to talk to a peer.
 #[derive(Debug, Clone)]
@@ -19,9 +25,14 @@ pub(crate) struct PeerOptions {
     /// For what a peer has in memory.
     pub(crate) peek_timeout: Duration,
     pub(crate) max_value_bytes: u64,
+    /// Gets of single keys that are sent side by side.
+    pub(crate) lanes: NonZeroUsize,
     /// Requests in flight at once.
     pub(crate) max_requests: NonZeroUsize,
     pub(crate) exchange: ExchangeOptions,
+    /// What was logged before, and where it is told what happens; for all peers together.
+    pub(crate) repeats: Arc<Repeats>,
+    pub(crate) events: EventSink,
 }
 
 impl Default for PeerOptions {
@@ -31,10 +42,23 @@ impl Default for PeerOptions {
             base_path: Protocol::default().wire().base_path.to_owned(),
             peek_timeout: Duration::from_millis(20),
             max_value_bytes: 64 << 20,
+            lanes: lanes(),
             max_requests: NonZeroUsize::new(256).expect("256 is not zero"),
             exchange: ExchangeOptions::default(),
+            repeats: Arc::default(),
+            events: EventSink::new(),
         }
     }
+}
+
+/// One lane for two processors: a request keeps one busy here, and another one at the peer if that
+/// is on this machine.
+fn lanes() -> NonZeroUsize {
+    static LANES: OnceLock<NonZeroUsize> = OnceLock::new();
+    *LANES.get_or_init(|| {
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        NonZeroUsize::new(processors / 2).map_or(NonZeroUsize::MIN, |half| half.min(MOST_LANES))
+    })
 }
 
 impl PeerOptions {
@@ -60,8 +84,8 @@ impl PeerOptions {
         Note {
             key: Some(note::hash_of(group, key)),
             protocol: Some(self.protocol),
-            is_nested: is_inside_getter(),
-            ..Note::default()
+            nested: Chain::current(),
+            ..self.exchange.identity.note()
         }
     }
 }

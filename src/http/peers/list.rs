@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::consistenthash::Ring;
+use crate::http::listed::ListedPeer;
 use crate::http::peer::Peer;
 use crate::http::url::PeerUrl;
 
@@ -12,6 +13,8 @@ use crate::http::url::PeerUrl;
 pub(super) struct PeerList {
     /// All of the list, this process itself among them if it owns keys.
     pub(super) ring: Ring,
+    /// What the ring was made of, tidied.
+    pub(super) listed: Arc<[ListedPeer]>,
     /// All but this process itself.
     pub(super) peers: BTreeMap<Arc<str>, Arc<Peer>>,
 }
@@ -23,35 +26,44 @@ impl PeerList {
         key: &str,
         mut is_ready: impl FnMut(&Peer) -> bool,
     ) -> Option<&Arc<Peer>> {
-        let owner = self.peers.get(self.ring.get(key)?)?;
+        let owner = self.other(self.ring.get(key)?)?;
         if is_ready(owner) {
             return Some(owner);
         }
         // The owner is down: its keys go to the next on the ring, which is what owns them without
         // it. If that is us, we load.
-        let mut next = self.ring.owners(key).skip(1).map(|node| self.peers.get(node));
+        let mut next = self.ring.owners(key).skip(1).map(|node| self.other(node));
         next.find(|next| next.is_none_or(|peer| is_ready(peer))).flatten()
     }
 
     /// Whether the owner of `key` is asked for it, and no peer in its place.
     pub(super) fn is_owner_ready(&self, key: &str) -> bool {
-        let owner = self.ring.get(key).and_then(|owner| self.peers.get(owner));
+        let owner = self.ring.get(key).and_then(|owner| self.other(owner));
         owner.is_none_or(|owner| owner.is_ready())
     }
 
     /// Whether this process owns `key`. Where there is nobody at all, keys are as much ours as
     /// anybody's.
     pub(super) fn is_ours(&self, key: &str) -> bool {
-        self.ring.get(key).is_none_or(|owner| !self.peers.contains_key(owner))
+        self.ring.get(key).is_none_or(|owner| self.other(owner).is_none())
+    }
+
+    /// The peer at `url`; `None` if that is this process, by whatever name.
+    fn other(&self, url: &str) -> Option<&Arc<Peer>> {
+        self.peers.get(url).filter(|peer| !peer.is_us())
+    }
+
+    /// All but this process itself.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Arc<Peer>> {
+        self.peers.values().filter(|peer| !peer.is_us())
     }
 
     pub(super) fn has(&self, peer: &PeerUrl) -> bool {
         self.peers.contains_key(peer.text())
     }
 
-    /// Whether both name the same peers.
+    /// Whether both name the same owners.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.ring.len() == other.ring.len()
-            && self.peers.keys().all(|url| other.peers.contains_key(url))
+        self.listed == other.listed
     }
 }

@@ -55,7 +55,7 @@ impl PreviousOwners {
     /// The previous owner of `key`, and how to ask it, unless that is this process.
     pub(super) fn owner(&self, key: &str) -> Option<(&str, &Arc<Peer>)> {
         let owner = self.list.ring.get(key)?;
-        Some((owner, self.list.peers.get(owner)?))
+        Some((owner, self.list.peers.get(owner).filter(|peer| !peer.is_us())?))
     }
 
     /// The peers that left with the change.
@@ -66,7 +66,6 @@ impl PreviousOwners {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::num::NonZeroUsize;
 
     use super::*;
@@ -83,7 +82,7 @@ mod tests {
             let text = Arc::clone(url.text());
             (text, Arc::new(Peer::new(url, PeerOptions::default())))
         };
-        PeerList { ring, peers: urls.iter().map(peer).collect() }
+        PeerList { ring, listed: Arc::from([]), peers: urls.iter().map(peer).collect() }
     }
 
     #[test]
@@ -112,7 +111,7 @@ mod tests {
     #[test]
     fn peer_that_comes_takes_over_from_those_that_would_own_its_keys_without_it() {
         let own = PeerUrl::parse("http://d:1").unwrap();
-        let nobody = PeerList { ring: list(&[]).ring, peers: BTreeMap::new() };
+        let nobody = list(&[]);
         let without = list(&["http://a:1", "http://b:1", "http://c:1"]);
         let mut with = without.clone();
         with.ring.add("http://d:1");

@@ -8,8 +8,8 @@ fn peers_with(warm_up: Duration) -> Peers {
 }
 
 fn set(peers: &Peers, other: &str) {
-    let urls = ["http://own:1", other].map(|url| PeerUrl::parse(url).unwrap());
-    peers.set(urls.into()).unwrap();
+    let list = ["http://own:1", other].map(|url| peers.parse(url).unwrap());
+    peers.set(list.into()).unwrap();
 }
 
 #[test]
@@ -33,4 +33,18 @@ fn a_change_after_a_warm_up_begins_another() {
         }
         assert_eq!(peers.members().warm_ups, warm_ups);
     }
+}
+
+#[test]
+fn a_list_of_more_points_than_a_ring_should_have_is_refused() {
+    let peers = peers_with(Duration::ZERO);
+    let list_of = |count: usize| {
+        let others = (1..count).map(|n| format!("http://a{n}:1#weight=200"));
+        let texts = std::iter::once("http://own:1#weight=200".to_owned()).chain(others);
+        texts.map(|text| peers.parse(&text).unwrap()).collect::<Vec<_>>()
+    };
+    assert!(peers.check(&list_of(400)).is_ok());
+    let refused = peers.set(list_of(500)).unwrap_err().to_string();
+    assert!(refused.contains("500 peers") && refused.contains("4194304 points"), "{refused}");
+    assert_eq!(peers.list().len(), 1);
 }

@@ -9,20 +9,24 @@ use std::time::Duration;
 
 use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
+use crate::events::{Event, EventSink};
 use crate::http::budget::Budget;
+use crate::http::getter::HttpGetter;
 use crate::http::handler::{Door, Pages, PeerHandler, Serving};
+use crate::http::identity::Identity;
 use crate::http::peer::PeerOptions;
 use crate::http::peers::{Peers, PeersOptions};
+use crate::http::pool::HttpPool;
 use crate::http::pool::checks::{invalid, validate_base_path, validate_server};
 use crate::http::pool::exposure::warn_if_exposed;
 use crate::http::pool::service::Service;
-use crate::http::pool::{Halves, HttpPool};
 use crate::http::protocol::Protocol;
 use crate::http::server::{self, Limits, Server};
 use crate::http::status::{Monitor, StatusPages};
 use crate::http::token::Tokens;
 use crate::http::url::PeerUrl;
 use crate::http::wire::Plus;
+use crate::peers::PeerPicker;
 use crate::registry::Registry;
 use crate::stack::StackBytes;
 
@@ -94,10 +98,13 @@ pub struct HttpPoolBuilder {
     token_file: Option<PathBuf>,
     status_pages: StatusPages,
     transfer_bytes: u64,
+    cluster: Option<String>,
 }
 
 impl HttpPoolBuilder {
     fn new() -> Self {
+        let limits = Limits::default();
+        let repeats = Arc::clone(&limits.repeats);
         Self {
             protocol: Protocol::default(),
             base_path: None,
@@ -105,15 +112,16 @@ impl HttpPoolBuilder {
             replicas: None,
             plus: Plus::Space,
             advertise: None,
-            client: PeerOptions::default(),
+            client: PeerOptions { repeats, ..PeerOptions::default() },
             server: Server::default(),
-            limits: Limits::default(),
+            limits,
             warm_up: Duration::from_secs(60),
             token: None,
             accepted_tokens: Vec::new(),
             token_file: None,
             status_pages: StatusPages::default(),
             transfer_bytes: Budget::DEFAULT_BYTES,
+            cluster: None,
         }
     }
 
@@ -166,9 +174,24 @@ impl HttpPoolBuilder {
         self
     }
 
+    /// The name of the cluster; *alike*. It goes with each request, and a peer of a cluster with
+    /// another name answers 421, which is a
+    /// [failure](crate::PeerErrorKind::OtherCluster): so a list that is wrong, or an address that
+    /// another team's process has by now, gives no value of theirs for a key of ours. Defaults to
+    /// none, which gets on with every name: one peer after the other can be given one. Peers in Go
+    /// do not ask for it.
+    ///
+    /// It protects from mistakes, and not from attackers: that is for a [`token`](Self::token).
+    #[must_use]
+    pub fn cluster(mut self, name: impl Into<String>) -> Self {
+        self.cluster = Some(name.into());
+        self
+    }
+
     /// A secret that the peers of a cluster have in common; *alike*. Requests carry it
     /// (`Authorization: Bearer …`), and one that does not is answered 401, whatever it asks for.
-    /// Only `/healthz` and `/readyz` ask for none, see [`status_pages`](Self::status_pages).
+    /// Only `/healthz`, `/readyz` and the page at `/`, which holds no data, ask for none: see
+    /// [`status_pages`](Self::status_pages).
     /// Defaults to none: who reaches the port can then read and change what is cached.
     ///
     /// A good token is 32 random bytes or more, in base64 or hexadecimal. It may hold letters,
@@ -251,11 +274,24 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// How many requests to one peer may be in flight at once. A call past that goes on as if the
+    /// How many requests to one peer may be in flight at once. Gets that are
+    /// [sent together](Self::lanes_per_peer) are one request. A call past that goes on as if the
     /// peer had failed, which does not count against the peer. Defaults to 256.
     #[must_use]
     pub fn max_requests_per_peer(mut self, requests: NonZeroUsize) -> Self {
         self.client.max_requests = requests;
+        self
+    }
+
+    /// How many gets of single keys are sent to one peer side by side, where more than twice as
+    /// many meet. The others wait for one of these to end, and are asked for together, with one
+    /// request: that takes a fraction of the work, and few connections. A slow load makes nobody
+    /// wait: a request that takes longer than 1 ms counts no more, and what is not in the peer's
+    /// memory is asked for by its own caller. Batches, removals and inserts are no such gets.
+    /// Defaults to half of the number of processors, and to 1 at least and 4 at most.
+    #[must_use]
+    pub fn lanes_per_peer(mut self, lanes: NonZeroUsize) -> Self {
+        self.client.lanes = lanes;
         self
     }
 
@@ -265,6 +301,16 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn max_idle_connections(mut self, connections: NonZeroUsize) -> Self {
         self.client.exchange.max_idle_connections = connections.get();
+        self
+    }
+
+    /// How old a connection to a peer may become, give or take a fifth; then another one takes its
+    /// place. So what stands behind a name or a balancer is found again also where a connection
+    /// never rests. One to an address that the peer's name no longer stands for is replaced
+    /// earlier: names are looked up every 30 s. Defaults to 60 s.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.client.exchange.max_connection_age = age.min(LONGEST_TIME);
         self
     }
 
@@ -357,6 +403,18 @@ impl HttpPoolBuilder {
         self
     }
 
+    /// Calls `subscriber` when a peer is down or up again, and when there is a new list of peers.
+    /// As with [`GroupBuilder::on_event`](crate::GroupBuilder::on_event), it may be slow and may
+    /// panic, and a thread is there for it only while there is something to tell. Defaults to
+    /// nobody.
+    ///
+    /// A subscriber that holds the pool keeps it for ever.
+    #[must_use]
+    pub fn on_event(mut self, subscriber: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.client.events = EventSink::with_subscriber("peers", subscriber);
+        self
+    }
+
     /// Makes a pool that serves at `addr`; see [`HttpPool::bind`].
     ///
     /// # Errors
@@ -383,7 +441,10 @@ impl HttpPoolBuilder {
             None => PeerUrl::of(scheme, local_addr)?,
         };
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
-        let door = Arc::new(Door::new(self.client.exchange.tokens.clone()));
+        let door = Arc::new(Door::new(
+            self.client.exchange.tokens.clone(),
+            Arc::clone(&self.limits.repeats),
+        ));
         let monitor =
             Arc::new(Monitor::new(Arc::clone(&peers), registry.clone(), Arc::clone(&door)));
         let pages = match self.status_pages {
@@ -398,7 +459,10 @@ impl HttpPoolBuilder {
                 base_path: self.path(),
                 protocol: self.protocol,
                 plus: self.plus,
+                identity: Arc::clone(peers.identity()),
+                picker: Arc::clone(&peers) as Arc<dyn PeerPicker>,
                 pages,
+                repeats: Arc::clone(&self.limits.repeats),
             },
         );
         let bound = (listener, local_addr);
@@ -408,9 +472,7 @@ impl HttpPoolBuilder {
                 let has_token = self.client.exchange.tokens.is_some();
                 let name = format!("{peers:?}");
                 warn_if_exposed(&name, local_addr, peers.own(), self.server, has_token);
-                Ok(HttpPool {
-                    halves: Arc::new(Halves { peers, registry, monitor, service: Some(service) }),
-                })
+                Ok(HttpPool::of(peers, registry, monitor, Some(service)))
             }
             Err(error) => {
                 Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
@@ -430,17 +492,35 @@ impl HttpPoolBuilder {
     ) -> Result<HttpPool, Error> {
         self.validate()?;
         self.client.exchange.tokens = self.tokens()?;
-        let (list, registry, door) = (self.peers(None), Registry::new(), Door::new(None));
+        let (list, registry, door) =
+            (self.peers(None), Registry::new(), Door::new(None, Arc::clone(&self.limits.repeats)));
         let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
-        let halves = Halves { peers: list, registry, monitor: Arc::new(monitor), service: None };
-        let pool = HttpPool { halves: Arc::new(halves) };
+        let pool = HttpPool::of(list, registry, Arc::new(monitor), None);
         pool.set_peers(peers)?;
         Ok(pool)
     }
 
+    /// Makes a getter for the one peer at `url`, whatever keys it owns: for programs that look
+    /// after a cluster. What concerns servers and rings counts for nothing here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if `url` is not a peer's URL, [`Error::InvalidOption`] if an option
+    /// can't work.
+    pub fn getter(mut self, url: &str) -> Result<HttpGetter, Error> {
+        self.validate()?;
+        self.client.exchange.tokens = self.tokens()?;
+        HttpGetter::of(url, self.peer())
+    }
+
+    fn peer(&self) -> PeerOptions {
+        PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() }
+    }
+
     fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
-        let peer =
-            PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() };
+        let mut peer = self.peer();
+        let identity = Identity::new(own.as_ref(), self.cluster.as_deref());
+        peer.exchange.identity = Arc::new(identity);
         let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
         let options = PeersOptions { hash: self.hash, replicas, warm_up: self.warm_up, peer };
         Arc::new(Peers::new(own, options))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::budget::Budget;
+use crate::repeats::Repeats;
 use crate::stack::StackBytes;
 
 /// What a server may spend on its clients.
@@ -35,6 +36,8 @@ pub(crate) struct Limits {
     pub(crate) stack: StackBytes,
     /// The memory for bodies that are received and written.
     pub(crate) budget: Arc<Budget>,
+    /// What was logged before.
+    pub(crate) repeats: Arc<Repeats>,
 }
 
 impl Default for Limits {
@@ -52,6 +55,7 @@ impl Default for Limits {
             drain: Duration::from_secs(5),
             stack: StackBytes::default(),
             budget: Arc::default(),
+            repeats: Arc::default(),
         }
     }
 }

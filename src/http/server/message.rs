@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::byteview::ByteView;
 use crate::http::note::Note;
 use crate::one_line::OneLine;
+use crate::repeats::Repeats;
 
 /// The status that allows neither a body nor its length.
 pub(super) const NO_CONTENT: u16 = 204;
@@ -20,7 +21,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn admit(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse>;
 
     /// The answer to a request without a body that needs no place among those in flight, if it is
-    /// such a one: it is there at once.
+    /// such a one: it is there at once. It may panic as well.
     fn at_once(&self, request: &HttpRequest<'_>) -> Option<HttpResponse>;
 
     /// The answer to `request`, which was admitted. Called from many threads at once. It may block,
@@ -124,24 +125,48 @@ impl HttpResponse {
     }
 }
 
-/// The handler's answer, or a 500 if it panics.
-pub(super) fn answer_of(handler: &dyn Handler, request: &HttpRequest<'_>) -> HttpResponse {
+/// The handler's answer, or a 500 if it panics. `repeats` knows what was logged before.
+pub(super) fn answer_of(
+    handler: &dyn Handler,
+    request: &HttpRequest<'_>,
+    repeats: &Repeats,
+) -> HttpResponse {
     let answer = || match handler.admit(request) {
         Ok(()) => handler.handle(request),
         Err(refusal) => refusal,
     };
+    caught(request, repeats, answer).unwrap_or_else(|refusal| refusal)
+}
+
+/// The handler's answer to a request that it answers at once, or a 500 if it panics.
+pub(super) fn answer_at_once_of(
+    handler: &dyn Handler,
+    request: &HttpRequest<'_>,
+    repeats: &Repeats,
+) -> Option<HttpResponse> {
+    caught(request, repeats, || handler.at_once(request)).unwrap_or_else(Some)
+}
+
+/// What `answer` returns. If it panics, the error is what the client gets.
+fn caught<T>(
+    request: &HttpRequest<'_>,
+    repeats: &Repeats,
+    answer: impl FnOnce() -> T,
+) -> Result<T, HttpResponse> {
     match catch_unwind(AssertUnwindSafe(answer)) {
-        Ok(response) => response,
+        Ok(answer) => Ok(answer),
         Err(panic) => {
-            let message = message_of(&*panic);
-            let (method, target) = (request.method, request.target);
-            log::error!(
-                "the handler of {}",
-                OneLine(format_args!("{method} {target} panicked: {message}"))
-            );
+            if let Some(again) = repeats.due("a handler panicked") {
+                let message = message_of(&*panic);
+                let (method, target) = (request.method, request.target);
+                log::error!(
+                    "the handler of {}{again}",
+                    OneLine(format_args!("{method} {target} panicked: {message}"))
+                );
+            }
             // A payload may panic in its drop, too.
             std::mem::forget(panic);
-            HttpResponse::text(500, "the handler panicked\n")
+            Err(HttpResponse::text(500, "the handler panicked\n"))
         }
     }
 }

@@ -1,62 +1,77 @@
 //! What a pool counts, beside what its groups do.
 
-use std::fmt::{self, Write};
-
 use crate::http::peer::PeerState;
 use crate::http::peers::Peers;
 use crate::http::server::Health;
 use crate::metrics::MetricsWriter;
 
 /// Writes what is known of the other peers, and of the list that they are in.
-pub(super) fn write_peers<W: Write + ?Sized>(
-    writer: &mut MetricsWriter<'_, W>,
-    peers: &Peers,
-) -> fmt::Result {
+pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers) {
     let shares = peers.shares();
     let help = "Peers in the list, this one included.";
-    writer.gauge("geecache_peers", help)?.sample(&[], shares.len())?;
+    writer.gauge("geecache_peers", help).sample(&[], shares.len());
     let help = "Whether this process is in the list: 1 if it is.";
     let is_listed = peers.listed().is_some();
-    writer.gauge("geecache_listed", help)?.sample(&[], u8::from(is_listed))?;
-    let mut family = writer.gauge("geecache_ring_share_ratio", "The part of all keys it owns.")?;
+    writer.gauge("geecache_listed", help).sample(&[], u8::from(is_listed));
+    let mut family = writer.gauge("geecache_ring_share_ratio", "The part of all keys it owns.");
     for (url, share) in &shares {
-        family.sample(&[("peer", url)], share)?;
+        family.sample(&[("peer", url)], share);
     }
     let stats = peers.stats();
-    let mut family = writer.gauge("geecache_peer_up", "Whether it is asked: 1 if it is.")?;
+    let mut family = writer.gauge("geecache_peer_up", "Whether it is asked: 1 if it is.");
     for peer in &stats {
-        family.sample(&[("peer", &peer.url)], u8::from(peer.state == PeerState::Up))?;
+        family.sample(&[("peer", &peer.url)], u8::from(peer.state != PeerState::Down));
     }
-    let mut family = writer.gauge("geecache_peer_in_flight", "Requests in flight to it.")?;
+    let mut family = writer.gauge("geecache_peer_in_flight", "Requests in flight to it.");
     for peer in &stats {
-        family.sample(&[("peer", &peer.url)], peer.in_flight)?;
+        family.sample(&[("peer", &peer.url)], peer.in_flight);
     }
-    let mut family = writer.counter("geecache_peer_requests", "Requests sent to it.")?;
+    let mut family = writer.counter("geecache_peer_requests", "Requests sent to it.");
     for peer in &stats {
-        family.sample(&[("peer", &peer.url)], peer.requests)?;
+        family.sample(&[("peer", &peer.url)], peer.requests);
     }
     let help = "Requests that failed because of it.";
-    let mut family = writer.counter("geecache_peer_failures", help)?;
+    let mut family = writer.counter("geecache_peer_failures", help);
     for peer in &stats {
-        family.sample(&[("peer", &peer.url)], peer.failures)?;
+        family.sample(&[("peer", &peer.url)], peer.failures);
+    }
+    let help = "How long requests to it took.";
+    let mut family = writer.histogram("geecache_peer_request_duration_seconds", help);
+    for peer in &stats {
+        family.times(&[("peer", &peer.url)], &peer.latency);
+    }
+    let help = "Whether it has another list of peers: 1 if so.";
+    let mut family = writer.gauge("geecache_peer_list_differs", help);
+    for peer in &stats {
+        let differs = u8::from(peer.list_differs_for.is_some());
+        family.sample(&[("peer", &peer.url)], differs);
     }
     let help = "Requests that were not sent, as it is down or too many were in flight.";
-    let mut family = writer.counter("geecache_peer_rejected", help)?;
+    let mut family = writer.counter("geecache_peer_rejected", help);
     for peer in &stats {
-        family.sample(&[("peer", &peer.url)], peer.rejected)?;
+        family.sample(&[("peer", &peer.url)], peer.rejected);
     }
-    Ok(())
+    let (dropped, suppressed) = peers.untold();
+    let help = "Events of peers that the subscriber was not told.";
+    writer.counter("geecache_pool_events_dropped", help).sample(&[], dropped);
+    let help = "Lines of the pool that were not logged, as the same was told just before.";
+    writer.counter("geecache_pool_log_lines_suppressed", help).sample(&[], suppressed);
 }
 
 /// Writes what the server of this process went through.
-pub(super) fn write_server<W: Write + ?Sized>(
-    writer: &mut MetricsWriter<'_, W>,
+pub(super) fn write_server(
+    writer: &mut MetricsWriter,
     health: &Health,
-    turned_away: u64,
-) -> fmt::Result {
+    (turned_away, misdirected): (u64, u64),
+) {
     for (name, help, value) in [
         ("geecache_server_requests", "Requests that were read.", health.requests),
         ("geecache_server_rejected", "Requests refused at a bound, with a 503.", health.rejected),
+        (
+            "geecache_server_misdirected",
+            "Requests of peers with another list, for keys of others.",
+            misdirected,
+        ),
         ("geecache_server_unauthorized", "Requests without a token that is known.", turned_away),
         (
             "geecache_server_abandoned",
@@ -69,13 +84,12 @@ pub(super) fn write_server<W: Write + ?Sized>(
             health.accept_restarts,
         ),
     ] {
-        writer.counter(name, help)?.sample(&[], value)?;
+        writer.counter(name, help).sample(&[], value);
     }
     let help = "Requests that are being answered.";
-    writer.gauge("geecache_server_in_flight", help)?.sample(&[], health.in_flight)?;
+    writer.gauge("geecache_server_in_flight", help).sample(&[], health.in_flight);
     if let Some(connections) = health.connections {
         let help = "Open connections.";
-        writer.gauge("geecache_server_connections", help)?.sample(&[], connections)?;
+        writer.gauge("geecache_server_connections", help).sample(&[], connections);
     }
-    Ok(())
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use log::Level;
 use rustls::{ClientConnection, ServerConnection};
 use rustls_pki_types::ServerName;
 
@@ -14,12 +13,11 @@ use crate::error::Error;
 use crate::http::tls::fault;
 use crate::http::tls::files::{TlsFiles, TlsParts, TlsTexts};
 use crate::http::tls::session::TlsSession;
+use crate::repeats::Repeats;
 use crate::sync::lock;
 
 /// How often the files are looked at, while connections are made.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it is said that they can't be taken.
-const WARN_EVERY: Duration = Duration::from_secs(60);
 /// Tickets are forgotten after this time. Who shows one is not asked for a certificate, which may
 /// have ended since.
 const TICKETS_LAST: Duration = Duration::from_secs(60 * 60);
@@ -52,6 +50,8 @@ pub struct TlsConfig {
 struct TlsShared {
     files: TlsFiles,
     state: Mutex<TlsState>,
+    /// What was logged before.
+    repeats: Repeats,
 }
 
 struct TlsState {
@@ -59,7 +59,6 @@ struct TlsState {
     parts: Arc<TlsParts>,
     made: Instant,
     looked: Instant,
-    warned: Option<Instant>,
 }
 
 impl TlsConfig {
@@ -119,9 +118,8 @@ impl TlsConfig {
             parts: Arc::new(parts),
             made: now,
             looked: now,
-            warned: None,
         });
-        Ok(Self { shared: Arc::new(TlsShared { files, state }) })
+        Ok(Self { shared: Arc::new(TlsShared { files, state, repeats: Repeats::default() }) })
     }
 
     /// Whether it has a certificate to serve with.
@@ -166,27 +164,25 @@ impl TlsShared {
             let parts = (is_new || is_old).then(|| self.files.parts(&read)).transpose()?;
             Ok(parts.map(|parts| (is_new, Arc::new(read), Arc::new(parts))))
         });
-        let mut state = lock(&self.state);
-        let mut told = None;
+        let ca = &self.files.ca;
         match made {
             Ok(None) => {}
             Ok(Some((is_new, texts, parts))) => {
+                let mut state = lock(&self.state);
                 state.made = Instant::now();
                 (state.texts, state.parts) = (texts, parts);
-                told = is_new.then(|| (Level::Info, "the certificates have changed".to_owned()));
+                drop(state);
+                if is_new {
+                    log::info!("TLS with {ca:?}: the certificates have changed");
+                }
             }
-            Err(error) if state.warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) => {
-                state.warned = Some(Instant::now());
-                told = Some((Level::Warn, format!("keeping the old certificates: {error}")));
+            Err(error) => {
+                if let Some(again) = self.repeats.due("the files can't be taken") {
+                    log::warn!("TLS with {ca:?}: keeping the old certificates: {error}{again}");
+                }
             }
-            Err(_) => {}
         }
-        let parts = Arc::clone(&state.parts);
-        drop(state);
-        if let Some((level, message)) = told {
-            log::log!(level, "TLS with {:?}: {message}", self.files.ca);
-        }
-        parts
+        Arc::clone(&lock(&self.state).parts)
     }
 }
 

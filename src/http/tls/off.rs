@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_pass_by_ref_mut, reason = "what stands for TLS looks like TLS")]
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 
 use crate::http::tls::refusal::TlsRefusal;
 
@@ -44,7 +44,7 @@ impl NoTlsSession {
         match *self {}
     }
 
-    pub(crate) fn take(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn take(&mut self, _parts: &[IoSlice<'_>]) -> io::Result<usize> {
         match *self {}
     }
 

@@ -1,7 +1,8 @@
 //! [`TlsSession`]: TLS on one connection, of either side.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
+use std::ops::Range;
 
 use rustls::Connection;
 
@@ -9,15 +10,18 @@ use crate::http::tls::fault;
 
 /// Bytes that one read of a socket takes: a whole record, and most of a handshake.
 const READ_BYTES: usize = 17 * 1024;
+/// The same once there was more to read.
+const LONG_READ_BYTES: usize = 4 * READ_BYTES;
 
 /// TLS on one connection, without its socket: each call reads or writes that once at most. So a
 /// caller that watches its time can do so between any two of them.
 pub(crate) struct TlsSession {
     tls: Box<Connection>,
-    /// What was read and has not been looked at yet, from `looked_at` on. rustls takes no more than
-    /// a record until that was read by [`plain`](Self::plain).
+    /// What is read from the socket. Empty until something is.
     raw: Vec<u8>,
-    looked_at: usize,
+    /// The part of it that has not been looked at yet. rustls takes no more than a record until
+    /// that was read by [`plain`](Self::plain).
+    rest: Range<usize>,
     /// Whether there may be something to read by `plain`.
     has_news: bool,
     /// Whether the other side has ended.
@@ -26,7 +30,8 @@ pub(crate) struct TlsSession {
 
 impl TlsSession {
     pub(super) fn new(tls: Connection) -> Self {
-        Self { tls: Box::new(tls), raw: Vec::new(), looked_at: 0, has_news: false, is_over: false }
+        let (tls, raw, rest) = (Box::new(tls), Vec::new(), 0..0);
+        Self { tls, raw, rest, has_news: false, is_over: false }
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
@@ -40,7 +45,7 @@ impl TlsSession {
             let state = self.tls.process_new_packets();
             self.has_news = state.map_or(true, |state| state.plaintext_bytes_to_read() > 0);
         }
-        !self.has_news && !self.is_over && self.raw.is_empty() && !self.tls.wants_write()
+        !self.has_news && !self.is_over && self.rest.is_empty() && !self.tls.wants_write()
     }
 
     /// Whether there is something to [`send`](Self::send).
@@ -50,8 +55,8 @@ impl TlsSession {
 
     /// Takes bytes for the other side, and encrypts them. How many: there is a bound on what was
     /// not sent.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tls.writer().write(bytes)
+    pub(crate) fn take(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.tls.writer().write_vectored(parts)
     }
 
     /// Has the other side told, by what is sent next, that no more comes.
@@ -68,27 +73,34 @@ impl TlsSession {
     /// record. Zero means that the other side has closed its end. After an error that is no
     /// socket's the other side was told of it.
     pub(crate) fn receive(&mut self, socket: &mut (impl Read + Write)) -> io::Result<usize> {
-        if self.looked_at < self.raw.len() {
-            let raw = std::mem::take(&mut self.raw);
-            let from = std::mem::take(&mut self.looked_at);
-            return self.look_at(&raw[from..], socket);
+        if !self.rest.is_empty() {
+            return self.look_at_rest(socket);
         }
-        let mut raw = [0; READ_BYTES];
-        let n = socket.read(&mut raw)?;
+        if self.raw.len() < READ_BYTES {
+            self.raw.resize(READ_BYTES, 0);
+        }
+        let n = socket.read(&mut self.raw)?;
+        self.rest = 0..n;
         if n == 0 {
             self.tls.read_tls(&mut io::empty())?;
             self.is_over = true;
             return Ok(0);
         }
-        self.look_at(&raw[..n], socket)
+        let is_full = n == self.raw.len();
+        let looked_at = self.look_at_rest(socket);
+        if is_full && self.raw.len() < LONG_READ_BYTES {
+            self.raw.resize(LONG_READ_BYTES, 0);
+        }
+        looked_at
     }
 
-    /// Has rustls look at what came, up to the first bytes for the caller.
-    fn look_at(&mut self, raw: &[u8], socket: &mut impl Write) -> io::Result<usize> {
-        let mut rest = raw;
-        while !rest.is_empty() && !self.has_news && !self.is_over {
-            let before = rest.len();
-            self.tls.read_tls(&mut rest)?;
+    /// Has rustls look at what came, up to the first bytes for the caller, and tells how much it
+    /// has looked at.
+    fn look_at_rest(&mut self, socket: &mut impl Write) -> io::Result<usize> {
+        let all = self.rest.len();
+        while !self.rest.is_empty() && !self.has_news && !self.is_over {
+            let n = self.tls.read_tls(&mut &self.raw[self.rest.clone()])?;
+            self.rest.start += n;
             match self.tls.process_new_packets() {
                 Ok(state) => {
                     self.has_news = state.plaintext_bytes_to_read() > 0;
@@ -99,14 +111,12 @@ impl TlsSession {
                     return Err(fault::of(error));
                 }
             }
-            if rest.len() == before {
+            if n == 0 {
                 break;
             }
         }
-        if !rest.is_empty() {
-            self.raw = rest.to_vec();
-        }
-        Ok(raw.len())
+        // Zero would be the end.
+        Ok((all - self.rest.len()).max(1))
     }
 
     /// Reads bytes that the other side has sent, and that were received. Zero is their end, `None`

@@ -19,9 +19,12 @@ pub(crate) fn drive(bytes: &[u8]) {
         let is_another = all.contains(&[&token[..], &token[..]].concat());
         assert_eq!(tokens.admits(Some(&longer)), is_another, "{token:?} twice");
     }
-    let mut head = PLACEHOLDER.as_bytes().to_vec();
-    let length = tokens.fill_in(&mut head).expect("it is a placeholder");
-    assert_eq!(head[..length], [b"Bearer ", &all[0][..]].concat());
+    let mut head = b"GET /\r\n\r\n".to_vec();
+    let length = head.len();
+    head.resize(length + MAX_HEADER_BYTES, 0);
+    let length = tokens.add_to(&mut head, length).expect("there is room");
+    let whole = [b"GET /\r\nAuthorization: Bearer ", &all[0][..], b"\r\n\r\n"].concat();
+    assert_eq!(head[..length], whole);
     assert_eq!(tokens.admits(header), header.is_some_and(|value| shows_one(value, &all)));
 }
 

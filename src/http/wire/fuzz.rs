@@ -6,12 +6,25 @@ const BASE: &str = "/_geecache/";
 
 /// Reads `text` as a target, as what stands below the base of one, and as names.
 pub(crate) fn drive(text: &str) {
+    read_query(text);
     for plus in [Plus::Space, Plus::Literal] {
         read_target(text, plus);
         read_target(&format!("{BASE}{text}"), plus);
         if let Some((group, key)) = text.split_once('/') {
             assert_come_back(group, key, plus);
         }
+    }
+}
+
+/// What is read of a query must come back, too.
+fn read_query(target: &str) {
+    let Ok(Query(pairs)) = Query::of(target) else { return };
+    for (name, value) in pairs {
+        let mut again = "/s?".to_owned();
+        push_query_value(&mut again, &name);
+        again.push('=');
+        push_query_value(&mut again, &value);
+        assert_eq!(Query::of(&again), Ok(Query(vec![(name, value)])));
     }
 }
 

@@ -146,6 +146,9 @@ fn answers_mean_what_the_table_says() {
         (400, Some(Status::BadRequest), text, "bad request\n", Kind::Protocol, Verdict::Answered),
         (400, Some(Status::OtherKey), text, "", Kind::Protocol, Verdict::Answered),
         (400, Some(Status::OtherProtocol), text, "", Kind::Protocol, Verdict::Answered),
+        (410, Some(Status::HasLeft), text, "", Kind::Unreachable, Verdict::Answered),
+        (421, Some(Status::OtherCluster), text, "", Kind::OtherCluster, Verdict::Failed),
+        (421, Some(Status::Itself), text, "", Kind::Protocol, Verdict::Answered),
         (401, Some(Status::Unauthorized), text, "", Kind::Unauthorized, Verdict::Answered),
         (401, None, text, "", Kind::Protocol, Verdict::Failed),
         (400, None, text, "bad request\n", Kind::Protocol, Verdict::Failed),
@@ -203,4 +206,26 @@ impl Random {
             })
             .collect()
     }
+}
+
+#[test]
+fn query_is_read_as_forms_write_it() {
+    let read = |target| Query::of(target);
+    let pairs = |pairs: &[(&'static str, &'static str)]| {
+        Ok(Query(pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect()))
+    };
+    assert_eq!(read("/status.json"), pairs(&[]));
+    assert_eq!(read("/status.json?&"), pairs(&[]));
+    assert_eq!(read("/status.json?cluster"), pairs(&[("cluster", "")]));
+    let all = "/s?group=a%20b&key=a+b%2B%26%3D=?#x";
+    assert_eq!(read(all), pairs(&[("group", "a b"), ("key", "a b+&==?")]));
+    assert_eq!(read("/s?key=%f"), Err(BadTarget::BadEscape));
+    assert_eq!(read("/s?key=%ff"), Err(BadTarget::NotUtf8));
+    let query = Query::of("/s?a=1&b&a=2").unwrap();
+    assert_eq!((query.value("a"), query.value("b"), query.value("c")), (Some("1"), Some(""), None));
+    assert!(query.has("b") && !query.has("c"));
+    let mut target = "/s?key=".to_owned();
+    push_query_value(&mut target, "a+b &=é#");
+    assert_eq!(target, "/s?key=a%2Bb%20%26%3D%C3%A9%23");
+    assert_eq!(read(&target), pairs(&[("key", "a+b &=é#")]));
 }

@@ -1,10 +1,13 @@
 //! Many keys at once: few requests, and an answer for each key.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use geecache::{ByteView, Error, Group, HttpPool, Loaded, PeerErrorKind, PeerGetter, PeerState};
+use geecache::{
+    ByteView, Error, Group, HttpGetter, HttpPool, Loaded, PeerError, PeerErrorKind, PeerGetter,
+    PeerState,
+};
 
 use crate::support::{
     Cluster, CountingGetter, FaultyPeer, Gate, Peer, SERVERS, SOON, answer, start, until, value_of,
@@ -97,7 +100,7 @@ fn three_thousand_keys_of_one_owner_take_three_requests() {
         }
         assert_eq!(requests(asker), 3);
         assert_eq!((asker.getter.calls(), cluster.node(1).getter.calls()), (0, 3000));
-        assert!(asker.group.get_many(&[]).is_empty());
+        assert!(asker.group.get_many([""; 0]).is_empty());
         assert_eq!(requests(asker), 3);
     }
 }
@@ -242,12 +245,19 @@ fn a_peer_that_does_not_know_batches_is_asked_for_one_key_after_the_other() {
     assert_eq!(asker.stats().peer_errors, 0);
 }
 
+/// What a peer says of keys, each of which it speaks of.
+fn told(getter: &HttpGetter, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
+    let mut answers = vec![None; keys.len()];
+    getter.get_many_timeout("scores", keys, SOON, &mut |at, answer| answers[at] = Some(answer));
+    answers.into_iter().map(Option::unwrap).collect()
+}
+
 #[test]
 fn a_key_that_can_not_be_sent_fails_alone_at_a_peer_that_does_not_know_batches() {
     let old = old_peer(&Arc::default());
-    let getter = geecache::HttpGetter::new(&old.url()).unwrap();
+    let getter = HttpGetter::new(&old.url()).unwrap();
     let long = "k".repeat(20 << 10);
-    let answers = getter.get_many_timeout("scores", &["Tom", &long, "Jack"], SOON);
+    let answers = told(&getter, &["Tom", &long, "Jack"]);
     assert_eq!(answers[1].as_ref().unwrap_err().kind(), PeerErrorKind::NotSupported);
     for answer in [&answers[0], &answers[2]] {
         assert_eq!(answer.as_ref().unwrap(), &Loaded::from("630"));
@@ -265,12 +275,83 @@ fn a_batch_of_a_malformed_peer_is_an_error_and_never_a_wrong_value() {
                 }
             }
         });
-        let getter = geecache::HttpGetter::new(&odd.url()).unwrap();
-        for answer in getter.get_many_timeout("scores", &["Tom", "Jack"], SOON) {
+        let getter = HttpGetter::new(&odd.url()).unwrap();
+        for answer in told(&getter, &["Tom", "Jack"]) {
             assert_eq!(answer.unwrap_err().kind(), PeerErrorKind::Protocol, "{body:?}");
         }
         assert_eq!(odd.requests(), 1);
     }
+}
+
+/// What a peer says of `count` keys: 630 of the first `told` of them, and nothing of the others.
+fn portion(count: usize, told: usize) -> Vec<u8> {
+    let mut frame = vec![1, 1];
+    frame.extend((count as u32).to_be_bytes());
+    for at in 0..count {
+        let (status, value) = if at < told { (0, "630") } else { (2, "") };
+        frame.push(status);
+        frame.extend([0xff; 8]);
+        frame.extend((value.len() as u64).to_be_bytes());
+        frame.extend(value.bytes());
+    }
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length:";
+    let mut bytes = format!("{head} {}\r\n\r\n", frame.len()).into_bytes();
+    bytes.append(&mut frame);
+    bytes
+}
+
+/// How many keys a request for many names.
+fn count_of(frame: &[u8]) -> usize {
+    u32::from_be_bytes(frame[2..6].try_into().unwrap()) as usize
+}
+
+#[test]
+fn a_portion_that_never_comes_fails_what_it_carries_and_no_other_key() {
+    let posts = AtomicUsize::new(0);
+    let slow = FaultyPeer::start(move |connection| {
+        while let Some(head) = connection.request() {
+            let count = count_of(&connection.body(&head));
+            match posts.fetch_add(1, Ordering::SeqCst) {
+                0 => connection.send(&portion(count, 2)),
+                1 => return connection.wait_for_the_end(),
+                _ => connection.send(&portion(count, count)),
+            };
+        }
+    });
+    let brief = Duration::from_millis(300);
+    let asker = Peer::start(SERVERS[1], CountingGetter::new(), |pool| pool.timeout(brief));
+    asker.join(&[&slow.url()]);
+    let is_theirs = |key: &String| asker.pool.owner(key) == Some(slow.url());
+    let keys: Vec<String> = (0..).map(|n| format!("key {n}")).filter(is_theirs).take(10).collect();
+    let answers = asker.group.get_many(&refs(&keys));
+    // Two came, four were asked for in vain, and the other four came after them.
+    let is_loaded = |n: usize| (2..6).contains(&n);
+    for (n, answer) in answers.into_iter().enumerate() {
+        let expected = if is_loaded(n) { value_of(&keys[n]) } else { "630".to_owned() };
+        assert_eq!(answer.unwrap(), expected.as_str(), "{n}");
+    }
+    assert_eq!((slow.requests(), asker.getter.calls()), (3, 4));
+}
+
+#[test]
+fn what_has_come_of_a_batch_is_told_before_the_rest_is_asked_for() {
+    let (told, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let owner = FaultyPeer::start({
+        let (told, seen) = (Arc::clone(&told), Arc::clone(&seen));
+        move |connection| {
+            while let Some(head) = connection.request() {
+                let count = count_of(&connection.body(&head));
+                seen.lock().unwrap().push(told.load(Ordering::SeqCst));
+                connection.send(&portion(count, 2));
+            }
+        }
+    });
+    let getter = HttpGetter::new(&owner.url()).unwrap();
+    getter.get_many_timeout("scores", &["a", "b", "c", "d", "e", "f"], SOON, &mut |at, answer| {
+        let next = told.fetch_add(1, Ordering::SeqCst);
+        assert_eq!((at, answer.unwrap()), (next, "630".into()));
+    });
+    assert_eq!(*seen.lock().unwrap(), [0, 2, 4]);
 }
 
 #[test]

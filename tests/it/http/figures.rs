@@ -2,11 +2,12 @@
 //! --test-threads 1`.
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use geecache::Server;
+use geecache::{Group, Server};
 
 use crate::support::{CountingGetter, Peer, Random, value_of};
 
@@ -129,4 +130,51 @@ fn report(
         sum(hits) - before.2,
         begun.elapsed()
     );
+}
+
+/// What it costs to watch: bytes of what is told, and the time of a question about a cluster of
+/// which a part is dead.
+#[test]
+#[ignore = "prints figures"]
+fn what_watching_costs() {
+    const PEERS: usize = 10;
+    let peers: Vec<Peer> = (0..PEERS).map(|_| peer(Duration::ZERO)).collect();
+    for group in 1..10 {
+        for peer in &peers {
+            let name = format!("group-{group}");
+            peer.pool.add(&Group::new(name, 1 << 20, CountingGetter::new())).unwrap();
+        }
+    }
+    let urls: Vec<String> = peers.iter().map(Peer::url).collect();
+    peers.iter().for_each(|peer| peer.pool.set_peers(&urls).unwrap());
+    (0..2000).for_each(|n| drop(peers[0].group.get(&key(n))));
+    let bytes = |path| super::status::get(&peers[0].addr(), path, "").2.len();
+    for path in
+        ["/", "/metrics", "/status.json", "/status.json?cluster", "/status.json?cluster&ring"]
+    {
+        println!("{path}: {} bytes, with {PEERS} peers and 10 groups", bytes(path));
+    }
+    println!("20 times /status.json?cluster, one after the other:");
+    let time = |what: &str| {
+        let ask = || {
+            let begun = Instant::now();
+            let (code, _, body) = super::status::get(&peers[0].addr(), "/status.json?cluster", "");
+            assert_eq!(code, 200, "{body}");
+            (begun.elapsed(), body.matches("\"answered\":false").count())
+        };
+        let mut asked: Vec<_> = (0..20).map(|_| ask()).collect();
+        asked.sort_unstable();
+        let ((least, dead), (median, _), (most, _)) = (asked[0], asked[10], asked[19]);
+        println!("{what}, {dead} dead: least {least:.1?}, median {median:.1?}, most {most:.1?}");
+    };
+    time("all alive");
+    peers[1..4].iter().for_each(|peer| peer.pool.shutdown());
+    time("three that refuse connections");
+    let silent: Vec<TcpListener> =
+        (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let silent = silent.iter().map(|it| format!("http://{}", it.local_addr().unwrap()));
+    let urls: Vec<String> =
+        silent.chain(urls.into_iter().skip(4)).chain([peers[0].url()]).collect();
+    peers[0].pool.set_peers(&urls).unwrap();
+    time("three that take connections and are silent");
 }

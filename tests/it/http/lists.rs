@@ -160,7 +160,7 @@ fn peers_that_stay_keep_their_getters_and_their_connections() {
 #[test]
 fn a_peer_with_far_more_than_its_share_is_named_in_the_log_once_for_each_list() {
     keep_logs();
-    let peers: Vec<String> = (0..10).map(|n| format!("http://share-{n}.test:80")).collect();
+    let peers: Vec<String> = (0..10).map(|n| format!("http://share-{n}.test:81")).collect();
     let mut ring = RingHash::Crc32.ring();
     ring.extend(&peers);
     let pool = HttpPool::client(peers.clone()).unwrap();

@@ -6,22 +6,29 @@ mod bounds;
 mod bursts;
 mod changes;
 mod damage;
+mod disagree;
+mod events;
 mod failover;
 mod faults;
 mod figures;
+mod follow;
 #[cfg(target_os = "linux")]
 mod ipv6;
 mod keys;
+mod lanes;
 #[cfg(target_os = "linux")]
 mod last_handle;
 mod lifecycle;
 mod lists;
 mod loads;
 mod nested;
+mod one_peer;
 mod origins;
+mod page;
 mod peeks;
 mod raw;
 mod removal;
+mod repeats;
 mod stack;
 mod status;
 #[cfg(feature = "tls")]
@@ -29,3 +36,4 @@ mod tls;
 mod token;
 mod values;
 mod warm_up;
+mod watching;

@@ -3,18 +3,30 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use geecache::{HttpPool, MetricsFormat, Registry, StatusPages};
+use geecache::{HttpPool, MetricsFormat, MetricsWriter, Registry, StatusPages};
 
 use crate::support::{CountingGetter, Gate, Peer, SERVERS, SOON, start, until, value_of};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// The status line's code, the content type, and the body of the answer to a `GET`.
-fn get(addr: &str, path: &str, headers: &str) -> (u16, String, String) {
+pub(super) fn get(addr: &str, path: &str, headers: &str) -> (u16, String, String) {
     ask(addr, "GET", path, headers)
 }
 
 fn ask(addr: &str, method: &str, path: &str, headers: &str) -> (u16, String, String) {
+    let (code, head, body) = ask_for_all(addr, method, path, headers);
+    let content_type = head.lines().find_map(|line| line.strip_prefix("Content-Type: "));
+    (code, content_type.unwrap_or_default().to_owned(), body)
+}
+
+/// The status line's code, the whole head, and the body of the answer.
+pub(super) fn ask_for_all(
+    addr: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+) -> (u16, String, String) {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}");
@@ -23,8 +35,7 @@ fn ask(addr: &str, method: &str, path: &str, headers: &str) -> (u16, String, Str
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let code = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let content_type = head.lines().find_map(|line| line.strip_prefix("Content-Type: "));
-    (code, content_type.unwrap_or_default().to_owned(), body.to_owned())
+    (code, head.to_owned(), body.to_owned())
 }
 
 #[test]
@@ -79,6 +90,10 @@ fn metrics_tell_of_groups_peers_and_the_server() {
             "geecache_listed 1".to_owned(),
             format!("geecache_peer_up{{peer=\"{them}\"}} 1"),
             format!("geecache_peer_requests_total{{peer=\"{them}\"}} 2"),
+            format!("geecache_peer_request_duration_seconds_count{{peer=\"{them}\"}} 2"),
+            "geecache_pool_events_dropped_total 0".to_owned(),
+            "geecache_pool_log_lines_suppressed_total 0".to_owned(),
+            "geecache_getter_duration_seconds_count{group=\"scores\"} 0".to_owned(),
             "geecache_gets_total{group=\"scores\",result=\"copy_hit\"} 1".to_owned(),
             "geecache_gets_total{group=\"scores\",result=\"miss\"} 2".to_owned(),
             "geecache_peer_answers_total{group=\"scores\",result=\"hit\"} 1".to_owned(),
@@ -94,9 +109,9 @@ fn metrics_tell_of_groups_peers_and_the_server() {
         until("the peer is known to be down", || {
             peers[0].group.get(&peers[0].key_owned_by(them)).unwrap();
             peers[0].group.peer_side().clear();
-            let mut text = String::new();
-            peers[0].pool.write_metrics(&mut text, MetricsFormat::Prometheus).unwrap();
-            text.contains(&format!("geecache_peer_up{{peer=\"{them}\"}} 0"))
+            let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
+            peers[0].pool.write_metrics(&mut metrics);
+            metrics.finish().contains(&format!("geecache_peer_up{{peer=\"{them}\"}} 0"))
         });
     }
 }
@@ -148,14 +163,16 @@ fn with_a_token_health_stays_open_and_metrics_do_not() {
 fn a_client_writes_what_it_knows_of_its_peers_and_a_registry_its_groups() {
     let peer = Peer::start(SERVERS[1], CountingGetter::new(), |pool| pool);
     let client = HttpPool::client([peer.url()]).unwrap();
-    let mut text = String::new();
-    client.write_metrics(&mut text, MetricsFormat::Prometheus).unwrap();
+    let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
+    client.write_metrics(&mut metrics);
+    let text = metrics.finish();
     assert!(text.contains("geecache_peers 1\n") && text.contains("geecache_listed 0\n"), "{text}");
     assert!(!text.contains("geecache_server") && !text.contains("geecache_gets"), "{text}");
     let registry = Registry::new();
     registry.insert(&peer.group).unwrap();
-    let mut text = String::new();
-    registry.write_metrics(&mut text, MetricsFormat::Prometheus).unwrap();
+    let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
+    registry.write_metrics(&mut metrics);
+    let text = metrics.finish();
     assert!(text.contains("geecache_gets_total{group=\"scores\""), "{text}");
 }
 
@@ -174,5 +191,58 @@ fn a_peer_that_is_busy_still_tells_that_it_is_well() {
         }
         gate.open();
         assert_eq!(asks.result(), 200);
+    }
+}
+
+#[test]
+fn dashboard_asks_for_metrics_that_there_are() {
+    let dashboard = include_str!("../../../examples/grafana/dashboard.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let cluster = crate::support::Cluster::of(2, SERVERS[1]);
+    let node = cluster.node(0);
+    node.group.get(&cluster.key_owned_by(0)).unwrap();
+    node.group.get(&cluster.key_owned_by(1)).unwrap();
+    let metrics = get(&node.addr(), "/metrics", "").2;
+    let mut told: Vec<&str> = metrics
+        .lines()
+        .filter_map(|line| line.split(['{', ' ']).next().filter(|name| *name != "#"))
+        .collect();
+    told.dedup();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let queries = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let queries: Vec<&str> = queries.map(|query| query["expr"].as_str().unwrap()).collect();
+    let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
+    let variables = variables.filter_map(|variable| variable["definition"].as_str());
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut asked = 0;
+    for query in queries.iter().copied().chain(variables) {
+        let words = query.split(|c| !is_of_name(c));
+        for name in words.filter(|word| word.starts_with("geecache_")) {
+            assert!(told.contains(&name), "{name} in {query}");
+            asked += 1;
+        }
+    }
+    assert!(queries.len() > 20 && asked > queries.len(), "{asked}");
+}
+
+#[test]
+fn two_pools_of_a_process_and_the_program_itself_make_one_text() {
+    let pools = [0, 1].map(|_| Peer::start(SERVERS[1], CountingGetter::new(), |pool| pool));
+    let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
+    for (peer, name) in pools.iter().zip(["a", "b"]) {
+        metrics.set_labels(&[("pool", name)]);
+        peer.pool.write_metrics(&mut metrics);
+    }
+    metrics.set_labels(&[]);
+    metrics.gauge("shop_carts", "Carts that are open.").sample(&[], 3);
+    let text = metrics.finish();
+    for line in [
+        "# TYPE geecache_peers gauge",
+        "geecache_peers{pool=\"a\"} 1",
+        "geecache_peers{pool=\"b\"} 1",
+        "geecache_gets_total{pool=\"b\",group=\"scores\",result=\"miss\"} 0",
+        "shop_carts 3",
+    ] {
+        assert_eq!(text.lines().filter(|it| *it == line).count(), 1, "{line}\n{text}");
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use geecache::consistenthash::Ring;
 use geecache::{
     Error, Getter, Group, Loaded, PeerError, PeerErrorKind, PeerGetter, PeerPicker, Stats,
+    TellAnswer,
 };
 
 use super::{CountingGetter, Gate};
@@ -266,15 +267,16 @@ impl Link {
         &self,
         group: &str,
         keys: &[&str],
+        tell: TellAnswer<'_>,
         serve: impl FnOnce() -> Vec<Result<Loaded, Error>>,
-    ) -> Vec<Result<Loaded, PeerError>> {
+    ) {
         assert_eq!(group, self.group.name());
         if let Err(error) = self.on_the_way() {
-            return keys.iter().map(|_| Err(error.clone())).collect();
+            return (0..keys.len()).for_each(|at| tell(at, Err(error.clone())));
         }
-        let answers = serve().into_iter().map(|answer| self.answer(answer)).collect();
+        let answers: Vec<_> = serve().into_iter().map(|answer| self.answer(answer)).collect();
         self.reach(Point::GetAnswered);
-        answers
+        answers.into_iter().enumerate().for_each(|(at, answer)| tell(at, answer));
     }
 }
 
@@ -295,8 +297,8 @@ impl PeerGetter for Link {
         answer
     }
 
-    fn get_many(&self, group: &str, keys: &[&str]) -> Vec<Result<Loaded, PeerError>> {
-        self.answer_many(group, keys, || self.group.peer_side().get_many(keys))
+    fn get_many(&self, group: &str, keys: &[&str], tell: TellAnswer<'_>) {
+        self.answer_many(group, keys, tell, || self.group.peer_side().get_many(keys));
     }
 
     fn get_many_timeout(
@@ -304,8 +306,10 @@ impl PeerGetter for Link {
         group: &str,
         keys: &[&str],
         timeout: Duration,
-    ) -> Vec<Result<Loaded, PeerError>> {
-        self.answer_many(group, keys, || self.group.peer_side().get_many_timeout(keys, timeout))
+        tell: TellAnswer<'_>,
+    ) {
+        let side = self.group.peer_side();
+        self.answer_many(group, keys, tell, || side.get_many_timeout(keys, timeout));
     }
 
     fn peek(&self, _group: &str, key: &str) -> Result<Option<Loaded>, PeerError> {

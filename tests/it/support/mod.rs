@@ -1,5 +1,7 @@
 //! What the tests share: ways to hold things, to count them, and to wait for them with a deadline.
 
+#[cfg(feature = "http")]
+mod browser;
 #[cfg(feature = "tls")]
 mod certificates;
 #[cfg(feature = "http")]
@@ -18,6 +20,8 @@ use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "http")]
+pub(crate) use browser::Browser;
 #[cfg(feature = "tls")]
 pub(crate) use certificates::{Authority, Issued, chain, is_full, key, raw_connection};
 #[cfg(feature = "http")]

@@ -1,7 +1,7 @@
 //! How long a file, a function and a line may be.
 
 use super::facts::Facts;
-use super::source::{Source, crate_sources, folder};
+use super::source::{Source, both_crates, folder};
 use super::{assert_none, comment_text};
 
 /// Lines of code in a file; comments and blank lines are not counted.
@@ -13,12 +13,16 @@ const MAX_WIDTH: usize = 100;
 
 #[test]
 fn no_file_is_too_long() {
-    assert_none("cut it by idea", &long_files(crate_sources()));
+    for sources in both_crates() {
+        assert_none("cut it by idea", &long_files(sources));
+    }
 }
 
 #[test]
 fn no_function_is_too_long() {
-    assert_none("take a part of it out", &long_functions(crate_sources()));
+    for sources in both_crates() {
+        assert_none("take a part of it out", &long_functions(sources));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod source;
 mod transport;
 mod words;
 
-use self::source::{Source, crate_sources};
+use self::source::{Source, both_crates};
 
 #[track_caller]
 fn assert_none(rule: &str, offences: &[String]) {
@@ -23,7 +23,7 @@ fn assert_none(rule: &str, offences: &[String]) {
 /// The lines of code that hold one of `words`.
 fn lines_with(words: &[&str], applies_to: impl Fn(&Source) -> bool) -> Vec<String> {
     let mut found = Vec::new();
-    for source in crate_sources().iter().filter(|source| applies_to(source)) {
+    for source in both_crates().into_iter().flatten().filter(|source| applies_to(source)) {
         for (number, line) in &source.code {
             if words.iter().any(|word| line.contains(word)) {
                 found.push(format!("{}: {}", source.at(*number), line.trim()));

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use super::assert_none;
 use super::facts::Facts;
-use super::source::{Source, crate_sources};
+use super::source::{Source, both_crates};
 
 const TYPES: &[&str] = &["struct", "enum", "union", "trait", "type"];
 
 #[test]
 fn no_two_types_share_a_name() {
-    assert_none("types share a name", &shared_names(crate_sources()));
+    for sources in both_crates() {
+        assert_none("types share a name", &shared_names(sources));
+    }
 }
 
 fn shared_names(sources: &[Source]) -> Vec<String> {

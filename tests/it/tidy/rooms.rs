@@ -2,7 +2,7 @@
 
 use super::assert_none;
 use super::graph::Graph;
-use super::source::{Source, crate_sources};
+use super::source::{Source, command_sources, crate_sources};
 
 /// A folder whose rooms stand one above the other.
 ///
@@ -23,12 +23,15 @@ const CRATE: Floor = Floor {
     rooms: &[
         // They know nothing.
         "byteview",
-        "error",
         "one_line",
+        "error",
         "stack",
         "sync",
         "clock",
         "random",
+        "repeats",
+        "histogram",
+        "hot_keys",
         // Generic structures, and threads.
         "lru",
         "consistenthash",
@@ -39,9 +42,12 @@ const CRATE: Floor = Floor {
         "getter",
         "peers",
         "stats",
+        "events",
         // The store, the load path, and the names of groups.
         "cache",
         "group",
+        // Values and keys with types.
+        "typed",
         "metrics",
         "registry",
         // One transport of many that could be.
@@ -58,8 +64,9 @@ const GROUP: Floor = Floor {
         // What the parts have in common.
         "group/error",
         "group/nesting",
-        "group/call",
         "group/batch",
+        "group/telling",
+        "group/call",
         // The four parts: each is given what it needs.
         "group/memory",
         "group/loads",
@@ -71,6 +78,7 @@ const GROUP: Floor = Floor {
         "group/parts",
         "group/peer_side",
         "group.rs",
+        "group/typed_side",
         "group/builder",
     ],
     walls: &[&["group/memory"], &["group/loads"], &["group/owners"], &["group/changes"]],
@@ -81,6 +89,7 @@ const HTTP: Floor = Floor {
     rooms: &[
         // Pure functions.
         "http/url",
+        "http/listed",
         "http/verdict",
         "http/protobuf",
         "http/token",
@@ -89,6 +98,8 @@ const HTTP: Floor = Floor {
         "http/note",
         "http/wire",
         "http/frame",
+        // Who a process is to its peers, and what these say of themselves.
+        "http/identity",
         // The memory of bodies.
         "http/budget",
         "http/arriving",
@@ -98,6 +109,7 @@ const HTTP: Floor = Floor {
         "http/peer",
         "http/getter",
         "http/peers",
+        "http/discovery",
         // Peers that ask.
         "http/server",
         "http/handler",
@@ -109,14 +121,60 @@ const HTTP: Floor = Floor {
         "http/mod.rs",
     ],
     walls: &[
-        &["http/breaker", "http/exchange", "http/peer", "http/getter", "http/peers"],
+        &[
+            "http/breaker",
+            "http/exchange",
+            "http/peer",
+            "http/getter",
+            "http/peers",
+            "http/discovery",
+        ],
         &["http/server", "http/handler"],
     ],
+};
+
+/// The command, which is a crate of its own.
+const COMMAND: Floor = Floor {
+    of: "",
+    rooms: &[
+        // They know nothing.
+        "format",
+        "style",
+        "columns",
+        "failure",
+        "output",
+        "log_to_stderr",
+        // The table of commands, and what is made from it.
+        "commands",
+        "args",
+        "help",
+        "completions",
+        "man",
+        // The peers.
+        "view",
+        "settings",
+        "cluster",
+        // The commands.
+        "value",
+        "get",
+        "changes",
+        "ring",
+        "stats",
+        "check",
+        "bench",
+        "top",
+    ],
+    walls: &[],
 };
 
 #[test]
 fn rooms_of_the_crate_use_lower_ones_only() {
     assert_none("a room uses those below it only", &CRATE.offences(crate_sources()));
+}
+
+#[test]
+fn rooms_of_the_command_use_lower_ones_only() {
+    assert_none("a room uses those below it only", &COMMAND.offences(command_sources()));
 }
 
 #[test]

@@ -53,15 +53,15 @@ impl Source {
         }
     }
 
-    /// The path of the module that the file is: empty for `lib.rs`.
+    /// The path of the module that the file is: empty for `lib.rs` and `main.rs`.
     pub(super) fn module(&self) -> Vec<String> {
         let path = self.path.strip_suffix(".rs").unwrap_or(&self.path);
         let path = path.strip_suffix("/mod").unwrap_or(path);
-        path.split('/').filter(|part| *part != "lib").map(str::to_owned).collect()
+        path.split('/').filter(|part| !matches!(*part, "lib" | "main")).map(str::to_owned).collect()
     }
 
     pub(super) fn is_root(&self) -> bool {
-        self.path == "lib.rs"
+        matches!(&*self.path, "lib.rs" | "main.rs")
     }
 
     pub(super) fn is_http(&self) -> bool {
@@ -167,14 +167,30 @@ pub(super) fn tree<P: AsRef<str>, T: AsRef<str>>(folder: &str, files: &[(P, T)])
     sources
 }
 
-/// The sources of the crate.
+/// The sources of the crate, without those of its command.
 pub(super) fn crate_sources() -> &'static [Source] {
     static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
-        let sources = folder("src");
+        let mut sources = folder("src");
+        sources.retain(|source| !source.path.starts_with("bin/"));
         assert!(sources.len() > 10, "the sources were not found");
         sources
     });
     &SOURCES
+}
+
+/// The sources of the command, which is a crate of its own.
+pub(super) fn command_sources() -> &'static [Source] {
+    static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
+        let sources = folder("src/bin/geecache");
+        assert!(sources.len() > 10, "the sources were not found");
+        sources
+    });
+    &SOURCES
+}
+
+/// Both crates.
+pub(super) fn both_crates() -> [&'static [Source]; 2] {
+    [crate_sources(), command_sources()]
 }
 
 /// The Rust files in a folder of the package; none where there is no such folder, as there are no

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::assert_none;
-use super::source::{Source, crate_sources, folder};
+use super::source::{Source, both_crates, folder};
 
 /// Archaic or poetic words, and idioms.
 const UNWANTED: &[&str] = &[
@@ -43,7 +43,7 @@ const UNWANTED: &[&str] = &[
 #[test]
 fn text_is_in_plain_english() {
     let mut offences = Vec::new();
-    for source in crate_sources().iter().chain(&folder("examples")) {
+    for source in both_crates().into_iter().flatten().chain(&folder("examples")) {
         let prose = source.prose.iter().map(String::as_str).collect::<Vec<_>>();
         let found = unwanted(&prose).into_iter();
         offences.extend(found.map(|(line, words)| format!("{}: {words}", source.at(line))));

@@ -26,13 +26,16 @@ impl Desk {
         registry.insert(&group).unwrap();
         let handler = PeerHandler::new(
             "a peer".to_owned(),
-            Arc::new(Door::new(None)),
+            Arc::new(Door::new(None, Arc::default())),
             Serving {
                 registry,
                 base_path: "/_geecache/".to_owned(),
                 protocol: Protocol::GeeCache,
                 plus: Plus::Space,
+                identity: Arc::default(),
+                picker: Arc::new(NoPeers),
                 pages: None,
+                repeats: Arc::default(),
             },
         );
         Self { handler, group }
@@ -274,4 +277,19 @@ fn a_request_in_another_protocol_is_refused_and_an_answer_names_its_own() {
     assert_eq!(desk.group.stats().loads, 0);
     let response = desk.ask("GET", "/_geecache/scores/Tom", &[("Geecache", "p=geecache")], b"");
     assert_eq!(response.note.protocol, Some(Protocol::GeeCache));
+}
+
+#[test]
+fn what_is_in_memory_and_does_not_fit_counts_when_it_is_asked_for_again() {
+    let desk = Desk::new();
+    let long = Group::new("long", 64 << 20, |_: &str| Ok::<_, io::Error>(vec![7; 400 << 10]));
+    lock(&desk.handler.serving).clone().unwrap().registry.insert(&long).unwrap();
+    let keys = ["a", "b", "c", "d", "e"];
+    long.get_many(&keys);
+    let body = frame::encode_request(Operation::Held, &keys);
+    let response = desk.ask("POST", "/_geecache/long", &[], &body);
+    let answers = frame::decode_answers(&response.body, keys.len()).unwrap();
+    let is_there = |answer: &&KeyAnswer| matches!(answer, KeyAnswer::Loaded(_));
+    assert_eq!(answers.iter().filter(is_there).count(), 2);
+    assert_eq!(long.stats().server_hits, 2);
 }

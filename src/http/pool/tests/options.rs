@@ -106,6 +106,7 @@ fn options_without_an_end_are_as_good_as_none() {
                 .drain_timeout(Duration::MAX)
                 .max_requests(most)
                 .max_connections(most)
+                .lanes_per_peer(most)
                 .max_requests_per_peer(most)
                 .max_idle_connections(most)
                 .max_value_bytes(u64::MAX)
@@ -113,7 +114,7 @@ fn options_without_an_end_are_as_good_as_none() {
         let key = nodes[0].key_of(nodes[1].url());
         let group = &nodes[0].group;
         assert_eq!(group.get_timeout(&key, Duration::MAX).unwrap(), key.as_str(), "{server:?}");
-        assert_eq!(group.get_many(&[&key, "nobody"])[0].as_ref().unwrap(), key.as_str());
+        assert_eq!(group.get_many([&key, "nobody"])[0].as_ref().unwrap(), key.as_str());
         assert!(group.remove(&key).is_complete(), "{server:?}");
         assert_eq!(group.stats().peer_errors, 0, "{server:?}");
         for node in &nodes {

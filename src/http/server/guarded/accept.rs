@@ -37,7 +37,9 @@ pub(super) fn accept_all(shared: &Arc<GuardedShared>, listener: &TcpListener) {
             Err(_) if shared.is_stopping() => {}
             Err(error) => {
                 if pause.is_zero() {
-                    log::warn!("can't accept at {}: {error}", shared.addr);
+                    if let Some(again) = shared.limits.repeats.due("can't accept") {
+                        log::warn!("can't accept at {}: {error}{again}", shared.addr);
+                    }
                     shared.accept_restarts.fetch_add(1, Ordering::Relaxed);
                     pause = ACCEPT_PAUSE.0;
                 }
@@ -70,7 +72,9 @@ fn admit(
         let spawned = thread.spawn(move || connection::serve(&theirs, &member));
         spawned
             .inspect_err(|error| {
-                log::warn!("no thread for a connection at {}: {error}", shared.addr);
+                if let Some(again) = shared.limits.repeats.due("no thread") {
+                    log::warn!("no thread for a connection at {}: {error}{again}", shared.addr);
+                }
             })
             .is_ok()
     };

@@ -19,7 +19,7 @@ use crate::http::server::guarded::receiving::{BUFFER, left_until, receive, small
 use crate::http::server::guarded::shared::GuardedShared;
 use crate::http::server::guarded::stream::Stream;
 use crate::http::server::in_flight::InFlight;
-use crate::http::server::message::{HttpRequest, HttpResponse, answer_of};
+use crate::http::server::message::{HttpRequest, HttpResponse, answer_at_once_of, answer_of};
 
 /// Bytes by which the buffer grows for a body before any of it has come.
 const LONGEST_STEP: usize = 64 * 1024;
@@ -427,9 +427,10 @@ fn handle(
     let client = || session.stream.socket().peer_addr().ok();
     let body = own_body.map_or(&bytes[head.len..request_len], ByteView::as_slice);
     let request = request_of(head, body, own_body, &client);
-    let response = shared.handler.at_once(&request).unwrap_or_else(|| {
+    let (handler, repeats) = (&*shared.handler, &shared.limits.repeats);
+    let response = answer_at_once_of(handler, &request, repeats).unwrap_or_else(|| {
         match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
-            Some(_in_flight) => answer_of(&*shared.handler, &request),
+            Some(_in_flight) => answer_of(handler, &request, repeats),
             None => shared.reject("too many requests in flight"),
         }
     });

@@ -4,18 +4,15 @@ use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use crate::http::server::guarded::connections::OpenConnection;
 use crate::http::tls::TlsConfig;
+use crate::repeats::Repeats;
 use crate::sync::lock;
 
 /// What is said, in TLS, to a connection that there is no room for: a fatal alert,
 /// `internal_error`.
 const NO_ROOM: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
-
-/// How often it is told who was refused.
-const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// The handshakes of a server: with what, and how many there are.
 pub(super) struct Handshakes {
@@ -23,12 +20,13 @@ pub(super) struct Handshakes {
     pub(super) tls: Option<TlsConfig>,
     /// Those that have not ended, the oldest first.
     open: Mutex<VecDeque<Arc<OpenConnection>>>,
-    warned: Mutex<Option<Instant>>,
+    /// What was logged before.
+    repeats: Arc<Repeats>,
 }
 
 impl Handshakes {
-    pub(super) fn new(tls: Option<TlsConfig>) -> Self {
-        Self { tls, open: Mutex::default(), warned: Mutex::default() }
+    pub(super) fn new(tls: Option<TlsConfig>, repeats: Arc<Repeats>) -> Self {
+        Self { tls, open: Mutex::default(), repeats }
     }
 
     /// How many there are.
@@ -61,13 +59,10 @@ impl Handshakes {
 
     /// Tells that a client was refused, and why.
     pub(super) fn tell(&self, addr: SocketAddr, socket: &TcpStream, error: &io::Error) {
-        let mut warned = lock(&self.warned);
-        if warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
-            *warned = Some(Instant::now());
-            drop(warned);
-            let client = socket.peer_addr();
-            let client = client.map_or_else(|_| "a client".to_owned(), |client| client.to_string());
-            log::warn!("{client} is refused at {addr}: {error} (told once a minute)");
+        let client = socket.peer_addr().ok();
+        if let Some(again) = self.repeats.due(("refused", client.map(|client| client.ip()))) {
+            let client = client.map_or_else(|| "a client".to_owned(), |it| it.to_string());
+            log::warn!("{client} is refused at {addr}: {error}{again}");
         }
     }
 }
@@ -93,6 +88,7 @@ impl Drop for Handshake<'_> {
 mod tests {
     use std::io::Read as _;
     use std::net::TcpListener;
+    use std::time::Duration;
 
     use super::*;
     use crate::http::server::guarded::connections::{Connections, Member};
@@ -106,7 +102,8 @@ mod tests {
 
     #[test]
     fn oldest_handshake_makes_room_and_none_is_counted_twice() {
-        let (connections, handshakes) = (Connections::default(), Handshakes::new(None));
+        let (connections, handshakes) =
+            (Connections::default(), Handshakes::new(None, Arc::default()));
         let pairs: Vec<_> = (0..3).map(|_| pair(&connections)).collect();
         let enter = |n: usize| handshakes.enter(pairs[n].0.line(), 2);
         let (first, second) = (enter(0), enter(1));

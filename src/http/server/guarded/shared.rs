@@ -35,13 +35,14 @@ impl GuardedShared {
         tls: Option<TlsConfig>,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Self> {
+        let handshakes = Handshakes::new(tls, Arc::clone(&limits.repeats));
         Ok(Self {
             limits,
             handler,
             addr: own_addr(listener)?,
             stopping: AtomicBool::new(false),
             connections: Connections::default(),
-            handshakes: Handshakes::new(tls),
+            handshakes,
             in_flight: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             rejected: AtomicU64::new(0),

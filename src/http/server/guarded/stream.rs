@@ -80,14 +80,7 @@ impl Stream<'_> {
     fn write_encrypted(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         self.flush()?;
         let Self::Tls(_, tls) = self else { return Ok(0) };
-        let mut taken = 0;
-        for part in parts {
-            let n = tls.take(part)?;
-            taken += n;
-            if n < part.len() {
-                break;
-            }
-        }
+        let taken = tls.take(parts)?;
         match self.flush() {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             _ => Ok(taken),

@@ -157,8 +157,8 @@ fn panicking_handler_gets_a_500_and_the_connection_lives(server: Server) {
         echo(request)
     });
     let mut client = Client::connect(served.addr);
-    for _ in 0..10 {
-        let answer = client.get("/panic");
+    for target in ["/panic", "/panic-at-once"].repeat(5) {
+        let answer = client.get(target);
         assert_eq!((answer.status, answer.text().as_str()), (500, "the handler panicked\n"));
         assert_eq!(client.get("/fine").text(), "GET /fine");
     }

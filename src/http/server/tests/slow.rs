@@ -5,8 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::support::{Client, PATIENCE, Served, limits, on_each_server};
-use crate::byteview::ByteView;
+use super::support::{Client, LONG, PATIENCE, Served, limits, on_each_server};
 use crate::http::server::{HttpRequest, HttpResponse, Limits, Server};
 
 on_each_server! {
@@ -22,9 +21,8 @@ const MANY: usize = 5 * BOUND;
 
 /// Answers `/long` with more than sockets take, and everything else with a word.
 fn served(server: Server, limits: Limits) -> Served {
-    let long = ByteView::from(vec![b'x'; 32 << 20]);
-    Served::new(server, limits, move |request: &HttpRequest<'_>| match request.target {
-        "/long" => HttpResponse::text(200, long.clone()),
+    Served::new(server, limits, |request: &HttpRequest<'_>| match request.target {
+        "/long" => HttpResponse::text(200, LONG.clone()),
         _ => HttpResponse::text(200, "short"),
     })
 }
@@ -59,15 +57,17 @@ fn assert_others_are_answered(served: &Served) {
 }
 
 fn readers_that_do_not_read_keep_nobody_else_waiting(server: Server) {
-    let served = served(server, bounded());
-    let mut readers = Vec::new();
-    for n in 1..=MANY {
-        let mut reader = Client::connect(served.addr);
-        reader.send("GET /long HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        readers.push(reader);
-        wait_until_handled(&served, n);
+    for target in ["/long", "/long-at-once"] {
+        let served = served(server, bounded());
+        let mut readers = Vec::new();
+        for n in 1..=MANY {
+            let mut reader = Client::connect(served.addr);
+            reader.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")).unwrap();
+            readers.push(reader);
+            wait_until_handled(&served, n);
+        }
+        assert_others_are_answered(&served);
     }
-    assert_others_are_answered(&served);
 }
 
 fn bodies_that_stop_keep_nobody_else_waiting(server: Server) {

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::byteview::ByteView;
 use crate::http::server::{
     Handler, Headers, HttpRequest, HttpResponse, Limits, Running, Server, bind,
 };
@@ -28,11 +29,15 @@ pub(super) struct Served {
     pub(super) addr: SocketAddr,
 }
 
+/// More than sockets take.
+pub(super) static LONG: LazyLock<ByteView> = LazyLock::new(|| ByteView::from(vec![b'x'; 32 << 20]));
+
 struct Closure<F>(F);
 
 impl<F: Fn(&HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static> Handler for Closure<F> {
-    fn at_once(&self, _request: &HttpRequest<'_>) -> Option<HttpResponse> {
-        None
+    fn at_once(&self, request: &HttpRequest<'_>) -> Option<HttpResponse> {
+        assert!(request.target != "/panic-at-once", "as it should");
+        (request.target == "/long-at-once").then(|| HttpResponse::text(200, LONG.clone()))
     }
 
     fn admit(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse> {

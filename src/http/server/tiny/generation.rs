@@ -124,13 +124,18 @@ impl Generation {
                         // Nobody waits for the next request now. If no thread can be had, it waits
                         // for one of those there are.
                         if let Err(error) = self.add_thread(shared) {
-                            log::warn!("can't start another handler thread: {error}");
+                            if let Some(again) = shared.limits.repeats.due("no handler thread") {
+                                log::warn!("can't start another handler thread: {error}{again}");
+                            }
                         }
                     }
                     // The handler's panics are caught further in; what is left are those of
                     // tiny_http itself.
                     if catch_unwind(AssertUnwindSafe(|| serve(shared, request, fate))).is_err() {
-                        log::error!("tiny_http panicked on a request to {}", shared.addr);
+                        if let Some(again) = shared.limits.repeats.due("tiny_http panicked") {
+                            let addr = shared.addr;
+                            log::error!("tiny_http panicked on a request to {addr}{again}");
+                        }
                     }
                     self.idle.fetch_add(1, Ordering::AcqRel);
                 }
@@ -144,8 +149,10 @@ impl Generation {
                 }
                 Err(error) => {
                     // A shutdown ends accepting in this way.
-                    if !shared.is_stopping() {
-                        log::warn!("accepting connections at {} failed: {error}", shared.addr);
+                    let due = || shared.limits.repeats.due("accepting failed");
+                    if let Some(again) = (!shared.is_stopping()).then(due).flatten() {
+                        let addr = shared.addr;
+                        log::warn!("accepting connections at {addr} failed: {error}{again}");
                     }
                     self.accept_failed.store(true, Ordering::Release);
                     shared.wake_supervisor();

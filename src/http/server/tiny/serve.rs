@@ -12,7 +12,9 @@ use crate::http::arriving::{AHEAD_BYTES, Arriving};
 use crate::http::budget::{SHORT_BODY, Share, Transfer};
 use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::in_flight::InFlight;
-use crate::http::server::message::{Headers, HttpRequest, HttpResponse, answer_of};
+use crate::http::server::message::{
+    Headers, HttpRequest, HttpResponse, answer_at_once_of, answer_of,
+};
 use crate::http::server::tiny::fate::{Fate, Flaw, end_connection};
 use crate::http::server::tiny::shared::TinyShared;
 
@@ -58,10 +60,13 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, f
     };
     let own_body = received.as_ref().map(|(body, _)| body);
     let client = || request.remote_addr().copied();
-    let at_once = shared.handler.at_once(&request_of(&request, own_body, &client));
+    let at_once = answer_at_once_of(
+        &*shared.handler,
+        &request_of(&request, own_body, &client),
+        &shared.limits.repeats,
+    );
     if let Some(response) = at_once {
-        let connection = connection_after(shared, &request);
-        return send(shared, request, &response, connection);
+        return send_at_once(shared, request, response, moving);
     }
     let Some(in_flight) = shared.enter_in_flight() else {
         let response = shared.reject("too many requests in flight");
@@ -69,9 +74,34 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, f
         return send(shared, request, &response, connection);
     };
     drop(moving);
-    let response = answer_of(&*shared.handler, &request_of(&request, own_body, &client));
+    let response = answer_of(
+        &*shared.handler,
+        &request_of(&request, own_body, &client),
+        &shared.limits.repeats,
+    );
     drop(received);
     answer(shared, request, response, in_flight, begun);
+}
+
+/// Sends the answer to a request that took no place among those in flight. A long one takes a
+/// place among those that wait for their clients, as all long answers do: else they could keep all
+/// handler threads.
+fn send_at_once<'a>(
+    shared: &'a TinyShared,
+    request: tiny_http::Request,
+    mut response: HttpResponse,
+    mut moving: Option<InFlight<'a>>,
+) {
+    let length = response.body_for(request.method().as_str()).len();
+    if length > COPIED_BODY && moving.is_none() {
+        moving = shared.enter_moving();
+        if moving.is_none() {
+            response = shared.reject("too many long answers under way");
+        }
+    }
+    let connection = connection_after(shared, &request);
+    send(shared, request, &response, connection);
+    drop(moving);
 }
 
 /// Sends the answer to a request that was handled from `begun` on.
@@ -217,7 +247,11 @@ fn leave_alone(shared: &Arc<TinyShared>, request: tiny_http::Request) {
 /// Never drops what holds a body that is so long.
 fn abandon<T>(shared: &TinyShared, length: usize, holder: T) {
     let abandoned = shared.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
-    log::error!("a body of {length} bytes was announced: {abandoned} connections abandoned");
+    if let Some(again) = shared.limits.repeats.due("abandoned") {
+        log::error!(
+            "a body of {length} bytes was announced: {abandoned} connections abandoned{again}"
+        );
+    }
     std::mem::forget(holder);
 }
 
@@ -272,7 +306,9 @@ fn aside(
         .name("geecache-refused".to_owned())
         .spawn(move || work(&theirs, request));
     if let Err(error) = spawned {
-        log::warn!("no thread to refuse a request at {}: {error}", shared.addr);
+        if let Some(again) = shared.limits.repeats.due("no thread to refuse") {
+            log::warn!("no thread to refuse a request at {}: {error}{again}", shared.addr);
+        }
     }
 }
 

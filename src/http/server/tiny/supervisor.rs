@@ -215,14 +215,21 @@ impl Supervisor {
         match started {
             Ok(generation) => {
                 let restarts = self.shared.accept_restarts.fetch_add(1, Ordering::Relaxed) + 1;
-                log::warn!("accepting again at {} (restart {restarts})", self.shared.addr);
+                if let Some(again) = self.shared.limits.repeats.due("accepting again") {
+                    let addr = self.shared.addr;
+                    log::warn!("accepting again at {addr} (restart {restarts}){again}");
+                }
                 let generation = std::mem::replace(&mut self.current, generation);
                 let is_dead = generation.accept_failed();
                 generation.replaced();
                 self.former.push(Former { generation, replaced: now, is_dead });
                 self.silent_since = None;
             }
-            Err(error) => log::warn!("can't accept again at {} yet: {error}", self.shared.addr),
+            Err(error) => {
+                if let Some(again) = self.shared.limits.repeats.due("can't accept") {
+                    log::warn!("can't accept again at {} yet: {error}{again}", self.shared.addr);
+                }
+            }
         }
     }
 

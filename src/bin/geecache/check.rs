@@ -1,0 +1,192 @@
+//! `check`: what is wrong with a cluster.
+
+mod finding;
+mod lists;
+mod round_trip;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::args::Args;
+use crate::cluster::{Cluster, Doubt, Look, Member, check_group, look};
+use crate::failure::{Exit, Failure, exit_of};
+use crate::format::{self, plural};
+use crate::output::Output;
+use crate::style::Paint;
+use crate::view::View;
+use finding::{Finding, Verdict};
+
+/// Clocks that are further apart than that are told.
+const CLOCKS_APART: Duration = Duration::from_secs(1);
+
+pub(crate) fn check(args: &Args, out: &Output) -> Result<Exit, Failure> {
+    let group = args.words.first();
+    group.map_or(Ok(()), |group| check_group(group))?;
+    let (cluster, doubt) = Cluster::named(args)?;
+    if let Some(doubt @ Doubt::NoList(_)) = doubt {
+        out.warn(doubt);
+    }
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let looks = cluster.ask(|member| {
+        let look = look(&member.getter);
+        // The peer looked at its clock about half of the way ago.
+        (now().saturating_sub(look.took / 2), look)
+    });
+    let clocks = clocks(&cluster, &looks);
+    let looks: Vec<Look> = looks.into_iter().map(|(_, look)| look).collect();
+    let is_silent = looks.iter().all(|look| !look.is_answer());
+    let mut findings = vec![answers(&cluster, &looks)];
+    if !is_silent {
+        findings.extend([
+            lists::lists(&cluster, &looks),
+            same(&cluster, &looks, "versions", |view| Some(view.version.clone())),
+            same(&cluster, &looks, "protocol", |view| {
+                Some(format!("{} at {}", view.protocol.as_ref()?, view.base_path.as_ref()?))
+            }),
+            same(&cluster, &looks, "ring", |view| {
+                Some(format!("{}, {} points each", view.hash.as_ref()?, view.replicas?))
+            }),
+            clocks,
+        ]);
+        findings.extend(group.map(|group| round_trip::round_trips(&cluster, group)));
+    }
+    tell(&findings, group, is_silent, out)?;
+    let is_bad = findings.iter().any(|finding| finding.verdict == Verdict::Bad);
+    let refused = looks
+        .iter()
+        .any(|look| look.view.as_ref().is_err_and(|error| exit_of(error.kind()) == Exit::Refused));
+    Ok(match is_bad {
+        _ if is_silent => Exit::NoAnswer,
+        _ if refused => Exit::Refused,
+        true => Exit::Unsound,
+        false => Exit::Done,
+    })
+}
+
+fn tell(
+    findings: &[Finding],
+    group: Option<&String>,
+    is_silent: bool,
+    out: &Output,
+) -> Result<(), Failure> {
+    if out.is_json() {
+        let is_sound = findings.iter().all(|finding| finding.verdict != Verdict::Bad);
+        let findings: Value = findings.iter().map(Finding::to_json).collect();
+        return out.json(&json!({"sound": is_sound, "findings": findings}));
+    }
+    for finding in findings {
+        let (mark, what) = (finding.verdict.mark(out), finding.what);
+        out.line(format_args!("{mark} {what:<10} {}", format::printable(&finding.told)))?;
+        for line in &finding.lines {
+            out.line(format_args!("               {}", format::printable(line)))?;
+        }
+        if let Some(hint) = finding.hint {
+            out.line(out.paint(Paint::Dim, &format!("             → {hint}")))?;
+        }
+    }
+    if group.is_none() && !is_silent {
+        let (mark, what) = (Verdict::Unknown.mark(out), "keys");
+        let told = "none was written: name a group, as in geecache check GROUP";
+        out.line(format_args!("{mark} {what:<10} {told}"))?;
+    }
+    Ok(())
+}
+
+/// Whether all peers answer.
+fn answers(cluster: &Cluster, looks: &[Look]) -> Finding {
+    let all = looks.len();
+    let answering = looks.iter().filter(|look| look.is_answer()).count();
+    let line = |(member, look): (&Member, &Look)| match &look.view {
+        Ok(View { ready: Some(false), .. }) => {
+            Some(format!("{}: it is leaving the cluster", member.url))
+        }
+        Ok(_) => None,
+        Err(error) if exit_of(error.kind()) == Exit::PeerFailed => {
+            Some(format!("{}: it answers, and has no status page", member.url))
+        }
+        Err(error) => Some(error.to_string()),
+    };
+    let lines: Vec<String> = cluster.members.iter().zip(looks).filter_map(line).collect();
+    let slowest = looks.iter().filter(|look| look.is_answer()).map(|look| look.took).max();
+    let (verdict, told) = match slowest {
+        Some(slowest) if answering == all => {
+            let verdict = if lines.is_empty() { Verdict::Good } else { Verdict::Doubtful };
+            let peers = plural(all, "peer");
+            (verdict, format!("{all} of {peers}, the slowest in {}", format::time(slowest)))
+        }
+        _ => (Verdict::Bad, format!("{answering} of {}", plural(all, "peer"))),
+    };
+    let is_refused =
+        |look: &Look| look.view.as_ref().is_err_and(|error| exit_of(error.kind()) == Exit::Refused);
+    let finding = Finding::new("answers", verdict, told).lines(lines);
+    match verdict {
+        _ if looks.iter().any(is_refused) => Finding { verdict: Verdict::Bad, ..finding }
+            .hint("it wants a token: --token-file or GEECACHE_TOKEN"),
+        Verdict::Bad => finding.hint("is the process running, and its port open to this machine?"),
+        _ => finding,
+    }
+}
+
+/// Whether all peers tell the same.
+fn same(
+    cluster: &Cluster,
+    looks: &[Look],
+    what: &'static str,
+    told: impl Fn(&View) -> Option<String>,
+) -> Finding {
+    let told = |(member, look): (&Member, &Look)| {
+        Some((told(look.view.as_ref().ok()?)?, member.url.clone()))
+    };
+    let mut all: Vec<(String, String)> =
+        cluster.members.iter().zip(looks).filter_map(told).collect();
+    all.sort();
+    let (Some((first, _)), Some((last, _))) = (all.first(), all.last()) else {
+        return Finding::new(what, Verdict::Unknown, "no peer tells");
+    };
+    if first == last {
+        return Finding::new(what, Verdict::Good, first.clone());
+    }
+    let lines = all.iter().map(|(told, url)| format!("{url}: {told}")).collect();
+    let (verdict, hint) = match what {
+        "versions" => (Verdict::Doubtful, "finish the roll-out, or undo it"),
+        _ => (Verdict::Bad, "all peers must be built and configured alike"),
+    };
+    Finding::new(what, verdict, "they differ").lines(lines).hint(hint)
+}
+
+/// Whether clocks agree; with the moments at which the peers looked at theirs.
+fn clocks(cluster: &Cluster, looks: &[(Duration, Look)]) -> Finding {
+    let ahead = |((at, look), member): (&(Duration, Look), &Member)| {
+        let clock = look.view.as_ref().ok()?.clock?;
+        let here = i128::try_from(at.as_millis()).ok()?;
+        Some((i128::from(clock) - here, member.url.clone()))
+    };
+    let ahead: Vec<_> = looks.iter().zip(&cluster.members).filter_map(ahead).collect();
+    let (Some(least), Some(most)) = (ahead.iter().min(), ahead.iter().max()) else {
+        return Finding::new("clocks", Verdict::Unknown, "no peer tells");
+    };
+    let millis = |number: i128| {
+        Duration::from_millis(u64::try_from(number.unsigned_abs()).unwrap_or(u64::MAX))
+    };
+    let apart = millis(most.0 - least.0);
+    let unsure = looks.iter().map(|(_, look)| look.took).max().unwrap_or_default();
+    if apart <= CLOCKS_APART + unsure {
+        let told = format!("within {}", format::time(apart.max(unsure)));
+        return Finding::new("clocks", Verdict::Good, told);
+    }
+    let line = |(number, url): &(i128, String)| {
+        let word = if *number < 0 { "behind" } else { "ahead of" };
+        format!("{url}: {} {word} this machine", format::time(millis(*number)))
+    };
+    let protocol = looks.iter().find_map(|(_, look)| look.view.as_ref().ok()?.protocol.clone());
+    let (verdict, hint) = match protocol.as_deref() {
+        Some("groupcache") => {
+            (Verdict::Bad, "values of peers in Go end at the wrong time: set NTP up")
+        }
+        _ => (Verdict::Doubtful, "it does no harm between peers of this crate; set NTP up"),
+    };
+    Finding::new("clocks", verdict, format!("{} apart", format::time(apart)))
+        .lines(ahead.iter().map(line).collect())
+        .hint(hint)
+}

@@ -1,0 +1,90 @@
+//! Writes a key to each peer, reads it from there and removes it.
+
+use std::process;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use geecache::{Group, Loaded, PeerError, PeerErrorKind, PeerGetter};
+
+use crate::check::finding::{Finding, Verdict};
+use crate::cluster::{Cluster, Member};
+use crate::format::{self, plural};
+
+/// What is written ends by itself, should it not be removed.
+const TTL: Duration = Duration::from_secs(60);
+/// One of so many keys belongs to each peer, or its share is next to nothing.
+const TRIED: usize = 1_000_000;
+const VALUE: &str = "written by geecache check";
+/// Why nothing is written to peers in Go.
+const FOREIGN: &str = "it takes no values from others";
+
+pub(super) fn round_trips(cluster: &Cluster, group: &str) -> Finding {
+    let handle = match cluster.group(group) {
+        Ok(handle) => handle,
+        Err(failure) => return Finding::new("keys", Verdict::Bad, failure.message),
+    };
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let name = format!("geecache-check-{}-{begun}", process::id());
+    let ring = cluster.ring();
+    let key_of = |member: &Member| {
+        let mut keys = (0..TRIED).map(|number| format!("{name}-{number}"));
+        keys.find(|key| ring.get(key) == Some(&*member.url))
+    };
+    let trips = cluster.ask(|member| {
+        let begun = Instant::now();
+        let key = key_of(member).ok_or_else(|| "it owns next to no key".to_owned())?;
+        let done = round_trip(member, &handle, &key);
+        // Whatever went wrong, it is not to stay.
+        handle.remove(&key);
+        done.map(|()| begun.elapsed())
+    });
+    let line = |(member, trip): (&Member, &Result<Duration, String>)| match trip {
+        Ok(_) => None,
+        Err(why) => Some(format!("{}: {why}", member.url)),
+    };
+    let lines: Vec<String> = cluster.members.iter().zip(&trips).filter_map(line).collect();
+    let all = plural(trips.len(), "peer");
+    match trips.iter().flatten().max() {
+        Some(slowest) if lines.is_empty() => {
+            let slowest = format::time(*slowest);
+            let told = format!("written, read and removed at {all}, the slowest in {slowest}");
+            Finding::new("keys", Verdict::Good, told)
+        }
+        _ => {
+            let is_foreign =
+                |trip: &Result<Duration, String>| trip.as_ref().is_err_and(|why| why == FOREIGN);
+            let foreign = trips.iter().filter(|trip| is_foreign(trip)).count();
+            let verdict = if foreign == lines.len() { Verdict::Unknown } else { Verdict::Bad };
+            let told = format!("not to be seen at {} of {all}", lines.len());
+            Finding::new("keys", verdict, told).lines(lines)
+        }
+    }
+}
+
+/// An error tells what went wrong with a key of that peer.
+fn round_trip(member: &Member, handle: &Group, key: &str) -> Result<(), String> {
+    let group = handle.name();
+    // By the peer itself, so that one that is down does not spoil what the others are asked for.
+    let inserted = member.getter.insert(group, key, &Loaded::from(VALUE).ttl(TTL));
+    let failed = |error: PeerError| match error.kind() {
+        PeerErrorKind::NotSupported => FOREIGN.to_owned(),
+        kind => format!("not written: {kind}"),
+    };
+    if !inserted.map_err(failed)? {
+        return Err("written, and not kept: has the group room there?".to_owned());
+    }
+    // It tells of keys that it owns by its own list.
+    let peek = || member.getter.peek(group, key).map_err(|error| format!("{}", error.kind()));
+    match peek()?.as_ref().and_then(Loaded::value) {
+        Some(value) if *value == VALUE => {}
+        Some(_) => return Err("another value was read than was written".to_owned()),
+        None => return Err("the key is not its own there: do the lists agree?".to_owned()),
+    }
+    member
+        .getter
+        .remove(group, &[key])
+        .map_err(|error| format!("not removed: {}", error.kind()))?;
+    match peek()? {
+        None => Ok(()),
+        Some(_) => Err("the key is still there after its removal".to_owned()),
+    }
+}

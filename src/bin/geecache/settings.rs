@@ -1,0 +1,175 @@
+//! [`Settings`]: how to talk to the peers of a cluster.
+
+use std::env;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[cfg(feature = "tls")]
+use geecache::TlsConfig;
+use geecache::consistenthash::{MAX_REPLICAS, Ring, RingHash};
+use geecache::{HttpGetter, HttpPool, HttpPoolBuilder, Protocol};
+
+use crate::args::Args;
+use crate::failure::{Exit, Failure};
+use crate::view::View;
+
+/// How to talk to the peers, and how they share out the keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    protocol: Option<Protocol>,
+    base_path: Option<String>,
+    hash: Option<RingHash>,
+    replicas: Option<NonZeroUsize>,
+    pub(crate) timeout: Duration,
+    secret: Secret,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConfig>,
+}
+
+/// Where the token comes from.
+#[derive(Clone)]
+enum Secret {
+    None,
+    Token(String),
+    File(PathBuf),
+}
+
+impl Settings {
+    pub(crate) fn of(args: &Args) -> Result<Self, Failure> {
+        let timeout = args.time("timeout")?.unwrap_or(Duration::from_secs(2));
+        if timeout.is_zero() {
+            return Err(Failure::usage("--timeout must be more than zero"));
+        }
+        let replicas = args.number("replicas", MAX_REPLICAS)?;
+        Ok(Self {
+            protocol: args.text("protocol").and_then(protocol_named),
+            base_path: args.text("base-path").map(str::to_owned),
+            hash: args.text("hash").and_then(hash_named),
+            replicas: replicas.and_then(NonZeroUsize::new),
+            timeout,
+            secret: Secret::of(args)?,
+            #[cfg(feature = "tls")]
+            tls: tls_of(args)?,
+        })
+    }
+
+    /// Takes over from a peer what was not said.
+    pub(crate) fn learn(&mut self, view: &View) {
+        let protocol = view.protocol.as_deref().and_then(protocol_named);
+        self.protocol = self.protocol.or(protocol);
+        self.base_path = self.base_path.take().or_else(|| view.base_path.clone());
+        self.hash = self.hash.or_else(|| view.hash.as_deref().and_then(hash_named));
+        self.replicas = self.replicas.or_else(|| view.replicas.and_then(NonZeroUsize::new));
+    }
+
+    /// How peers are asked.
+    pub(crate) fn builder(&self) -> HttpPoolBuilder {
+        let mut builder = HttpPool::builder()
+            .protocol(self.protocol.unwrap_or_default())
+            .hash(self.hash())
+            .replicas(self.replicas())
+            .timeout(self.timeout)
+            // Who asks by hand can be further away than a peer.
+            .connect_timeout(self.timeout.min(Duration::from_secs(1)))
+            .peek_timeout(self.timeout);
+        if let Some(path) = &self.base_path {
+            builder = builder.base_path(path);
+        }
+        builder = match &self.secret {
+            Secret::None => builder,
+            Secret::Token(token) => builder.token(token),
+            Secret::File(path) => builder.token_file(path),
+        };
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            builder = builder.tls(tls.clone());
+        }
+        builder
+    }
+
+    pub(crate) fn getter(&self, url: &str) -> Result<HttpGetter, Failure> {
+        Ok(self.builder().getter(url)?)
+    }
+
+    pub(crate) fn ring<S: AsRef<str>>(&self, urls: impl IntoIterator<Item = S>) -> Ring {
+        let mut ring = Ring::with_hash(self.replicas(), self.hash().function());
+        ring.extend(urls);
+        ring
+    }
+
+    pub(crate) fn hash(&self) -> RingHash {
+        self.hash.unwrap_or_default()
+    }
+
+    pub(crate) fn hash_name(&self) -> &'static str {
+        HASHES.iter().find(|(_, hash)| *hash == self.hash()).map_or("unknown", |(name, _)| name)
+    }
+
+    pub(crate) fn replicas(&self) -> NonZeroUsize {
+        self.replicas.unwrap_or_else(|| self.hash().replicas())
+    }
+
+    /// A peer's URL, whose scheme may be left out.
+    pub(crate) fn url(&self, text: &str) -> String {
+        #[cfg(feature = "tls")]
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "http";
+        let url = if text.contains("://") { text.to_owned() } else { format!("{scheme}://{text}") };
+        url.trim_end_matches('/').to_owned()
+    }
+}
+
+impl Secret {
+    fn of(args: &Args) -> Result<Self, Failure> {
+        if let Some(path) = args.text("token-file") {
+            return Ok(Self::File(path.into()));
+        }
+        match env::var("GEECACHE_TOKEN") {
+            Ok(token) if token.is_empty() => Ok(Self::None),
+            Ok(token) => Ok(Self::Token(token)),
+            Err(env::VarError::NotPresent) => Ok(Self::None),
+            Err(env::VarError::NotUnicode(_)) => {
+                Err(Failure::new(Exit::Usage, "GEECACHE_TOKEN is no text"))
+            }
+        }
+    }
+}
+
+/// The token stays out of what is printed.
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Token(_) => "Token",
+            Self::File(_) => "File",
+        })
+    }
+}
+
+const HASHES: [(&str, RingHash); 2] = [("crc32", RingHash::Crc32), ("mixed", RingHash::Mixed)];
+
+fn hash_named(name: &str) -> Option<RingHash> {
+    HASHES.iter().find(|(known, _)| *known == name).map(|(_, hash)| *hash)
+}
+
+fn protocol_named(name: &str) -> Option<Protocol> {
+    match name {
+        "geecache" => Some(Protocol::GeeCache),
+        "geecache-protobuf" => Some(Protocol::GeeCacheProtobuf),
+        "groupcache" => Some(Protocol::Groupcache),
+        _ => None,
+    }
+}
+
+#[cfg(feature = "tls")]
+fn tls_of(args: &Args) -> Result<Option<TlsConfig>, Failure> {
+    match (args.text("tls-ca"), args.text("tls-cert"), args.text("tls-key")) {
+        (None, None, None) => Ok(None),
+        (Some(ca), None, None) => Ok(Some(TlsConfig::client_from_pem_file(ca)?)),
+        (Some(ca), Some(cert), Some(key)) => Ok(Some(TlsConfig::from_pem_files(cert, key, ca)?)),
+        (None, ..) => Err(Failure::usage("TLS needs --tls-ca, by which peers are known")),
+        _ => Err(Failure::usage("--tls-cert and --tls-key belong together")),
+    }
+}

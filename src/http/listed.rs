@@ -1,0 +1,140 @@
+//! [`ListedPeer`]: a peer as a list names it.
+
+use std::num::NonZeroUsize;
+
+use crate::consistenthash::{MAX_REPLICAS, RingHash};
+use crate::error::Error;
+use crate::http::url::{PeerScheme, PeerUrl};
+
+/// A peer of a list: its URL, and how many times the usual share of the keys it is to have.
+///
+/// It is written as the URL alone, or as `http://a:8001#weight=2`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ListedPeer {
+    pub(crate) url: PeerUrl,
+    pub(crate) weight: NonZeroUsize,
+}
+
+impl ListedPeer {
+    /// A peer of weight 1.
+    pub(crate) fn new(url: PeerUrl) -> Self {
+        Self { url, weight: NonZeroUsize::MIN }
+    }
+
+    /// Reads a peer of those who are talked to by `scheme`.
+    pub(crate) fn parse(text: &str, scheme: PeerScheme) -> Result<Self, Error> {
+        let (url, options) = text.split_once('#').map_or((text, None), |(u, o)| (u, Some(o)));
+        let mut peer = Self::new(PeerUrl::parse(url)?.for_scheme(scheme)?);
+        for option in options.into_iter().flat_map(|options| options.split('&')) {
+            peer.weight = option.strip_prefix("weight=").and_then(weight).ok_or_else(|| {
+                let reason = format!(
+                    "behind its # stands {option:?}, and not a weight from 1 to {MAX_REPLICAS} \
+                     (#weight=2)"
+                );
+                Error::InvalidPeer { url: text.to_owned(), reason }
+            })?;
+        }
+        Ok(peer)
+    }
+
+    /// Sorts a list, and leaves out what stands there twice.
+    pub(crate) fn tidy(mut list: Vec<Self>) -> Result<Vec<Self>, Error> {
+        list.sort_unstable();
+        list.dedup();
+        match list.windows(2).find(|pair| pair[0].url == pair[1].url) {
+            None => Ok(list),
+            Some(pair) => {
+                let (one, other) = (pair[0].weight, pair[1].weight);
+                let reason = format!("the list has it twice, with the weights {one} and {other}");
+                Err(Error::InvalidPeer { url: pair[0].url.as_str().to_owned(), reason })
+            }
+        }
+    }
+
+    /// A number that stands for all that decides who owns a key. Peers with the same number name
+    /// the same owners; those who do not are told from each other as well as 32 bits can.
+    pub(crate) fn digest(list: &[Self], hash: RingHash, replicas: NonZeroUsize) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(format!("{hash:?} {replicas}\n").as_bytes());
+        for Self { url, weight } in list {
+            hasher.update(format!("{url} {weight}\n").as_bytes());
+        }
+        hasher.finalize()
+    }
+}
+
+fn weight(text: &str) -> Option<NonZeroUsize> {
+    let weight: NonZeroUsize = text.parse().ok()?;
+    let is_plain = !text.starts_with(['+', '0']);
+    (is_plain && weight.get() <= MAX_REPLICAS).then_some(weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<ListedPeer, Error> {
+        ListedPeer::parse(text, PeerScheme::Http)
+    }
+
+    fn list(texts: &[&str]) -> Result<Vec<ListedPeer>, Error> {
+        ListedPeer::tidy(texts.iter().map(|text| parse(text).unwrap()).collect())
+    }
+
+    #[test]
+    fn peers_are_read_with_their_weights() {
+        for (text, url, weight) in [
+            ("http://a:1", "http://a:1", 1),
+            ("http://a:1#weight=2", "http://a:1", 2),
+            ("http://a:1/#weight=10000", "http://a:1", 10_000),
+        ] {
+            let peer = parse(text).unwrap();
+            assert_eq!((peer.url.as_str(), peer.weight.get()), (url, weight));
+        }
+    }
+
+    #[test]
+    fn what_is_no_weight_is_refused_with_what_was_given() {
+        for option in ["", "weight", "weight=", "weight=0", "weight=10001", "weight=+2"]
+            .into_iter()
+            .chain(["weight=02", "weight=1.5", "weight=2&", "zone=a", "Weight=2"])
+        {
+            let text = format!("http://a:1#{option}");
+            match parse(&text) {
+                Err(Error::InvalidPeer { url, reason }) => {
+                    assert!(url == text && reason.contains("weight"), "{url}: {reason}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_stands_in_a_list_once_and_with_one_weight() {
+        let tidied = list(&["http://b:1", "http://A:1/", "http://a:1"]).unwrap();
+        let urls: Vec<&str> = tidied.iter().map(|peer| peer.url.as_str()).collect();
+        assert_eq!(urls, ["http://a:1", "http://b:1"]);
+        let error = list(&["http://a:1", "http://a:1#weight=3"]).unwrap_err().to_string();
+        assert!(error.contains("http://a:1") && error.contains("1 and 3"), "{error}");
+    }
+
+    #[test]
+    fn lists_that_name_other_owners_have_other_digests() {
+        let digest = |texts: &[&str], hash: RingHash| {
+            ListedPeer::digest(&list(texts).unwrap(), hash, hash.replicas())
+        };
+        let ours = digest(&["http://a:1", "http://b:1"], RingHash::Crc32);
+        assert_eq!(digest(&["http://b:1/", "HTTP://A:1"], RingHash::Crc32), ours);
+        for (other, hash) in [
+            (&["http://a:1"][..], RingHash::Crc32),
+            (&["http://a:1", "http://c:1"], RingHash::Crc32),
+            (&["http://a:1", "http://b:1#weight=2"], RingHash::Crc32),
+            (&["http://a:1", "http://b:1"], RingHash::Mixed),
+        ] {
+            assert_ne!(digest(other, hash), ours);
+        }
+        let few = NonZeroUsize::new(10).unwrap();
+        let list = list(&["http://a:1", "http://b:1"]).unwrap();
+        assert_ne!(ListedPeer::digest(&list, RingHash::Crc32, few), ours);
+    }
+}

@@ -1,0 +1,55 @@
+//! Greetings: who is there, and which list it has. They are a `POST` to the base path, which names
+//! no group: peers in Go answer 400.
+
+use std::time::Duration;
+
+use crate::http::exchange::{CallError, Failure, Outgoing, Target};
+use crate::http::note::{Note, Status};
+use crate::http::peer::link::{Admit, Link};
+use crate::http::verdict::Verdict;
+
+/// How long a greeting may take, however long other requests may.
+const GREETING_WITHIN: Duration = Duration::from_millis(500);
+
+/// How a greeting ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Greeting {
+    /// A peer of this crate answered, and told who it is.
+    Ours,
+    /// Another program answered.
+    Foreign,
+    /// It has left the list, and is about to end.
+    HasLeft,
+    /// Nothing listens there.
+    Refused,
+    /// There was no answer, or one of a peer that has nothing to do with us.
+    Failed,
+}
+
+/// Greets the peer, up or down. Each side learns the other's list, and the peer whether this
+/// process leaves.
+pub(super) fn greet(link: &Link) -> Greeting {
+    let greeted = link.call(Admit::Always, |exchange| {
+        let options = link.options();
+        let identity = &options.exchange.identity;
+        let status = identity.has_left().then_some(Status::HasLeft);
+        let note = Note { status, ..identity.note() };
+        let target = Target { path: options.base_path.clone(), note };
+        exchange.send(&Outgoing::post(target, b""), link.timeout().min(GREETING_WITHIN), |answer| {
+            let is_ours = answer.note().is_ok_and(|note| note.incarnation.is_some());
+            if answer.status() == Some(Status::HasLeft) {
+                answer.drain();
+                return Ok(Greeting::HasLeft);
+            }
+            if answer.status().is_some() {
+                return Err(CallError::Answer(answer.into_failure()));
+            }
+            answer.drain();
+            Ok(if is_ours { Greeting::Ours } else { Greeting::Foreign })
+        })
+    });
+    greeted.unwrap_or_else(|failure| match failure {
+        Failure { verdict: Verdict::Refused, .. } => Greeting::Refused,
+        _ => Greeting::Failed,
+    })
+}
