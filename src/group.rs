@@ -41,6 +41,7 @@ use crate::hot_keys::HotKey;
 use crate::origin::Origin;
 use crate::peers::PeerPicker;
 use crate::random::is_sampled;
+use crate::spans;
 use crate::stats::{CacheStats, Stats};
 use batch::{Answer, answer_many};
 use call::Call;
@@ -305,6 +306,7 @@ impl Group {
     /// own, and what is ours, or what they can't answer, is loaded here. Element *i* of `answers`
     /// becomes the answer to `keys[i]`.
     fn load(&self, keys: &[&str], answers: &mut [Option<Answer>], call: Call) {
+        let _span = spans::get(self.name(), keys);
         let load_here = |keys: &[&str], answers: &mut [Option<Answer>]| {
             self.parts.load_here(keys, answers, call);
         };

@@ -121,6 +121,7 @@
 //! * `serde`: values with types as JSON or in the format of `postcard` (`Json`, `Postcard`).
 //! * `uuid`: UUIDs as keys with a type.
 //! * `signal`: `HttpPool::leave_on_signal`, on `signal-hook`.
+//! * `tracing`: spans, and a `traceparent` that goes along between peers ([`guide::watching`]).
 //!
 //! Without `http` the crate has two small dependencies and is a complete cache in one process. It
 //! takes a transport of your own: see [`guide::transports`].
@@ -163,6 +164,7 @@ mod one_line;
 mod random;
 mod repeats;
 pub mod singleflight;
+mod spans;
 mod stack;
 mod sync;
 mod workers;
@@ -192,12 +194,15 @@ pub use http::TlsConfig;
 #[cfg(feature = "http")]
 pub use http::{
     Discover, Discovery, FollowStats, HttpGetter, HttpPool, HttpPoolBuilder, ListChange,
-    ListChangeKind, ListStats, PeerState, PeerStats, Protocol, Server, StatusPages,
+    ListChangeKind, ListStats, PeerAddress, PeerState, PeerStats, Plus, Protocol, Server,
+    StatusPages,
 };
 pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;
 pub use peers::{NoPeers, PeerGetter, PeerPicker, TellAnswer};
 pub use registry::Registry;
+#[cfg(feature = "tracing")]
+pub use spans::{traceparent, with_traceparent};
 pub use stats::{CacheStats, Stats};
 pub use typed::{
     AsKey, CacheKey, Codec, KeyText, TypedBatch, TypedGetter, TypedGroup, TypedGroupBuilder,
@@ -222,10 +227,16 @@ pub mod fuzz {
         crate::http::fuzz::frame(bytes);
     }
 
-    /// An answer of groupcache.
+    /// An answer of groupcache, and a request of its forks to set a value.
     #[cfg(feature = "http")]
     pub fn protobuf(bytes: &[u8]) {
         crate::http::fuzz::protobuf(bytes);
+    }
+
+    /// The body of a request to remove many keys.
+    #[cfg(feature = "http")]
+    pub fn remove_keys(bytes: &[u8]) {
+        crate::http::fuzz::remove_keys(bytes);
     }
 
     /// The target of a request.

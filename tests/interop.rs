@@ -1,5 +1,6 @@
 //! Clusters of Go and Rust peers, each in a process of its own: golang/groupcache as Debian ships
-//! it, and GeeCache's protocols in a Go program of ours.
+//! it, and the protocols of GeeCache and of groupcache's forks in a Go program of ours. With
+//! `GEECACHE_FORKS_GOPATH` the forks themselves take part, see `interop/peer/main.go`.
 //!
 //! Where Go is missing these tests pass without a word but one; `GEECACHE_REQUIRE_GO=1` makes them
 //! fail instead.
@@ -14,6 +15,8 @@
 mod cluster;
 #[path = "interop/control.rs"]
 mod control;
+#[path = "interop/fork_clusters.rs"]
+mod fork_clusters;
 #[path = "interop/forks.rs"]
 mod forks;
 #[path = "interop/rust_peer.rs"]
@@ -21,7 +24,7 @@ mod rust_peer;
 
 use std::env;
 
-use cluster::{Cluster, DIALECTS, Language, go_peer};
+use cluster::{Cluster, DIALECTS, Dialect, FORKS, Language, go_peer};
 
 /// Not a test, but the program of the Rust peers: the tests run it in processes of their own.
 #[test]
@@ -32,14 +35,20 @@ fn rust_peer() {
     else {
         return;
     };
-    let dialect = DIALECTS.iter().find(|dialect| dialect.name == name).expect("a dialect we know");
+    let mut dialects = DIALECTS.iter().chain(&FORKS);
+    let dialect = dialects.find(|dialect| dialect.name == name).expect("a dialect we know");
     rust_peer::obey(&control, dialect.protocol, &address);
 }
 
 /// Runs `test` with a cluster of two Go and two Rust peers for each protocol.
 fn with_mixed_clusters(test: impl Fn(&mut Cluster)) {
+    with_clusters_of(&DIALECTS, test);
+}
+
+/// The same for each of these protocols.
+fn with_clusters_of(dialects: &[Dialect], test: impl Fn(&mut Cluster)) {
     let Some(go_peer) = go_peer() else { return };
-    for dialect in DIALECTS {
+    for &dialect in dialects {
         let mut cluster = Cluster::start(go_peer, dialect);
         println!("a cluster that speaks {}", dialect.name);
         test(&mut cluster);
@@ -53,28 +62,31 @@ fn value_of(key: &str) -> Result<Vec<u8>, String> {
 
 #[test]
 fn all_peers_name_the_same_owner_for_10_000_keys() {
-    with_mixed_clusters(|cluster| {
-        let keys: Vec<String> = (0..10_000)
-            .map(|number| match number % 4 {
-                0 => format!("user:{number}"),
-                1 => format!("/images/{number}.png"),
-                2 => format!("{:016x}", number * 0x9e37_79b9_7f4a_7c15_u128),
-                _ => format!("{number} läuft + {number}%"),
-            })
-            .collect();
-        let mut named: Vec<Vec<String>> =
-            cluster.peers.iter_mut().map(|peer| peer.owners(&keys)).collect();
-        let ours = named.remove(1);
-        for theirs in named {
-            let disagreements = ours.iter().zip(&theirs).filter(|(a, b)| a != b).count();
-            assert_eq!(disagreements, 0, "of {} keys", keys.len());
-        }
-        for peer in &cluster.peers {
-            let share = ours.iter().filter(|owner| **owner == peer.url).count();
-            println!("{:?} peer {} owns {share} of {} keys", peer.language, peer.url, keys.len());
-            assert!(share > 0, "every peer owns something");
-        }
-    });
+    with_mixed_clusters(assert_same_owners);
+}
+
+/// Asserts that all peers name the same owner for each of 10,000 keys, and each peer for some.
+fn assert_same_owners(cluster: &mut Cluster) {
+    let keys: Vec<String> = (0..10_000)
+        .map(|number| match number % 4 {
+            0 => format!("user:{number}"),
+            1 => format!("/images/{number}.png"),
+            2 => format!("{:016x}", number * 0x9e37_79b9_7f4a_7c15_u128),
+            _ => format!("{number} läuft + {number}%"),
+        })
+        .collect();
+    let mut named: Vec<Vec<String>> =
+        cluster.peers.iter_mut().map(|peer| peer.owners(&keys)).collect();
+    let ours = named.remove(1);
+    for theirs in named {
+        let disagreements = ours.iter().zip(&theirs).filter(|(a, b)| a != b).count();
+        assert_eq!(disagreements, 0, "of {} keys", keys.len());
+    }
+    for peer in &cluster.peers {
+        let share = ours.iter().filter(|owner| **owner == peer.url).count();
+        println!("{:?} peer {} owns {share} of {} keys", peer.language, peer.url, keys.len());
+        assert!(share > 0, "every peer owns something");
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub fn run(_args: impl Iterator<Item = String>) {
     );
     println!("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     let keys: Vec<String> = (0..KEYS).map(|i| format!("user:{i}")).collect();
-    for hash in [RingHash::Crc32, RingHash::Mixed] {
+    for hash in [RingHash::Crc32, RingHash::Mixed, RingHash::Fnv1] {
         for peers in [3, 10, 100, 1000] {
             for naming in &NAMINGS {
                 balance(hash, peers, naming, &keys);
@@ -51,7 +51,7 @@ pub fn run(_args: impl Iterator<Item = String>) {
     );
     println!("| hash x points | mean | worst |");
     println!("|---|---:|---:|");
-    for hash in [RingHash::Crc32, RingHash::Mixed] {
+    for hash in [RingHash::Crc32, RingHash::Mixed, RingHash::Fnv1] {
         clusters_by_chance(hash);
     }
     println!("\nTime of a look-up, and of changing the list\n");
@@ -60,7 +60,7 @@ pub fn run(_args: impl Iterator<Item = String>) {
          µs/add |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|");
-    for hash in [RingHash::Crc32, RingHash::Mixed] {
+    for hash in [RingHash::Crc32, RingHash::Mixed, RingHash::Fnv1] {
         for peers in [3, 10, 100, 1000] {
             speed(hash, peers, &keys);
         }
@@ -125,9 +125,9 @@ fn clusters_by_chance(hash: RingHash) {
 fn speed(hash: RingHash, peers: usize, keys: &[String]) {
     let names: Vec<String> = (0..peers).map(NAMINGS[0].peer).collect();
     let ring = ring_of(hash, &names);
-    let function = hash.function();
+    let of_key = |key: &str| hash.of_key(key);
     let get = nanos_per_key(keys, |key| black_box(ring.get(key)).map_or(0, str::len));
-    let hash_alone = nanos_per_key(keys, |key| black_box(function(key.as_bytes())) as usize);
+    let hash_alone = nanos_per_key(keys, |key| black_box(of_key(key)) as usize);
     let owners = nanos_per_key(keys, |key| ring.owners(key).take(2).map(str::len).sum());
     let built = Instant::now();
     black_box(ring_of(hash, &names));

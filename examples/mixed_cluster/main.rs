@@ -12,7 +12,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use geecache::{Group, HttpPool, Protocol};
+use geecache::{Group, HttpPool, PeerAddress, Protocol};
 use lexopt::prelude::*;
 
 const HELP: &str = "\
@@ -20,14 +20,20 @@ A Rust peer in a cluster of Go peers. It answers each key that is typed.
 
 Options:
     --listen ADDR      where to serve other peers, such as 127.0.0.1:8003
-    --peers URL,URL    all peers of the cluster, this one included
-    --protocol NAME    groupcache (the default), geecache or geecache-protobuf
+    --advertise URL    what the others call this peer; http://ADDR unless told
+    --peers URL,URL    all peers of the cluster, this one included; NAME=URL where a
+                       peer of galaxycache has an ID apart from its URL
+    --protocol NAME    groupcache (the default), geecache, geecache-protobuf,
+                       mailgun, groupcache-go or galaxycache
     --help             this text
 ";
 
 struct Options {
     listen: String,
-    peers: Vec<String>,
+    advertise: Option<String>,
+    peers: Vec<PeerAddress>,
+    /// What this peer is called on the ring, if that is not its URL.
+    name: Option<String>,
     protocol: Protocol,
 }
 
@@ -55,9 +61,18 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         println!("  (loading {key} here)");
         Ok::<_, Infallible>(format!("value of {key}"))
     });
-    let pool = HttpPool::builder().protocol(options.protocol).bind(&*options.listen)?;
+    let mut pool = HttpPool::builder().protocol(options.protocol);
+    if let Some(url) = &options.advertise {
+        pool = pool.advertise(url);
+    }
+    if let Some(name) = &options.name {
+        pool = pool.ring_name(name);
+    }
+    let pool = pool.bind(&*options.listen)?;
     pool.add(&scores)?;
-    pool.set_peers(options.peers.clone())?;
+    pool.set_peers(options.peers.clone()).map_err(|error| {
+        format!("{error}\n--advertise URL tells what the others call this peer, as in --peers")
+    })?;
 
     println!("{} serves; type a key", pool.url().unwrap_or_default());
     for key in std::io::stdin().lines() {
@@ -79,30 +94,47 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 impl Options {
     /// `None` if it was asked for help.
     fn parse() -> Result<Option<Self>, lexopt::Error> {
-        let (mut listen, mut peers, mut protocol) = (None, Vec::new(), Protocol::Groupcache);
+        let (mut listen, mut advertise, mut list) = (None, None, None);
+        let mut protocol = Protocol::Groupcache;
         let mut args = lexopt::Parser::from_env();
         while let Some(arg) = args.next()? {
             match arg {
                 Long("listen") => listen = Some(args.value()?.string()?),
-                Long("peers") => {
-                    peers = args.value()?.string()?.split(',').map(str::to_owned).collect();
-                }
-                Long("protocol") => {
-                    protocol = match &*args.value()?.string()? {
-                        "groupcache" => Protocol::Groupcache,
-                        "geecache" => Protocol::GeeCache,
-                        "geecache-protobuf" => Protocol::GeeCacheProtobuf,
-                        other => return Err(format!("no protocol {other:?}").into()),
-                    };
-                }
+                Long("advertise") => advertise = Some(args.value()?.string()?),
+                Long("peers") => list = Some(args.value()?.string()?),
+                Long("protocol") => protocol = protocol_called(&args.value()?.string()?)?,
                 Short('h') | Long("help") => return Ok(None),
                 _ => return Err(arg.unexpected()),
             }
         }
         let listen = listen.ok_or("--listen is missing; --help tells more")?;
-        if peers.is_empty() {
-            peers = vec![format!("http://{listen}")];
+        let own = advertise.clone().unwrap_or_else(|| format!("http://{listen}"));
+        let list = list.unwrap_or_else(|| own.clone());
+        let (mut peers, mut name) = (Vec::new(), None);
+        for peer in list.split(',') {
+            peers.push(match peer.split_once("=http") {
+                Some((id, _)) => {
+                    let url = &peer[id.len() + 1..];
+                    if url == own {
+                        name = Some(id.to_owned());
+                    }
+                    PeerAddress::named(id, url)
+                }
+                None => peer.into(),
+            });
         }
-        Ok(Some(Self { listen, peers, protocol }))
+        Ok(Some(Self { listen, advertise, peers, name, protocol }))
     }
+}
+
+fn protocol_called(name: &str) -> Result<Protocol, String> {
+    Ok(match name {
+        "groupcache" => Protocol::Groupcache,
+        "geecache" => Protocol::GeeCache,
+        "geecache-protobuf" => Protocol::GeeCacheProtobuf,
+        "mailgun" => Protocol::Mailgun,
+        "groupcache-go" => Protocol::GroupcacheGo,
+        "galaxycache" => Protocol::Galaxycache,
+        other => return Err(format!("no protocol {other:?}; --help names them")),
+    })
 }

@@ -171,10 +171,76 @@ fn groupcache_itself_names_the_same_owners() {
 }
 
 #[test]
+fn the_forks_of_groupcache_themselves_name_the_same_owners() {
+    let (mut keys, mut ring, mut names) = (Vec::new(), Ring::new(FIFTY), Vec::new());
+    let mut compared = 0;
+    for line in include_str!("../../tests/interop/fork_vectors.tsv").lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        match fields[..] {
+            ["key", key] => keys.push(key),
+            ["peers", fork, ref peers @ ..] => {
+                let hash = if fork == "galaxycache" { RingHash::Crc32 } else { RingHash::Fnv1 };
+                ring = hash.ring();
+                ring.extend(peers.iter().rev());
+                names = peers.to_vec();
+            }
+            ["owners", ref owners @ ..] => {
+                assert_eq!(owners.len(), keys.len());
+                for (key, owner) in keys.iter().zip(owners) {
+                    let owner = names[owner.parse::<usize>().unwrap()];
+                    assert_eq!(ring.get(key), Some(owner), "owner of {key:?} in {ring:?}");
+                    compared += 1;
+                }
+            }
+            // What goes over the wire.
+            _ => {}
+        }
+    }
+    assert_eq!(compared, 3 * 5 * 1_000);
+}
+
+#[test]
+fn wide_points_behave_as_narrow_ones() {
+    let hash: fn(&[u8]) -> u64 = |text| u64::from(crc32fast::hash(text)) << 32 | 7;
+    for nodes in [1, 2, 3, 17, 100] {
+        let names: Vec<String> = (0..nodes).map(|node| format!("node-{node}")).collect();
+        let (mut narrow, mut wide) = (Ring::new(FIFTY), Ring::with_wide_hashes(FIFTY, hash, hash));
+        assert_eq!((wide.get("Tom"), wide.owners("Tom").next()), (None, None));
+        narrow.extend(&names);
+        wide.extend(names.iter().rev());
+        assert_eq!(wide.circle.len(), 50 * nodes);
+        for round in 0..2 {
+            for key in keys().take(500) {
+                assert_eq!(narrow.get(&key), wide.get(&key), "owner of {key}");
+                assert!(narrow.owners(&key).eq(wide.owners(&key)), "owners of {key}");
+            }
+            for ((name, narrow), (same, wide)) in narrow.shares().iter().zip(wide.shares()) {
+                assert!(*name == same && (narrow - wide).abs() < 1e-6, "{name}: {wide}");
+            }
+            if round == 0 {
+                assert!(narrow.remove("node-0") && wide.remove("node-0"));
+            }
+        }
+    }
+}
+
+#[test]
+fn points_that_differ_in_their_lowest_bits_only_are_told_apart() {
+    let hash: fn(&[u8]) -> u64 = |text| u64::from(number(text)) + (1 << 40);
+    let mut ring = Ring::with_wide_hashes(NonZeroUsize::new(1).unwrap(), hash, hash);
+    ring.extend(["2", "4", "8"]);
+    for (key, owner) in [("1", "2"), ("2", "2"), ("3", "4"), ("5", "8"), ("8", "8"), ("9", "2")] {
+        assert_eq!(ring.get(key), Some(owner), "owner of {key}");
+    }
+}
+
+#[test]
 fn every_hash_belongs_to_the_first_point_at_or_after_it() {
     // The points of many nodes crowd on few hashes under this one, which is hard on an index.
     let crowded: fn(&[u8]) -> u32 = |text| crc32fast::hash(text) % 97 + 0x7fff_ffd0;
-    for hash in [RingHash::Crc32.function(), RingHash::Mixed.function(), crowded] {
+    let mixed: fn(&[u8]) -> u32 =
+        |text| u32::try_from(RingHash::Mixed.of_key(std::str::from_utf8(text).unwrap())).unwrap();
+    for hash in [crc32fast::hash, mixed, crowded] {
         for nodes in [1, 2, 3, 17, 100] {
             let mut ring = Ring::with_hash(NonZeroUsize::new(7).unwrap(), hash);
             ring.extend((0..nodes).map(|node| format!("node-{node}")));
@@ -242,7 +308,7 @@ fn a_heavier_node_takes_more_keys_and_only_for_itself() {
 #[test]
 fn more_replicas_than_the_most_count_as_the_most() {
     let most = NonZeroUsize::new(MAX_REPLICAS).unwrap();
-    let points = |ring: &Ring| ring.points.as_slice().len();
+    let points = |ring: &Ring| ring.circle.len();
     for replicas in [most, NonZeroUsize::new(10_000_000).unwrap(), NonZeroUsize::MAX] {
         let mut ring = Ring::new(replicas);
         assert_eq!(ring.replicas(), most);
@@ -282,10 +348,10 @@ fn a_weight_that_makes_more_points_than_the_most_is_refused() {
         assert_eq!(error.to_string(), format!("weight {too_heavy} {told}"));
         // Not even for a node that is there already.
         assert!(ring.add_weighted("http://a:1", too_heavy).is_err());
-        assert_eq!(ring.points.as_slice().len(), 50, "nothing has changed");
+        assert_eq!(ring.circle.len(), 50, "nothing has changed");
     }
     assert_eq!(ring.add_weighted("http://b:1", weight(200)), Ok(true));
-    assert_eq!(ring.points.as_slice().len(), 50 + MAX_REPLICAS);
+    assert_eq!(ring.circle.len(), 50 + MAX_REPLICAS);
 }
 
 #[test]
@@ -320,24 +386,27 @@ fn mixing_spreads_peers_with_similar_names() {
 #[test]
 fn arcs_are_the_ring_cut_by_owners() {
     let names = ["http://localhost:8001", "http://localhost:8002", "http://localhost:8003"];
-    let ring = ring_of(names);
-    let arcs = ring.arcs();
-    assert!(arcs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1));
-    let mut shares = std::collections::BTreeMap::new();
-    let mut begin = 0.0;
-    for (end, node) in arcs.iter().copied().chain([(1.0, arcs[0].1)]) {
-        *shares.entry(node).or_insert(0.0) += end - begin;
-        begin = end;
-    }
-    for (node, share) in ring.shares() {
-        assert!((shares[node] - share).abs() < 1e-9, "{node}: {} {share}", shares[node]);
-    }
-    for n in 0..1000 {
-        let key = format!("key {n}");
-        let at = ring.position(&key);
-        assert!((0.0..1.0).contains(&at));
-        let arc = arcs.iter().find(|(end, _)| at < *end).unwrap_or(&arcs[0]);
-        assert_eq!(ring.get(&key), Some(arc.1), "{key}");
+    for hash in [RingHash::Crc32, RingHash::Mixed, RingHash::Fnv1] {
+        let mut ring = hash.ring();
+        ring.extend(names);
+        let arcs = ring.arcs();
+        assert!(arcs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1));
+        let mut shares = std::collections::BTreeMap::new();
+        let mut begin = 0.0;
+        for (end, node) in arcs.iter().copied().chain([(1.0, arcs[0].1)]) {
+            *shares.entry(node).or_insert(0.0) += end - begin;
+            begin = end;
+        }
+        for (node, share) in ring.shares() {
+            assert!((shares[node] - share).abs() < 1e-9, "{node}: {} {share}", shares[node]);
+        }
+        for n in 0..1000 {
+            let key = format!("key {n}");
+            let at = ring.position(&key);
+            assert!((0.0..1.0).contains(&at));
+            let arc = arcs.iter().find(|(end, _)| at < *end).unwrap_or(&arcs[0]);
+            assert_eq!(ring.get(&key), Some(arc.1), "{hash:?}: {key}");
+        }
     }
     assert_eq!(ring_of([""; 0]).arcs(), []);
     assert_eq!(ring_of(["one"]).arcs().len(), 1);

@@ -4,12 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::clock::Deadline;
-use crate::error::{BoxError, PeerError, PeerErrorKind};
+use crate::error::{BoxError, NotFound, PeerError, PeerErrorKind};
 use crate::getter::{Getter, Loaded};
 use crate::group::error::GetterPanicked;
 use crate::group::nesting::Chain;
 use crate::group::telling::Telling;
 use crate::peers::{PeerGetter, TellAnswer};
+use crate::spans;
 
 /// What the caller of a load wants beside the value.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +81,8 @@ impl Call {
         telling: &Telling,
         keys: &[&str],
     ) -> Replies<Result<Loaded, BoxError>> {
-        match (self.form, keys) {
+        let span = spans::load(&telling.group, keys);
+        let replies = match (self.form, keys) {
             (Form::One, [key]) => Replies::One(Some(getter.get(key))),
             (_, keys) => {
                 let replies = match catch_unwind(AssertUnwindSafe(|| getter.get_many(keys))) {
@@ -100,7 +102,9 @@ impl Call {
                 };
                 Replies::Many(replies.into_iter())
             }
-        }
+        };
+        span.end(if replies.has_failed() { "failed" } else { "loaded" });
+        replies
     }
 
     /// Asks a peer, once. A transport that panics has failed for every key that it has not told of;
@@ -134,6 +138,17 @@ impl Call {
 pub(super) enum Replies<T> {
     One(Option<T>),
     Many(std::vec::IntoIter<T>),
+}
+
+impl Replies<Result<Loaded, BoxError>> {
+    /// Whether the getter failed for one of the keys, which is more than that there is no value.
+    fn has_failed(&self) -> bool {
+        let replies = match self {
+            Self::One(reply) => reply.as_slice(),
+            Self::Many(replies) => replies.as_slice(),
+        };
+        replies.iter().any(|reply| reply.as_ref().is_err_and(|error| !error.is::<NotFound>()))
+    }
 }
 
 impl<T> Iterator for Replies<T> {

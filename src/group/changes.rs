@@ -78,6 +78,9 @@ pub(super) trait ChangeHost {
 
     /// Keeps a value as if the getter had loaded it, but wherever it fits. Whether it is there now.
     fn keep_inserted(&self, key: &str, loaded: Loaded) -> bool;
+
+    /// As [`keep_inserted`](Self::keep_inserted), but as if this process owned the key.
+    fn keep_as_owner(&self, key: &str, loaded: Loaded) -> bool;
 }
 
 /// Something that a peer is to do.
@@ -233,6 +236,18 @@ impl Changes {
         self.counters.inserts.add_one();
         here.forget(key);
         here.keep_inserted(key, loaded)
+    }
+
+    /// The same for a value that every peer is given to keep.
+    pub(super) fn insert_as_owner_here(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        here: &impl ChangeHost,
+    ) -> bool {
+        self.counters.inserts.add_one();
+        here.forget(key);
+        here.keep_as_owner(key, loaded)
     }
 
     /// Makes changes at peers, in parallel, and notes what became of them. Whether one of the peers

@@ -31,6 +31,7 @@ use crate::group::telling::Telling;
 use crate::histogram::Latency;
 use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
+use crate::spans::Context;
 use crate::stack::StackBytes;
 use crate::stats::Counter;
 use crate::sync::lock;
@@ -232,11 +233,12 @@ impl Loads {
             return started;
         }
         let (loads, host) = (Arc::clone(self), Arc::clone(host));
+        let context = Context::of_this_thread();
         let fly = move || {
             let keys: Vec<&str> = theirs.iter().map(String::as_str).collect();
             let mut answers = vec![None; keys.len()];
             let fly = || loads.fly(&keys, &mut leaders, &mut answers, call, &*host);
-            loads.telling.apart(keys[0], fly);
+            context.run(|| loads.telling.apart(keys[0], fly));
         };
         // Callers without a deadline need no loader, and go on without this one.
         let queue = call.queue();

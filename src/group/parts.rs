@@ -247,4 +247,10 @@ impl ChangeHost for Parts {
         let owner = self.owner_of(key, Duration::ZERO);
         self.memory.keep_wanted(key, &loaded, owner, self.memory.now())
     }
+
+    fn keep_as_owner(&self, key: &str, loaded: Loaded) -> bool {
+        let loaded = self.memory.with_ttl(loaded);
+        let owner = Owner::Here { cost: Duration::ZERO };
+        self.memory.keep_wanted(key, &loaded, owner, self.memory.now())
+    }
 }

@@ -165,6 +165,12 @@ impl<'a> PeerSide<'a> {
         !key.is_empty() && self.parts.changes.insert_here(key, value.into(), &**self.parts)
     }
 
+    /// As [`insert`](Self::insert), but in the main cache whether or not this process owns the key.
+    /// For a value that all peers are given at once, so that the next owner has it, too.
+    pub fn insert_as_owner(&self, key: &str, value: impl Into<Loaded>) -> bool {
+        !key.is_empty() && self.parts.changes.insert_as_owner_here(key, value.into(), &**self.parts)
+    }
+
     fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<Loaded, Error> {
         if key.is_empty() {
             return Err(Error::EmptyKey);

@@ -40,7 +40,7 @@
 //! | was still sending the value when the time was over (a slow link) | after [`timeout`] | [`TimedOut`] | nothing, it is well |
 //! | answers with garbage, HTTP/2, a head over 8 KiB, two lengths or none, bad chunks, a compressed value, a web page, or a redirect that is not in the next rows | at once | [`Protocol`] | a failure |
 //! | says that it has too much to do (503 with our header) | at once | [`Overloaded`] | nothing, it is well |
-//! | answers 503 without our header | at once | [`Overloaded`] | a failure |
+//! | answers 503 without our header | at once | [`Overloaded`] | a failure \*\* |
 //! | has a getter that fails or panics (500 with our header, or as plain text) | at once | [`Load`] | nothing, it is well |
 //! | has a getter that needs too long (504 with our header); the load goes on there | in time | [`TimedOut`] | nothing, it is well |
 //! | has no such group (404 with our header, or with GeeCache's text) | at once | [`NoSuchGroup`] | nothing |
@@ -64,6 +64,10 @@
 //! \* A caller that has less than the usual time proves nothing by itself, and is not counted. But
 //! if all callers are in a hurry, a dead peer must be noticed too. Once the peer has been silent to
 //! all of them for as long as the usual time, each further silence counts as a failure.
+//!
+//! \*\* In a cluster of mailgun/groupcache or groupcache-go it says that a getter failed
+//! ([`Load`]), and a 404 that the key does not exist. In one of galaxycache that is a 404 with its
+//! header. All of these are answers of a peer that is well.
 //!
 //! ## When a peer is down
 //!

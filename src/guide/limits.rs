@@ -47,10 +47,11 @@
 //! | option | default | what it bounds or chooses |
 //! |---|---|---|
 //! | `protocol`, *alike* | `GeeCache` | what the peers speak |
-//! | `base_path`, *alike* | `/_geecache/` (`/_groupcache/` for groupcache) | where groups lie in a URL |
-//! | `hash`, *alike* | `Crc32` | the hash of the ring |
+//! | `base_path`, *alike* | that of the protocol, such as `/_geecache/` | where groups lie in a URL |
+//! | `hash`, *alike* | that of the protocol, such as `Crc32` | the hash of the ring |
 //! | `replicas`, *alike* | 50 (160 for the hash `Mixed`) | points of each peer on the ring, at most 10,000 |
-//! | `literal_plus` | off: a plus is a space | what a `+` in a path stands for |
+//! | `plus` | what the peers of the protocol mean | what a `+` in a path stands for |
+//! | `ring_name` | what the protocol says, such as the URL | what this peer is called on the ring |
 //! | `advertise` | `http://` (`https://` with TLS) and the address it listens at | the URL by which the others know this peer |
 //! | `cluster`, *alike* | none, which gets on with every name | who is none of our peers |
 //! | `token`, *alike* | none | the secret that requests carry, and that is asked of others |

@@ -58,7 +58,8 @@
 //! | a peer with a copy that could not be reached; the report names it | its [`hot_ttl`] (30 s) is over |
 //! | a peer that loaded the key in place of its owner, and could not be reached; the report names it | its [`fallback_ttl`] (10 s) is over |
 //! | a program that only asks, such as one with `HttpPool::client`: nobody knows of it | its [`hot_ttl`] or [`fallback_ttl`] is over |
-//! | a peer of GeeCache or groupcache, which does not know removals ([`NotSupported`] in the report) | it has to make room |
+//! | a peer of GeeCache, golang/groupcache or galaxycache, which does not know removals ([`NotSupported`] in the report) | it has to make room |
+//! | after `clear`, a peer of mailgun/groupcache or groupcache-go, which removes single keys only ([`NotSupported`]) | it has to make room |
 //! | a peer that has another list of peers, or believes another peer to be up or down, and asked that one just before it was emptied | its [`hot_ttl`] or [`fallback_ttl`] is over |
 //!
 //! So give values a [`ttl`] if a peer may be away while you remove: it bounds how long an old value

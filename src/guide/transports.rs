@@ -60,6 +60,7 @@
 //! | [`remove`](crate::PeerGetter::remove), [`clear`](crate::PeerGetter::clear), [`insert`](crate::PeerGetter::insert) | [`remove`](crate::PeerSide::remove), [`clear`](crate::PeerSide::clear), [`insert`](crate::PeerSide::insert) | changes reach this peer |
 //! | [`Chain::current`](crate::Chain::current) | [`nested`](crate::PeerSide::nested) | getters that get do not wait for the threads and loads that wait for them |
 //! | [`name`](crate::PeerGetter::name) | | reports and messages name the peer |
+//! | `traceparent` | `with_traceparent` | a trace goes on at the peer (feature `tracing`) |
 //!
 //! | [`PeerPicker`] | brings |
 //! |---|---|

@@ -35,6 +35,7 @@ use crate::http::identity::Acquaintance;
 use crate::http::note::Status;
 use crate::http::url::PeerUrl;
 use crate::http::verdict::Verdict;
+use crate::spans::Traceparent;
 
 /// The longest request path that fits into the output buffer beside the headers.
 pub(crate) const MAX_PATH_BYTES: usize = 15 << 10;
@@ -144,16 +145,17 @@ impl Exchange {
         read: impl FnOnce(Incoming) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
         let begun = Instant::now();
+        let traceparent = self.options.traceparent.now();
         // Given back when the answer was read.
         let agent = self.agents.take();
-        let mut answer = self.call(&agent, request, left, Reuse::Kept);
+        let mut answer = self.call(&agent, (request, traceparent), left, Reuse::Kept);
         if is_of_a_dead_connection(&answer) && !Trace::of_this_thread().connected {
             // A kept connection: the peer closed it just as the request went out, or is no longer
             // the one that it was opened to. That tells nothing about the process that listens
             // there now.
             log::debug!("the connection to {} was dead, trying a fresh one", self.url);
             let left = left.saturating_sub(begun.elapsed());
-            answer = self.call(&agent, request, left, Reuse::Fresh);
+            answer = self.call(&agent, (request, traceparent), left, Reuse::Fresh);
         }
         answer.and_then(|answer| {
             Trace::note_answer();
@@ -167,13 +169,13 @@ impl Exchange {
     fn call(
         &self,
         agent: &Agent,
-        outgoing: &Outgoing<'_>,
+        (outgoing, traceparent): (&Outgoing<'_>, Option<Traceparent>),
         left: Duration,
         reuse: Reuse,
     ) -> Result<Incoming, CallError> {
         Trace::begin(Instant::now().checked_add(left / 2));
         let until = Instant::now() + left;
-        let request = outgoing.request(&self.origin, left);
+        let request = outgoing.request(&self.origin, left, traceparent);
         let mut request = request.map_err(|error| CallError::Http(error.into()))?;
         if left != self.options.timeout || matches!(reuse, Reuse::Fresh) {
             let mut config = agent.configure_request(request).timeout_global(Some(left));

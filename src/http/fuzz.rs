@@ -9,3 +9,7 @@ pub(crate) use crate::http::wire::fuzz::drive as target;
 pub(crate) fn protobuf(bytes: &[u8]) {
     crate::http::protobuf::fuzz::drive(bytes);
 }
+
+pub(crate) fn remove_keys(bytes: &[u8]) {
+    crate::http::remove_keys::fuzz::drive(bytes);
+}

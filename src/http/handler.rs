@@ -2,6 +2,7 @@
 
 mod changes;
 mod door;
+mod foreign;
 mod gets;
 mod pages;
 mod replies;
@@ -19,8 +20,10 @@ use replies::{done, refuse};
 
 use crate::http::frame::{self, Operation};
 use crate::http::note::{self, Note, Status};
+use crate::http::protocol::Protocol;
 use crate::http::server::{Handler, Headers, HttpRequest, HttpResponse};
 use crate::one_line::OneLine;
+use crate::spans;
 use crate::sync::lock;
 
 /// Answers requests of other peers until it is [closed](Self::close).
@@ -28,6 +31,7 @@ pub(crate) struct PeerHandler {
     /// What logs call this peer.
     name: String,
     door: Arc<Door>,
+    protocol: Protocol,
     /// `None` after the end. A server may hold its handler for a while longer, to tell late
     /// requests that it is over.
     serving: Mutex<Option<Arc<Serving>>>,
@@ -36,11 +40,25 @@ pub(crate) struct PeerHandler {
 impl PeerHandler {
     /// A handler that logs call `name`.
     pub(crate) fn new(name: String, door: Arc<Door>, serving: Serving) -> Self {
-        Self { name, door, serving: Mutex::new(Some(Arc::new(serving))) }
+        let protocol = serving.protocol;
+        Self { name, door, protocol, serving: Mutex::new(Some(Arc::new(serving))) }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// An answer with the status and the headers by which peers of other programs understand it.
+    fn as_told(&self, mut response: HttpResponse) -> HttpResponse {
+        let wire = self.protocol.wire();
+        match response.note.status {
+            Some(Status::LoadFailed) => response.status = wire.load_failed,
+            Some(Status::Overloaded | Status::ShuttingDown) => response.status = wire.busy,
+            Some(Status::NotFound) => response.headers = wire.no_such_key,
+            Some(Status::NoSuchGroup) => response.headers = wire.no_such_group,
+            _ => {}
+        }
+        response
     }
 
     /// Lets go of the registry, and so of the groups.
@@ -69,16 +87,23 @@ impl Handler for PeerHandler {
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse {
         let serving = lock(&self.serving).clone();
         let Some(serving) = serving else {
-            return refuse(Status::ShuttingDown, "this peer is shutting down");
+            return self.as_told(refuse(Status::ShuttingDown, "this peer is shutting down"));
         };
-        let note = serving::note_of(request);
-        let is_ours = note.as_ref().is_ok_and(|note| note.incarnation.is_some());
-        let answered = note.and_then(|note| answer(&serving, request, &note));
+        let (method, target) = (request.method, request.target);
+        let span = spans::serve(method, target, |name| request.header(name));
+        let told = serving::note_of(request);
+        let is_ours = matches!(&told, Ok(Some(note)) if note.incarnation.is_some());
+        let answered = match (Page::of(request), &serving.pages) {
+            (Some(page), Some(pages)) => Ok(pages.page(page, request)),
+            _ => told.and_then(|told| answer(&serving, request, told)),
+        };
         let mut response = answered.unwrap_or_else(|refusal| refusal);
         if is_ours {
             serving.sign(&mut response);
         }
-        let (method, target, status) = (request.method, request.target, response.status);
+        let response = self.as_told(response);
+        let status = response.status;
+        span.end(status);
         log::trace!(
             "{} answers {}: {status}",
             self.name,
@@ -88,7 +113,7 @@ impl Handler for PeerHandler {
     }
 
     fn overloaded(&self, reason: &'static str) -> HttpResponse {
-        refuse(Status::Overloaded, reason)
+        self.as_told(refuse(Status::Overloaded, reason))
     }
 
     fn patience(&self, headers: &dyn Headers) -> Option<Duration> {
@@ -102,26 +127,31 @@ impl fmt::Debug for PeerHandler {
     }
 }
 
+/// `told` is what peers of ours tell beside the request.
 fn answer(
     serving: &Serving,
     request: &HttpRequest<'_>,
-    note: &Note,
+    told: Option<Note>,
 ) -> Result<HttpResponse, HttpResponse> {
-    if let (Some(page), Some(pages)) = (Page::of(request), &serving.pages) {
-        return Ok(pages.page(page, request));
-    }
     // A browser names the page that has it send anything else, and peers name none. Or every page
     // that somebody opens beside the cluster could remove keys there.
     if !matches!(request.method, "GET" | "HEAD") && request.header("Origin").is_some() {
         return Err(refuse(Status::BadRequest, "no page of a browser may ask for this"));
     }
+    let note = &told.unwrap_or_default();
     serving.meet(note)?;
-    match request.method {
+    match (request.method, told) {
         // The server leaves the body of an answer to a HEAD out.
-        "GET" | "HEAD" => gets::get(serving, request, note),
-        "POST" => post(serving, request, note),
-        "PUT" => changes::put(serving, request, note),
-        "DELETE" => changes::delete(serving, request, note),
+        ("GET" | "HEAD", _) if serving.is_peek(request) => gets::peek(serving, request, note),
+        ("GET" | "HEAD", _) => gets::get(serving, request, note),
+        ("POST", None) if serving.names_keys_in_body(request) => {
+            foreign::remove_keys(serving, request)
+        }
+        ("POST", _) => post(serving, request, note),
+        ("PUT", None) => foreign::put(serving, request),
+        ("PUT", Some(_)) => changes::put(serving, request, note),
+        ("DELETE", None) => foreign::delete(serving, request),
+        ("DELETE", Some(_)) => changes::delete(serving, request, note),
         _ => {
             let mut response = refuse(Status::NotSupported, "method not allowed");
             response.headers = &[("Allow", "GET, HEAD, POST, PUT, DELETE")];

@@ -1,27 +1,37 @@
 //! [`ListedPeer`]: a peer as a list names it.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
 use crate::http::url::{PeerScheme, PeerUrl};
 
-/// A peer of a list: its URL, and how many times the usual share of the keys it is to have.
+/// A peer of a list: its URL, what it is called on the ring, and how many times the usual share of
+/// the keys it is to have.
 ///
 /// It is written as the URL alone, or as `http://a:8001#weight=2`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ListedPeer {
     pub(crate) url: PeerUrl,
+    pub(crate) name: Arc<str>,
     pub(crate) weight: NonZeroUsize,
 }
 
 impl ListedPeer {
-    /// A peer of weight 1.
+    /// A peer of weight 1, which is called by its URL.
     pub(crate) fn new(url: PeerUrl) -> Self {
-        Self { url, weight: NonZeroUsize::MIN }
+        let name = Arc::clone(url.text());
+        Self { url, name, weight: NonZeroUsize::MIN }
     }
 
-    /// Reads a peer of those who are talked to by `scheme`.
+    /// The same peer by another name.
+    pub(crate) fn called(self, name: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Reads a peer of those who are talked to by `scheme`. It is called by its URL.
     pub(crate) fn parse(text: &str, scheme: PeerScheme) -> Result<Self, Error> {
         let (url, options) = text.split_once('#').map_or((text, None), |(u, o)| (u, Some(o)));
         let mut peer = Self::new(PeerUrl::parse(url)?.for_scheme(scheme)?);
@@ -37,18 +47,37 @@ impl ListedPeer {
         Ok(peer)
     }
 
-    /// Sorts a list, and leaves out what stands there twice.
+    /// Sorts a list by its URLs, and leaves out what stands there twice. An error where the ring
+    /// could not tell two peers apart, or would take one for two.
     pub(crate) fn tidy(mut list: Vec<Self>) -> Result<Vec<Self>, Error> {
         list.sort_unstable();
         list.dedup();
-        match list.windows(2).find(|pair| pair[0].url == pair[1].url) {
-            None => Ok(list),
-            Some(pair) => {
-                let (one, other) = (pair[0].weight, pair[1].weight);
-                let reason = format!("the list has it twice, with the weights {one} and {other}");
-                Err(Error::InvalidPeer { url: pair[0].url.as_str().to_owned(), reason })
+        if let Some(pair) = list.windows(2).find(|pair| pair[0].url == pair[1].url) {
+            let (one, other) = (&pair[0], &pair[1]);
+            return Err(one.invalid(if one.name == other.name {
+                let (one, other) = (one.weight, other.weight);
+                format!("the list has it twice, with the weights {one} and {other}")
+            } else {
+                format!("it has two names on the ring, {:?} and {:?}", one.name, other.name)
+            }));
+        }
+        let mut by_name = HashMap::with_capacity(list.len());
+        for peer in &list {
+            if peer.name.is_empty() {
+                return Err(peer.invalid("its name on the ring is empty".to_owned()));
+            }
+            if let Some(other) = by_name.insert(&peer.name, &peer.url) {
+                let name = &peer.name;
+                let reason = format!("{other} has the same name on the ring, {name:?}");
+                return Err(peer.invalid(reason));
             }
         }
+        Ok(list)
+    }
+
+    /// That the peer can't be in a list.
+    pub(crate) fn invalid(&self, reason: String) -> Error {
+        Error::InvalidPeer { url: self.url.as_str().to_owned(), reason }
     }
 
     /// A number that stands for all that decides who owns a key. Peers with the same number name
@@ -56,8 +85,9 @@ impl ListedPeer {
     pub(crate) fn digest(list: &[Self], hash: RingHash, replicas: NonZeroUsize) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(format!("{hash:?} {replicas}\n").as_bytes());
-        for Self { url, weight } in list {
-            hasher.update(format!("{url} {weight}\n").as_bytes());
+        for Self { url, name, weight } in list {
+            // In quotes, so that nothing in a name is taken for the next peer.
+            hasher.update(format!("{url} {weight} {name:?}\n").as_bytes());
         }
         hasher.finalize()
     }
@@ -119,6 +149,20 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_can_tell_all_peers_of_a_list_apart_by_their_names() {
+        let named = |name: &str, url: &str| parse(url).unwrap().called(name);
+        let refused = |list: Vec<ListedPeer>| ListedPeer::tidy(list).unwrap_err().to_string();
+        let twice = refused(vec![named("x", "http://a:1"), named("x", "http://b:1")]);
+        assert!(twice.contains("http://b:1") && twice.contains("\"x\""), "{twice}");
+        let two = refused(vec![named("x", "http://a:1"), named("y", "http://a:1")]);
+        assert!(two.contains("two names"), "{two}");
+        let empty = refused(vec![named("", "http://a:1")]);
+        assert!(empty.contains("empty"), "{empty}");
+        let same = vec![named("x", "http://a:1"), named("x", "http://a:1/")];
+        assert_eq!(ListedPeer::tidy(same).unwrap(), [named("x", "http://a:1")]);
+    }
+
+    #[test]
     fn lists_that_name_other_owners_have_other_digests() {
         let digest = |texts: &[&str], hash: RingHash| {
             ListedPeer::digest(&list(texts).unwrap(), hash, hash.replicas())
@@ -133,6 +177,10 @@ mod tests {
         ] {
             assert_ne!(digest(other, hash), ours);
         }
+        let [a, b] = ["http://a:1", "http://b:1"].map(|url| parse(url).unwrap());
+        let named = [a.called("a"), b];
+        let hash = RingHash::Crc32;
+        assert_ne!(ListedPeer::digest(&named, hash, hash.replicas()), ours);
         let few = NonZeroUsize::new(10).unwrap();
         let list = list(&["http://a:1", "http://b:1"]).unwrap();
         assert_ne!(ListedPeer::digest(&list, RingHash::Crc32, few), ours);

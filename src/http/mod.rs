@@ -4,10 +4,10 @@
 //! Read in this order, in which each uses only what stands before it:
 //!
 //! * `wire`: paths, and what answers mean, as pure functions; `note`, the header in which our peers
-//!   tell each other more; `frame`, many keys in one request; `protocol` and `protobuf`, what is
-//!   different where peers of other programs are to join; `token`, the secret of a cluster; `tls`;
-//!   `url`; `listed`, a peer as a list names it; `verdict`, how a peer is; `identity`, who a
-//!   process is to its peers.
+//!   tell each other more; `frame`, many keys in one request; `protocol`, `protobuf`, `date` and
+//!   `remove_keys`, what is different where peers of other programs are to join; `token`, the
+//!   secret of a cluster; `tls`; `url`; `address`, a peer as a caller gives it, and `listed`, as a
+//!   list has it; `verdict`, how a peer is; `identity`, who a process is to its peers.
 //! * `budget`: the memory that bodies may take; `arriving`: a body that gets its memory as it
 //!   comes.
 //! * `exchange`: one request to a peer and its answer, over ureq.
@@ -21,9 +21,11 @@
 //! It uses what is public in the core and nothing else, so another transport can be written outside
 //! of the crate.
 
+mod address;
 mod arriving;
 mod breaker;
 mod budget;
+mod date;
 mod discovery;
 mod exchange;
 mod frame;
@@ -39,6 +41,7 @@ mod peers;
 mod pool;
 mod protobuf;
 mod protocol;
+mod remove_keys;
 mod server;
 mod status;
 #[cfg(test)]
@@ -49,12 +52,13 @@ mod url;
 mod verdict;
 mod wire;
 
+pub use address::PeerAddress;
 pub use discovery::{Discover, Discovery, FollowStats, ListChange, ListChangeKind};
 pub use getter::HttpGetter;
 pub use peer::{PeerState, PeerStats};
 pub use peers::ListStats;
 pub use pool::{HttpPool, HttpPoolBuilder};
-pub use protocol::Protocol;
+pub use protocol::{Plus, Protocol};
 pub use server::Server;
 pub use status::StatusPages;
 #[cfg(feature = "tls")]

@@ -90,7 +90,7 @@ impl Note {
     /// What an answer with the HTTP status `code` means. A status that does not go with the code is
     /// somebody else's.
     pub(crate) fn status_with(&self, code: u16) -> Option<Status> {
-        self.status.filter(|status| status.code() == code)
+        self.status.filter(|status| status.goes_with(code))
     }
 
     /// The value of the header; empty if there is nothing to tell.
@@ -390,6 +390,15 @@ impl Status {
             Self::LoadFailed => 500,
             Self::Overloaded | Self::ShuttingDown => 503,
             Self::TimedOut => 504,
+        }
+    }
+
+    /// Whether an answer of this HTTP status may have the name. Some clusters have the two numbers
+    /// the other way round that tell of a failed load and of a peer that can't answer.
+    fn goes_with(self, code: u16) -> bool {
+        match self.code() {
+            500 | 503 => matches!(code, 500 | 503),
+            only => only == code,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod abilities;
 mod batch;
 mod changes;
+mod foreign;
 mod frames;
 mod gets;
 mod greeting;
@@ -152,7 +153,7 @@ impl PeerGetter for Peer {
     }
 
     fn remove(&self, group: &str, keys: &[&str]) -> Result<(), PeerError> {
-        changes::remove(&self.link, group, keys)
+        changes::remove(&self.link, &self.abilities, group, keys)
     }
 
     fn clear(&self, group: &str) -> Result<(), PeerError> {

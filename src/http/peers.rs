@@ -20,6 +20,7 @@ use previous::PreviousOwners;
 use crate::consistenthash::{MAX_REPLICAS, Ring, RingHash};
 use crate::error::Error;
 use crate::events::{Event, PastEvent};
+use crate::http::address::PeerAddress;
 use crate::http::identity::Identity;
 use crate::http::listed::ListedPeer;
 use crate::http::peer::{Peer, PeerOptions, PeerStats};
@@ -38,7 +39,7 @@ const MAX_POINTS: usize = 1 << 22;
 /// knows no server.
 pub(crate) struct Peers {
     /// `None` for a client, which is nobody's peer.
-    own: Option<PeerUrl>,
+    own: Option<ListedPeer>,
     options: PeersOptions,
     /// Replaced as a whole, so that a look-up only takes the lock to clone the `Arc`.
     members: Mutex<Arc<Members>>,
@@ -66,6 +67,19 @@ impl PeersOptions {
     fn digest(&self, list: &[ListedPeer]) -> u32 {
         ListedPeer::digest(list, self.hash, self.replicas)
     }
+
+    /// The ring of a list that was [checked](Peers::check).
+    fn ring_of(&self, list: &[ListedPeer]) -> Ring {
+        let mut ring = self.hash.ring_with(self.replicas);
+        // Who would have too many points does not get through the check.
+        let _ = ring.extend_weighted(list.iter().map(|peer| (&peer.name, peer.weight)));
+        ring
+    }
+
+    /// What a peer is called on the ring that was given no name.
+    fn usual_name(&self, url: &PeerUrl) -> Arc<str> {
+        (self.peer.protocol.wire().name_of)(url).into()
+    }
 }
 
 /// The list of peers that is in force, and the one before it.
@@ -82,9 +96,17 @@ struct Members {
 impl Peers {
     /// Peers of a process that was told of none yet: it is alone.
     pub(crate) fn new(own: Option<PeerUrl>, options: PeersOptions) -> Self {
-        let mut ring = Ring::with_hash(options.replicas, options.hash.function());
-        ring.extend(own.iter().map(PeerUrl::as_str));
-        let listed: Arc<[ListedPeer]> = own.iter().cloned().map(ListedPeer::new).collect();
+        let own = own.map(|url| {
+            let name = options.usual_name(&url);
+            ListedPeer::new(url).called(name)
+        });
+        Self::with_name(own, options)
+    }
+
+    /// As [`new`](Self::new), for a process that has a name of its own on the ring.
+    pub(crate) fn with_name(own: Option<ListedPeer>, options: PeersOptions) -> Self {
+        let listed: Arc<[ListedPeer]> = own.iter().cloned().collect();
+        let ring = options.ring_of(&listed);
         options.identity().set_list(options.digest(&listed), std::iter::empty());
         let list = PeerList { ring, listed, peers: BTreeMap::new() };
         let alone = Members { list, previous: None, warm_ups: 0, has_left: false };
@@ -97,14 +119,27 @@ impl Peers {
         self.options.identity()
     }
 
-    /// The URL of this process; `None` for a client.
-    pub(crate) fn own(&self) -> Option<&PeerUrl> {
+    /// This process as a list has it; `None` for a client.
+    pub(crate) fn own_listed(&self) -> Option<&ListedPeer> {
         self.own.as_ref()
     }
 
+    /// The URL of this process; `None` for a client.
+    pub(crate) fn own(&self) -> Option<&PeerUrl> {
+        self.own.as_ref().map(|own| &own.url)
+    }
+
     /// One that may be in a list.
-    pub(crate) fn parse(&self, text: &str) -> Result<ListedPeer, Error> {
-        ListedPeer::parse(text, self.options.peer.exchange.scheme())
+    pub(crate) fn parse(&self, address: impl Into<PeerAddress>) -> Result<ListedPeer, Error> {
+        let PeerAddress { url, name } = address.into();
+        let listed = ListedPeer::parse(&url, self.scheme())?;
+        let own = self.own.as_ref().filter(|own| own.url == listed.url);
+        let name = match (name, own) {
+            (Some(name), _) => name.into(),
+            (None, Some(own)) => Arc::clone(&own.name),
+            (None, None) => self.options.usual_name(&listed.url),
+        };
+        Ok(listed.called(name))
     }
 
     /// How peers are talked to.
@@ -112,22 +147,30 @@ impl Peers {
         self.options.peer.exchange.scheme()
     }
 
-    /// An error if a peer of a list can't have its weight, or a ring can't have all of them.
+    /// An error if a peer of a list can't have its weight, a ring can't have all of them, or this
+    /// process has another name there than its own.
     pub(crate) fn check(&self, list: &[ListedPeer]) -> Result<(), Error> {
         let (most, replicas) = (MAX_REPLICAS, self.options.replicas);
         let mut points = 0_usize;
-        for ListedPeer { url, weight } in list {
+        for peer in list {
+            let ListedPeer { url, name, weight } = peer;
             let of_this = weight.saturating_mul(replicas).get();
             points = points.saturating_add(of_this);
+            let own = self.own.as_ref().filter(|own| own.url == *url).map(|own| &own.name);
             let reason = if of_this > most {
                 format!("its weight {weight} times {replicas} replicas is more than {most} points")
             } else if points > MAX_POINTS {
                 let count = list.len();
                 format!("with it, the list of {count} peers has more than {MAX_POINTS} points")
+            } else if let Some(own) = own.filter(|own| *own != name) {
+                format!(
+                    "this pool calls itself {own:?} on the ring, see `ring_name`, and the list \
+                     calls it {name:?}"
+                )
             } else {
                 continue;
             };
-            return Err(Error::InvalidPeer { url: url.as_str().to_owned(), reason });
+            return Err(peer.invalid(reason));
         }
         Ok(())
     }
@@ -137,16 +180,13 @@ impl Peers {
         let list = ListedPeer::tidy(list)?;
         self.check(&list)?;
         if let Some(own) = &self.own {
-            if !self.members().has_left && !list.iter().any(|peer| peer.url == *own) {
+            if !self.members().has_left && !list.iter().any(|peer| peer.url == own.url) {
                 let urls = list.iter().map(|peer| peer.url.as_str());
                 let list = urls.collect::<Vec<_>>().join(", ");
-                return Err(Error::InvalidPeer {
-                    url: own.as_str().to_owned(),
-                    reason: format!(
-                        "this is the pool's own URL, and the list of peers lacks it: [{list}]; if \
-                         it has this pool by another URL, `advertise` that one"
-                    ),
-                });
+                return Err(own.invalid(format!(
+                    "this is the pool's own URL, and the list of peers lacks it: [{list}]; if it \
+                     has this pool by another URL, `advertise` that one"
+                )));
             }
         }
         let before = self.members();
@@ -203,13 +243,14 @@ impl Peers {
 
     /// Greets one of the others, whether or not it is up.
     pub(crate) fn greet(&self, url: &PeerUrl) -> Greeting {
-        let peer = self.members().list.peers.get(url.text()).cloned();
+        let peer = self.members().list.at(url).cloned();
         peer.map_or(Greeting::Failed, |peer| peer.greet())
     }
 
     /// The URL of the owner of `key`, whether or not it is up.
     pub(crate) fn owner(&self, key: &str) -> Option<String> {
-        self.members().list.ring.get(key).map(str::to_owned)
+        let members = self.members();
+        members.list.ring.get(key).map(|name| self.url_of(&members, name).to_owned())
     }
 
     /// How many peers there are, if this process is one of them.
@@ -219,11 +260,26 @@ impl Peers {
         is_listed.then(|| members.list.ring.len())
     }
 
-    /// The part of all keys that each peer owns, this one included.
+    /// The part of all keys that each peer owns, this one included, in the order of the URLs.
     pub(crate) fn shares(&self) -> Vec<(String, f64)> {
         let members = self.members();
-        let shares = members.list.ring.shares().into_iter();
-        shares.map(|(url, share)| (url.to_owned(), share)).collect()
+        members
+            .list
+            .shares()
+            .into_iter()
+            .map(|(peer, share)| (peer.url.as_str().to_owned(), share))
+            .collect()
+    }
+
+    /// The ring as a picture needs it: the URLs of its peers, and its pieces, each with its end and
+    /// the place of its owner among these.
+    pub(crate) fn arcs(&self) -> (Vec<String>, Vec<(f64, usize)>) {
+        let PeerList { ring, listed, .. } = &self.members().list;
+        let places = (0..).zip(&**listed).map(|(at, peer)| (&*peer.name, at));
+        let places: BTreeMap<&str, usize> = places.collect();
+        let urls = listed.iter().map(|peer| peer.url.as_str().to_owned()).collect();
+        let place = |node: &str| places.get(node).copied().unwrap_or_default();
+        (urls, ring.arcs().into_iter().map(|(end, node)| (end, place(node))).collect())
     }
 
     /// All but this process, in the order of their URLs.
@@ -236,7 +292,7 @@ impl Peers {
     pub(crate) fn asked_for(&self, key: &str) -> Option<String> {
         let members = self.members();
         let picked = members.list.pick(key, Peer::is_ready).map(|peer| peer.url());
-        picked.or(self.own.as_ref()).map(|url| url.as_str().to_owned())
+        picked.or_else(|| self.own()).map(|url| url.as_str().to_owned())
     }
 
     /// What is alike for all peers.
@@ -265,8 +321,14 @@ impl Peers {
 
     /// What is known about the others, in the order of their URLs.
     pub(crate) fn stats(&self) -> Vec<PeerStats> {
-        // The map is in this order.
-        self.members().list.peers.values().map(|peer| peer.stats()).collect()
+        let members = self.members();
+        members.list.listed_others().map(|peer| peer.stats()).collect()
+    }
+
+    /// The URL of the peer, maybe this one, that is called `name` on the ring.
+    fn url_of<'a>(&'a self, members: &'a Members, name: &'a str) -> &'a str {
+        let peer = members.list.peers.get(name).map(|peer| peer.url());
+        peer.or_else(|| self.own()).map_or(name, PeerUrl::as_str)
     }
 
     /// The last events, the newest one at the end.
@@ -301,8 +363,8 @@ impl Peers {
             let _changing = lock(&self.changing);
             let old = self.members();
             let new = Arc::new(members_after(&old));
-            let left = old.list.peers.values().filter(|peer| !new.list.has(peer.url()));
-            left.for_each(|peer| peer.mark_left());
+            let left = old.list.peers.iter().filter(|(_, peer)| new.list.at(peer.url()).is_none());
+            left.for_each(|(_, peer)| peer.mark_left());
             // One that had left may be back.
             new.list.peers.values().for_each(|peer| peer.mark_listed());
             if !new.list.is_same(&old.list) {
@@ -331,28 +393,19 @@ impl Peers {
         list.peers.values().for_each(|peer| peer.acquaintance().list_changed());
     }
 
-    /// The ring of a list that was [checked](Self::check).
-    fn ring_of(&self, list: &[ListedPeer]) -> Ring {
-        let mut ring = Ring::with_hash(self.options.replicas, self.options.hash.function());
-        let nodes = list.iter().map(|peer| (peer.url.as_str(), peer.weight));
-        // Who would have too many points does not get through the check.
-        let _ = ring.extend_weighted(nodes);
-        ring
-    }
-
     /// The members that a list names, without this process.
     fn without_us(&self, mut list: Vec<ListedPeer>, old: &Members) -> Members {
-        list.retain(|peer| Some(&peer.url) != self.own.as_ref());
+        list.retain(|peer| Some(&peer.url) != self.own());
         self.members_of(list, old)
     }
 
     /// The members that a list names, with the peers of `old` that are among them.
     fn members_of(&self, list: Vec<ListedPeer>, old: &Members) -> Members {
-        let (options, ring) = (&self.options, self.ring_of(&list));
-        let others = list.iter().map(|peer| &peer.url).filter(|&url| Some(url) != self.own());
-        let peers = others.map(|url| {
+        let (options, ring) = (&self.options, self.options.ring_of(&list));
+        let others = list.iter().filter(|peer| Some(&peer.url) != self.own());
+        let peers = others.map(|ListedPeer { url, name, .. }| {
             let another = || Arc::new(Peer::new(url.clone(), options.peer.clone()));
-            (Arc::clone(url.text()), old.known(url).unwrap_or_else(another))
+            (Arc::clone(name), old.known(url).unwrap_or_else(another))
         });
         let list = PeerList { ring, peers: peers.collect(), listed: list.into() };
         let now = Instant::now();
@@ -362,8 +415,8 @@ impl Peers {
         } else if options.warm_up.is_zero() {
             None
         } else {
-            PreviousOwners::new(self.own.as_ref(), &old.list, &list, now, options.warm_up)
-                .map(Arc::new)
+            let own = self.own.as_ref().map(|own| &*own.name);
+            PreviousOwners::new(own, &old.list, &list, now, options.warm_up).map(Arc::new)
         };
         // A change while owners ask already only prolongs that.
         let goes_on = old.previous.as_ref().is_some_and(|previous| previous.is_asked(now));
@@ -375,11 +428,11 @@ impl Peers {
     /// Tells how many peers there are, and which of them will have more than their share to
     /// do.
     fn report(&self) {
-        let PeerList { ring, listed, .. } = &self.members().list;
-        log::info!("{self:?} has a ring of {} peers", ring.len());
-        let weights: usize = listed.iter().map(|peer| peer.weight.get()).sum();
-        // Both are in the order of the URLs.
-        for ((url, share), peer) in ring.shares().into_iter().zip(&**listed) {
+        let list = &self.members().list;
+        log::info!("{self:?} has a ring of {} peers", list.ring.len());
+        let weights: usize = list.listed.iter().map(|peer| peer.weight.get()).sum();
+        for (peer, share) in list.shares() {
+            let url = peer.url.as_str();
             let is_due = || self.options.peer.repeats.due(("large share", url));
             let due = peer.weight.get() as f64 / weights as f64;
             if let Some(again) = (share > LARGE_SHARE * due).then(is_due).flatten() {
@@ -388,7 +441,7 @@ impl Peers {
                 log::warn!("peer {url} owns {times:.1} times {what} of the ring{again}");
             }
         }
-        let peers = ring.shares().into_iter().map(|(url, _)| url.to_owned()).collect();
+        let peers = list.listed.iter().map(|peer| peer.url.as_str().to_owned()).collect();
         self.options.peer.events.tell(Event::ListChanged { peers });
     }
 }
@@ -461,18 +514,15 @@ impl PeerPicker for Peers {
 /// The name of the pool in logs.
 impl fmt::Debug for Peers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpPool({})", self.own.as_ref().map_or("client", PeerUrl::as_str))
+        write!(f, "HttpPool({})", self.own().map_or("client", PeerUrl::as_str))
     }
 }
 
 impl Members {
     /// The peer at `url`, if it is in this list or was in the one before.
     fn known(&self, url: &PeerUrl) -> Option<Arc<Peer>> {
-        let left = || {
-            let mut left = self.previous.iter().flat_map(|previous| previous.left());
-            left.find(|peer| peer.url() == url)
-        };
-        self.list.peers.get(url.text()).or_else(left).cloned()
+        let left = || self.previous.iter().flat_map(|previous| previous.left());
+        self.list.at(url).or_else(|| left().find(|peer| peer.url() == url)).cloned()
     }
 }
 

@@ -5,6 +5,7 @@ mod checks;
 mod exposure;
 #[cfg(all(unix, feature = "signal"))]
 mod leaving;
+mod making;
 mod service;
 
 pub use builder::HttpPoolBuilder;
@@ -14,11 +15,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use checks::validate_group;
 use service::Service;
 
 use crate::error::Error;
 use crate::events::PastEvent;
 use crate::group::Group;
+use crate::http::address::PeerAddress;
 use crate::http::discovery::{Discovery, FollowStats, Following};
 use crate::http::peer::PeerStats;
 use crate::http::peers::{ListStats, Peers};
@@ -138,6 +141,7 @@ impl HttpPool {
     /// ones. In each case nothing has changed.
     pub fn add(&self, group: &Group) -> Result<(), Error> {
         let Halves { registry, service, peers, .. } = &*self.halves;
+        validate_group(group.name())?;
         let Some(service) = service else {
             return group.register_shared_peers(self.picker());
         };
@@ -180,12 +184,15 @@ impl HttpPool {
     /// # Errors
     ///
     /// [`Error::InvalidPeer`] if one of them is not a peer's URL, has a weight that is too large or
-    /// stands there with two weights, if this pool's own [`url`](Self::url) is not among them, or if
-    /// the weights times the replicas are more than 4,194,304 together. Then the old list stays in
-    /// force.
-    pub fn set_peers(&self, peers: impl IntoIterator<Item: Into<String>>) -> Result<(), Error> {
+    /// stands there with two weights, if two have one [name](PeerAddress::named) or one has two, if
+    /// this pool's own [`url`](Self::url) is not among them, or if the weights times the replicas
+    /// are more than 4,194,304 together. Then the old list stays in force.
+    pub fn set_peers(
+        &self,
+        peers: impl IntoIterator<Item: Into<PeerAddress>>,
+    ) -> Result<(), Error> {
         let Halves { peers: all, .. } = &*self.halves;
-        let list = peers.into_iter().map(|peer| all.parse(&peer.into()));
+        let list = peers.into_iter().map(|peer| all.parse(peer));
         all.set(list.collect::<Result<_, _>>()?)
     }
 

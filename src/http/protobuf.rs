@@ -1,10 +1,17 @@
-//! The one protobuf message that groupcache and GeeCache answer with, by hand.
+//! The protobuf message that groupcache and GeeCache answer with, and the one by which groupcache's
+//! forks set a value, by hand.
 //!
 //! ```text
 //! message GetResponse {
 //!     bytes  value      = 1;
 //!     double minute_qps = 2;   // groupcache
 //!     int64  expire     = 3;   // its forks: Unix time in nanoseconds, 0 is never
+//! }
+//! message SetRequest {         // its forks
+//!     string group  = 1;
+//!     string key    = 2;
+//!     bytes  value  = 3;
+//!     int64  expire = 4;       // as above
 //! }
 //! ```
 //!
@@ -14,10 +21,6 @@
 
 use std::fmt;
 use std::ops::Range;
-
-const VALUE: u64 = 1;
-const MINUTE_QPS: u64 = 2;
-const EXPIRE: u64 = 3;
 
 const VARINT: u64 = 0;
 const FIXED_64: u64 = 1;
@@ -39,57 +42,74 @@ pub(super) struct GetResponse {
     pub(super) expire: i64,
 }
 
-/// The message with `value`, and with `expire` unless that is 0.
-pub(super) fn encode(value: &[u8], expire: i64) -> Vec<u8> {
+/// The answer with `value`, and with `expire` if there is one.
+pub(super) fn encode_response(value: &[u8], expire: Option<i64>) -> Vec<u8> {
     // Two tags of one byte, and two varints of at most ten.
     let mut message = Vec::with_capacity(value.len() + 22);
-    message.push(tag(VALUE, LENGTH_DELIMITED));
-    push_varint(&mut message, value.len() as u64);
-    message.extend_from_slice(value);
-    if expire != 0 {
-        message.push(tag(EXPIRE, VARINT));
-        push_varint(&mut message, expire as u64);
+    push_bytes(&mut message, 1, value);
+    if let Some(expire) = expire {
+        push_number(&mut message, 3, expire);
     }
     message
 }
 
-/// Reads a message.
-///
-/// Unknown fields are skipped, and of a field that comes again the last one counts, as every
-/// protobuf library does. Two things are stricter than there: a known field of the wrong type is an
-/// error, for the message is then another's, and so is a group.
-pub(super) fn decode(message: &[u8]) -> Result<GetResponse, MalformedMessage> {
+/// Reads an answer.
+pub(super) fn decode_response(message: &[u8]) -> Result<GetResponse, MalformedMessage> {
     let mut response = GetResponse::default();
     let mut reader = MessageReader { message, at: 0 };
-    while reader.at < message.len() {
-        let tag = reader.varint()?;
-        let (field, wire_type) = (tag >> 3, tag & 7);
-        if !(1..=GREATEST_FIELD).contains(&field) {
-            return Err(MalformedMessage::FieldNumber);
-        }
-        match (field, wire_type) {
-            (VALUE, LENGTH_DELIMITED) => response.value = reader.length_delimited()?,
-            (MINUTE_QPS, FIXED_64) => {
-                response.minute_qps = f64::from_le_bytes(reader.array()?);
-            }
-            (EXPIRE, VARINT) => response.expire = reader.varint()? as i64,
-            (VALUE | MINUTE_QPS | EXPIRE, _) => return Err(MalformedMessage::WireType),
-            (_, VARINT) => {
-                reader.varint()?;
-            }
-            (_, FIXED_64) => {
-                reader.array::<8>()?;
-            }
-            (_, LENGTH_DELIMITED) => {
-                reader.length_delimited()?;
-            }
-            (_, FIXED_32) => {
-                reader.array::<4>()?;
-            }
-            _ => return Err(MalformedMessage::WireType),
+    while let Some(field) = reader.field()? {
+        match field {
+            (1, FieldValue::Bytes(value)) => response.value = value,
+            (2, FieldValue::Fixed64(bytes)) => response.minute_qps = f64::from_le_bytes(bytes),
+            (3, FieldValue::Varint(number)) => response.expire = number as i64,
+            (1..=3, _) => return Err(MalformedMessage::WireType),
+            _ => {}
         }
     }
     Ok(response)
+}
+
+/// What a peer of a fork sends that sets a value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SetRequest<'a> {
+    pub(super) group: &'a str,
+    pub(super) key: &'a str,
+    /// Where in the message the value lies.
+    pub(super) value: Range<usize>,
+    /// When the value ends, in nanoseconds of Unix time; 0 is never.
+    pub(super) expire: i64,
+}
+
+/// The request that sets `value`.
+pub(super) fn encode_set(group: &str, key: &str, value: &[u8], expire: i64) -> Vec<u8> {
+    // Four tags of one byte, and four varints of at most ten.
+    let mut message = Vec::with_capacity(group.len() + key.len() + value.len() + 44);
+    push_bytes(&mut message, 1, group.as_bytes());
+    push_bytes(&mut message, 2, key.as_bytes());
+    push_bytes(&mut message, 3, value);
+    push_number(&mut message, 4, expire);
+    message
+}
+
+/// Reads a request that sets a value. The group and the key have to be there.
+pub(super) fn decode_set(message: &[u8]) -> Result<SetRequest<'_>, MalformedMessage> {
+    let (mut group, mut key, mut value, mut expire) = (None, None, 0..0, 0);
+    let mut reader = MessageReader { message, at: 0 };
+    while let Some(field) = reader.field()? {
+        match field {
+            (1, FieldValue::Bytes(name)) => group = Some(name),
+            (2, FieldValue::Bytes(name)) => key = Some(name),
+            (3, FieldValue::Bytes(bytes)) => value = bytes,
+            (4, FieldValue::Varint(number)) => expire = number as i64,
+            (1..=4, _) => return Err(MalformedMessage::WireType),
+            _ => {}
+        }
+    }
+    let text = |name: Option<Range<usize>>| {
+        let name = &message[name.ok_or(MalformedMessage::Missing)?];
+        std::str::from_utf8(name).map_err(|_| MalformedMessage::NotUtf8)
+    };
+    Ok(SetRequest { group: text(group)?, key: text(key)?, value, expire })
 }
 
 /// Why bytes are not a message.
@@ -99,6 +119,8 @@ pub(super) enum MalformedMessage {
     Varint,
     FieldNumber,
     WireType,
+    Missing,
+    NotUtf8,
 }
 
 impl fmt::Display for MalformedMessage {
@@ -108,12 +130,25 @@ impl fmt::Display for MalformedMessage {
             Self::Varint => "a protobuf number has more than 64 bits",
             Self::FieldNumber => "a protobuf field has an impossible number",
             Self::WireType => "a protobuf field is not of its type",
+            Self::Missing => "a protobuf field is missing that has to be there",
+            Self::NotUtf8 => "a protobuf field is to be text, and is not UTF-8",
         })
     }
 }
 
 fn tag(field: u64, wire_type: u64) -> u8 {
     (field << 3 | wire_type) as u8
+}
+
+fn push_bytes(message: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    message.push(tag(field, LENGTH_DELIMITED));
+    push_varint(message, bytes.len() as u64);
+    message.extend_from_slice(bytes);
+}
+
+fn push_number(message: &mut Vec<u8>, field: u64, number: i64) {
+    message.push(tag(field, VARINT));
+    push_varint(message, number as u64);
 }
 
 fn push_varint(message: &mut Vec<u8>, mut number: u64) {
@@ -124,12 +159,48 @@ fn push_varint(message: &mut Vec<u8>, mut number: u64) {
     message.push(number as u8);
 }
 
+/// Reads the fields of a message.
+///
+/// Those who call it skip unknown fields, and take the last one of a field that comes again, as
+/// every protobuf library does. Two things are stricter than there: a known field of the wrong type
+/// is an error, for the message is then another's, and so is a group.
 struct MessageReader<'a> {
     message: &'a [u8],
     at: usize,
 }
 
+enum FieldValue {
+    Varint(u64),
+    Fixed64([u8; 8]),
+    /// Where the bytes lie in the message.
+    Bytes(Range<usize>),
+    Fixed32,
+}
+
 impl MessageReader<'_> {
+    /// The number and the value of the next field; `None` at the end.
+    fn field(&mut self) -> Result<Option<(u64, FieldValue)>, MalformedMessage> {
+        if self.at == self.message.len() {
+            return Ok(None);
+        }
+        let tag = self.varint()?;
+        let (number, wire_type) = (tag >> 3, tag & 7);
+        if !(1..=GREATEST_FIELD).contains(&number) {
+            return Err(MalformedMessage::FieldNumber);
+        }
+        let value = match wire_type {
+            VARINT => FieldValue::Varint(self.varint()?),
+            FIXED_64 => FieldValue::Fixed64(self.array()?),
+            LENGTH_DELIMITED => FieldValue::Bytes(self.length_delimited()?),
+            FIXED_32 => {
+                self.array::<4>()?;
+                FieldValue::Fixed32
+            }
+            _ => return Err(MalformedMessage::WireType),
+        };
+        Ok(Some((number, value)))
+    }
+
     fn varint(&mut self) -> Result<u64, MalformedMessage> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {

@@ -1,22 +1,43 @@
 //! What a cluster speaks, as data: see [`Protocol`].
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod bodies;
+mod errors;
+mod plus;
+mod wires;
 
-use crate::byteview::ByteView;
-use crate::getter::Loaded;
-use crate::http::protobuf::{self, MalformedMessage};
+pub use plus::Plus;
+
+pub(super) use bodies::{Coded, expire_after, time_left};
+pub(super) use errors::{ForeignError, GALAXY_STATUS};
+pub(super) use wires::{ForeignChanges, Wire};
 
 /// What the peers of a cluster speak. All members must speak the same. Peers of this crate tell
 /// each other what they speak, and a request or an answer of another protocol is an error. The
 /// answer of a foreign peer does not tell.
 ///
-/// | protocol | base path | body of an answer | content type |
-/// |---|---|---|---|
-/// | [`GeeCache`](Self::GeeCache) | `/_geecache/` | the value | `application/octet-stream` |
-/// | [`GeeCacheProtobuf`](Self::GeeCacheProtobuf) | `/_geecache/` | protobuf, `value = 1` | `application/octet-stream` |
-/// | [`Groupcache`](Self::Groupcache) | `/_groupcache/` | protobuf, `value = 1, minute_qps = 2, expire = 3` | `application/x-protobuf` |
+/// | protocol | for clusters of | base path | body of an answer | ring, and a peer's name on it |
+/// |---|---|---|---|---|
+/// | [`GeeCache`](Self::GeeCache) | GeeCache up to day 6; this crate alone | `/_geecache/` | the value | [`Crc32`], URL |
+/// | [`GeeCacheProtobuf`](Self::GeeCacheProtobuf) | GeeCache day 7 | `/_geecache/` | protobuf | [`Crc32`], URL |
+/// | [`Groupcache`](Self::Groupcache) | golang/groupcache; mailgun/groupcache up to 2.2.0 | `/_groupcache/` | protobuf | [`Crc32`], URL |
+/// | [`Mailgun`](Self::Mailgun) | mailgun/groupcache 2.2.1 to 2.6.0 | `/_groupcache/` | protobuf | [`Fnv1`], URL |
+/// | [`GroupcacheGo`](Self::GroupcacheGo) | groupcache-go 3.0 to 3.5 | `/_groupcache/` | protobuf | [`Fnv1`], `host:port` |
+/// | [`Galaxycache`](Self::Galaxycache) | galaxycache 1.0 to 1.4 over HTTP | `/_galaxycache/` | the value | [`Crc32`], URL |
+///
+/// The last column is what a pool takes unless it is told another [`hash`], or
+/// [other names](crate::PeerAddress::named).
 ///
 /// Whatever the protocol, peers of this crate tell each other more, in headers that others ignore.
+/// Changes are made wherever a peer knows how to: all of this crate do; those of mailgun/groupcache
+/// and groupcache-go remove and set single keys; the others in Go make none. A peer of theirs that
+/// sets or removes keys here is understood whatever the protocol.
+///
+/// The forks tell the end of a value as a point in time. The clocks of such a cluster should agree,
+/// and between peers of this crate need not.
+///
+/// [`Crc32`]: crate::consistenthash::RingHash::Crc32
+/// [`Fnv1`]: crate::consistenthash::RingHash::Fnv1
+/// [`hash`]: crate::HttpPoolBuilder::hash
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Protocol {
@@ -25,15 +46,29 @@ pub enum Protocol {
     GeeCache,
     /// GeeCache's seventh day.
     GeeCacheProtobuf,
-    /// golang/groupcache, and as far as the ring agrees its forks, which know when a value ends.
-    ///
-    /// That is told as a point in time: the clocks of such a cluster should agree, and between
-    /// peers of this crate need not.
+    /// golang/groupcache, and those of its forks that have its ring and know when a value ends.
     Groupcache,
+    /// mailgun/groupcache with a ring of its own. Up to 2.4.1 its peers mean a space by a plus:
+    /// there [`plus`](crate::HttpPoolBuilder::plus) should be [`Plus::Space`]. They set values
+    /// from 2.3.0 on, and tell that a key does not exist from 2.5.0 on.
+    Mailgun,
+    /// groupcache-go, version 3. Its peers remove many keys at once from 3.4 on.
+    GroupcacheGo,
+    /// galaxycache over HTTP, which knows no removal. Its peers tell what they have in memory, and
+    /// that a key does not exist, from 1.3 on, and when a value ends from 1.4 on. Where they were
+    /// given an ID apart from the URL, that is their [name](crate::PeerAddress::named).
+    Galaxycache,
 }
 
 impl Protocol {
-    pub(super) const ALL: [Self; 3] = [Self::GeeCache, Self::GeeCacheProtobuf, Self::Groupcache];
+    pub(super) const ALL: [Self; 6] = [
+        Self::GeeCache,
+        Self::GeeCacheProtobuf,
+        Self::Groupcache,
+        Self::Mailgun,
+        Self::GroupcacheGo,
+        Self::Galaxycache,
+    ];
 
     /// What peers of this crate call it.
     pub(super) const fn name(self) -> &'static str {
@@ -41,6 +76,9 @@ impl Protocol {
             Self::GeeCache => "geecache",
             Self::GeeCacheProtobuf => "geecache-protobuf",
             Self::Groupcache => "groupcache",
+            Self::Mailgun => "mailgun",
+            Self::GroupcacheGo => "groupcache-go",
+            Self::Galaxycache => "galaxycache",
         }
     }
 
@@ -52,177 +90,15 @@ impl Protocol {
     /// All that is different from one protocol to the other.
     pub(super) fn wire(self) -> &'static Wire {
         match self {
-            Self::GeeCache => &GEECACHE,
-            Self::GeeCacheProtobuf => &GEECACHE_PROTOBUF,
-            Self::Groupcache => &GROUPCACHE,
+            Self::GeeCache => &wires::GEECACHE,
+            Self::GeeCacheProtobuf => &wires::GEECACHE_PROTOBUF,
+            Self::Groupcache => &wires::GROUPCACHE,
+            Self::Mailgun => &wires::MAILGUN,
+            Self::GroupcacheGo => &wires::GROUPCACHE_GO,
+            Self::Galaxycache => &wires::GALAXYCACHE,
         }
     }
-}
-
-/// How a protocol looks on the wire.
-#[derive(Debug)]
-pub(super) struct Wire {
-    /// The path under which groups lie, unless a pool is told another.
-    pub(super) base_path: &'static str,
-    /// The content type of values.
-    pub(super) content_type: &'static str,
-    /// How many bytes longer than its value a body may be.
-    pub(super) overhead_bytes: u64,
-    encode: fn(&ByteView, Option<Duration>, SystemTime) -> ByteView,
-    decode: fn(ByteView, SystemTime) -> Result<Loaded, MalformedMessage>,
-}
-
-impl Wire {
-    /// The body of the answer `value`, which holds for `ttl` from `now` on, or without end.
-    pub(super) fn encode(
-        &self,
-        value: &ByteView,
-        ttl: Option<Duration>,
-        now: SystemTime,
-    ) -> ByteView {
-        (self.encode)(value, ttl, now)
-    }
-
-    /// The value in an answer's body, and how long it holds from `now` on if the body tells. No
-    /// bytes are copied.
-    pub(super) fn decode(
-        &self,
-        body: ByteView,
-        now: SystemTime,
-    ) -> Result<Loaded, MalformedMessage> {
-        (self.decode)(body, now)
-    }
-}
-
-static GEECACHE: Wire = Wire {
-    base_path: "/_geecache/",
-    content_type: "application/octet-stream",
-    overhead_bytes: 0,
-    encode: |value, _, _| value.clone(),
-    decode: |body, _| Ok(Loaded::from(body)),
-};
-
-static GEECACHE_PROTOBUF: Wire = Wire {
-    base_path: "/_geecache/",
-    content_type: "application/octet-stream",
-    overhead_bytes: PROTOBUF_OVERHEAD_BYTES,
-    encode: |value, _, _| ByteView::from(protobuf::encode(value, NEVER)),
-    decode: |body, _| Ok(Loaded::from(body.slice(protobuf::decode(&body)?.value))),
-};
-
-static GROUPCACHE: Wire = Wire {
-    base_path: "/_groupcache/",
-    content_type: "application/x-protobuf",
-    overhead_bytes: PROTOBUF_OVERHEAD_BYTES,
-    encode: |value, ttl, now| {
-        let expire = ttl.map_or(NEVER, |ttl| expire_after(ttl, now));
-        ByteView::from(protobuf::encode(value, expire))
-    },
-    decode: |body, now| {
-        let response = protobuf::decode(&body)?;
-        let loaded = Loaded::from(body.slice(response.value));
-        Ok(match time_left(response.expire, now) {
-            Some(ttl) => loaded.ttl(ttl),
-            None => loaded,
-        })
-    },
-};
-
-/// Tags, lengths and the fields that we know take less than 40 bytes; the rest is for fields that
-/// we do not know.
-const PROTOBUF_OVERHEAD_BYTES: u64 = 1024;
-
-/// An `expire` without end.
-const NEVER: i64 = 0;
-
-/// When a value ends that holds for `ttl` from `now` on, in nanoseconds of Unix time.
-fn expire_after(ttl: Duration, now: SystemTime) -> i64 {
-    // A clock before 1970 is as good as one at 1970.
-    let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    // Past the year 2262 is without end; and 0, in truth the past, must not be taken for it.
-    i64::try_from(since_epoch.saturating_add(ttl).as_nanos()).map_or(NEVER, |expire| expire.max(1))
-}
-
-/// How long a value that ends at `expire` holds from `now` on: not at all if that is past.
-fn time_left(expire: i64, now: SystemTime) -> Option<Duration> {
-    if expire == NEVER {
-        return None;
-    }
-    let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let end = u64::try_from(expire).map_or(Duration::ZERO, Duration::from_nanos);
-    Some(end.saturating_sub(since_epoch))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW_NANOS: i64 = 1_700_000_000_123_456_789;
-    const ALL: [Protocol; 3] =
-        [Protocol::GeeCache, Protocol::GeeCacheProtobuf, Protocol::Groupcache];
-
-    fn now() -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(NOW_NANOS as u64)
-    }
-
-    fn through(protocol: Protocol, value: &ByteView, ttl: Option<Duration>) -> Option<Duration> {
-        let wire = protocol.wire();
-        let body = wire.encode(value, ttl, now());
-        assert!(body.len() as u64 <= value.len() as u64 + wire.overhead_bytes);
-        let loaded = wire.decode(body, now()).unwrap();
-        assert_eq!(loaded.value(), Some(value), "{protocol:?}");
-        loaded.time_to_live()
-    }
-
-    #[test]
-    fn values_come_back_whatever_the_protocol() {
-        for protocol in ALL {
-            for value in [&b""[..], b"630", b"\n\x03630", &[0xff; 300], &vec![7; 1 << 20]] {
-                assert_eq!(through(protocol, &ByteView::from(value), None), None);
-            }
-        }
-    }
-
-    #[test]
-    fn bodies_are_those_of_geecache_and_groupcache() {
-        let value = ByteView::from("630");
-        let second = Some(Duration::from_secs(1));
-        assert_eq!(Protocol::GeeCache.wire().encode(&value, second, now()), "630");
-        assert_eq!(Protocol::GeeCacheProtobuf.wire().encode(&value, second, now()), "\n\x03630");
-        assert_eq!(Protocol::Groupcache.wire().encode(&value, None, now()), "\n\x03630");
-        let body = Protocol::Groupcache.wire().encode(&value, second, now());
-        assert_eq!(body[..6], b"\n\x03630\x18"[..]);
-        assert_eq!(body[6..], [0x95, 0xae, 0x82, 0xc9, 0xe7, 0x9f, 0xe7, 0xcb, 0x17]);
-    }
-
-    #[test]
-    fn only_groupcache_tells_in_the_body_when_a_value_ends() {
-        let value = ByteView::from("v");
-        let ttl = Some(Duration::new(60, 5));
-        assert_eq!(through(Protocol::GeeCache, &value, ttl), None);
-        assert_eq!(through(Protocol::GeeCacheProtobuf, &value, ttl), None);
-        assert_eq!(through(Protocol::Groupcache, &value, ttl), ttl);
-    }
-
-    #[test]
-    fn spans_beyond_the_format_are_without_end_and_past_ends_hold_no_longer() {
-        let value = ByteView::from("v");
-        let protocol = Protocol::Groupcache;
-        assert_eq!(through(protocol, &value, Some(Duration::MAX)), None);
-        assert_eq!(through(protocol, &value, Some(Duration::ZERO)), Some(Duration::ZERO));
-        assert_eq!(expire_after(Duration::ZERO, UNIX_EPOCH), 1);
-        for past in [i64::MIN, -1, 1, NOW_NANOS - 1, NOW_NANOS] {
-            assert_eq!(time_left(past, now()), Some(Duration::ZERO), "{past}");
-        }
-        assert_eq!(time_left(NOW_NANOS + 1, now()), Some(Duration::from_nanos(1)));
-        assert_eq!(time_left(0, now()), None);
-    }
-
-    #[test]
-    fn protobuf_that_is_raw_bytes_is_an_error_and_not_a_value() {
-        for protocol in [Protocol::GeeCacheProtobuf, Protocol::Groupcache] {
-            let raw = ByteView::from("630");
-            assert!(protocol.wire().decode(raw, now()).is_err(), "{protocol:?}");
-        }
-    }
-}
+mod tests;

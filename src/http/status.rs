@@ -112,7 +112,7 @@ impl Monitor {
 
     /// Writes what the peers, the server and the groups count.
     pub(crate) fn write_metrics(&self, metrics: &mut MetricsWriter) {
-        metrics::write_peers(metrics, &self.peers);
+        metrics::write_peers(metrics, &self.peers, self.door.suppressed());
         if let Some(health) = self.health() {
             let refused = (self.turned_away(), self.peers.identity().misdirected());
             metrics::write_server(metrics, &health, refused);

@@ -145,6 +145,11 @@ impl PeerUrl {
         &self.text
     }
 
+    /// The host and the port as they stand in the URL.
+    pub(crate) fn as_authority(&self) -> &str {
+        self.text.strip_prefix(self.scheme.prefix()).unwrap_or(&self.text)
+    }
+
     /// The URL, shared.
     pub(crate) fn text(&self) -> &Arc<str> {
         &self.text
@@ -162,8 +167,7 @@ impl PeerUrl {
 
     /// Host and port, for a request. A zone means something on this host only, so it is left out.
     pub(crate) fn authority(&self) -> Authority {
-        let text = self.text.strip_prefix(self.scheme.prefix()).unwrap_or(&self.text);
-        split_zone(text).0.parse().expect("it was parsed when the URL was read")
+        split_zone(self.as_authority()).0.parse().expect("it was parsed when the URL was read")
     }
 }
 

@@ -14,6 +14,10 @@
 //! | `DELETE {base}{group}` | removes all keys | 204 |
 //! | `PUT {base}{group}/{key}` with a value, or with `s=not-found` in its note | inserts it | 204; with `s=not-kept` where the value is not kept, and the older one is gone |
 //!
+//! Those that come without a note are of groupcache's forks, see
+//! [`ForeignChanges`](crate::http::protocol::ForeignChanges). They mean the same otherwise, and are
+//! answered with 200, for the forks take nothing else for done.
+//!
 //! The peers of GeeCache and groupcache ignore the method. They answer 400 to a path without a key,
 //! which is why we remove single keys by a frame as well, and insert only where a peer is known to
 //! remove. To the others they answer with a value that they load: a 200 where a 204 is due means
@@ -26,11 +30,17 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::PeerErrorKind;
 use crate::http::note::Status;
+use crate::http::protocol::{ForeignError, Plus, Wire};
 use crate::http::verdict::Verdict;
 
 /// Everything but `A-Za-z0-9-_~.` is escaped. This is right for servers that decode a `+` as a
 /// space and for those that do not, as we send neither a plus nor a space.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~').remove(b'.');
+
+/// Whether a group can be named in a path.
+pub(crate) fn is_group(name: &str) -> bool {
+    !name.is_empty() && !name.contains('/')
+}
 
 /// The path of the request for `key` in `group`. `base` begins and ends with a slash.
 pub(crate) fn request_path(base: &str, group: &str, key: &str) -> String {
@@ -57,16 +67,6 @@ fn push_escaped(path: &mut String, part: &str) {
         ".." => path.push_str("%2E%2E"),
         _ => path.extend(utf8_percent_encode(part, ESCAPED)),
     }
-}
-
-/// What a `+` in a request path stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Plus {
-    /// A space: the clients of GeeCache and groupcache escape as forms do, and send a real plus as
-    /// `%2B`.
-    Space,
-    /// Itself: clients that escape as paths do send it bare.
-    Literal,
 }
 
 /// The group and the key that a request's raw target names.
@@ -209,6 +209,8 @@ pub(crate) struct ErrorAnswer<'a> {
     pub(crate) content_type: Option<&'a str>,
     /// The body, or its beginning.
     pub(crate) text: &'a str,
+    /// What galaxycache says in a header of its own.
+    pub(crate) galaxy: Option<&'a str>,
 }
 
 impl ErrorAnswer<'_> {
@@ -229,28 +231,45 @@ impl ErrorAnswer<'_> {
     /// | 301, 307, 308: Go's routers like no `//` and `..` in a path | not our protocol | is well |
     /// | 503 `overloaded` | has too much to do | is well: it said so itself |
     /// | 503 `shutting-down` | nobody is there | is down |
+    /// | what the protocol's other programs say in their own way | what they mean | is well |
     /// | any other 503 | overloaded | failed |
     /// | anything else: another redirect, a web page of whatever status | not our protocol | failed |
-    pub(crate) fn classify(&self) -> (PeerErrorKind, Verdict) {
-        match (self.status, self.code) {
-            (Some(Status::NotFound), _) => (PeerErrorKind::NotFound, Verdict::Answered),
-            (Some(Status::NoSuchGroup), _) => (PeerErrorKind::NoSuchGroup, Verdict::Answered),
-            (Some(Status::LoadFailed), _) => (PeerErrorKind::Load, Verdict::Answered),
-            (Some(Status::TimedOut), _) => (PeerErrorKind::TimedOut, Verdict::Answered),
-            (Some(Status::BadRequest | Status::OtherKey | Status::OtherProtocol), _)
-            | (Some(Status::Itself), _) => (PeerErrorKind::Protocol, Verdict::Answered),
-            (Some(Status::OtherCluster), _) => (PeerErrorKind::OtherCluster, Verdict::Failed),
-            (Some(Status::ShuttingDown), _) => (PeerErrorKind::Unreachable, Verdict::Refused),
-            (Some(Status::HasLeft), _) => (PeerErrorKind::Unreachable, Verdict::Answered),
-            (Some(Status::Unauthorized), _) => (PeerErrorKind::Unauthorized, Verdict::Answered),
-            (Some(Status::NotSupported), _) => (PeerErrorKind::NotSupported, Verdict::Answered),
-            (Some(Status::Overloaded), _) => (PeerErrorKind::Overloaded, Verdict::Answered),
-            (_, 404) if self.is_plain_text() && self.text.starts_with("no such group") => {
+    ///
+    /// Two of the numbers may be the other way round, see [`Wire`].
+    pub(crate) fn classify(&self, wire: &Wire) -> (PeerErrorKind, Verdict) {
+        let foreign = || {
+            let Self { code, text, galaxy, .. } = *self;
+            let is_plain_text = self.is_plain_text();
+            wire.classify(&ForeignError { code, is_plain_text, text, galaxy })
+        };
+        let Some(status) = self.status else { return foreign().unwrap_or_else(|| self.usual()) };
+        match status {
+            Status::NotFound => (PeerErrorKind::NotFound, Verdict::Answered),
+            Status::NoSuchGroup => (PeerErrorKind::NoSuchGroup, Verdict::Answered),
+            Status::LoadFailed => (PeerErrorKind::Load, Verdict::Answered),
+            Status::TimedOut => (PeerErrorKind::TimedOut, Verdict::Answered),
+            Status::BadRequest | Status::OtherKey | Status::OtherProtocol | Status::Itself => {
+                (PeerErrorKind::Protocol, Verdict::Answered)
+            }
+            Status::OtherCluster => (PeerErrorKind::OtherCluster, Verdict::Failed),
+            Status::HasLeft => (PeerErrorKind::Unreachable, Verdict::Answered),
+            Status::ShuttingDown => (PeerErrorKind::Unreachable, Verdict::Refused),
+            Status::Unauthorized => (PeerErrorKind::Unauthorized, Verdict::Answered),
+            Status::NotSupported => (PeerErrorKind::NotSupported, Verdict::Answered),
+            Status::Overloaded => (PeerErrorKind::Overloaded, Verdict::Answered),
+            Status::NotKept => self.usual(),
+        }
+    }
+
+    /// What an answer means that comes without a word of ours.
+    fn usual(&self) -> (PeerErrorKind, Verdict) {
+        match self.code {
+            404 if self.is_plain_text() && self.text.starts_with("no such group") => {
                 (PeerErrorKind::NoSuchGroup, Verdict::Answered)
             }
-            (_, 500) if self.is_plain_text() => (PeerErrorKind::Load, Verdict::Answered),
-            (_, 503) => (PeerErrorKind::Overloaded, Verdict::Failed),
-            (_, 301 | 307 | 308 | 413 | 414 | 431) => (PeerErrorKind::Protocol, Verdict::Answered),
+            500 if self.is_plain_text() => (PeerErrorKind::Load, Verdict::Answered),
+            503 => (PeerErrorKind::Overloaded, Verdict::Failed),
+            301 | 307 | 308 | 413 | 414 | 431 => (PeerErrorKind::Protocol, Verdict::Answered),
             _ => (PeerErrorKind::Protocol, Verdict::Failed),
         }
     }

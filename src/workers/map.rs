@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use crate::spans::Context;
 use crate::sync::lock;
 use crate::workers::{Workers, unless_panicked};
 
@@ -53,8 +54,8 @@ impl Workers {
         let wanted = if meanwhile.is_some() { count } else { count.saturating_sub(1) };
         let recruit = |most: usize| {
             let one = |_: &usize| {
-                let task = Arc::clone(&task);
-                self.run_now(move || while task.do_next(0, 0) {})
+                let (task, context) = (Arc::clone(&task), Context::of_this_thread());
+                self.run_now(move || context.run(|| while task.do_next(0, 0) {}))
             };
             (0..most).take_while(one).count()
         };

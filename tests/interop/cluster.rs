@@ -40,6 +40,13 @@ pub(crate) const DIALECTS: [Dialect; 3] = [
     },
 ];
 
+/// The forks of groupcache.
+pub(crate) const FORKS: [Dialect; 3] = [
+    Dialect { name: "mailgun", protocol: Protocol::Mailgun, base_path: "/_groupcache/" },
+    Dialect { name: "groupcache-go", protocol: Protocol::GroupcacheGo, base_path: "/_groupcache/" },
+    Dialect { name: "galaxycache", protocol: Protocol::Galaxycache, base_path: "/_galaxycache/" },
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
     Go,
@@ -138,6 +145,21 @@ impl Peer {
         outcomes(self.command("insert", &[key, value]))
     }
 
+    /// How many seconds are left of a value's life, as the owner tells a Rust peer.
+    pub(crate) fn seconds_left(&mut self, key: &str) -> u64 {
+        one_text(self.command("ttl", &[key])).parse().unwrap()
+    }
+
+    /// Has a Go peer set a value everywhere, as its program does that.
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        self.command("set", &[key, value]).map(drop)
+    }
+
+    /// Has a Go peer remove keys everywhere, as its program does that.
+    pub(crate) fn remove_as_go(&mut self, keys: &[&str]) -> Result<(), String> {
+        self.command("remove", keys).map(drop)
+    }
+
     /// How often this process loaded the key.
     pub(crate) fn loads(&mut self, key: &str) -> u64 {
         one_text(self.command("loads", &[key])).parse().unwrap()
@@ -221,13 +243,28 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn start(go_peer: &Path, dialect: Dialect) -> Self {
         let languages = [Language::Go, Language::Rust, Language::Go, Language::Rust];
-        let mut peers: Vec<Peer> =
+        let peers: Vec<Peer> =
             languages.map(|language| Peer::start(language, go_peer, dialect, "127.0.0.1:0")).into();
-        let urls: Vec<String> = peers.iter().map(|peer| peer.url.clone()).collect();
-        for peer in &mut peers {
+        let mut cluster = Self { dialect, go_peer: go_peer.to_owned(), peers };
+        cluster.tell_all();
+        cluster
+    }
+
+    /// Gives all peers the list of them.
+    pub(crate) fn tell_all(&mut self) {
+        let urls: Vec<String> = self.peers.iter().map(|peer| peer.url.clone()).collect();
+        for peer in &mut self.peers {
             peer.command("peers", &urls).unwrap();
         }
-        Self { dialect, go_peer: go_peer.to_owned(), peers }
+    }
+
+    /// Gives all peers but one a list without that one.
+    pub(crate) fn tell_others_to_leave_out(&mut self, one: usize) {
+        let mut urls: Vec<String> = self.peers.iter().map(|peer| peer.url.clone()).collect();
+        let left_out = urls.remove(one);
+        for peer in self.peers.iter_mut().filter(|peer| peer.url != left_out) {
+            peer.command("peers", &urls).unwrap();
+        }
     }
 
     /// Ends a peer and starts another in its place, with the same URL.
@@ -265,8 +302,11 @@ impl Cluster {
         let mut found = Vec::new();
         // The ports differ from run to run, and the owners with them. A peer may own little.
         for hundred in 0..100 {
+            // Numbers that differ in all digits: the ring of groupcache's forks has keys in one
+            // place that differ in their last ones alone.
+            let number = |at: u32| (hundred * 100 + at).wrapping_mul(0x9e37_79b1);
             let keys: Vec<String> =
-                (0..100).map(|number| format!("{prefix}{}", hundred * 100 + number)).collect();
+                (0..100).map(|at| format!("{prefix}{:08x}", number(at))).collect();
             let owned = self.owners(&keys).into_iter().map(|it| it == owner);
             found.extend(
                 keys.into_iter().zip(owned).filter(|(_, owned)| *owned).map(|(key, _)| key),
@@ -289,6 +329,10 @@ impl Cluster {
         self.peers.iter_mut().map(|peer| peer.loads(key)).sum()
     }
 }
+
+/// Where the forks themselves and all that they import lie as GOPATH has them. Then the Go peers of
+/// their protocols are made of them, and else of what we know of them.
+const FORKS_GOPATH: &str = "GEECACHE_FORKS_GOPATH";
 
 /// The Go peer's program; `None` if there is no Go here, which is an error where
 /// `GEECACHE_REQUIRE_GO` is set.
@@ -316,12 +360,17 @@ pub(crate) fn go_peer() -> Option<&'static Path> {
 fn build_go_peer() -> Result<PathBuf, String> {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let program = scratch.join("go-peer");
-    let built = Command::new("go")
-        .args(["build", "-o"])
-        .arg(&program)
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).arg(&program);
+    let mut sources = "/usr/share/gocode".to_owned();
+    if let Ok(forks) = env::var(FORKS_GOPATH) {
+        build.args(["-tags", "forks"]);
+        sources = format!("{forks}:{sources}");
+    }
+    let built = build
         .arg("./tests/interop/peer")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")])
+        .envs([("GO111MODULE", "off"), ("GOPATH", &sources), ("GOFLAGS", "")])
         .env("GOCACHE", scratch.join("go-cache"))
         .output()
         .map_err(|error| format!("`go` can not be run ({error})"))?;

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use geecache::{Group, HttpPool, Loaded, Protocol};
+use geecache::{Group, HttpPool, Loaded, Plus, Protocol};
 
 const SOON: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -63,16 +63,39 @@ fn a_fork_is_told_when_our_value_ends_and_others_are_not() {
 }
 
 #[test]
-fn a_plus_in_a_path_is_a_space_unless_the_pool_is_told_otherwise() {
-    let usual = HttpPool::builder();
-    let literal = HttpPool::builder().literal_plus();
-    for (builder, expected) in [(usual, "a b c+d"), (literal, "a+b c+d")] {
+fn a_plus_in_a_path_is_what_the_peers_of_the_protocol_mean_unless_the_pool_is_told_otherwise() {
+    let of = |protocol| HttpPool::builder().protocol(protocol);
+    let (spaced, literal) = (b"a b c+d", b"a+b c+d");
+    for (builder, base, expected) in [
+        (of(Protocol::GeeCache), "/_geecache/", spaced),
+        (of(Protocol::GeeCache).plus(Plus::Literal), "/_geecache/", literal),
+        (of(Protocol::Galaxycache), "/_galaxycache/", literal),
+        (of(Protocol::Galaxycache).plus(Plus::Space), "/_galaxycache/", spaced),
+    ] {
         let pool = builder.bind("127.0.0.1:0").unwrap();
         pool.add(&brief_values()).unwrap();
-        let body = get(&pool, "/_geecache/scores/a+b%20c%2Bd");
-        assert_eq!(String::from_utf8(body).unwrap(), expected);
+        assert_eq!(get(&pool, &format!("{base}scores/a+b%20c%2Bd")), expected);
         pool.shutdown();
     }
+}
+
+#[test]
+fn what_a_fork_gives_every_peer_is_kept_in_the_main_cache_of_those_that_do_not_own_it() {
+    let pool = HttpPool::builder().protocol(Protocol::GroupcacheGo).bind("127.0.0.1:0").unwrap();
+    let group = brief_values();
+    pool.add(&group).unwrap();
+    // Nothing listens on port 1.
+    pool.set_peers([pool.url().unwrap(), "http://127.0.0.1:1"]).unwrap();
+    let is_foreign = |key: &String| pool.owner(key).as_deref() != pool.url();
+    let mut key = (0..).map(|n: u32| format!("{:08x}", n.wrapping_mul(0x9e37_79b1)));
+    let key = key.find(is_foreign).unwrap();
+    let message = [b"\x0a\x06scores\x12\x08", key.as_bytes(), b"\x1a\x03NEW\x20\x00"].concat();
+    let path = format!("/_groupcache/scores/{key}");
+    assert_eq!(send(&pool, "PUT", &path, &message), "HTTP/1.1 200 OK");
+    assert_eq!((group.main_cache_stats().entries, group.hot_cache_stats().entries), (1, 0));
+    assert_eq!(group.get(&key).unwrap(), "NEW");
+    assert_eq!(send(&pool, "DELETE", &path, b""), "HTTP/1.1 200 OK");
+    assert_eq!(group.main_cache_stats().entries, 0);
 }
 
 /// A group of values that are their keys and hold for a minute.
@@ -108,6 +131,16 @@ fn get(pool: &HttpPool, path: &str) -> Vec<u8> {
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
     answer.split_off(end + 4)
+}
+
+/// The first line of the answer to a request that comes without a word of ours.
+fn send(pool: &HttpPool, method: &str, path: &str, body: &[u8]) -> String {
+    let mut stream = TcpStream::connect(pool.local_addr().unwrap()).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: peer\r\nConnection: close\r\n");
+    let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    BufReader::new(stream).lines().next().unwrap().unwrap()
 }
 
 fn now_nanos() -> u128 {

@@ -21,6 +21,7 @@ pub(crate) fn obey(control: &str, protocol: Protocol, address: &str) {
     let group = Group::new(GROUP, 64 << 20, move |key: &str| counting.load(key));
     // However slow the machine is, no peer is given up that answers.
     let pool = HttpPool::builder().protocol(protocol).timeout(Duration::from_secs(20));
+    let pool = pool.peek_timeout(Duration::from_secs(20));
     let pool = pool.bind(address).unwrap();
     pool.add(&group).unwrap();
     send(&test, "ok", &[pool.url().expect("the pool serves")]).unwrap();
@@ -78,6 +79,14 @@ impl RustPeer {
                 Ok(outcomes(&self.group.remove_many(&keys).peers))
             }
             ("clear", []) => Ok(outcomes(&self.group.clear().peers)),
+            ("ttl", [key]) => {
+                let loaded = match self.pool.picker().pick_peer(key) {
+                    Some(peer) => peer.get(GROUP, key).map_err(|error| error.to_string())?,
+                    None => self.group.peer_side().get(key).map_err(|error| said(&error))?,
+                };
+                let left = loaded.time_to_live().map_or(0, |left| left.as_secs());
+                Ok(vec![left.to_string().into_bytes()])
+            }
             ("peeks", []) => {
                 let stats = self.group.stats();
                 Ok([stats.peeks, stats.peek_hits].map(|count| count.to_string().into()).into())

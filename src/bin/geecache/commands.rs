@@ -108,10 +108,13 @@ pub(crate) const GLOBAL: &[Flag] = &[
         "geecache",
         "geecache-protobuf",
         "groupcache",
+        "mailgun",
+        "groupcache-go",
+        "galaxycache",
     ]),
     Flag::valued("base-path", "PATH", "where peers answer [default: that of the protocol]"),
-    Flag::valued("hash", "NAME", "the hash of the ring [default: crc32]")
-        .one_of(&["crc32", "mixed"]),
+    Flag::valued("hash", "NAME", "the hash of the ring [default: that of the protocol]")
+        .one_of(&["crc32", "mixed", "fnv1"]),
     Flag::valued("replicas", "N", "points of each peer on the ring [default: that of the hash]"),
     #[cfg(feature = "tls")]
     Flag::valued("tls-ca", "FILE", "talks TLS to peers whose certificates this authority signed"),

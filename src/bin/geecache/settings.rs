@@ -93,13 +93,16 @@ impl Settings {
     }
 
     pub(crate) fn ring<S: AsRef<str>>(&self, urls: impl IntoIterator<Item = S>) -> Ring {
-        let mut ring = Ring::with_hash(self.replicas(), self.hash().function());
+        let mut ring = self.hash().ring_with(self.replicas());
         ring.extend(urls);
         ring
     }
 
     pub(crate) fn hash(&self) -> RingHash {
-        self.hash.unwrap_or_default()
+        self.hash.unwrap_or_else(|| match self.protocol {
+            Some(Protocol::Mailgun | Protocol::GroupcacheGo) => RingHash::Fnv1,
+            _ => RingHash::default(),
+        })
     }
 
     pub(crate) fn hash_name(&self) -> &'static str {
@@ -148,7 +151,8 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-const HASHES: [(&str, RingHash); 2] = [("crc32", RingHash::Crc32), ("mixed", RingHash::Mixed)];
+const HASHES: [(&str, RingHash); 3] =
+    [("crc32", RingHash::Crc32), ("mixed", RingHash::Mixed), ("fnv1", RingHash::Fnv1)];
 
 fn hash_named(name: &str) -> Option<RingHash> {
     HASHES.iter().find(|(known, _)| *known == name).map(|(_, hash)| *hash)
@@ -159,6 +163,9 @@ fn protocol_named(name: &str) -> Option<Protocol> {
         "geecache" => Some(Protocol::GeeCache),
         "geecache-protobuf" => Some(Protocol::GeeCacheProtobuf),
         "groupcache" => Some(Protocol::Groupcache),
+        "mailgun" => Some(Protocol::Mailgun),
+        "groupcache-go" => Some(Protocol::GroupcacheGo),
+        "galaxycache" => Some(Protocol::Galaxycache),
         _ => None,
     }
 }

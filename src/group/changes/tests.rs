@@ -22,6 +22,10 @@ impl ChangeHost for Here {
         lock(&self.0).push(format!("here +{key}"));
         loaded.value().is_some()
     }
+
+    fn keep_as_owner(&self, key: &str, loaded: Loaded) -> bool {
+        self.keep_inserted(key, loaded)
+    }
 }
 
 struct Peer {

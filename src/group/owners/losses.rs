@@ -11,7 +11,7 @@ use crate::sync::lock;
 const MOST_ROUNDS: usize = 2;
 /// Requests that failed are a loss when they took so long together. A connection that is refused
 /// takes less, so that a call can go through many of these.
-const LEAST: Duration = Duration::from_millis(50);
+pub(super) const LEAST: Duration = Duration::from_millis(50);
 
 /// What a call has lost so far, for all of its requests.
 ///

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::*;
@@ -261,34 +261,9 @@ fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free
     }
 }
 
-/// A group whose clock shows how long its peers have kept their callers waiting, in milliseconds.
-#[derive(Default)]
-struct Waiting(AtomicU64);
-
-impl OwnerHost for Waiting {
-    fn find(&self, key: &str) -> Option<Loaded> {
-        Host.find(key)
-    }
-
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    fn keep_copy(
-        &self,
-        _key: &str,
-        loaded: Loaded,
-        _asked: u64,
-        _is_wanted: &dyn Fn() -> bool,
-    ) -> Loaded {
-        loaded
-    }
-}
-
 /// What the peers of a test have in common: which of them are silent, of those that are asked for a
 /// key as the first, the second, and so on; and how often one has kept its caller waiting.
 struct Twins {
-    host: Arc<Waiting>,
     is_silent: fn(&str, usize) -> bool,
     waits: AtomicUsize,
     picks: Mutex<HashMap<String, usize>>,
@@ -296,7 +271,8 @@ struct Twins {
 
 struct Twin(Arc<Twins>, usize);
 
-const TIMEOUT: u64 = 2000;
+/// What a silent one takes of its caller's time: no less than what counts as lost.
+const TIMEOUT: Duration = losses::LEAST;
 
 impl PeerGetter for Twin {
     fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
@@ -308,7 +284,7 @@ impl PeerGetter for Twin {
         let is_silent = (twins.is_silent)(keys[0], *nth);
         if is_silent {
             twins.waits.fetch_add(1, Ordering::SeqCst);
-            twins.host.0.fetch_add(TIMEOUT, Ordering::SeqCst);
+            std::thread::sleep(TIMEOUT);
         }
         let error = || PeerError::new(PeerErrorKind::TimedOut, "twin", "it is silent");
         let answer = || if is_silent { Err(error()) } else { Ok("twin".into()) };
@@ -330,13 +306,7 @@ impl PeerPicker for ManyTwins {
 
 /// Asks twins for keys on one thread; the values, and how often it waited for a timeout.
 fn ask_twins(keys: &[&str], is_silent: fn(&str, usize) -> bool) -> (String, usize) {
-    let host = Arc::new(Waiting::default());
-    let twins = Arc::new(Twins {
-        host: Arc::clone(&host),
-        is_silent,
-        waits: AtomicUsize::new(0),
-        picks: Mutex::default(),
-    });
+    let twins = Arc::new(Twins { is_silent, waits: AtomicUsize::new(0), picks: Mutex::default() });
     let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
     assert!(owners.register(Arc::new(ManyTwins(Arc::clone(&twins)))));
     let (open, gate) = std::sync::mpsc::channel::<()>();
@@ -349,7 +319,7 @@ fn ask_twins(keys: &[&str], is_silent: fn(&str, usize) -> bool) -> (String, usiz
         answers.fill(Some(Ok(Loaded::from("here"))));
     };
     let mut answers = vec![None; keys.len()];
-    owners.ask(keys, &mut answers, Call::many(None), &host, load_here);
+    owners.ask(keys, &mut answers, Call::many(None), &Arc::new(Host), load_here);
     drop(open);
     let value = |answer: Answer| answer.unwrap().value().unwrap().as_str().unwrap().to_owned();
     let values: Vec<String> = all(answers).into_iter().map(value).collect();

@@ -25,7 +25,7 @@ const MAX_CHANGES: usize = 64;
 const GREET_EVERY: Duration = Duration::from_secs(1);
 /// How many peers are greeted at a time, or asked whether they are there.
 const GREETED_AT_ONCE: usize = 8;
-/// How long farewells wait for each other. Whoever reaches the port can send some.
+/// How long farewells wait for each other. All who reach the port can send some.
 const FAREWELLS_EVERY: Duration = Duration::from_millis(100);
 /// For how long one is not greeted that does not tell who it is.
 const FOREIGN_FOR: Duration = Duration::from_secs(60);
@@ -166,7 +166,7 @@ impl ListFollower {
             shared: Arc::new(shared),
             source,
             name,
-            roll: Roll::new(peers.own().cloned(), absence, &peers.list()),
+            roll: Roll::new(peers.own_listed().cloned(), absence, &peers.list()),
             found: None,
             refused: None,
             foreign: HashMap::new(),
@@ -303,8 +303,10 @@ impl ListFollower {
             self.missing_greeted = Some(now);
         }
         self.found = Some(found);
+        self.put_in_force(made, peers, now)?;
+        // Who waits for the first answer looks at the list then.
         self.succeed(now);
-        self.put_in_force(made, peers, now)
+        Ok(())
     }
 
     /// Has the pool take the list, and remembers what changed.

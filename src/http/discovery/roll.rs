@@ -13,7 +13,7 @@ const LEFT_FOR: Duration = Duration::from_secs(15);
 /// Who is taken for a peer.
 pub(super) struct Roll {
     /// Of this process, if it is one: it is not missing, whatever the source says.
-    own: Option<PeerUrl>,
+    own: Option<ListedPeer>,
     /// How long a peer may be missing.
     absence: Duration,
     entries: BTreeMap<PeerUrl, Enrolled>,
@@ -55,7 +55,7 @@ pub(super) enum Why {
 
 impl Roll {
     /// One that begins with the list in force.
-    pub(super) fn new(own: Option<PeerUrl>, absence: Duration, list: &[ListedPeer]) -> Self {
+    pub(super) fn new(own: Option<ListedPeer>, absence: Duration, list: &[ListedPeer]) -> Self {
         let entry = |peer: &ListedPeer| (peer.url.clone(), Enrolled::new(peer));
         Self { own, absence, entries: list.iter().map(entry).collect() }
     }
@@ -87,7 +87,7 @@ impl Roll {
             made.push(Made { url: url.clone(), kind, why: Why::Source });
         }
         let found: BTreeSet<&PeerUrl> = found.iter().map(|peer| &peer.url).collect();
-        let (own, absence) = (self.own.as_ref(), self.absence);
+        let (own, absence) = (self.own.as_ref().map(|own| &own.url), self.absence);
         self.entries.retain(|url, entry| {
             if found.contains(url) || Some(url) == own {
                 return true;
@@ -131,10 +131,10 @@ impl Roll {
         let are_there = self.entries.values().filter(|entry| entry.left_until.is_none());
         let peers = are_there.map(|entry| entry.peer.clone());
         let Some(own) = &self.own else { return peers.collect() };
-        let mut list: Vec<_> = peers.filter(|peer| peer.url != *own).collect();
+        let mut list: Vec<_> = peers.filter(|peer| peer.url != own.url).collect();
         if is_peer == IsPeer::Yes {
-            let entry = self.entries.get(own);
-            list.push(entry.map_or_else(|| ListedPeer::new(own.clone()), |it| it.peer.clone()));
+            let entry = self.entries.get(&own.url);
+            list.push(entry.map_or(own, |it| &it.peer).clone());
             list.sort_unstable();
         }
         list
@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn roll() -> Roll {
-        Roll::new(Some(listed(OWN).url), 30 * SECOND, &[listed(OWN)])
+        Roll::new(Some(listed(OWN)), 30 * SECOND, &[listed(OWN)])
     }
 
     /// A roll and its clock.
@@ -292,12 +292,12 @@ mod tests {
 
     #[test]
     fn this_process_is_in_the_list_only_while_it_is_a_peer() {
-        let own = Some(listed(OWN).url);
+        let own = Some(listed(OWN));
         let roll = Roll::new(own, SECOND, &[listed("http://a:1")]);
         assert_eq!(roll.list(IsPeer::No), [listed("http://a:1")]);
         assert_eq!(roll.list(IsPeer::Yes), [listed("http://a:1"), listed(OWN)]);
         let weighed = [listed("http://own:1#weight=2"), listed("http://z:1")];
-        let roll = Roll::new(Some(listed(OWN).url), SECOND, &weighed);
+        let roll = Roll::new(Some(listed(OWN)), SECOND, &weighed);
         assert_eq!(roll.list(IsPeer::Yes), weighed);
         assert_eq!(roll.list(IsPeer::No), weighed[1..]);
         let client = Roll::new(None, SECOND, &[listed("http://a:1")]);

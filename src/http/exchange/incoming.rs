@@ -2,12 +2,14 @@
 
 use ureq::Body;
 use ureq::http::Response;
+use ureq::http::header::HeaderValue;
 use ureq::http::response::Parts;
 
 use crate::byteview::ByteView;
 use crate::http::exchange::body::{self, Allowance};
 use crate::http::exchange::failure::{CallError, Failure};
 use crate::http::note::{self, BadNote, Note, Status};
+use crate::http::protocol::{GALAXY_STATUS, Wire};
 use crate::http::wire::ErrorAnswer;
 
 /// An answer, with its body still to be read. It should be read to its end, or the connection can't
@@ -32,6 +34,11 @@ impl Incoming {
         self.head.status.as_u16()
     }
 
+    /// The value of the first header called `name`.
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.headers.get(name).map(HeaderValue::as_bytes)
+    }
+
     /// What a peer of ours tells beside the answer.
     pub(crate) fn note(&self) -> Result<Note, Failure> {
         self.note.map_err(Failure::broken)
@@ -47,22 +54,24 @@ impl Incoming {
         body::read_value(&mut self.body, &self.head.headers, limit, &self.allowance)
     }
 
-    /// What the answer means, where it is not what was asked for.
-    pub(crate) fn into_failure(mut self) -> Failure {
+    /// What the answer means in the protocol `wire`, where it is not what was asked for.
+    pub(crate) fn into_failure(mut self, wire: &Wire) -> Failure {
         let text = body::read_text(&mut self.body, &self.head.headers);
-        let content_type = self.head.headers.get("content-type");
+        let header = |name: &str| std::str::from_utf8(self.header(name)?).ok();
         let answer = ErrorAnswer {
             code: self.code(),
             status: self.status(),
-            content_type: content_type.and_then(|value| value.to_str().ok()),
+            content_type: header("content-type"),
             text: &text,
+            galaxy: header(GALAXY_STATUS),
         };
-        let (kind, verdict) = answer.classify();
+        let (kind, verdict) = answer.classify(wire);
         Failure::new(kind, verdict, answer.message(kind))
     }
 
-    /// Reads a body that is not needed, so that the connection can be used again.
-    pub(crate) fn drain(mut self) {
-        let _ = body::read_text(&mut self.body, &self.head.headers);
+    /// Reads a body that is not needed, so that the connection can be used again. Whether there was
+    /// one.
+    pub(crate) fn drain(mut self) -> bool {
+        !body::read_text(&mut self.body, &self.head.headers).is_empty()
     }
 }

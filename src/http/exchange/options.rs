@@ -9,6 +9,7 @@ use crate::http::identity::Identity;
 use crate::http::tls::TlsConfig;
 use crate::http::token::Tokens;
 use crate::http::url::PeerScheme;
+use crate::spans::TraceparentSource;
 
 /// How to reach a peer.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub(crate) struct ExchangeOptions {
     pub(crate) sweeper: Sweeper,
     /// The memory for answers.
     pub(crate) budget: Arc<Budget>,
+    /// Which trace a request belongs to.
+    pub(crate) traceparent: TraceparentSource,
 }
 
 impl Default for ExchangeOptions {
@@ -45,6 +48,7 @@ impl Default for ExchangeOptions {
             tls: None,
             sweeper: Sweeper::default(),
             budget: Arc::default(),
+            traceparent: TraceparentSource::default(),
         }
     }
 }

@@ -8,9 +8,11 @@ use ureq::http::{self, Method, Request, Uri};
 
 use crate::http::note::Note;
 use crate::http::url::{PeerScheme, PeerUrl};
+use crate::spans::Traceparent;
 
 /// [`note::HEADER`], which needs no parsing.
 const NOTE: HeaderName = HeaderName::from_static("geecache");
+const TRACEPARENT: HeaderName = HeaderName::from_static(Traceparent::HEADER);
 
 /// What the URIs of all requests to a peer begin with.
 pub(super) struct PeerOrigin(Scheme, Authority);
@@ -47,14 +49,15 @@ pub(crate) struct Outgoing<'a> {
     path: String,
     /// `None` for methods without one.
     pub(super) body: Option<&'a [u8]>,
-    /// What the peer is told, except for the time that it has.
-    pub(crate) note: Note,
+    /// What the peer is told, except for the time that it has. `None` for what peers of other
+    /// programs would send: by that a peer of ours knows it.
+    note: Option<Note>,
 }
 
 impl<'a> Outgoing<'a> {
     pub(crate) fn get(target: Target) -> Self {
         let Target { path, note } = target;
-        Self { method: Method::GET, path, body: None, note }
+        Self { method: Method::GET, path, body: None, note: Some(note) }
     }
 
     pub(crate) fn delete(target: Target) -> Self {
@@ -69,11 +72,17 @@ impl<'a> Outgoing<'a> {
         Self { method: Method::PUT, body: Some(body), ..Self::get(target) }
     }
 
-    /// The request, for a caller that waits for as long as `left`.
+    /// The same as a peer of another program would send it.
+    pub(crate) fn without_note(self) -> Self {
+        Self { note: None, ..self }
+    }
+
+    /// The request, for a caller that waits for as long as `left`, as a part of a trace.
     pub(super) fn request(
         &self,
         origin: &PeerOrigin,
         left: Duration,
+        traceparent: Option<Traceparent>,
     ) -> Result<Request<()>, http::Error> {
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
@@ -81,8 +90,14 @@ impl<'a> Outgoing<'a> {
         // The owner is told a little less than what is left, so that its answer that it needs
         // longer arrives in time.
         let told = (left * 9 / 10).max(Duration::from_millis(1));
-        let note = Note { timeout: Some(told), ..self.note };
-        request.headers_mut().insert(NOTE, HeaderValue::from_bytes(&note.text())?);
+        if let Some(note) = self.note {
+            let note = Note { timeout: Some(told), ..note };
+            request.headers_mut().insert(NOTE, HeaderValue::from_bytes(&note.text())?);
+        }
+        if let Some(traceparent) = traceparent {
+            let value = HeaderValue::from_str(traceparent.as_str())?;
+            request.headers_mut().insert(TRACEPARENT, value);
+        }
         Ok(request)
     }
 }
@@ -99,13 +114,17 @@ mod tests {
     #[test]
     fn request_carries_what_it_was_made_of() {
         let origin = PeerOrigin::of(&PeerUrl::parse("http://[::1]:8001").unwrap());
-        let mut outgoing = Outgoing::put(target("/_geecache/g/k%20"), b"630");
-        outgoing.note.ttl = Some(Duration::from_millis(12));
-        let request = outgoing.request(&origin, Duration::from_secs(2)).unwrap();
+        let mut target = target("/_geecache/g/k%20");
+        target.note.ttl = Some(Duration::from_millis(12));
+        let outgoing = Outgoing::put(target, b"630");
+        let request = outgoing.request(&origin, Duration::from_secs(2), None).unwrap();
         assert_eq!(request.uri(), "http://[::1]:8001/_geecache/g/k%20");
         assert_eq!(request.method(), Method::PUT);
         assert_eq!(request.headers()[note::HEADER], "t=1800 ttl=12");
         assert_eq!(outgoing.body, Some(&b"630"[..]));
+        let request =
+            outgoing.without_note().request(&origin, Duration::from_secs(2), None).unwrap();
+        assert_eq!((request.method(), request.headers().len()), (&Method::PUT, 0));
     }
 
     #[test]
@@ -117,6 +136,6 @@ mod tests {
     #[test]
     fn path_that_is_none_is_an_error() {
         let origin = PeerOrigin::of(&PeerUrl::parse("http://a:1").unwrap());
-        assert!(Outgoing::get(target("/a b\n")).request(&origin, Duration::ZERO).is_err());
+        assert!(Outgoing::get(target("/a b\n")).request(&origin, Duration::ZERO, None).is_err());
     }
 }

@@ -34,6 +34,11 @@ impl Door {
         self.turned_away.load(Ordering::Relaxed)
     }
 
+    /// How many lines about clients were not logged.
+    pub(crate) fn suppressed(&self) -> u64 {
+        self.repeats.suppressed()
+    }
+
     /// Lets a request in that shows a token that is known. The refusal is the same for all others,
     /// whatever they ask for.
     pub(super) fn admit(&self, request: &HttpRequest<'_>, name: &str) -> Result<(), HttpResponse> {

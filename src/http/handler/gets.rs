@@ -64,6 +64,17 @@ pub(super) fn peek_many(group: &Group, keys: &[&str]) -> HttpResponse {
     many(&answers, frame::MAX_PEEKED_BYTES)
 }
 
+/// What is in memory of one key, as a peer of another program asks for it, and never a load.
+pub(super) fn peek(
+    serving: &Serving,
+    request: &HttpRequest<'_>,
+    note: &Note,
+) -> Result<HttpResponse, HttpResponse> {
+    let (group, key) = serving.peeked_key(request, note)?;
+    let loaded = group.peer_side().peek(&key).unwrap_or_else(Loaded::absent);
+    Ok(value(serving, &group, &key, &loaded))
+}
+
 /// The values of those keys that are in memory.
 pub(super) fn held(group: &Group, keys: &[&str]) -> HttpResponse {
     let held = group.peer_side().held_some(keys, frame::MAX_PEEKED_BYTES).into_iter();
@@ -82,6 +93,7 @@ fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> HttpRe
                 status: 200,
                 content_type: wire.content_type,
                 note: Note { protocol: Some(serving.protocol), ..Note::default() },
+                has_expires: wire.has_expires,
                 headers: &[],
                 body: wire.encode(value, ttl, SystemTime::now()),
             }
@@ -101,6 +113,7 @@ fn many(answers: &[KeyAnswer], max_bytes: usize) -> HttpResponse {
         status: 200,
         content_type: "application/octet-stream",
         note: Note::default(),
+        has_expires: false,
         headers: &[],
         body: frame::encode_answers(answers, max_bytes).into(),
     }

@@ -14,6 +14,11 @@ pub(super) fn done() -> HttpResponse {
     HttpResponse::text(204, ByteView::default())
 }
 
+/// A change was made that a peer of another program asked for.
+pub(super) fn done_for_foreign() -> HttpResponse {
+    HttpResponse::text(200, ByteView::default())
+}
+
 /// An error, as text with a newline, and with our header beside it.
 pub(super) fn refuse(status: Status, text: impl fmt::Display) -> HttpResponse {
     let mut body = Bounded(String::new());

@@ -8,9 +8,10 @@ use crate::http::handler::pages::Pages;
 use crate::http::handler::replies::{done, refuse};
 use crate::http::identity::Identity;
 use crate::http::note::{self, Note, Status};
-use crate::http::protocol::Protocol;
+use crate::http::protocol::{Plus, Protocol};
+use crate::http::remove_keys;
 use crate::http::server::{HttpRequest, HttpResponse};
-use crate::http::wire::{self, BadTarget, Plus};
+use crate::http::wire::{self, BadTarget};
 use crate::one_line::OneLine;
 use crate::peers::PeerPicker;
 use crate::registry::Registry;
@@ -39,10 +40,50 @@ impl Serving {
         request: &HttpRequest<'a>,
         note: &Note,
     ) -> Result<(Group, Cow<'a, str>), HttpResponse> {
+        let (group, key) = self.key_below(&self.base_path, request, note)?;
+        self.count_misdirected(note, &[&key]);
+        Ok((group, key))
+    }
+
+    /// The same of a change that another program sends to all peers, and not to the owner alone.
+    pub(super) fn changed_key<'a>(
+        &self,
+        request: &HttpRequest<'a>,
+    ) -> Result<(Group, Cow<'a, str>), HttpResponse> {
+        self.key_below(&self.base_path, request, &Note::default())
+    }
+
+    /// The group and the key that a request wants to know about from memory.
+    pub(super) fn peeked_key<'a>(
+        &self,
+        request: &HttpRequest<'a>,
+        note: &Note,
+    ) -> Result<(Group, Cow<'a, str>), HttpResponse> {
+        let base_path = self.protocol.wire().peek_path(&self.base_path).unwrap_or_default();
+        self.key_below(&base_path, request, note)
+    }
+
+    /// Whether a request wants to know what is in memory, as peers of other programs ask.
+    pub(super) fn is_peek(&self, request: &HttpRequest<'_>) -> bool {
+        let base_path = self.protocol.wire().peek_path(&self.base_path);
+        base_path.is_some_and(|base| wire::path_of(request.target).starts_with(&base))
+    }
+
+    /// Whether a request is one of another program to remove keys that its body names.
+    pub(super) fn names_keys_in_body(&self, request: &HttpRequest<'_>) -> bool {
         let parts = wire::parse_target(&self.base_path, request.target, self.plus);
+        parts.is_ok_and(|(_, key)| key.starts_with(remove_keys::PATH))
+    }
+
+    fn key_below<'a>(
+        &self,
+        base_path: &str,
+        request: &HttpRequest<'a>,
+        note: &Note,
+    ) -> Result<(Group, Cow<'a, str>), HttpResponse> {
+        let parts = wire::parse_target(base_path, request.target, self.plus);
         let (group, key) = parts.map_err(|error| refuse_target(request, error))?;
         self.check(note, &group, Some(&key))?;
-        self.count_misdirected(note, &[&key]);
         Ok((self.group(&group)?, key))
     }
 
@@ -123,10 +164,10 @@ impl Serving {
     }
 }
 
-/// What the asker tells beside its request.
-pub(super) fn note_of(request: &HttpRequest<'_>) -> Result<Note, HttpResponse> {
-    let Some(text) = request.header(note::HEADER) else { return Ok(Note::default()) };
-    Note::read(text).map_err(|error| refuse(Status::BadRequest, error))
+/// What the asker tells beside its request; `None` if it is no peer of ours.
+pub(super) fn note_of(request: &HttpRequest<'_>) -> Result<Option<Note>, HttpResponse> {
+    let note = request.header(note::HEADER).map(Note::read).transpose();
+    note.map_err(|error| refuse(Status::BadRequest, error))
 }
 
 fn refuse_target(request: &HttpRequest<'_>, error: BadTarget) -> HttpResponse {

@@ -8,11 +8,11 @@ use super::*;
 use crate::byteview::ByteView;
 use crate::getter::Loaded;
 use crate::group::Group;
-use crate::http::protocol::Protocol;
-use crate::http::wire::Plus;
+use crate::http::protocol::{Plus, Protocol};
 use crate::peers::NoPeers;
 use crate::registry::Registry;
 
+mod foreign;
 mod operations;
 
 /// A peer's handler that serves one group with keys for every situation.
@@ -55,19 +55,40 @@ impl Bench {
     }
 
     fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> HttpResponse {
-        self.handler.handle(&HttpRequest {
-            method,
-            target,
-            headers: &headers,
-            body: b"",
-            own_body: None,
-            client: &|| None,
-        })
+        self.send(method, target, headers, b"")
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> HttpResponse {
+        send_to(&self.handler, method, target, headers, body)
     }
 
     fn get(&self, target: &str) -> HttpResponse {
         self.ask("GET", target, &[])
     }
+}
+
+/// The answer of a handler to a request.
+fn send_to(
+    handler: &PeerHandler,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> HttpResponse {
+    handler.handle(&HttpRequest {
+        method,
+        target,
+        headers: &headers,
+        body,
+        own_body: None,
+        client: &|| None,
+    })
 }
 
 #[track_caller]

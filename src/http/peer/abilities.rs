@@ -64,6 +64,16 @@ impl Abilities {
         }
     }
 
+    /// Whether the peer is known to be of another program, so that it is told of changes, and asked
+    /// what it has in memory, in that program's way.
+    pub(super) fn is_foreign(&self, now: Instant) -> bool {
+        self.program(now) == Some(Program::Foreign)
+    }
+
+    pub(super) fn mark_foreign(&self, now: Instant) {
+        self.saw(Program::Foreign, now);
+    }
+
     /// Whether the peer is known to make changes.
     pub(super) fn makes_changes(&self, now: Instant) -> bool {
         self.makes_changes.is_set(now)

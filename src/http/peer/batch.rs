@@ -13,6 +13,7 @@ use crate::http::peer::gets;
 use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
 use crate::peers::TellAnswer;
+use crate::spans::PeerCall;
 
 /// Keys to get, and who is told of each of them as soon as its answer is there.
 ///
@@ -104,10 +105,10 @@ impl<'a> Batch<'a> {
     fn request(&self, keys: &[&str]) -> Result<Option<Vec<KeyAnswer>>, Failure> {
         let left = self.left();
         Link::needs_time(left)?;
-        self.link.call(Admit::IfUp, |exchange| {
+        self.link.call(Admit::IfUp, PeerCall::new("get_many", self.group), |exchange| {
             let options = self.link.options();
             let frame = frame::encode_request(Operation::Get, keys);
-            frames::post(exchange, options.group(self.group), &frame, left, |answer| {
+            frames::post(exchange, options.group(self.group)?, &frame, left, |answer| {
                 frames::read_answers(answer, options, keys.len())
             })
         })

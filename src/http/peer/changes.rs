@@ -10,24 +10,36 @@ use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
 use crate::http::frame::{self, Operation};
 use crate::http::note::Status;
 use crate::http::peer::abilities::Abilities;
+use crate::http::peer::foreign;
 use crate::http::peer::frames;
 use crate::http::peer::link::{Admit, Link};
+use crate::http::peer::options::PeerOptions;
+use crate::http::protocol::ForeignChanges;
 use crate::http::verdict::Verdict;
+use crate::spans::PeerCall;
 
 /// Has the peer forget `keys`.
-pub(super) fn remove(link: &Link, group: &str, keys: &[&str]) -> Result<(), PeerError> {
-    unless_gone(link, remove_all(link, group, keys)).map_err(|failure| link.error_of(failure))
+pub(super) fn remove(
+    link: &Link,
+    abilities: &Abilities,
+    group: &str,
+    keys: &[&str],
+) -> Result<(), PeerError> {
+    let removed = in_its_way(
+        link,
+        abilities,
+        || remove_all(link, group, keys),
+        || foreign::remove(link, group, keys),
+    );
+    unless_gone(link, removed).map_err(|failure| link.error_of(failure))
 }
 
 /// Has the peer forget everything.
 pub(super) fn clear(link: &Link, group: &str) -> Result<(), PeerError> {
-    let request = Outgoing::delete(link.options().group(group));
-    unless_gone(link, change(link, &request)).map_err(|failure| link.error_of(failure))
+    unless_gone(link, clear_all(link, group)).map_err(|failure| link.error_of(failure))
 }
 
-/// Has the peer keep a value, or that there is none; whether it is there now. A peer that is not
-/// known to make changes first has to remove the key: one that ignores the method would load it,
-/// and hang up on a long value.
+/// Has the peer keep a value, or that there is none; whether it is there now.
 pub(super) fn insert(
     link: &Link,
     abilities: &Abilities,
@@ -35,18 +47,57 @@ pub(super) fn insert(
     key: &str,
     value: &Loaded,
 ) -> Result<bool, PeerError> {
-    let request = put(link, group, key, value).map_err(|failure| link.error_of(failure))?;
-    if !abilities.makes_changes(Instant::now()) {
-        remove_all(link, group, &[key]).map_err(|failure| link.error_of(failure))?;
+    let inserted = in_its_way(
+        link,
+        abilities,
+        || insert_in_our_way(link, abilities, group, key, value),
+        || foreign::insert(link, group, key, value),
+    );
+    inserted.map_err(|failure| link.error_of(failure))
+}
+
+/// Makes a change as our peers know it, or as those of the cluster's other programs do where the
+/// peer is one of them and they know it at all.
+fn in_its_way<T>(
+    link: &Link,
+    abilities: &Abilities,
+    ours: impl FnOnce() -> Result<T, Failure>,
+    theirs: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if link.options().protocol.wire().changes == ForeignChanges::None {
+        return ours();
     }
-    let done = link.call(Admit::Always, |exchange| {
+    if !abilities.is_foreign(Instant::now()) {
+        match ours() {
+            Err(failure) if frames::is_unsupported(&failure) => {}
+            other => return other,
+        }
+        abilities.mark_foreign(Instant::now());
+    }
+    theirs()
+}
+
+/// A peer that is not known to make changes first has to remove the key: one that ignores the
+/// method would load it, and hang up on a long value.
+fn insert_in_our_way(
+    link: &Link,
+    abilities: &Abilities,
+    group: &str,
+    key: &str,
+    value: &Loaded,
+) -> Result<bool, Failure> {
+    let request = put(link, group, key, value)?;
+    if !abilities.makes_changes(Instant::now()) {
+        remove_all(link, group, &[key])?;
+    }
+    let done = link.call(Admit::Always, PeerCall::new("insert", group), |exchange| {
         exchange.send(&request, link.timeout(), |answer| {
             let is_kept = answer.status() != Some(Status::NotKept);
-            read_change(answer).map(|()| is_kept)
+            read_change(answer, link.options()).map(|()| is_kept)
         })
     });
     abilities.changed(&done, Instant::now());
-    done.map_err(|failure| link.error_of(failure))
+    done
 }
 
 /// A peer that has left the list and accepts no connection has ended, and what it had is gone with
@@ -78,10 +129,13 @@ fn remove_all(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
 /// Removes keys with one request. A single key goes the same way: peers that ignore the method
 /// would load what is deleted at its path.
 fn remove_some(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
-    link.call(Admit::Always, |exchange| {
+    link.call(Admit::Always, PeerCall::new("remove", group), |exchange| {
         let frame = frame::encode_request(Operation::Remove, keys);
-        let target = link.options().group(group);
-        let done = frames::post(exchange, target, &frame, link.timeout(), read_change)?;
+        let options = link.options();
+        let done =
+            frames::post(exchange, options.group(group)?, &frame, link.timeout(), |answer| {
+                read_change(answer, options)
+            })?;
         done.ok_or_else(|| frames::unsupported("it does not know how to remove keys"))
     })
 }
@@ -93,27 +147,25 @@ fn put<'a>(
     key: &str,
     value: &'a Loaded,
 ) -> Result<Outgoing<'a>, Failure> {
-    let target = link.options().key(group, key)?;
+    let mut target = link.options().key(group, key)?;
     let body = value.value().map_or(&[][..], |value| value.as_slice());
-    let (length, limit) = (body.len(), link.options().max_value_bytes);
-    if length as u64 > limit {
-        let message = format!("a value of {length} bytes is longer than the limit of {limit}");
-        return Err(Failure::new(PeerErrorKind::Protocol, Verdict::Unclear, message));
-    }
-    let mut request = Outgoing::put(target, body);
+    link.options().validate_length(body)?;
     if value.value().is_none() {
-        request.note.status = Some(Status::NotFound);
+        target.note.status = Some(Status::NotFound);
     }
-    request.note.ttl = value.time_to_live();
-    Ok(request)
+    target.note.ttl = value.time_to_live();
+    Ok(Outgoing::put(target, body))
 }
 
-fn change(link: &Link, request: &Outgoing<'_>) -> Result<(), Failure> {
-    link.call(Admit::Always, |exchange| exchange.send(request, link.timeout(), read_change))
+fn clear_all(link: &Link, group: &str) -> Result<(), Failure> {
+    let request = Outgoing::delete(link.options().group(group)?);
+    link.call(Admit::Always, PeerCall::new("clear", group), |exchange| {
+        exchange.send(&request, link.timeout(), |answer| read_change(answer, link.options()))
+    })
 }
 
 /// Whether the peer made a change.
-fn read_change(answer: Incoming) -> Result<(), CallError> {
+fn read_change(answer: Incoming, options: &PeerOptions) -> Result<(), CallError> {
     let is_ours = answer.status().is_some();
     match answer.code() {
         204 => Ok(()),
@@ -124,14 +176,13 @@ fn read_change(answer: Incoming) -> Result<(), CallError> {
             let message = "it does not know how to change what it has";
             Err(CallError::Answer(frames::unsupported(message)))
         }
-        _ => Err(CallError::Answer(answer.into_failure())),
+        _ => Err(CallError::Answer(answer.into_failure(options.protocol.wire()))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::peer::options::PeerOptions;
     use crate::http::testing::FaultyPeer;
     use crate::http::url::PeerUrl;
 
@@ -143,11 +194,12 @@ mod tests {
     fn removal_at_a_peer_that_left_and_has_ended_is_done_until_it_is_listed_again() {
         // Nothing listens on port 1.
         let link = link("http://127.0.0.1:1");
-        let removals = || [remove(&link, "g", &["k"]), clear(&link, "g")];
+        let abilities = Abilities::default();
+        let removals = || [remove(&link, &abilities, "g", &["k"]), clear(&link, "g")];
         assert!(removals().iter().all(Result::is_err));
         link.mark_left();
         assert!(removals().iter().all(Result::is_ok));
-        assert!(insert(&link, &Abilities::default(), "g", "k", &Loaded::from("v")).is_err());
+        assert!(insert(&link, &abilities, "g", "k", &Loaded::from("v")).is_err());
         link.mark_listed();
         assert!(removals().iter().all(Result::is_err));
     }
@@ -159,7 +211,7 @@ mod tests {
         });
         let link = link(&peer.url);
         link.mark_left();
-        assert!(remove(&link, "g", &["k"]).is_err());
+        assert!(remove(&link, &Abilities::default(), "g", &["k"]).is_err());
         assert!(clear(&link, "g").is_err());
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn read_answers(
     count: usize,
 ) -> Result<Vec<KeyAnswer>, CallError> {
     if answer.code() != 200 {
-        return Err(CallError::Answer(answer.into_failure()));
+        return Err(CallError::Answer(answer.into_failure(options.protocol.wire())));
     }
     let more = frame::MAX_VALUES_BYTES + frame::MAX_ANSWER_OVERHEAD_BYTES;
     let limit = options.max_value_bytes.saturating_add(more as u64);
@@ -58,4 +58,9 @@ pub(super) fn read_answers(
 /// The peer answered, and does not know the operation.
 pub(super) fn unsupported(message: &str) -> Failure {
     Failure::new(PeerErrorKind::NotSupported, Verdict::Answered, message)
+}
+
+/// Whether a peer answered that it does not know the operation.
+pub(super) fn is_unsupported(failure: &Failure) -> bool {
+    failure.kind == PeerErrorKind::NotSupported && failure.verdict == Verdict::Answered
 }

@@ -7,6 +7,7 @@ use crate::http::exchange::{CallError, Failure, Outgoing, Target};
 use crate::http::note::{Note, Status};
 use crate::http::peer::link::{Admit, Link};
 use crate::http::verdict::Verdict;
+use crate::spans::PeerCall;
 
 /// How long a greeting may take, however long other requests may.
 const GREETING_WITHIN: Duration = Duration::from_millis(500);
@@ -29,7 +30,7 @@ pub(crate) enum Greeting {
 /// Greets the peer, up or down. Each side learns the other's list, and the peer whether this
 /// process leaves.
 pub(super) fn greet(link: &Link) -> Greeting {
-    let greeted = link.call(Admit::Always, |exchange| {
+    let greeted = link.call(Admit::Always, PeerCall::new("greet", ""), |exchange| {
         let options = link.options();
         let identity = &options.exchange.identity;
         let status = identity.has_left().then_some(Status::HasLeft);
@@ -41,8 +42,9 @@ pub(super) fn greet(link: &Link) -> Greeting {
                 answer.drain();
                 return Ok(Greeting::HasLeft);
             }
-            if answer.status().is_some() {
-                return Err(CallError::Answer(answer.into_failure()));
+            // One without our status is of a proxy that does not reach the peer.
+            if answer.status().is_some() || answer.code() >= 500 {
+                return Err(CallError::Answer(answer.into_failure(options.protocol.wire())));
             }
             answer.drain();
             Ok(if is_ours { Greeting::Ours } else { Greeting::Foreign })

@@ -16,6 +16,7 @@ use crate::http::peer::options::PeerOptions;
 use crate::http::peer::stats::{PeerState, PeerStats};
 use crate::http::url::PeerUrl;
 use crate::http::verdict::Verdict;
+use crate::spans::{self, PeerCall};
 use crate::sync::lock;
 
 /// Which calls a breaker stops.
@@ -134,13 +135,19 @@ impl Link {
     pub(super) fn call<T>(
         &self,
         admission: Admit,
+        about: PeerCall<'_>,
         send: impl FnOnce(&Exchange) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let call = CallInFlight::begin(self, admission)?;
         self.requests.fetch_add(1, Ordering::Relaxed);
+        let span = spans::peer_request(self.url().as_str(), about);
         let timer = self.latency.timer();
         let ended = send(&self.exchange);
         drop(timer);
+        match &ended {
+            Ok(_) => span.end("answered"),
+            Err(failure) => span.end(failure.kind),
+        }
         call.end(ended.as_ref().map_or_else(|failure| failure.verdict, |_| Verdict::Answered));
         ended
     }

@@ -64,7 +64,19 @@ fn lanes() -> NonZeroUsize {
 impl PeerOptions {
     /// The target of what concerns one key; a failure if it can't be sent.
     pub(super) fn key(&self, group: &str, key: &str) -> Result<Target, Failure> {
-        let path = wire::request_path(&self.base_path, group, key);
+        self.key_below(&self.base_path, group, key)
+    }
+
+    /// The same for what is in memory of a key, where peers of other programs can be asked for
+    /// that.
+    pub(super) fn peek(&self, group: &str, key: &str) -> Option<Result<Target, Failure>> {
+        let base_path = self.protocol.wire().peek_path(&self.base_path)?;
+        Some(self.key_below(&base_path, group, key))
+    }
+
+    fn key_below(&self, base_path: &str, group: &str, key: &str) -> Result<Target, Failure> {
+        validate_group(group)?;
+        let path = wire::request_path(base_path, group, key);
         if path.len() > MAX_PATH_BYTES {
             return Err(Failure::new(
                 PeerErrorKind::NotSupported,
@@ -75,9 +87,21 @@ impl PeerOptions {
         Ok(Target { path, note: self.note(group, Some(key)) })
     }
 
-    /// The target of what concerns many keys, or all of them.
-    pub(super) fn group(&self, group: &str) -> Target {
-        Target { path: wire::group_path(&self.base_path, group), note: self.note(group, None) }
+    /// The target of what concerns many keys, or all of them; a failure if it can't be sent.
+    pub(super) fn group(&self, group: &str) -> Result<Target, Failure> {
+        validate_group(group)?;
+        let path = wire::group_path(&self.base_path, group);
+        Ok(Target { path, note: self.note(group, None) })
+    }
+
+    /// A failure if a value is longer than what is taken from others.
+    pub(super) fn validate_length(&self, value: &[u8]) -> Result<(), Failure> {
+        let (length, limit) = (value.len(), self.max_value_bytes);
+        if length as u64 <= limit {
+            return Ok(());
+        }
+        let message = format!("a value of {length} bytes is longer than the limit of {limit}");
+        Err(Failure::new(PeerErrorKind::Protocol, Verdict::Unclear, message))
     }
 
     fn note(&self, group: &str, key: Option<&str>) -> Note {
@@ -88,4 +112,13 @@ impl PeerOptions {
             ..self.exchange.identity.note()
         }
     }
+}
+
+/// Go's servers cut a path after they decoded it: they would take such a group for another one.
+fn validate_group(group: &str) -> Result<(), Failure> {
+    if wire::is_group(group) {
+        return Ok(());
+    }
+    let message = format!("peers can't be asked for a group named {group:?}");
+    Err(Failure::new(PeerErrorKind::NotSupported, Verdict::Unclear, message))
 }

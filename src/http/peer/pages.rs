@@ -33,7 +33,7 @@ pub(super) fn page(
         Link::needs_time(left)?;
         let asked = link.exchange().send(&page, left, |answer| match answer.code() {
             200 => answer.into_value(limit),
-            _ => Err(CallError::Answer(answer.into_failure())),
+            _ => Err(CallError::Answer(answer.into_failure(link.options().protocol.wire()))),
         });
         asked.inspect_err(|_| abilities.doubt_program())
     };

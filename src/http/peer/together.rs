@@ -10,6 +10,8 @@ use crate::http::peer::abilities::Abilities;
 use crate::http::peer::lanes::{Company, Lanes, NextStep};
 use crate::http::peer::link::{Admit, Link};
 use crate::http::peer::{frames, gets};
+use crate::http::verdict::Verdict;
+use crate::spans::PeerCall;
 
 /// Asks for `key` in `group`, maybe along with other callers, and ends within `timeout`.
 pub(super) fn get(
@@ -29,7 +31,6 @@ pub(super) fn get(
         NextStep::Goes(_lane) => alone(timeout),
         NextStep::Leads(_lane, company) if company.is_empty() => alone(left()),
         NextStep::Leads(lane, company) => {
-            let until = company.until().map_or(until, |theirs| until.min(theirs));
             let answer = ask(link, abilities, (group, key), company, until);
             drop(lane);
             answer.unwrap_or_else(|| alone(left()))
@@ -42,7 +43,8 @@ pub(super) fn get(
     }
 }
 
-/// Asks for a key and those of others, tells them what is found, and returns what is found of it.
+/// Asks for a key, for which there is time until then, and those of others, tells them what is
+/// found, and returns what is found of it.
 fn ask(
     link: &Link,
     abilities: &Abilities,
@@ -51,7 +53,8 @@ fn ask(
     until: Instant,
 ) -> Option<Result<Loaded, PeerError>> {
     let keys: Vec<&str> = std::iter::once(key).chain(company.keys()).collect();
-    match request(link, group, &keys, until) {
+    let first_until = company.until().map_or(until, |theirs| until.min(theirs));
+    match request(link, group, &keys, first_until) {
         Ok(Some(answers)) => {
             let limit = link.options().max_value_bytes;
             let mut found = answers.into_iter().map(|answer| match answer {
@@ -70,19 +73,28 @@ fn ask(
             None
         }
         Err(failure) => {
-            let (kind, error) = (failure.kind, link.error_of(failure));
+            let (is_for_all, error) = (is_for_all(&failure), link.error_of(failure));
             let now = Instant::now();
             // Another request may fare better, if there is time for one.
-            let answer_at = |until: Instant| match kind {
-                PeerErrorKind::Unreachable | PeerErrorKind::Overloaded => Some(Err(error.clone())),
-                _ if until.saturating_duration_since(now) < Duration::from_millis(1) => {
-                    Some(Err(error.clone()))
-                }
-                _ => None,
+            let answer_at = |until: Instant| {
+                let is_late = until.saturating_duration_since(now) < Duration::from_millis(1);
+                (is_for_all || is_late).then(|| Err(error.clone()))
             };
             company.answer(|rider| answer_at(rider.until));
             answer_at(until)
         }
+    }
+}
+
+/// Whether a request for one of the keys would fail as well.
+fn is_for_all(failure: &Failure) -> bool {
+    match failure.kind {
+        PeerErrorKind::Overloaded => true,
+        // Where the first of them was in a hurry, it is not known.
+        PeerErrorKind::Unreachable => {
+            matches!(failure.verdict, Verdict::Failed | Verdict::Refused)
+        }
+        _ => false,
     }
 }
 
@@ -95,10 +107,10 @@ fn request(
 ) -> Result<Option<Vec<KeyAnswer>>, Failure> {
     let left = until.saturating_duration_since(Instant::now());
     Link::needs_time(left)?;
-    link.call(Admit::IfUp, |exchange| {
+    link.call(Admit::IfUp, PeerCall::new("get_held", group), |exchange| {
         let options = link.options();
         let frame = frame::encode_request(Operation::Held, keys);
-        frames::post(exchange, options.group(group), &frame, left, |answer| {
+        frames::post(exchange, options.group(group)?, &frame, left, |answer| {
             frames::read_answers(answer, options, keys.len())
         })
     })

@@ -11,11 +11,11 @@ use crate::http::url::PeerUrl;
 /// The owners of keys by one list.
 #[derive(Clone)]
 pub(super) struct PeerList {
-    /// All of the list, this process itself among them if it owns keys.
+    /// The names of all of the list, this process itself among them if it owns keys.
     pub(super) ring: Ring,
-    /// What the ring was made of, tidied.
+    /// What the ring was made of, tidied: in the order of the URLs.
     pub(super) listed: Arc<[ListedPeer]>,
-    /// All but this process itself.
+    /// All but this process itself, by their names.
     pub(super) peers: BTreeMap<Arc<str>, Arc<Peer>>,
 }
 
@@ -48,18 +48,32 @@ impl PeerList {
         self.ring.get(key).is_none_or(|owner| self.other(owner).is_none())
     }
 
-    /// The peer at `url`; `None` if that is this process, by whatever name.
-    fn other(&self, url: &str) -> Option<&Arc<Peer>> {
-        self.peers.get(url).filter(|peer| !peer.is_us())
+    /// The peer called `name`; `None` if that is this process, by whatever name.
+    fn other(&self, name: &str) -> Option<&Arc<Peer>> {
+        self.peers.get(name).filter(|peer| !peer.is_us())
     }
 
-    /// All but this process itself.
+    /// All but this process itself, in the order of the URLs.
     pub(super) fn others(&self) -> impl Iterator<Item = &Arc<Peer>> {
-        self.peers.values().filter(|peer| !peer.is_us())
+        self.listed_others().filter(|peer| !peer.is_us())
     }
 
-    pub(super) fn has(&self, peer: &PeerUrl) -> bool {
-        self.peers.contains_key(peer.text())
+    /// The same, and those that turned out to be this process.
+    pub(super) fn listed_others(&self) -> impl Iterator<Item = &Arc<Peer>> {
+        self.listed.iter().filter_map(|peer| self.peers.get(&peer.name))
+    }
+
+    /// The peer at `url`; `None` if there is none, or it is this process.
+    pub(super) fn at(&self, url: &PeerUrl) -> Option<&Arc<Peer>> {
+        let at = self.listed.binary_search_by(|peer| peer.url.cmp(url)).ok()?;
+        self.peers.get(&self.listed[at].name)
+    }
+
+    /// The part of all keys that each of the list owns, in the order of the URLs.
+    pub(super) fn shares(&self) -> Vec<(&ListedPeer, f64)> {
+        let by_name: BTreeMap<&str, f64> = self.ring.shares().into_iter().collect();
+        let share = |peer: &ListedPeer| by_name.get(&*peer.name).copied().unwrap_or_default();
+        self.listed.iter().map(|peer| (peer, share(peer))).collect()
     }
 
     /// Whether both name the same owners.

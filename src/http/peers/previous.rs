@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::http::peer::Peer;
 use crate::http::peers::list::PeerList;
-use crate::http::url::PeerUrl;
 
 /// The owners of keys before a change.
 pub(super) struct PreviousOwners {
@@ -23,7 +22,7 @@ impl PreviousOwners {
     /// A peer that was alone knows nothing of owners before it came. It takes those for them that
     /// own its keys without it.
     pub(super) fn new(
-        own: Option<&PeerUrl>,
+        own: Option<&str>,
         old: &PeerList,
         new: &PeerList,
         now: Instant,
@@ -32,12 +31,13 @@ impl PreviousOwners {
         let mut list = old.clone();
         if let (Some(own), true) = (own, list.peers.is_empty()) {
             list = new.clone();
-            list.ring.remove(own.as_str());
+            list.ring.remove(own);
         }
         if list.ring.is_empty() {
             return None;
         }
-        let left = list.peers.values().filter(|peer| !new.has(peer.url())).cloned().collect();
+        let left = list.peers.values().filter(|peer| new.at(peer.url()).is_none());
+        let left = left.cloned().collect();
         Some(Self { list, left, changed: now, window })
     }
 
@@ -70,19 +70,22 @@ mod tests {
 
     use super::*;
     use crate::consistenthash::Ring;
+    use crate::http::listed::ListedPeer;
     use crate::http::peer::PeerOptions;
+    use crate::http::url::PeerScheme;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn list(urls: &[&str]) -> PeerList {
         let mut ring = Ring::new(NonZeroUsize::new(50).unwrap());
         ring.extend(urls);
-        let peer = |url: &&str| {
-            let url = PeerUrl::parse(url).unwrap();
-            let text = Arc::clone(url.text());
-            (text, Arc::new(Peer::new(url, PeerOptions::default())))
+        let listed = urls.iter().map(|url| ListedPeer::parse(url, PeerScheme::Http).unwrap());
+        let listed: Arc<[ListedPeer]> = listed.collect();
+        let peer = |ListedPeer { url, name, .. }: &ListedPeer| {
+            let peer = Peer::new(url.clone(), PeerOptions::default());
+            (Arc::clone(name), Arc::new(peer))
         };
-        PeerList { ring, listed: Arc::from([]), peers: urls.iter().map(peer).collect() }
+        PeerList { ring, peers: listed.iter().map(peer).collect(), listed }
     }
 
     #[test]
@@ -110,13 +113,13 @@ mod tests {
 
     #[test]
     fn peer_that_comes_takes_over_from_those_that_would_own_its_keys_without_it() {
-        let own = PeerUrl::parse("http://d:1").unwrap();
         let nobody = list(&[]);
         let without = list(&["http://a:1", "http://b:1", "http://c:1"]);
         let mut with = without.clone();
         with.ring.add("http://d:1");
         let now = Instant::now();
-        let previous = PreviousOwners::new(Some(&own), &nobody, &with, now, MINUTE).unwrap();
+        let previous =
+            PreviousOwners::new(Some("http://d:1"), &nobody, &with, now, MINUTE).unwrap();
         for n in 0..100 {
             let key = format!("key {n}");
             assert_eq!(previous.owner(&key).map(|(owner, _)| owner), without.ring.get(&key));

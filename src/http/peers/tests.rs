@@ -48,3 +48,31 @@ fn a_list_of_more_points_than_a_ring_should_have_is_refused() {
     assert!(refused.contains("500 peers") && refused.contains("4194304 points"), "{refused}");
     assert_eq!(peers.list().len(), 1);
 }
+
+#[test]
+fn a_peer_with_a_name_has_its_weight_and_is_told_by_its_url() {
+    let peers = peers_with(Duration::ZERO);
+    let listed = |peer: PeerAddress| peers.parse(peer).unwrap();
+    let plain = || listed("http://own:1".into());
+    peers.set(vec![plain(), listed("http://a:1".into())]).unwrap();
+    let (unnamed, first) = (peers.identity().digest(), peers.others());
+    let named = PeerAddress::named("z", "http://a:1#weight=9");
+    peers.set(vec![plain(), listed(named)]).unwrap();
+    assert_ne!(peers.identity().digest(), unnamed);
+    // It is the same peer, whatever it is called: it keeps its connections.
+    let others = peers.others();
+    assert!(others.len() == 1 && Arc::ptr_eq(&others[0], &first[0]));
+    let shares = peers.shares();
+    let urls: Vec<&str> = shares.iter().map(|(url, _)| &**url).collect();
+    assert_eq!(urls, ["http://a:1", "http://own:1"]);
+    assert!(shares[0].1 > 0.7, "{shares:?}");
+    let (nodes, arcs) = peers.arcs();
+    assert_eq!(nodes, urls);
+    assert!(arcs.iter().any(|arc| arc.1 == 0) && arcs.iter().any(|arc| arc.1 == 1));
+    let owned = (0..1000).filter(|n| {
+        let owner = peers.owner(&format!("key {n}")).unwrap();
+        assert!(urls.contains(&&*owner), "{owner}");
+        owner == urls[0]
+    });
+    assert!(owned.count() > 500);
+}

@@ -1,117 +1,59 @@
-//! [`HttpPoolBuilder`]: how a pool is made, and what is optional about it.
+//! [`HttpPoolBuilder`]: what is optional about a pool.
 
 use std::fmt;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::consistenthash::{MAX_REPLICAS, RingHash};
-use crate::error::Error;
+use crate::consistenthash::RingHash;
 use crate::events::{Event, EventSink};
 use crate::http::budget::Budget;
-use crate::http::getter::HttpGetter;
-use crate::http::handler::{Door, Pages, PeerHandler, Serving};
-use crate::http::identity::Identity;
 use crate::http::peer::PeerOptions;
-use crate::http::peers::{Peers, PeersOptions};
-use crate::http::pool::HttpPool;
-use crate::http::pool::checks::{invalid, validate_base_path, validate_server};
-use crate::http::pool::exposure::warn_if_exposed;
-use crate::http::pool::service::Service;
-use crate::http::protocol::Protocol;
-use crate::http::server::{self, Limits, Server};
-use crate::http::status::{Monitor, StatusPages};
-use crate::http::token::Tokens;
-use crate::http::url::PeerUrl;
-use crate::http::wire::Plus;
-use crate::peers::PeerPicker;
-use crate::registry::Registry;
+use crate::http::protocol::{Plus, Protocol};
+use crate::http::server::{Limits, Server};
+use crate::http::status::StatusPages;
 use crate::stack::StackBytes;
 
-/// No request has a longer body, whatever the options say.
-const LONGEST_BODY_BYTES: u64 = 1 << 30;
-/// With less, the parts of a budget would be no longer than what needs none.
-const MIN_TRANSFER_BYTES: u64 = 1 << 20;
 /// A hundred years. Longer times are cut to that, so that sums of times and moments do not
 /// overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-/// Whether a panic ends this program.
-const PANIC_IS_THE_END: bool = cfg!(panic = "abort");
-
-impl HttpPool {
-    /// A pool that serves at `addr`, with default options. Port 0 takes a free port;
-    /// [`url`](Self::url) tells which.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Bind`] if it can't listen there. [`Error::InvalidOption`] if `addr` is the
-    /// unspecified address (`0.0.0.0`): no peer can be reached by that, so the builder has to be
-    /// told the URL to [`advertise`](HttpPoolBuilder::advertise). The same in a program that is
-    /// built with `panic = "abort"`, which needs another [`server`](HttpPoolBuilder::server).
-    pub fn bind(addr: impl ToSocketAddrs + fmt::Debug) -> Result<Self, Error> {
-        Self::builder().bind(addr)
-    }
-
-    /// Starts a pool with options.
-    #[must_use]
-    pub fn builder() -> HttpPoolBuilder {
-        HttpPoolBuilder::new()
-    }
-
-    /// A pool that only asks `peers`: it opens no port and owns no key. For programs that come and
-    /// go, such as command lines.
-    ///
-    /// The list may be empty, and come later by [`set_peers`](Self::set_peers). Until then groups
-    /// load everything for themselves, which the first get logs as a warning.
-    ///
-    /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so a
-    /// removal elsewhere does not reach the copies that its groups
-    /// [keep](crate::GroupBuilder::hot_cache).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidPeer`] if one of `peers` is not of the form `http://host:port`.
-    pub fn client(peers: impl IntoIterator<Item: Into<String>>) -> Result<Self, Error> {
-        Self::builder().client(peers)
-    }
-}
-
 /// Makes an [`HttpPool`] with other than the default options; from [`HttpPool::builder`].
 ///
 /// Options marked *alike* must be the same at all peers of a cluster. A time of more than a hundred
 /// years, such as [`Duration::MAX`], counts as a hundred years.
 pub struct HttpPoolBuilder {
-    protocol: Protocol,
-    base_path: Option<String>,
-    hash: RingHash,
-    replicas: Option<NonZeroUsize>,
-    plus: Plus,
-    advertise: Option<String>,
-    client: PeerOptions,
-    server: Server,
-    limits: Limits,
-    warm_up: Duration,
-    token: Option<String>,
-    accepted_tokens: Vec<String>,
-    token_file: Option<PathBuf>,
-    status_pages: StatusPages,
-    transfer_bytes: u64,
-    cluster: Option<String>,
+    pub(super) protocol: Protocol,
+    pub(super) base_path: Option<String>,
+    pub(super) hash: Option<RingHash>,
+    pub(super) replicas: Option<NonZeroUsize>,
+    pub(super) plus: Option<Plus>,
+    pub(super) advertise: Option<String>,
+    pub(super) ring_name: Option<String>,
+    pub(super) client: PeerOptions,
+    pub(super) server: Server,
+    pub(super) limits: Limits,
+    pub(super) warm_up: Duration,
+    pub(super) token: Option<String>,
+    pub(super) accepted_tokens: Vec<String>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) status_pages: StatusPages,
+    pub(super) transfer_bytes: u64,
+    pub(super) cluster: Option<String>,
 }
 
 impl HttpPoolBuilder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let limits = Limits::default();
         let repeats = Arc::clone(&limits.repeats);
         Self {
             protocol: Protocol::default(),
             base_path: None,
-            hash: RingHash::default(),
+            hash: None,
             replicas: None,
-            plus: Plus::Space,
+            plus: None,
             advertise: None,
+            ring_name: None,
             client: PeerOptions { repeats, ..PeerOptions::default() },
             server: Server::default(),
             limits,
@@ -134,17 +76,18 @@ impl HttpPoolBuilder {
 
     /// The path under which peers answer; *alike*. It begins and ends with a slash. Defaults to
     /// that of the protocol, which is `/_geecache/` unless [`protocol`](Self::protocol) is set.
+    /// Where a protocol has peeks at another path, that is this one with `_peek` at its end.
     #[must_use]
     pub fn base_path(mut self, path: impl Into<String>) -> Self {
         self.base_path = Some(path.into());
         self
     }
 
-    /// The hash of the ring; *alike*. Defaults to [`RingHash::Crc32`], that of GeeCache and
-    /// groupcache.
+    /// The hash of the ring; *alike*. Defaults to that of the protocol, which is
+    /// [`RingHash::Crc32`] for GeeCache and groupcache.
     #[must_use]
     pub fn hash(mut self, hash: RingHash) -> Self {
-        self.hash = hash;
+        self.hash = Some(hash);
         self
     }
 
@@ -156,12 +99,12 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// Takes a `+` in the path of a request for itself, as peers need it that escape as paths do
-    /// (mailgun's groupcache and its kin). Defaults to taking it for a space, as the peers of
-    /// GeeCache and groupcache mean it. Peers of this crate send neither.
+    /// What a `+` in the path of a request stands for. Defaults to what the peers of the protocol
+    /// mean: [`Plus::Space`] for GeeCache and groupcache, [`Plus::Literal`] for the forks of
+    /// groupcache that escape as paths do. Peers of this crate send neither a plus nor a space.
     #[must_use]
-    pub fn literal_plus(mut self) -> Self {
-        self.plus = Plus::Literal;
+    pub fn plus(mut self, plus: Plus) -> Self {
+        self.plus = Some(plus);
         self
     }
 
@@ -185,6 +128,15 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn cluster(mut self, name: impl Into<String>) -> Self {
         self.cluster = Some(name.into());
+        self
+    }
+
+    /// What this peer is called on the ring, where the others give it a
+    /// [name](PeerAddress::named). Defaults to what the protocol says: the URL, or its host and
+    /// port.
+    #[must_use]
+    pub fn ring_name(mut self, name: impl Into<String>) -> Self {
+        self.ring_name = Some(name.into());
         self
     }
 
@@ -415,185 +367,21 @@ impl HttpPoolBuilder {
         self
     }
 
-    /// Makes a pool that serves at `addr`; see [`HttpPool::bind`].
+    /// Calls `ask` before each request to a peer, which carries what it returns as its header
+    /// [`traceparent`](https://www.w3.org/TR/trace-context/#traceparent-header) (feature
+    /// `tracing`). The peer's getter sees it by [`traceparent`](crate::traceparent). Defaults to
+    /// nobody, and `None` is nothing to say: then a request carries that of the peer's request
+    /// which the thread answers, or of [`with_traceparent`](crate::with_traceparent), if any.
     ///
-    /// # Errors
-    ///
-    /// [`Error::Bind`] if it can't listen there, [`Error::InvalidOption`] if an option can't work,
-    /// [`Error::InvalidPeer`] if the URL to [`advertise`](Self::advertise) is none.
-    pub fn bind(mut self, addr: impl ToSocketAddrs + fmt::Debug) -> Result<HttpPool, Error> {
-        self.validate()?;
-        validate_server(self.server, PANIC_IS_THE_END)?;
-        self.client.exchange.tokens = self.tokens()?;
-        self.validate_tls()?;
-        let (scheme, tls) = (self.client.exchange.scheme(), self.client.exchange.tls.clone());
-        let parse = |url: &str| PeerUrl::parse(url)?.for_scheme(scheme);
-        let advertised = self.advertise.as_deref().map(parse).transpose()?;
-        let (listener, local_addr) = listen(addr)?;
-        let own = match advertised {
-            Some(url) => url,
-            None if local_addr.ip().is_unspecified() => {
-                return Err(Error::InvalidOption {
-                    option: "advertise",
-                    reason: format!("no peer can be reached at {local_addr}: a URL is needed"),
-                });
-            }
-            None => PeerUrl::of(scheme, local_addr)?,
-        };
-        let (peers, registry) = (self.peers(Some(own)), Registry::new());
-        let door = Arc::new(Door::new(
-            self.client.exchange.tokens.clone(),
-            Arc::clone(&self.limits.repeats),
-        ));
-        let monitor =
-            Arc::new(Monitor::new(Arc::clone(&peers), registry.clone(), Arc::clone(&door)));
-        let pages = match self.status_pages {
-            StatusPages::On => Some(Arc::clone(&monitor) as Arc<dyn Pages>),
-            StatusPages::Off => None,
-        };
-        let handler = PeerHandler::new(
-            format!("{peers:?}"),
-            door,
-            Serving {
-                registry: registry.clone(),
-                base_path: self.path(),
-                protocol: self.protocol,
-                plus: self.plus,
-                identity: Arc::clone(peers.identity()),
-                picker: Arc::clone(&peers) as Arc<dyn PeerPicker>,
-                pages,
-                repeats: Arc::clone(&self.limits.repeats),
-            },
-        );
-        let bound = (listener, local_addr);
-        let served = (handler, Arc::clone(&monitor));
-        match Service::start(self.server, bound, self.server_limits(), tls, served) {
-            Ok(service) => {
-                let has_token = self.client.exchange.tokens.is_some();
-                let name = format!("{peers:?}");
-                warn_if_exposed(&name, local_addr, peers.own(), self.server, has_token);
-                Ok(HttpPool::of(peers, registry, monitor, Some(service)))
-            }
-            Err(error) => {
-                Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
-            }
-        }
-    }
-
-    /// Makes a pool that serves nothing and only asks `peers`; see [`HttpPool::client`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidPeer`] if one of `peers` is not a peer's URL, [`Error::InvalidOption`] if an
-    /// option can't work.
-    pub fn client(
-        mut self,
-        peers: impl IntoIterator<Item: Into<String>>,
-    ) -> Result<HttpPool, Error> {
-        self.validate()?;
-        self.client.exchange.tokens = self.tokens()?;
-        let (list, registry, door) =
-            (self.peers(None), Registry::new(), Door::new(None, Arc::clone(&self.limits.repeats)));
-        let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
-        let pool = HttpPool::of(list, registry, Arc::new(monitor), None);
-        pool.set_peers(peers)?;
-        Ok(pool)
-    }
-
-    /// Makes a getter for the one peer at `url`, whatever keys it owns: for programs that look
-    /// after a cluster. What concerns servers and rings counts for nothing here.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidPeer`] if `url` is not a peer's URL, [`Error::InvalidOption`] if an option
-    /// can't work.
-    pub fn getter(mut self, url: &str) -> Result<HttpGetter, Error> {
-        self.validate()?;
-        self.client.exchange.tokens = self.tokens()?;
-        HttpGetter::of(url, self.peer())
-    }
-
-    fn peer(&self) -> PeerOptions {
-        PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() }
-    }
-
-    fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
-        let mut peer = self.peer();
-        let identity = Identity::new(own.as_ref(), self.cluster.as_deref());
-        peer.exchange.identity = Arc::new(identity);
-        let replicas = self.replicas.unwrap_or_else(|| self.hash.replicas());
-        let options = PeersOptions { hash: self.hash, replicas, warm_up: self.warm_up, peer };
-        Arc::new(Peers::new(own, options))
-    }
-
-    fn tokens(&self) -> Result<Option<Arc<Tokens>>, Error> {
-        let (option, made) = match (&self.token_file, &self.token, &self.accepted_tokens[..]) {
-            (None, None, []) => return Ok(None),
-            (None, None, _) => ("accept_token", Err("there is no token to send".to_owned())),
-            (None, Some(token), accepted) => {
-                let tokens = [std::slice::from_ref(token), accepted].concat();
-                ("token", Tokens::fixed(tokens))
-            }
-            (Some(path), None, []) => {
-                let made = Tokens::file(path.clone());
-                ("token_file", made.map_err(|error| format!("{path:?}: {error}")))
-            }
-            (Some(_), ..) => ("token_file", Err("there are tokens beside it".to_owned())),
-        };
-        made.map(|tokens| Some(Arc::new(tokens))).map_err(|reason| invalid(option, reason))
-    }
-
-    /// Whether a server can have the TLS that it is to have.
-    fn validate_tls(&self) -> Result<(), Error> {
-        let reason = match &self.client.exchange.tls {
-            Some(_) if self.server != Server::Guarded => {
-                "tiny_http speaks no TLS here: choose the other server, Server::Guarded"
-            }
-            Some(tls) if !tls.can_serve() => {
-                "who serves needs a certificate and its key: TlsConfig::from_pem_files"
-            }
-            _ => return Ok(()),
-        };
-        Err(invalid("tls", reason))
-    }
-
-    fn server_limits(&self) -> Limits {
-        // What is taken from a peer that answers is taken from one that inserts, but for what would
-        // be an attack on the memory.
-        let insert = self.client.max_value_bytes.min(LONGEST_BODY_BYTES) as usize;
-        let max_body_bytes = self.limits.max_body_bytes.max(insert);
-        Limits { max_body_bytes, ..self.limits.clone() }
-    }
-
-    fn path(&self) -> String {
-        let default = || self.protocol.wire().base_path.to_owned();
-        self.base_path.clone().unwrap_or_else(default)
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        validate_base_path(&self.path())?;
-        if self.replicas.is_some_and(|replicas| replicas.get() > MAX_REPLICAS) {
-            return Err(invalid("replicas", format!("it must be at most {MAX_REPLICAS}")));
-        }
-        for (option, time) in [
-            ("connect_timeout", self.client.exchange.connect_timeout),
-            ("timeout", self.client.exchange.timeout),
-            ("peek_timeout", self.client.peek_timeout),
-        ] {
-            if time.is_zero() {
-                return Err(invalid(option, "it must be more than zero"));
-            }
-        }
-        if self.client.max_value_bytes == 0 {
-            return Err(invalid("max_value_bytes", "no value would be taken"));
-        }
-        if self.transfer_bytes < MIN_TRANSFER_BYTES {
-            return Err(invalid("max_transfer_bytes", "it must be at least 1 MiB"));
-        }
-        if self.limits.idle < Duration::from_secs(15) {
-            return Err(invalid("idle_timeout", "it must be at least 15 s"));
-        }
-        Ok(())
+    /// It is called within the span `peer_request`, on the thread that sends the request, where no
+    /// lock is held; it should take no time. What it returns is not sent if it is not valid, or if
+    /// it panics. A request that several callers share has that of one of them.
+    /// [`guide::watching`](crate::guide::watching) tells more.
+    #[cfg(feature = "tracing")]
+    #[must_use]
+    pub fn traceparent(mut self, ask: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.client.exchange.traceparent = crate::spans::TraceparentSource::new(ask);
+        self
     }
 }
 
@@ -606,16 +394,4 @@ impl fmt::Debug for HttpPoolBuilder {
             .field("server", &self.server)
             .finish_non_exhaustive()
     }
-}
-
-fn listen(addr: impl ToSocketAddrs + fmt::Debug) -> Result<(TcpListener, SocketAddr), Error> {
-    let mut shown = format!("{addr:?}").trim_matches('"').to_owned();
-    let bound = addr.to_socket_addrs().and_then(|addrs| {
-        let addrs: Vec<SocketAddr> = addrs.collect();
-        shown = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let listener = server::bind(&addrs[..])?;
-        let local_addr = listener.local_addr()?;
-        Ok((listener, local_addr))
-    });
-    bound.map_err(|error| Error::Bind { addr: shown, source: Arc::new(error) })
 }

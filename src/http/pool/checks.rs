@@ -2,10 +2,20 @@
 
 use crate::error::Error;
 use crate::http::server::Server;
+use crate::http::wire;
 
 /// The error of an option that can't work.
 pub(super) fn invalid(option: &'static str, reason: impl Into<String>) -> Error {
     Error::InvalidOption { option, reason: reason.into() }
+}
+
+/// An error where peers could not be told of a group, or be asked about another one: Go's servers
+/// cut a path after they decoded it.
+pub(super) fn validate_group(name: &str) -> Result<(), Error> {
+    if wire::is_group(name) {
+        return Ok(());
+    }
+    Err(Error::InvalidGroup { name: name.to_owned() })
 }
 
 /// An error where the server could end the program.

@@ -1,12 +1,14 @@
 //! [`Service`]: the answering half of a pool.
 
+use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::http::handler::PeerHandler;
-use crate::http::server::{Handler, Limits, Running, Server};
+use crate::http::server::{self, Handler, Limits, Running, Server};
 use crate::http::status::Monitor;
 use crate::http::tls::TlsConfig;
 use crate::sync::lock;
@@ -104,4 +106,19 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.shutdown();
     }
+}
+
+/// A listener at `addr`, and the address that it has.
+pub(super) fn listen(
+    addr: impl ToSocketAddrs + fmt::Debug,
+) -> Result<(TcpListener, SocketAddr), Error> {
+    let mut shown = format!("{addr:?}").trim_matches('"').to_owned();
+    let bound = addr.to_socket_addrs().and_then(|addrs| {
+        let addrs: Vec<SocketAddr> = addrs.collect();
+        shown = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let listener = server::bind(&addrs[..])?;
+        let local_addr = listener.local_addr()?;
+        Ok((listener, local_addr))
+    });
+    bound.map_err(|error| Error::Bind { addr: shown, source: Arc::new(error) })
 }

@@ -1,8 +1,8 @@
-use super::fuzz::drive;
+use super::fuzz::{drive, drive_response, drive_set};
 use super::*;
 
 fn value_of(message: &[u8]) -> Option<&[u8]> {
-    drive(message).map(|response| &message[response.value])
+    drive_response(message).map(|response| &message[response.value])
 }
 
 #[test]
@@ -11,16 +11,16 @@ fn the_messages_of_go_are_read() {
     assert_eq!(value_of(b""), Some(&b""[..]), "an empty value of proto3");
     assert_eq!(value_of(b"\x0a\x00"), Some(&b""[..]), "an empty value of proto2");
     let all = b"\x0a\x03630\x11\x00\x00\x00\x00\x00\x00\xf8\x3f\x18\x95\x9a\xef\x3a";
-    let response = drive(all).unwrap();
+    let response = drive_response(all).unwrap();
     assert_eq!((response.value, response.minute_qps, response.expire), (2..5, 1.5, 123_456_789));
 }
 
 #[test]
 fn what_is_written_is_the_message_of_go() {
-    assert_eq!(encode(b"630", 0), b"\x0a\x03630");
-    assert_eq!(encode(b"", 0), b"\x0a\x00");
-    assert_eq!(encode(b"v", 123_456_789), b"\x0a\x01v\x18\x95\x9a\xef\x3a");
-    assert_eq!(encode(&[b'x'; 300], 0)[..3], b"\x0a\xac\x02"[..]);
+    assert_eq!(encode_response(b"630", None), b"\x0a\x03630");
+    assert_eq!(encode_response(b"", Some(0)), b"\x0a\x00\x18\x00");
+    assert_eq!(encode_response(b"v", Some(123_456_789)), b"\x0a\x01v\x18\x95\x9a\xef\x3a");
+    assert_eq!(encode_response(&[b'x'; 300], None)[..3], b"\x0a\xac\x02"[..]);
 }
 
 #[test]
@@ -39,15 +39,15 @@ fn unknown_fields_are_skipped_whatever_their_type() {
 
 #[test]
 fn the_last_of_a_field_counts() {
-    let response = drive(b"\x0a\x01a\x18\x01\x0a\x02bc\x18\x02").unwrap();
+    let response = drive_response(b"\x0a\x01a\x18\x01\x0a\x02bc\x18\x02").unwrap();
     assert_eq!((response.value, response.expire), (7..9, 2));
 }
 
 #[test]
 fn a_negative_number_is_read() {
-    let message = encode(b"", -1);
+    let message = encode_response(b"", Some(-1));
     assert_eq!(message.len(), 2 + 1 + 10);
-    assert_eq!(drive(&message).unwrap().expire, -1);
+    assert_eq!(drive_response(&message).unwrap().expire, -1);
 }
 
 #[test]
@@ -74,13 +74,47 @@ fn what_is_not_a_message_is_an_error() {
         (b"\x27", MalformedMessage::WireType),
         (b"no such group: scores\n", MalformedMessage::WireType),
     ] {
-        assert_eq!(decode(message), Err(error), "{message:02x?}");
+        assert_eq!(decode_response(message), Err(error), "{message:02x?}");
+    }
+}
+
+#[test]
+fn what_the_forks_set_is_read_and_written_as_they_do() {
+    let message = b"\x0a\x06scores\x12\x01k\x1a\x03NEW\x20\x00";
+    let set = drive_set(message).unwrap();
+    assert_eq!((set.group, set.key, &message[set.value.clone()]), ("scores", "k", &b"NEW"[..]));
+    assert_eq!(set.expire, 0);
+    assert_eq!(encode_set("scores", "k", b"NEW", 0), message);
+    let ends = encode_set("scores", "", b"", 123_456_789);
+    assert_eq!(ends, b"\x0a\x06scores\x12\x00\x1a\x00\x20\x95\x9a\xef\x3a");
+    assert_eq!(drive_set(&ends).unwrap().expire, 123_456_789);
+    // The value and its end may be left out.
+    assert_eq!(
+        drive_set(b"\x12\x01k\x0a\x01g").map(|set| (set.value, set.expire)),
+        Some((0..0, 0))
+    );
+}
+
+#[test]
+fn what_sets_nothing_is_an_error() {
+    for (message, error) in [
+        (&b""[..], MalformedMessage::Missing),
+        (b"\x0a\x01g", MalformedMessage::Missing),
+        (b"\x12\x01k", MalformedMessage::Missing),
+        (b"\x0a\x01\xff\x12\x01k", MalformedMessage::NotUtf8),
+        (b"\x0a\x01g\x12\x01\xff", MalformedMessage::NotUtf8),
+        (b"\x08\x01\x12\x01k", MalformedMessage::WireType),
+        (b"\x0a\x01g\x12\x01k\x1a\x02v", MalformedMessage::Truncated),
+        (b"\x0a\x01g\x12\x01k\x22\x01v", MalformedMessage::WireType),
+        (b"NEW", MalformedMessage::WireType),
+    ] {
+        assert_eq!(decode_set(message), Err(error), "{message:02x?}");
     }
 }
 
 #[test]
 fn every_beginning_of_a_message_is_read_or_is_an_error() {
-    let message = [&encode(b"value", 123_456_789)[..], b"\x22\x03abc"].concat();
+    let message = [&encode_response(b"value", Some(123_456_789))[..], b"\x22\x03abc"].concat();
     for end in 0..message.len() {
         drive(&message[..end]);
     }
@@ -93,8 +127,8 @@ fn any_value_comes_back_from_its_message() {
     for round in 0..2_000 {
         let value: Vec<u8> = (0..random.below(400)).map(|_| random.next() as u8).collect();
         let expire = random.next() as i64 >> random.below(64);
-        let message = encode(&value, expire);
-        let response = drive(&message).unwrap();
+        let message = encode_response(&value, Some(expire));
+        let response = drive_response(&message).unwrap();
         assert_eq!(&message[response.value], &value[..], "seed {seed:#x}, round {round}");
         assert_eq!(response.expire, expire, "seed {seed:#x}, round {round}");
     }
@@ -105,13 +139,17 @@ fn damaged_messages_and_noise_are_read_or_are_errors() {
     let seed = 0x2545_f491_4f6c_dd1d;
     let mut random = Random(seed);
     for _ in 0..20_000 {
-        let mut message = encode(b"a value of some length", random.next() as i64);
+        let mut message = encode_response(b"a value of some length", Some(random.next() as i64));
         for _ in 0..=random.below(4) {
             let at = random.below(message.len() as u64) as usize;
             message[at] = random.next() as u8;
         }
         message.truncate(random.below(message.len() as u64 + 1) as usize);
         drive(&message);
+        let mut set = encode_set("scores", "Tom", b"630", random.next() as i64);
+        let at = random.below(set.len() as u64) as usize;
+        set[at] = random.next() as u8;
+        drive(&set);
         let noise: Vec<u8> = (0..random.below(24)).map(|_| random.next() as u8).collect();
         drive(&noise);
     }

@@ -1,8 +1,9 @@
 //! An answer as bytes.
 
 use std::io::{self, IoSlice};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use crate::http::date::HttpDate;
 use crate::http::note;
 use crate::http::server::message::{HttpResponse, NO_CONTENT};
 
@@ -38,6 +39,12 @@ pub(super) fn write_head(out: &mut Vec<u8>, response: &HttpResponse, connection:
         out.extend_from_slice(response.content_type.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
+    if response.has_expires {
+        let end = response.note.ttl.and_then(|ttl| SystemTime::now().checked_add(ttl));
+        if let Some(end) = end.and_then(HttpDate::of) {
+            push_header(out, "Expires", &end);
+        }
+    }
     for (name, value) in response.headers {
         push_header(out, name, value.as_bytes());
     }
@@ -153,6 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::http::date;
 
     fn head_of(response: &HttpResponse, connection: Connection) -> String {
         let mut out = Vec::new();
@@ -170,6 +178,24 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain; charset=utf-8\r\n\
              Allow: GET\r\nGeecache: ttl=12\r\nConnection: close\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn head_tells_when_a_value_ends_where_it_is_to() {
+        let expires = |ttl, has_expires| {
+            let mut response = HttpResponse { has_expires, ..HttpResponse::text(200, "630") };
+            response.note.ttl = ttl;
+            let head = head_of(&response, Connection::Open);
+            let line = head.lines().find_map(|line| line.strip_prefix("Expires: "));
+            line.map(|line| date::read(line.as_bytes()).unwrap())
+        };
+        let minute = Duration::from_secs(60);
+        let before = SystemTime::now();
+        let end = expires(Some(minute), true).unwrap();
+        assert!(end >= before + minute && end <= SystemTime::now() + minute);
+        assert_eq!(expires(Some(minute), false), None);
+        assert_eq!(expires(None, true), None);
+        assert_eq!(expires(Some(Duration::MAX), true), None);
     }
 
     /// A client that takes `at_once` bytes in a call, after as many signals as that.

@@ -38,6 +38,9 @@ pub(crate) struct Limits {
     pub(crate) budget: Arc<Budget>,
     /// What was logged before.
     pub(crate) repeats: Arc<Repeats>,
+    /// The same of what is told of each client by itself. Strangers can be without number, and must
+    /// not keep the rest from being told.
+    pub(crate) client_repeats: Arc<Repeats>,
 }
 
 impl Default for Limits {
@@ -56,6 +59,7 @@ impl Default for Limits {
             stack: StackBytes::default(),
             budget: Arc::default(),
             repeats: Arc::default(),
+            client_repeats: Arc::default(),
         }
     }
 }

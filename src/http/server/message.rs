@@ -28,8 +28,8 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// and it may panic: the server answers a 500.
     fn handle(&self, request: &HttpRequest<'_>) -> HttpResponse;
 
-    /// The 503 to a request, or to a connection, that the server can't take for `reason`. It tells
-    /// clients that the server lives.
+    /// The answer to a request, or to a connection, that the server can't take for `reason`. It
+    /// tells clients that the server lives.
     fn overloaded(&self, reason: &'static str) -> HttpResponse;
 
     /// How long the client is going to wait, if it says so in its headers.
@@ -101,6 +101,8 @@ pub(crate) struct HttpResponse {
     pub(crate) content_type: &'static str,
     /// What peers of ours are told.
     pub(crate) note: Note,
+    /// Whether `Expires` tells once more what the note does of the value's life.
+    pub(crate) has_expires: bool,
     /// Further headers.
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// The body. It is not sent in answer to a `HEAD`, but its length is.
@@ -119,6 +121,7 @@ impl HttpResponse {
             status,
             content_type: "text/plain; charset=utf-8",
             note: Note::default(),
+            has_expires: false,
             headers: &[],
             body: text.into(),
         }

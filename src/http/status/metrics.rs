@@ -5,8 +5,9 @@ use crate::http::peers::Peers;
 use crate::http::server::Health;
 use crate::metrics::MetricsWriter;
 
-/// Writes what is known of the other peers, and of the list that they are in.
-pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers) {
+/// Writes what is known of the other peers, and of the list that they are in. With the lines about
+/// clients that were not logged.
+pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers, of_clients: u64) {
     let shares = peers.shares();
     let help = "Peers in the list, this one included.";
     writer.gauge("geecache_peers", help).sample(&[], shares.len());
@@ -52,6 +53,7 @@ pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers) {
         family.sample(&[("peer", &peer.url)], peer.rejected);
     }
     let (dropped, suppressed) = peers.untold();
+    let suppressed = suppressed + of_clients;
     let help = "Events of peers that the subscriber was not told.";
     writer.counter("geecache_pool_events_dropped", help).sample(&[], dropped);
     let help = "Lines of the pool that were not logged, as the same was told just before.";

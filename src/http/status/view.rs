@@ -128,17 +128,14 @@ fn write_peer(object: &mut JsonObject<'_>, stats: &PeerStats) {
 /// Writes the ring as a picture needs it: its pieces, each with its end and the place of its owner
 /// in the list of `nodes`.
 pub(super) fn write_arcs(object: &mut JsonObject<'_>, peers: &Peers) {
-    let (ring, _) = peers.ring();
-    let shares = ring.shares();
-    let nodes: Vec<&str> = shares.iter().map(|(node, _)| *node).collect();
-    let mut arcs = ring.arcs();
+    let (nodes, mut arcs) = peers.arcs();
     arcs.truncate(if arcs.len() > MAX_ARCS { 0 } else { MAX_ARCS });
     object.list("arcs", arcs, |object, (end, node)| {
         // A picture has no use for more digits.
         object.member("end", (end * 1e6).round() / 1e6);
-        object.member("node", nodes.binary_search(&node).unwrap_or_default());
+        object.member("node", node);
     });
-    object.list("nodes", nodes, |object, node| object.member("url", node));
+    object.list("nodes", nodes, |object, node| object.member("url", &*node));
 }
 
 /// The time in whole milliseconds.

@@ -1,5 +1,7 @@
 use super::fuzz::{assert_come_back, drive};
 use super::*;
+use crate::http::note::Note;
+use crate::http::protocol::Protocol;
 
 fn parse(target: &str) -> Result<(String, String), BadTarget> {
     parse_with(target, Plus::Space)
@@ -160,14 +162,73 @@ fn answers_mean_what_the_table_says() {
         (206, None, None, "part", Kind::Protocol, Verdict::Failed),
         (502, None, page, "", Kind::Protocol, Verdict::Failed),
     ] {
-        let answer = ErrorAnswer { code, status, content_type, text: body };
-        assert_eq!(answer.classify(), (kind, verdict), "{answer:?}");
+        let answer = ErrorAnswer { code, status, content_type, text: body, galaxy: None };
+        assert_eq!(answer.classify(Protocol::GeeCache.wire()), (kind, verdict), "{answer:?}");
+    }
+}
+
+#[test]
+fn what_the_forks_say_in_their_own_way_is_understood_and_is_never_a_failure_of_the_peer() {
+    use PeerErrorKind as Kind;
+    let (text, found) = (Some("text/plain; charset=utf-8"), Some("Found"));
+    let forks = [Protocol::Mailgun, Protocol::GroupcacheGo];
+    let (galaxy, others) = ([Protocol::Galaxycache], [Protocol::GeeCache, Protocol::Groupcache]);
+    for (protocols, code, content_type, galaxy, body, kind, verdict) in [
+        (&forks[..], 404, text, None, "no such key\n", Kind::NotFound, Verdict::Answered),
+        (&forks, 404, text, None, "\n", Kind::NotFound, Verdict::Answered),
+        (&forks, 404, text, None, "no such group: g\n", Kind::NoSuchGroup, Verdict::Answered),
+        (&forks, 404, text, None, "404 page not found\n", Kind::Protocol, Verdict::Failed),
+        (&forks, 404, None, None, "", Kind::Protocol, Verdict::Failed),
+        (&forks, 404, Some("text/html"), None, "<html>", Kind::Protocol, Verdict::Failed),
+        (&forks, 503, text, None, "no disk\n", Kind::Load, Verdict::Answered),
+        (&forks, 503, Some("text/html"), None, "<html>", Kind::Overloaded, Verdict::Failed),
+        (&forks, 500, text, None, "odd\n", Kind::Load, Verdict::Answered),
+        (&galaxy, 404, text, found, "not found\n", Kind::NotFound, Verdict::Answered),
+        (&galaxy, 404, text, Some("Not Found"), "", Kind::NoSuchGroup, Verdict::Answered),
+        (&galaxy, 404, text, None, "no such galaxy: g\n", Kind::NoSuchGroup, Verdict::Answered),
+        (&galaxy, 404, text, None, "404 page not found\n", Kind::Protocol, Verdict::Failed),
+        (&galaxy, 500, text, found, "no disk\n", Kind::Load, Verdict::Answered),
+        (&galaxy, 503, text, None, "no disk\n", Kind::Overloaded, Verdict::Failed),
+        (&others, 404, text, found, "no such key\n", Kind::Protocol, Verdict::Failed),
+        (&others, 503, text, None, "no disk\n", Kind::Overloaded, Verdict::Failed),
+    ] {
+        for protocol in protocols {
+            let answer = ErrorAnswer { code, status: None, content_type, text: body, galaxy };
+            assert_eq!(
+                answer.classify(protocol.wire()),
+                (kind, verdict),
+                "{protocol:?} {answer:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn our_peers_are_understood_by_their_own_words_whichever_number_goes_with_them() {
+    use PeerErrorKind as Kind;
+    for (code, status, kind, verdict) in [
+        (503, "load-failed", Kind::Load, Verdict::Answered),
+        (500, "overloaded", Kind::Overloaded, Verdict::Answered),
+        (500, "shutting-down", Kind::Unreachable, Verdict::Refused),
+        (404, "not-found", Kind::NotFound, Verdict::Answered),
+    ] {
+        let note = Note::read(format!("s={status}").as_bytes()).unwrap();
+        let status = note.status_with(code);
+        let answer = ErrorAnswer { code, status, content_type: None, text: "", galaxy: None };
+        assert_eq!(answer.classify(Protocol::Mailgun.wire()), (kind, verdict), "{answer:?}");
+        assert_eq!(note.status_with(404).is_some(), code == 404);
     }
 }
 
 #[test]
 fn a_failed_load_is_told_in_the_words_of_the_getter_and_a_web_page_in_brief() {
-    let mut answer = ErrorAnswer { code: 500, status: None, content_type: None, text: "no disk\n" };
+    let mut answer = ErrorAnswer {
+        code: 500,
+        status: None,
+        content_type: None,
+        text: "no disk\n",
+        galaxy: None,
+    };
     assert_eq!(answer.message(PeerErrorKind::Load), "no disk");
     answer.text = "<html>\n<body>";
     assert_eq!(answer.message(PeerErrorKind::Protocol), "status 500: <html>");

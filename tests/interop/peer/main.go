@@ -17,6 +17,12 @@
 //	owner KEY…   the owner of each key
 //	get KEY      the value, wherever it comes from
 //	loads KEY    how often this process loaded the key, in decimal
+//	set KEY VALUE, remove KEY…
+//	             a change at all peers, where the protocol has it
+//
+// The forks of groupcache, `-protocol mailgun`, `groupcache-go` and `galaxycache`, are played here: the program then does what
+// they do, as far as other peers see. With the build tag `forks` it is made of the forks themselves. GOPATH then has to hold
+// them and what they import, github.com/mailgun/groupcache/v2 among them.
 package main
 
 import (
@@ -54,7 +60,12 @@ var peersByProtocol = map[string]func(self string) peer{
 
 func main() {
 	log.SetFlags(0)
-	protocol := flag.String("protocol", "groupcache", "groupcache, geecache or geecache-protobuf")
+	names := make([]string, 0, len(peersByProtocol))
+	for name := range peersByProtocol {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	protocol := flag.String("protocol", "groupcache", strings.Join(names, ", "))
 	listen := flag.String("listen", "127.0.0.1:0", "address for other peers")
 	list := flag.String("peers", "", "URLs of all peers, parted by commas")
 	control := flag.String("control", "", "address of a test that controls this peer")
@@ -171,6 +182,9 @@ func execute(peer peer, command string, args []string) ([]string, error) {
 		return []string{string(value)}, err
 	case command == "loads" && len(args) == 1:
 		return []string{strconv.Itoa(loaded.count(args[0]))}, nil
+	}
+	if ok, err := change(peer, command, args); ok {
+		return nil, err
 	}
 	return nil, fmt.Errorf("no command %q with %d arguments", command, len(args))
 }

@@ -230,6 +230,17 @@ fn peers_of_other_programs_are_greeted_once_and_stay_up() {
 }
 
 #[test]
+fn a_proxy_that_answers_a_greeting_in_place_of_a_peer_shows_that_the_peer_is_down() {
+    let proxy = FaultyPeer::start(|connection| {
+        let refusal = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\nbad\n";
+        while connection.request().is_some() && connection.send(refusal) {}
+    });
+    let peer = start();
+    peer.pool.follow(Discovery::fixed([peer.url(), proxy.url()])).unwrap();
+    wait_until(|| peer.pool.peer_stats()[0].failures > 0);
+}
+
+#[test]
 fn a_source_that_fails_now_and_then_does_not_fill_the_log() {
     keep_logs();
     let peer = start();

@@ -12,6 +12,7 @@ mod failover;
 mod faults;
 mod figures;
 mod follow;
+mod forks;
 #[cfg(target_os = "linux")]
 mod ipv6;
 mod keys;

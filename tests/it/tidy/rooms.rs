@@ -24,6 +24,7 @@ const CRATE: Floor = Floor {
         // They know nothing.
         "byteview",
         "one_line",
+        "spans",
         "error",
         "stack",
         "sync",
@@ -89,9 +90,12 @@ const HTTP: Floor = Floor {
     rooms: &[
         // Pure functions.
         "http/url",
+        "http/address",
         "http/listed",
         "http/verdict",
+        "http/date",
         "http/protobuf",
+        "http/remove_keys",
         "http/token",
         "http/tls",
         "http/protocol",

@@ -8,7 +8,7 @@ use super::lines_with;
 use super::source::{Source, crate_sources};
 
 /// Private modules that `http` uses all the same: tools that know nothing of a cache.
-const TOOLS: &[&str] = &["one_line", "repeats", "stack", "sync"];
+const TOOLS: &[&str] = &["one_line", "repeats", "spans", "stack", "sync"];
 
 /// The paths that start with `crate::`, that part taken off.
 fn crate_paths(source: &Source) -> Vec<(usize, String)> {

@@ -174,7 +174,7 @@ fn a_farewell_in_the_name_of_a_peer_that_does_not_leave_counts_for_nothing() {
     let mut bench = Bench::new();
     let peer = "http://127.0.0.1:1";
     let before = bench.after(SECOND, names(&[peer, OWN]));
-    // Whoever knows its URL can make up the rest.
+    // Who knows its URL can make up the rest.
     let incarnation = u64::from(crc32fast::hash(peer.as_bytes())) << 32;
     bench.peers.identity().is_left_by(incarnation);
     bench.follower.let_go(bench.now);

@@ -8,6 +8,9 @@ use crate::error::{Error, PeerErrorKind};
 use crate::http::frame::KeyAnswer;
 use crate::http::note;
 
+/// The header of a request that comes from a peer of ours.
+const OURS: &[(&str, &str)] = &[("Geecache", "p=geecache")];
+
 /// A peer's handler that serves the group "scores".
 struct Desk {
     handler: PeerHandler,
@@ -48,18 +51,11 @@ impl Desk {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> HttpResponse {
-        self.handler.handle(&HttpRequest {
-            method,
-            target,
-            headers: &headers,
-            body,
-            own_body: None,
-            client: &|| None,
-        })
+        send_to(&self.handler, method, target, headers, body)
     }
 
     fn post(&self, operation: Operation, keys: &[&str]) -> HttpResponse {
-        self.ask("POST", "/_geecache/scores", &[], &frame::encode_request(operation, keys))
+        self.ask("POST", "/_geecache/scores", OURS, &frame::encode_request(operation, keys))
     }
 
     fn in_memory(&self) -> u64 {
@@ -147,12 +143,12 @@ fn keys_are_removed_one_by_one_or_many_at_once_or_all() {
     for key in ["a", "b", "c/d", "e"] {
         desk.group.get(key).unwrap();
     }
-    assert_done(&desk.ask("DELETE", "/_geecache/scores/c%2Fd", &[], b""));
+    assert_done(&desk.ask("DELETE", "/_geecache/scores/c%2Fd", OURS, b""));
     assert_eq!(desk.in_memory(), 3);
-    assert_done(&desk.ask("DELETE", "/_geecache/scores/unknown", &[], b""));
+    assert_done(&desk.ask("DELETE", "/_geecache/scores/unknown", OURS, b""));
     assert_done(&desk.post(Operation::Remove, &["a", "unknown", "b"]));
     assert_eq!(desk.in_memory(), 1);
-    assert_done(&desk.ask("DELETE", "/_geecache/scores", &[], b""));
+    assert_done(&desk.ask("DELETE", "/_geecache/scores", OURS, b""));
     assert_eq!(desk.in_memory(), 0);
     let stats = desk.group.stats();
     assert_eq!((stats.removes, stats.clears), (5, 1));
@@ -163,7 +159,7 @@ fn what_is_put_is_kept_as_if_it_had_been_loaded() {
     let desk = Desk::new();
     let ttl = [("Geecache", "ttl=60000")];
     assert_done(&desk.ask("PUT", "/_geecache/scores/Tom", &ttl, b"631"));
-    assert_done(&desk.ask("PUT", "/_geecache/scores/empty", &[], b""));
+    assert_done(&desk.ask("PUT", "/_geecache/scores/empty", OURS, b""));
     let absent = [("Geecache", "s=not-found ttl=60000")];
     assert_done(&desk.ask("PUT", "/_geecache/scores/Jack", &absent, b""));
     assert_eq!(desk.group.get("Tom").unwrap(), "631");
@@ -189,7 +185,7 @@ fn a_look_into_memory_never_loads() {
 fn an_insertion_that_is_not_kept_is_told_and_removes_what_there_was() {
     let desk = Desk::new();
     desk.group.get("Tom").unwrap();
-    let response = desk.ask("PUT", "/_geecache/scores/Tom", &[], &[7; 2 << 20]);
+    let response = desk.ask("PUT", "/_geecache/scores/Tom", OURS, &[7; 2 << 20]);
     assert_eq!((status(&response), response.body.len()), ((204, Some("not-kept")), 0));
     assert_eq!(desk.in_memory(), 0);
     // An absence without a life is not kept either.
@@ -207,18 +203,18 @@ fn what_is_no_request_of_ours_changes_nothing() {
     let unknown = [&frame[..1], &[9], &frame[2..]].concat();
     let bad_ttl = [("Geecache", "ttl=soon")];
     for (method, target, headers, body) in [
-        ("POST", "/_geecache/scores/Tom", &[][..], &frame[..]),
-        ("POST", "/_geecache/", &[], &frame),
-        ("POST", "/_geecache/scores", &[], b""),
-        ("POST", "/_geecache/scores", &[], &frame[..frame.len() - 1]),
-        ("POST", "/_geecache/scores", &[], &newer),
-        ("POST", "/_geecache/scores", &[], &unknown),
-        ("PUT", "/_geecache/scores", &[], b"v"),
-        ("PUT", "/_geecache/scores/", &[], b"v"),
+        ("POST", "/_geecache/scores/Tom", OURS, &frame[..]),
+        ("POST", "/_geecache/", OURS, &frame),
+        ("POST", "/_geecache/scores", OURS, b""),
+        ("POST", "/_geecache/scores", OURS, &frame[..frame.len() - 1]),
+        ("POST", "/_geecache/scores", OURS, &newer),
+        ("POST", "/_geecache/scores", OURS, &unknown),
+        ("PUT", "/_geecache/scores", OURS, b"v"),
+        ("PUT", "/_geecache/scores/", OURS, b"v"),
         ("PUT", "/_geecache/scores/Tom", &bad_ttl, b"v"),
-        ("DELETE", "/_geecache/scores/", &[], b""),
-        ("DELETE", "/_geecache/", &[], b""),
-        ("DELETE", "/elsewhere", &[], b""),
+        ("DELETE", "/_geecache/scores/", OURS, b""),
+        ("DELETE", "/_geecache/", OURS, b""),
+        ("DELETE", "/elsewhere", OURS, b""),
     ] {
         let response = desk.ask(method, target, headers, body);
         assert_eq!(status(&response), (400, Some("bad-request")), "{method} {target}");
@@ -285,7 +281,7 @@ fn what_is_in_memory_and_does_not_fit_counts_when_it_is_asked_for_again() {
     let long = Group::new("long", 64 << 20, |_: &str| Ok::<_, io::Error>(vec![7; 400 << 10]));
     lock(&desk.handler.serving).clone().unwrap().registry.insert(&long).unwrap();
     let keys = ["a", "b", "c", "d", "e"];
-    long.get_many(&keys);
+    long.get_many(keys);
     let body = frame::encode_request(Operation::Held, &keys);
     let response = desk.ask("POST", "/_geecache/long", &[], &body);
     let answers = frame::decode_answers(&response.body, keys.len()).unwrap();

@@ -130,7 +130,8 @@ fn what_insists_is_sent_to_a_peer_that_is_down_and_may_find_it_up_again() {
     }
     assert_eq!(kind(get(&link)), PeerErrorKind::Unreachable);
     let mut sent = false;
-    let answer = link.call(Admit::Always, |_| {
+    let about = PeerCall::new("get", "g");
+    let answer = link.call(Admit::Always, about, |_| {
         sent = true;
         Ok(())
     });
@@ -138,7 +139,7 @@ fn what_insists_is_sent_to_a_peer_that_is_down_and_may_find_it_up_again() {
     // It was sent while no trial was due, and so tells the breaker nothing.
     assert_eq!(link.stats().state, PeerState::Down);
     wait_out(&link);
-    assert!(link.call(Admit::Always, |_| Ok(())).is_ok());
+    assert!(link.call(Admit::Always, about, |_| Ok(())).is_ok());
     assert_eq!(link.stats().state, PeerState::Up);
 }
 

@@ -119,7 +119,10 @@ impl Way {
     }
 
     fn get(&self, key: &str) -> Result<String, PeerErrorKind> {
-        let timeout = self.link.timeout();
+        self.get_within(key, self.link.timeout())
+    }
+
+    fn get_within(&self, key: &str, timeout: Duration) -> Result<String, PeerErrorKind> {
         let answer = get((&self.link, &self.abilities, &self.lanes), "g", key, timeout);
         let value = answer.map_err(|error| error.kind())?.into_value().expect("it exists");
         Ok(String::from_utf8_lossy(value.as_slice()).into_owned())
@@ -127,12 +130,21 @@ impl Way {
 
     /// What becomes of gets of `keys` that wait for two others to be answered.
     fn meet(&self, gate: &mut Gate, keys: &[&str]) -> Vec<Result<String, PeerErrorKind>> {
+        let times: Vec<_> = keys.iter().map(|&key| (key, self.link.timeout())).collect();
+        self.meet_within(gate, &times)
+    }
+
+    fn meet_within(
+        &self,
+        gate: &mut Gate,
+        times: &[(&str, Duration)],
+    ) -> Vec<Result<String, PeerErrorKind>> {
         thread::scope(|scope| {
             let first: Vec<_> = ["x", "y"].map(|key| scope.spawn(move || self.get(key))).into();
             gate.await_gets(2);
             let mut met = Vec::new();
-            for &key in keys {
-                met.push(scope.spawn(move || self.get(key)));
+            for &(key, time) in times {
+                met.push(scope.spawn(move || self.get_within(key, time)));
                 self.lanes.await_waiting(met.len());
             }
             gate.open.clear();
@@ -177,6 +189,38 @@ fn gets_that_meet_at_a_silent_peer_end_in_their_time() {
     let mut gate = Gate::new(Batches::Silent);
     let way = Way::to(&gate.peer, Duration::from_millis(1500));
     let ended = way.meet(&mut gate, &["a", "b", "c"]);
-    assert_eq!(ended, vec![Err(PeerErrorKind::TimedOut); 3]);
+    assert_eq!(ended[0], Err(PeerErrorKind::TimedOut));
+    // They came later, and may have had a moment left to ask alone.
+    for (ended, key) in ended[1..].iter().zip(["b", "c"]) {
+        let ends_well = *ended == Err(PeerErrorKind::TimedOut) || *ended == Ok(key.to_owned());
+        assert!(ends_well, "{key}: {ended:?}");
+    }
     assert_eq!((gate.requests().1, way.lanes.waiting()), (1, 0));
+}
+
+#[test]
+fn who_asks_for_others_too_keeps_the_time_that_they_do_not_have() {
+    let mut gate = Gate::new(Batches::Silent);
+    let way = Way::to(&gate.peer, SOON);
+    let times = [("a", Duration::from_secs(4)), ("b", Duration::from_millis(2500))];
+    let ended = way.meet_within(&mut gate, &times);
+    assert_eq!(ended, [Ok("a".to_owned()), Err(PeerErrorKind::TimedOut)]);
+    assert_eq!(gate.requests(), (3, 1), "the one who had time has asked alone");
+}
+
+#[test]
+fn one_in_a_hurry_ends_no_get_that_has_the_time_to_connect() {
+    use PeerErrorKind::{Overloaded, TimedOut, Unreachable};
+    let cases = [
+        (Unreachable, Verdict::Refused, true),
+        (Unreachable, Verdict::Failed, true),
+        // No connection within the little time that there was.
+        (Unreachable, Verdict::Unclear, false),
+        (Unreachable, Verdict::Silent, false),
+        (Overloaded, Verdict::Unclear, true),
+        (TimedOut, Verdict::Failed, false),
+    ];
+    for (kind, verdict, expected) in cases {
+        assert_eq!(is_for_all(&Failure::new(kind, verdict, "")), expected, "{kind:?} {verdict:?}");
+    }
 }

@@ -35,7 +35,7 @@ impl GuardedShared {
         tls: Option<TlsConfig>,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Self> {
-        let handshakes = Handshakes::new(tls, Arc::clone(&limits.repeats));
+        let handshakes = Handshakes::new(tls, Arc::clone(&limits.client_repeats));
         Ok(Self {
             limits,
             handler,

@@ -1,0 +1,38 @@
+//! [`PeerAddress`]: a peer as a list of peers gives it.
+
+/// A peer in a [list of peers](crate::HttpPool::set_peers): its URL, and what it is called on the
+/// ring. Every text is an address, a URL without a name of its own.
+///
+/// ```
+/// use geecache::{HttpPool, PeerAddress, Protocol};
+///
+/// let pool = HttpPool::builder().protocol(Protocol::Galaxycache).client([
+///     PeerAddress::named("cache-0", "http://10.0.0.1:8080"),
+///     PeerAddress::named("cache-1", "http://10.0.0.2:8080"),
+/// ])?;
+/// assert_eq!(pool.owner("Tom").as_deref(), Some("http://10.0.0.2:8080"));
+/// # Ok::<(), geecache::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    pub(crate) url: String,
+    pub(crate) name: Option<String>,
+}
+
+impl PeerAddress {
+    /// A peer that others know by another name than its URL. All members of a cluster must call it
+    /// the same.
+    ///
+    /// Without a name of its own a peer is called what the [protocol](crate::Protocol) says: its
+    /// URL, or its host and port.
+    #[must_use]
+    pub fn named(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self { url: url.into(), name: Some(name.into()) }
+    }
+}
+
+impl<S: Into<String>> From<S> for PeerAddress {
+    fn from(url: S) -> Self {
+        Self { url: url.into(), name: None }
+    }
+}
