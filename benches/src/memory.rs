@@ -71,7 +71,8 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
         table.push(name, figures);
     }
     table.print(json);
-    let output = Command::new(std::env::current_exe()?).args(["memory", "--idle-groups"]).output()?;
+    let output =
+        Command::new(std::env::current_exe()?).args(["memory", "--idle-groups"]).output()?;
     let grown: f64 = String::from_utf8(output.stdout)?.trim().parse()?;
     let title = format!("Resident memory of {GROUPS} groups that are not used");
     let mut idle = Table::new(title, &["", "bytes per group"], 0);
