@@ -43,9 +43,9 @@ impl Common {
     }
 
     /// The most that an entry may be charged to pass through the window, and not be compared when
-    /// it comes: as much as the window of the whole cache. What one shard has of it is less than many
-    /// entries, and these would never get in by being asked for twice in short order. On a web
-    /// trace with sizes that cost 4 points of the bytes.
+    /// it comes: as much as the window of the whole cache. What one shard has of it is less than
+    /// many entries, and these would never get in by being asked for twice in short order. On a
+    /// web trace with sizes that cost 4 points of the bytes.
     pub(super) fn largest_to_pass(&self) -> u64 {
         self.window.part_of(self.budget.max_bytes())
     }

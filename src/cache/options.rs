@@ -32,8 +32,8 @@ pub(crate) struct CacheOptions {
 /// A shard has a lock of its own. With so many to a core, two threads seldom meet.
 const SHARDS_PER_CORE: usize = 8;
 /// The least share of a shard. On a web trace whose entries have 7 KB in the mean and 4 MB at most,
-/// eight of 1.7 MB keep as many of the bytes as one piece, to 0.4 points. In a smaller cache, two of
-/// 1.4 MB keep 0.7 points less. Entries of one size would need ninety to a shard, and no more.
+/// eight of 1.7 MB keep as many of the bytes as one piece, to 0.4 points. In a smaller cache, two
+/// of 1.4 MB keep 0.7 points less. Entries of one size would need ninety to a shard, and no more.
 const MIN_SHARE: u64 = 3 << 19;
 /// The largest share of a shard. When its table grows, the shard is locked for as long as it takes
 /// to move that many bytes of entries, which are half a million at most.
