@@ -10,17 +10,21 @@
 //! nothing.
 //!
 //! ```text
-//! cache        shards, the choice of one, statistics
-//!   shard        everything that happens under one lock: get, insert, remove, expiry, the bound
-//!     admission    who may stay (W-TinyLFU): new entries against old ones
-//!       window       how much is given to new entries: what pays best
-//!       recency      after how long new keys are asked for again
-//!       sketch       how often those were asked for that are no longer here
-//!     table        where an entry is, and what all of them are charged
-//!       lists        LRU lists linked through the slots
-//!         slots        entries, their tags, counts and links
-//!     departures   what left, to be dropped when the lock is released
+//! cache        operations on keys, statistics
+//!   shards       all shards, the choice of one, and how they share the bytes
+//!     shard        everything that happens under one lock: get, insert, remove, expiry
+//!       admission    who may stay (W-TinyLFU): new entries against old ones
+//!         recency      after how long new keys are asked for again
+//!         sketch       how often those were asked for that are no longer here
+//!       table        where an entry is, and what all of them are charged
+//!         lists        LRU lists linked through the slots
+//!           slots        entries, their tags, counts and links
+//!       arrival      an entry on its way in
+//!       departures   what left, to be dropped when the lock is released
 //!   options      how a cache is built
+//!   common       what the shards have in common
+//!     budget       the bytes of the cache: its bound
+//!     window       how much is given to new entries: what pays best
 //!   accounting   what an entry is charged
 //!   entry        header, key and value in one allocation
 //!   hash         the one hash of an operation
@@ -31,10 +35,14 @@
 //! No foreign code runs under a shard's lock, save for two short questions of the group: the time,
 //! and whether an entry should still be kept. No value is freed under it either.
 //!
-//! The bound is split evenly among the shards and holds in each of them at every moment. A shard is
-//! at least 8 MiB, so a cache of less than 16 MiB is one shard, and with [`Eviction::Lru`] one
-//! exact LRU. There are about eight shards to a core: two threads seldom meet then, and more would
-//! only make the largest value that fits smaller.
+//! The bound is one for the whole cache, and holds at every moment: bytes are reserved in the
+//! [`budget`] before an entry goes in. A shard may take more than its share while the cache has
+//! room. There are about eight shards to a core: two threads seldom meet then. A cache of less than
+//! 3 MiB is one shard, and with [`Eviction::Lru`] one exact LRU.
+//!
+//! What one operation does under a lock is bounded, save for two things. An insertion evicts as
+//! many entries as its own is large. And when a table grows, its shard is locked while its entries
+//! move: no more than 64 MiB of them, with the number of shards that is chosen by default.
 //!
 //! [`lru::Lru`](crate::lru::Lru) is not the engine of a shard. It is generic over its values and
 //! hands out references, so it keeps key and value apart and can promise neither one allocation nor
@@ -42,7 +50,8 @@
 //! slab. What the two share is the idea, and the tests hold both against the same kind of model.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::byteview::ByteView;
 use crate::stats::CacheStats;
@@ -50,9 +59,12 @@ use crate::sync::lock;
 
 mod accounting;
 mod admission;
+mod arrival;
 mod asker;
 #[cfg(feature = "unstable-bench")]
 mod bench;
+mod budget;
+mod common;
 mod departures;
 mod entry;
 #[cfg(any(test, feature = "unstable-bench"))]
@@ -62,6 +74,7 @@ mod lists;
 mod options;
 mod recency;
 mod shard;
+mod shards;
 mod sketch;
 mod slots;
 mod table;
@@ -71,77 +84,86 @@ pub use accounting::Accounting;
 pub(crate) use asker::Asker;
 #[cfg(feature = "unstable-bench")]
 pub use bench::BenchStore;
-pub(crate) use departures::Departure;
+pub(crate) use departures::{Departure, Observer};
 pub(crate) use entry::{Found, Meta};
 pub(crate) use hash::KeyHash;
 pub(crate) use options::CacheOptions;
 pub use options::Eviction;
 
-use departures::Departures;
+use arrival::{Arrival, Place};
+use common::Common;
+use departures::{Departures, Listener};
 use entry::Entry;
-use shard::{CacheShard, Place};
+use shards::Shards;
 
 /// A bounded cache that any number of threads share.
 pub(crate) struct Cache {
-    shards: Box<[Padded]>,
+    /// Made by the first insertion: a group that is not used takes next to no memory.
+    shards: OnceLock<Shards>,
     hash: KeyHash,
     options: CacheOptions,
+    shard_count: usize,
+    /// The most that one entry may be charged.
+    largest: u64,
+    /// Misses before there were shards.
+    early_misses: AtomicU64,
     /// Is told, without a lock, of each entry that leaves by itself.
-    observer: Option<Observer>,
+    listener: Listener,
 }
-
-/// Is told the key of an entry, and why it left. It is not told of removals.
-pub(crate) type Observer = Box<dyn Fn(&str, Departure) + Send + Sync>;
-
-/// A shard on cache lines of its own: the lock of one shard must not slow its neighbours down. Two
-/// lines, as processors fetch lines in pairs.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Padded(Mutex<CacheShard>);
 
 impl Cache {
     pub(crate) fn new(options: CacheOptions) -> Self {
-        let count = options.shard_count();
-        let share = options.max_bytes / count as u64;
-        let shard =
-            |_| Padded(Mutex::new(CacheShard::new(share, options.eviction, options.accounting)));
-        Self {
-            shards: (0..count).map(shard).collect(),
-            hash: KeyHash::random(),
-            options,
-            observer: None,
-        }
+        let (shards, hash, early_misses) = (OnceLock::new(), KeyHash::random(), AtomicU64::new(0));
+        let shard_count = options.shard_count();
+        let largest = budget::largest(options.max_bytes, shard_count);
+        let listener = Listener::default();
+        Self { shards, hash, options, shard_count, largest, early_misses, listener }
     }
 
     /// The same with an observer.
     pub(crate) fn observed_by(self, observer: Option<Observer>) -> Self {
-        Self { observer, ..self }
+        Self { listener: Listener::new(observer), ..self }
+    }
+
+    fn shards(&self) -> &Shards {
+        self.shards.get_or_init(|| {
+            let CacheOptions { max_bytes, eviction, accounting, .. } = self.options;
+            let common = Common::new(max_bytes, self.shard_count, eviction, accounting);
+            Shards::new(common.observed_by(self.listener.clone()))
+        })
     }
 
     /// [`get_for`](Self::get_for) this process.
     #[cfg(any(test, feature = "unstable-bench"))]
     #[inline]
-    pub(crate) fn get(&self, key: &str, now: impl FnOnce() -> u64) -> Option<Found> {
+    pub(crate) fn get(&self, key: &str, now: impl Fn() -> u64) -> Option<Found> {
         self.get_for(Asker::ThisProcess, key, now)
     }
 
     /// The entry of `key`. Counts a hit or a miss, and makes the entry the most recently used.
-    /// `now` is called only if the entry can die; a dead one is dropped, and a miss.
+    /// `now` is called only if entries can die; a dead one is dropped, and a miss.
     #[inline]
-    pub(crate) fn get_for(
-        &self,
-        asker: Asker,
-        key: &str,
-        now: impl FnOnce() -> u64,
-    ) -> Option<Found> {
-        let (shard, tag) = self.shard(key);
-        let looked_up = lock(shard).get(tag, key.as_bytes(), asker, now);
-        // The lock is released by now. A dead entry is dropped here.
+    pub(crate) fn get_for(&self, asker: Asker, key: &str, now: impl Fn() -> u64) -> Option<Found> {
+        let Some(shards) = self.shards.get() else {
+            self.early_misses.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        let hash = self.hash.hash(key.as_bytes());
+        let at = shards.of(hash);
+        let mut shard = lock(shards.at(at));
+        if shard.is_time_to_sweep_elsewhere() {
+            drop(shard);
+            shards.sweep_another(at, &now);
+            shard = lock(shards.at(at));
+        }
+        let looked_up = shard.get(hash as u32, key.as_bytes(), asker, now);
+        drop(shard);
         match looked_up {
             Ok(found) => Some(found),
             Err(dead) => {
+                // Dropped here, without the lock.
                 if let Some(dead) = dead {
-                    self.tell(&dead, Departure::Expired);
+                    self.listener.tell(&dead, Departure::Expired);
                 }
                 None
             }
@@ -150,30 +172,32 @@ impl Cache {
 
     /// As [`get_for`](Self::get_for), but counts nothing and does not change the order.
     pub(crate) fn peek(&self, key: &str, now: impl FnOnce() -> u64) -> Option<Found> {
-        let (shard, tag) = self.shard(key);
-        lock(shard).peek(tag, key.as_bytes(), now)
+        let shards = self.shards.get()?;
+        let hash = self.hash.hash(key.as_bytes());
+        lock(shards.at(shards.of(hash))).peek(hash as u32, key.as_bytes(), now)
     }
 
     /// Keeps `value` under `key`, or with `None` that there is no value; whether the entry is there
     /// afterwards.
     ///
-    /// `keep` is asked under the lock, right before the entry is made; false = nothing happens. An
-    /// entry that alone is larger than its shard is not kept and evicts nothing, but the older
-    /// entry of its key, now out of date, goes. `now` is the time, for the dead entries that are
-    /// swept on the way.
+    /// `keep` is asked under the lock, right before the entry is made, and may be asked more than
+    /// once; false = nothing happens. An entry that is larger than a quarter of the cache, or
+    /// than one shard where that is more, is not kept. It is not copied, and nothing is evicted for
+    /// it, but the older entry of its key, now out of date, goes. `now` is the time, for the dead
+    /// entries that are swept on the way.
     pub(crate) fn insert(
         &self,
         key: &str,
         value: Option<&ByteView>,
         meta: Meta,
         now: u64,
-        keep: impl FnOnce() -> bool,
+        keep: impl Fn() -> bool,
     ) -> bool {
         self.insert_slice(key, value.map(ByteView::as_slice), meta, now, Place::ByMerit, keep)
     }
 
-    /// As [`insert`](Self::insert), for an entry that is wanted by those who know: it is there
-    /// afterwards wherever it fits into its shard alone, whatever has to leave for it.
+    /// As [`insert`](Self::insert), for an entry that is wanted by those who know: unless it is too
+    /// large, it is there afterwards, whatever has to leave for it.
     pub(crate) fn insert_wanted(
         &self,
         key: &str,
@@ -191,34 +215,35 @@ impl Cache {
         meta: Meta,
         now: u64,
         place: Place,
-        keep: impl FnOnce() -> bool,
+        keep: impl Fn() -> bool,
     ) -> bool {
         if self.options.max_bytes == 0 {
             return false;
         }
+        let shards = self.shards();
+        let hash = self.hash.hash(key.as_bytes());
+        let (at, tag) = (shards.of(hash), hash as u32);
+        let payload = key.len() + value.map_or(0, <[u8]>::len);
+        let charge = self.options.accounting.charge(payload as u64);
         // The bytes are copied before the lock is taken. A key of 2 GiB has no entry.
-        let Some(entry) = Entry::new(key, value, meta) else { return false };
-        let mut gone = Departures::default();
-        let (shard, tag) = self.shard(key);
-        let mut shard = lock(shard);
-        let kept = keep() && shard.insert(tag, key.as_bytes(), entry, now, place, &mut gone);
-        drop(shard);
-        for (entry, departure) in gone.iter() {
-            self.tell(entry, *departure);
-        }
-        drop(gone);
-        kept
-    }
-
-    /// Tells of an entry that has left, if somebody listens.
-    #[cold]
-    #[inline(never)]
-    fn tell(&self, entry: &Entry, departure: Departure) {
-        let Some(observer) = &self.observer else { return };
-        match std::str::from_utf8(entry.key()) {
-            Ok(key) if departure != Departure::Removed => observer(key, departure),
-            _ => {}
-        }
+        let fits = charge <= self.largest;
+        let entry = if fits { Entry::new(key, value, meta) } else { None };
+        let Some(entry) = entry else {
+            let mut gone = Departures::default();
+            let mut shard = lock(shards.at(at));
+            let is_wanted = keep();
+            if is_wanted {
+                shard.reject(tag, key.as_bytes(), &mut gone);
+            }
+            drop(shard);
+            drop(gone);
+            if is_wanted {
+                self.listener.tell_of_key(key, Departure::TooLarge);
+            }
+            return false;
+        };
+        let arrival = Arrival { tag, key: key.as_bytes(), entry, place, now };
+        shards.insert(at, arrival, charge, keep)
     }
 
     /// Removes the entry of `key`; whether there was one.
@@ -228,10 +253,11 @@ impl Cache {
 
     /// As [`remove`](Self::remove), if `go` says so, which is called under the lock.
     pub(crate) fn remove_if(&self, key: &str, go: impl FnOnce() -> bool) -> bool {
+        let Some(shards) = self.shards.get() else { return false };
         let mut gone = Departures::default();
-        let (shard, tag) = self.shard(key);
-        let mut shard = lock(shard);
-        let removed = go() && shard.remove(tag, key.as_bytes(), &mut gone);
+        let hash = self.hash.hash(key.as_bytes());
+        let mut shard = lock(shards.at(shards.of(hash)));
+        let removed = go() && shard.remove(hash as u32, key.as_bytes(), &mut gone);
         drop(shard);
         drop(gone);
         removed
@@ -240,15 +266,20 @@ impl Cache {
     /// Removes all entries. Each shard is swapped for an empty one under its lock, and dropped
     /// without it.
     pub(crate) fn clear(&self) {
-        for Padded(shard) in &self.shards {
+        for shard in self.shards.get().into_iter().flat_map(Shards::iter) {
             let old = lock(shard).take();
             drop(old);
         }
     }
 
     pub(crate) fn stats(&self) -> CacheStats {
-        let mut sum = CacheStats { max_bytes: self.options.max_bytes, ..CacheStats::default() };
-        for Padded(shard) in &self.shards {
+        let mut sum = CacheStats {
+            max_bytes: self.options.max_bytes,
+            misses: self.early_misses.load(Ordering::Relaxed),
+            ..CacheStats::default()
+        };
+        let Some(shards) = self.shards.get() else { return sum };
+        for shard in shards.iter() {
             let shard = lock(shard);
             let counts = shard.counts();
             let (hits, peer_hits) = shard.hits();
@@ -260,27 +291,21 @@ impl Cache {
             sum.rejected += counts.rejected;
             sum.entries += shard.table().len() as u64;
             sum.bytes += shard.table().payload();
-            sum.charged_bytes += shard.table().charged();
         }
+        // Not a sum over the shards: between two of them, bytes may go from one to the other.
+        sum.charged_bytes = shards.common().budget.reserved();
         sum
     }
 
     /// Hits of gets of this process: a number that never falls.
     pub(crate) fn own_hits(&self) -> u64 {
-        self.shards.iter().map(|Padded(shard)| lock(shard).hits().0).sum()
+        let shards = self.shards.get().into_iter().flat_map(Shards::iter);
+        shards.map(|shard| lock(shard).hits().0).sum()
     }
 
     /// The hash of its keys, which fits other tables of the same keys as well.
     pub(crate) fn key_hash(&self) -> KeyHash {
         self.hash
-    }
-
-    #[inline]
-    fn shard(&self, key: &str) -> (&Mutex<CacheShard>, u32) {
-        let hash = self.hash.hash(key.as_bytes());
-        // The top bits of the hash, scaled to the count, which is a power of two.
-        let at = ((hash >> 32) * self.shards.len() as u64) >> 32;
-        (&self.shards[at as usize].0, hash as u32)
     }
 }
 

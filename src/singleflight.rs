@@ -43,19 +43,25 @@ const MOST_DOUBLINGS: u32 = 10;
 /// they ask for their own key.
 struct Flights<T> {
     hasher: RandomState,
-    shards: Box<[Shard<T>]>,
+    /// Made by the first flight.
+    shards: OnceLock<Box<[Shard<T>]>>,
 }
 
 type Shard<T> = Mutex<Vec<Arc<Flight<T>>>>;
 
 impl<T> Flights<T> {
     fn new() -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { hasher: RandomState::new(), shards }
+        Self { hasher: RandomState::new(), shards: OnceLock::new() }
     }
 
     fn shard(&self, hash: u64) -> &Shard<T> {
-        &self.shards[hash as usize % SHARDS]
+        let shards = self.shards.get_or_init(|| (0..SHARDS).map(|_| Mutex::default()).collect());
+        &shards[hash as usize % SHARDS]
+    }
+
+    /// All shards, if there are any yet.
+    fn all_shards(&self) -> impl Iterator<Item = &Shard<T>> {
+        self.shards.get().into_iter().flatten()
     }
 
     /// Takes a flight away, so that nobody finds it any longer.
@@ -243,7 +249,7 @@ impl<T> Singleflight<T> {
 
     /// Dooms all flights that began before.
     pub(crate) fn doom_all(&self) {
-        for shard in &self.flights.shards {
+        for shard in self.flights.all_shards() {
             for flight in lock(shard).iter() {
                 flight.doomed.store(true, Ordering::Release);
             }
@@ -252,7 +258,7 @@ impl<T> Singleflight<T> {
 
     /// How many flights have not ended.
     fn len(&self) -> usize {
-        self.flights.shards.iter().map(|shard| lock(shard).len()).sum()
+        self.flights.all_shards().map(|shard| lock(shard).len()).sum()
     }
 }
 

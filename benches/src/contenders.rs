@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use geecache::{Accounting, BenchStore, ByteView, Eviction, Group};
 
+use crate::fifo::{S3Fifo, Sieve};
 use crate::typed::{self, DECODED, TYPED};
 use crate::workload::Stream;
 
@@ -15,6 +16,8 @@ pub trait Contender: Send + Sync {
     /// Asks for each key of the stream, reads a byte of the value, and with `insert` inserts what
     /// is missed. Returns the hits.
     fn replay(&self, stream: &Stream, value: Option<&[u8]>) -> u64;
+    /// Asks for each key of the stream, and inserts every tenth instead. Returns the hits.
+    fn replay_with_writes(&self, stream: &Stream, value: &[u8]) -> u64;
     /// Asks for one key and inserts it if it is missed. Whether it was hit.
     fn request(&self, key: &str, value: &[u8]) -> bool;
     /// Does the work that was put off, where some is.
@@ -60,6 +63,19 @@ impl<C: Cache> Contender for C {
                 }
                 (None, Some(value)) => self.insert(key, value),
                 (None, None) => {}
+            }
+        }
+        hits
+    }
+
+    fn replay_with_writes(&self, stream: &Stream, value: &[u8]) -> u64 {
+        let mut hits = 0;
+        for (at, key) in stream.keys().enumerate() {
+            if at % 10 == 0 {
+                self.insert(key, value);
+            } else if let Some(found) = self.get(key) {
+                black_box(found.as_ref().first());
+                hits += 1;
             }
         }
         hits
@@ -134,6 +150,9 @@ pub const GROUP_TTL: &str = "geecache Group::get, with ttl";
 pub const GROUP_AHEAD: &str = "geecache Group::get, with ttl and refresh_ahead";
 pub const QUICK: &str = "quick_cache";
 pub const MOKA: &str = "moka";
+/// For hit ratios only.
+pub const SIEVE: &str = "SIEVE";
+pub const S3_FIFO: &str = "S3-FIFO";
 pub const FLOOR: &str = "bare map + Arc clone";
 /// What a lock adds to that, before anything is known about the use of an entry.
 pub const LOCKED_FLOOR: &str = "Mutex<bare map> + Arc clone";
@@ -190,6 +209,8 @@ pub fn make(name: &str, bound: Bound, value: &[u8]) -> Box<dyn Contender> {
             bound.weight_bound(),
             Weigh(bound),
         )),
+        SIEVE => Box::new(Mutex::new(Sieve::new(bound.entries()))),
+        S3_FIFO => Box::new(Mutex::new(S3Fifo::new(bound.entries()))),
         "TinyUFO" => {
             let cache = TinyUfo::new(bound.entries(), bound.entries());
             Box::new(Ufo { cache, bound })
@@ -242,6 +263,19 @@ impl Contender for Grouped {
         }
         stream.len() as u64 - (self.0.main_cache_stats().misses - before).min(stream.len() as u64)
     }
+    fn replay_with_writes(&self, stream: &Stream, value: &[u8]) -> u64 {
+        let value = ByteView::from(value);
+        let mut hits = 0;
+        for (at, key) in stream.keys().enumerate() {
+            if at % 10 == 0 {
+                black_box(self.0.insert(key, value.clone()).is_ok());
+            } else if let Ok(found) = self.0.get(key) {
+                black_box(found.first());
+                hits += 1;
+            }
+        }
+        hits
+    }
     fn request(&self, key: &str, value: &[u8]) -> bool {
         self.replay(&Stream::of(key), Some(value)) == 1
     }
@@ -270,6 +304,18 @@ impl Contender for Floor {
             if let Some(found) = map.get(key).cloned() {
                 black_box(found.first());
                 hits += 1;
+            }
+        }
+        hits
+    }
+    /// Every write takes the lock, and every reader waits for it.
+    fn replay_with_writes(&self, stream: &Stream, value: &[u8]) -> u64 {
+        let mut hits = 0;
+        for (at, key) in stream.keys().enumerate() {
+            if at % 10 == 0 {
+                self.fill(&Stream::of(key), value);
+            } else {
+                hits += u64::from(self.0.read().expect("nobody panics").contains_key(key));
             }
         }
         hits
@@ -311,6 +357,26 @@ macro_rules! locked {
     };
 }
 
+/// A policy of [`fifo`](crate::fifo) behind one lock.
+macro_rules! policy {
+    ($policy:ty) => {
+        impl Cache for Mutex<$policy> {
+            type Value = Shared;
+            fn get(&self, key: &str) -> Option<Shared> {
+                self.lock().expect("nobody panics").get(key)
+            }
+            fn insert(&self, key: &str, value: &[u8]) {
+                self.lock().expect("nobody panics").put(key.to_owned(), value.into());
+            }
+            fn len(&self) -> Option<u64> {
+                Some(self.lock().expect("nobody panics").len() as u64)
+            }
+        }
+    };
+}
+
+policy!(Sieve);
+policy!(S3Fifo);
 locked!(Map, insert);
 locked!(lru::LruCache<String, Shared>, put);
 locked!(schnellru::LruMap<String, Shared>, insert);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use crate::contenders::{self, Bound, MOKA, QUICK, STORE};
+use crate::contenders::{self, Bound, MOKA, QUICK, S3_FIFO, SIEVE, STORE};
 use crate::machine;
 use crate::plot;
 use crate::report::Table;
@@ -13,13 +13,15 @@ use crate::trace::{Ratios, Trace};
 use crate::workload::KEY_BYTES;
 
 /// The caches, ours last; those that can't weigh entries are left out on traces with sizes.
-const CACHES: [(&str, bool); 8] = [
+const CACHES: [(&str, bool); 10] = [
     ("Mutex<lru>", false),
     ("Mutex<schnellru>", false),
     (MOKA, true),
     ("mini-moka", true),
     (QUICK, true),
     ("TinyUFO", false),
+    (SIEVE, false),
+    (S3_FIFO, false),
     ("geecache store, Lru", true),
     (STORE, true),
 ];

@@ -33,18 +33,72 @@ struct Regime {
     keys: u64,
     /// What the contenders may hold; all keys if `None`.
     entries: Option<u64>,
+    traffic: Traffic,
 }
 
-const REGIMES: [Regime; 3] = [
-    Regime { name: "S", what: "100k keys, all resident", keys: 100_000, entries: None },
-    Regime { name: "R", what: "1M keys, all resident", keys: 1_000_000, entries: None },
+#[derive(Clone, Copy, PartialEq)]
+enum Traffic {
+    Zipf,
+    /// One key takes every fifth get.
+    HotKey,
+    /// Every tenth request is a write.
+    Writes,
+}
+
+const REGIMES: [Regime; 5] = [
+    Regime {
+        name: "S",
+        what: "100k keys, all resident",
+        keys: 100_000,
+        entries: None,
+        traffic: Traffic::Zipf,
+    },
+    Regime {
+        name: "R",
+        what: "1M keys, all resident",
+        keys: 1_000_000,
+        entries: None,
+        traffic: Traffic::Zipf,
+    },
     Regime {
         name: "E",
         what: "1M keys, room for 100k, inserted on a miss",
         keys: 1_000_000,
         entries: Some(100_000),
+        traffic: Traffic::Zipf,
+    },
+    Regime {
+        name: "H",
+        what: "100k keys, all resident, one of them takes 20 % of the gets",
+        keys: 100_000,
+        entries: None,
+        traffic: Traffic::HotKey,
+    },
+    Regime {
+        name: "W",
+        what: "100k keys, all resident, 10 % of the requests are writes",
+        keys: 100_000,
+        entries: None,
+        traffic: Traffic::Writes,
     },
 ];
+
+impl Regime {
+    /// The number of the next key.
+    fn draw(&self, zipf: &Zipf, random: &mut Random) -> u64 {
+        if self.traffic == Traffic::HotKey && random.next() % 5 == 0 {
+            return 0;
+        }
+        zipf.draw(random)
+    }
+
+    fn replay(&self, cache: &dyn Contender, stream: &Stream, value: &[u8]) -> u64 {
+        match self.traffic {
+            Traffic::Writes => cache.replay_with_writes(stream, value),
+            _ => cache.replay(stream, self.entries.map(|_| value)),
+        }
+    }
+}
 
 pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let (mut rounds, mut json, mut only) = (15, false, None);
@@ -83,7 +137,7 @@ fn measure(regime: &Regime, rounds: usize, json: bool) {
     let bound = Bound::Entries { count: room, payload };
     let (zipf, mut random) = (Zipf::new(regime.keys as usize), Random(1));
     let streams: Vec<Stream> =
-        (0..16).map(|_| Stream::new((0..SLICE).map(|_| zipf.draw(&mut random)))).collect();
+        (0..16).map(|_| Stream::new((0..SLICE).map(|_| regime.draw(&zipf, &mut random)))).collect();
     let insert = regime.entries.map(|_| &value[..]);
     let names = contenders::ALL.iter().chain(&[GROUP_TTL, GROUP_AHEAD, TYPED, DECODED]);
     let names = names.filter(|&name| insert.is_none() || !FLOORS.contains(name));
@@ -101,13 +155,17 @@ fn measure(regime: &Regime, rounds: usize, json: bool) {
             (name, cache)
         })
         .collect();
-    let all: Vec<u64> = (0..16 * SLICE).map(|_| zipf.draw(&mut random)).collect();
+    let all: Vec<u64> = (0..16 * SLICE).map(|_| regime.draw(&zipf, &mut random)).collect();
     let go_keys = match insert {
         None => Stream::new((0..regime.keys).chain(all)),
         Some(_) => Stream::new(all.into_iter()),
     };
     let go_from = go_keys.len() - 16 * SLICE;
-    let mut go = Groupcache::start(room * payload, VALUE_BYTES, &go_keys);
+    let mut go = match regime.traffic {
+        // It has no writes.
+        Traffic::Writes => None,
+        _ => Groupcache::start(room * payload, VALUE_BYTES, &go_keys),
+    };
 
     let timed = |name| Timed { name, slices: Default::default(), hits: 0, requests: 0 };
     let mut results: Vec<Timed> = caches.iter().map(|(name, _)| timed(*name)).collect();
@@ -118,7 +176,8 @@ fn measure(regime: &Regime, rounds: usize, json: bool) {
             for ((_, cache), result) in caches.iter().zip(&mut results) {
                 let (start, ran) = (Instant::now(), machine::thread_nanoseconds());
                 let hits: u64 = std::thread::scope(|scope| {
-                    let replay = |thread: usize| cache.replay(stream(thread), insert);
+                    let replay =
+                        |thread: usize| regime.replay(cache.as_ref(), stream(thread), &value);
                     let others: Vec<_> =
                         (1..threads).map(|thread| scope.spawn(move || replay(thread))).collect();
                     let mine = replay(0);

@@ -1,6 +1,7 @@
 //! Benchmarks of geecache, one subcommand each.
 
 mod contenders;
+mod fifo;
 mod groupcache;
 mod hits;
 mod hot;
@@ -19,8 +20,8 @@ mod workload;
 const USAGE: &str = "usage: geecache-bench COMMAND [OPTIONS]
 
 local   ns per hit and millions of gets per second, of geecache and of other local caches
-        --rounds N (default 15)   --regime S|R|E (default: all)   --json
-memory  memory per entry, and of a cache bounded to 64 MiB
+        --rounds N (default 15)   --regime S|R|E|H|W (default: all)   --json
+memory  memory per entry, of a cache bounded to 64 MiB, and of an idle group
         --json
 hits    hit ratios on traces: text, one request a line, `KEY` or `KEY BYTES`, gzipped or not
         --trace FILE...   --sizes F,F,... (shares of the trace's keys or bytes)

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::process::Command;
 
+use geecache::{ByteView, Group};
 use lexopt::prelude::*;
 
 use crate::contenders::{self, Bound, FLOORS, GROUP, QUICK};
@@ -15,6 +16,7 @@ use crate::workload::{KEY_BYTES, Stream};
 const ENTRIES: u64 = 1_000_000;
 const ENTRY_VALUE_BYTES: usize = 64;
 const BOUND: u64 = 64 << 20;
+const GROUPS: u64 = 10_000;
 const VALUE_BYTES: [usize; 3] = [64, 1024, 65536];
 
 pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
@@ -23,6 +25,11 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     while let Some(arg) = parser.next()? {
         match arg {
             Long("json") => json = true,
+            // What the process of the idle groups is started with.
+            Long("idle-groups") => {
+                println!("{}", idle_groups());
+                return Ok(());
+            }
             // What the processes of one cache are started with.
             Long("child") => {
                 let name = parser.value()?.string()?;
@@ -64,7 +71,27 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
         table.push(name, figures);
     }
     table.print(json);
+    let output =
+        Command::new(std::env::current_exe()?).args(["memory", "--idle-groups"]).output()?;
+    let grown: f64 = String::from_utf8(output.stdout)?.trim().parse()?;
+    let title = format!("Resident memory of {GROUPS} groups that are not used");
+    let mut idle = Table::new(title, &["", "bytes per group"], 0);
+    idle.push("Group::new", [Some(grown / GROUPS as f64)]);
+    idle.print(json);
     Ok(())
+}
+
+/// Bytes grown by groups that nobody uses.
+fn idle_groups() -> u64 {
+    let before = machine::resident_bytes();
+    let group = |i: u64| {
+        let getter = |_: &str| Ok::<_, std::io::Error>(ByteView::from(""));
+        Group::new(format!("group {i}"), BOUND, getter)
+    };
+    let groups: Vec<Group> = (0..GROUPS).map(group).collect();
+    let grown = machine::resident_bytes().saturating_sub(before);
+    debug_assert_eq!(groups.len() as u64, GROUPS);
+    grown
 }
 
 /// Bytes grown and entries held, measured in a process of its own.

@@ -79,6 +79,21 @@ impl<F: Fn(&str) + Send + Sync> Contender for Reader<F> {
         asked - (misses() - before).min(asked)
     }
 
+    fn replay_with_writes(&self, stream: &Stream, value: &[u8]) -> u64 {
+        let value = ByteView::from(value);
+        let misses = || self.group.main_cache_stats().misses;
+        let (mut asked, before) = (0, misses());
+        for (at, key) in stream.keys().enumerate() {
+            if at % 10 == 0 {
+                black_box(self.group.insert(key, value.clone()).is_ok());
+            } else {
+                (self.read)(key);
+                asked += 1;
+            }
+        }
+        asked - (misses() - before).min(asked)
+    }
+
     fn request(&self, key: &str, value: &[u8]) -> bool {
         self.replay(&Stream::of(key), Some(value)) == 1
     }

@@ -47,34 +47,49 @@
 //! larger than an eighth of the window at once, before it reaches the back, won no objects and lost
 //! two points of the bytes.
 
+use crate::cache::common::Common;
 use crate::cache::departures::{Departure, Departures};
 use crate::cache::entry::Entry;
-use crate::cache::recency::Recency;
+use crate::cache::recency::{AGES, Recency};
 use crate::cache::sketch::Sketch;
 use crate::cache::slots::{ListName, MAX_COUNT};
 use crate::cache::table::Table;
-use crate::cache::window::{Sample, Window};
+use crate::cache::window::Sample;
 
 /// A sample is this many requests for each entry held. In a sample the counts are halved once, and
 /// the window learns once.
 const SAMPLE_PER_ENTRY: usize = 5;
-/// A sample is at least this many requests: a smaller one tells too little.
+/// A sample is at least this many requests to a cache: a smaller one tells too little.
 const MIN_SAMPLE: usize = 1_000;
+/// A sample is at least this many requests to a shard.
+const MIN_SAMPLE_OF_SHARD: usize = 256;
 /// The halving of the counts is spread over this many steps of a sample.
 const STEPS: usize = 64;
 /// The protected list may take this share of what the window leaves. With more, yesterday's
 /// favourites stay too long, and too few entries are left in probation to tell what the main lists
 /// are worth.
 const PROTECTED_SHARE: f64 = 0.6;
-/// When the window has shrunk, an insertion moves at most so many entries out of it, so as not to
-/// hold the lock for long.
+/// When a list has more than its share, an operation moves at most so many entries out of it, so as
+/// not to hold the lock for long. The next ones go on.
 const MOVES: usize = 16;
+
+/// What a shard may hold at this moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShardRoom {
+    /// What all entries may be charged together.
+    pub(super) bytes: u64,
+    /// What those in the window may be charged.
+    pub(super) window: u64,
+    /// The largest entry that passes through the window.
+    pub(super) passes: u64,
+    /// What is charged above `bytes`.
+    pub(super) missing: u64,
+}
 
 /// The admission policy of one shard.
 #[derive(Debug)]
 pub(super) struct Admission {
-    max_bytes: u64,
-    window: Window,
+    min_sample: usize,
     recency: Recency,
     sketch: Sketch,
     /// The steps done in this sample.
@@ -85,23 +100,28 @@ pub(super) struct Admission {
 
 impl Admission {
     /// After how many requests the first step ends.
-    pub(super) const FIRST_STEP: u32 = (MIN_SAMPLE / STEPS) as u32;
+    pub(super) const FIRST_STEP: u32 = (MIN_SAMPLE_OF_SHARD / STEPS) as u32;
 
-    pub(super) fn new(max_bytes: u64) -> Self {
+    /// For a shard, of so many, with this share of the bytes.
+    pub(super) fn new(share: u64, shards: usize) -> Self {
         Self {
-            max_bytes,
-            window: Window::new(max_bytes),
-            recency: Recency::new(max_bytes),
-            sketch: Sketch::new(),
+            min_sample: (MIN_SAMPLE / shards).max(MIN_SAMPLE_OF_SHARD),
+            recency: Recency::new(share, shards),
+            sketch: Sketch::new(shards),
             step: 0,
             probation_hits: 0,
         }
     }
 
-    /// The entry at `at` was asked for.
+    /// The entry at `at` was asked for. `room` is asked where the lists change.
     // Also in the copy of a look-up that is made for a sample.
     #[inline(always)]
-    pub(super) fn hit(&mut self, table: &mut Table, at: u32) {
+    pub(super) fn hit(
+        &mut self,
+        table: &mut Table,
+        at: u32,
+        room: impl FnOnce(&Table) -> ShardRoom,
+    ) {
         table.count_use(at);
         match table.list_of(at) {
             ListName::Window => {
@@ -113,18 +133,18 @@ impl Admission {
             ListName::Probation => {
                 self.probation_hits = self.probation_hits.saturating_add(1);
                 table.move_to(at, ListName::Protected);
-                self.demote(table);
+                demote(table, room(table));
             }
         }
     }
 
     /// Takes in a new entry that fits into the shard. The caller then evicts until the bound holds.
-    pub(super) fn insert(&mut self, table: &mut Table, tag: u32, entry: Entry) {
+    pub(super) fn insert(&mut self, table: &mut Table, tag: u32, entry: Entry, room: ShardRoom) {
         let count = self.sketch.estimate(tag).saturating_add(1).min(MAX_COUNT);
         let at = table.insert(tag, entry, count, ListName::Window);
         let charge = table.charge(at);
         *table.stamp(at) = self.recency.arrival(tag, charge);
-        if charge > self.window.max_bytes() {
+        if charge > room.passes {
             // It is larger than the window. At the front it would push out all others first.
             table.move_to_back(at);
         }
@@ -132,19 +152,44 @@ impl Admission {
         self.recency.resize(table.places());
     }
 
-    /// Takes in a new entry that was admitted by those who know, and for which there is room. It
-    /// does not pass through the window, and is no arrival there.
-    pub(super) fn insert_admitted(&mut self, table: &mut Table, tag: u32, entry: Entry) {
-        let count = self.sketch.estimate(tag).saturating_add(1).min(MAX_COUNT);
+    /// Takes in an entry that is admitted already, and for which there is room. It does not pass
+    /// through the window, and is no arrival there. Its key is known to have been asked for `known`
+    /// times.
+    pub(super) fn insert_admitted(&mut self, table: &mut Table, tag: u32, entry: Entry, known: u8) {
+        let count = self.sketch.estimate(tag).max(known).saturating_add(1).min(MAX_COUNT);
         table.insert(tag, entry, count, ListName::Probation);
         self.sketch.resize(table.places());
         self.recency.resize(table.places());
     }
 
+    /// Whether a new entry for which so many bytes are `missing` was asked for more often than
+    /// those at the back of this shard, if all others are like this one.
+    pub(super) fn outbids(&self, table: &Table, tag: u32, missing: u64) -> bool {
+        let worth = u64::from(self.sketch.estimate(tag));
+        let lists = [ListName::Probation, ListName::Protected, ListName::Window];
+        let (mut freed, mut loss) = (0, 0);
+        for victim in lists.into_iter().flat_map(|list| table.iter_from_back(list)) {
+            if freed >= missing || loss >= worth {
+                break;
+            }
+            freed += table.charge(victim);
+            loss += u64::from(table.count(victim));
+        }
+        loss.saturating_mul(missing.max(freed)) < worth.saturating_mul(freed.max(1))
+    }
+
+    /// A new entry is turned away at the door.
+    pub(super) fn refuse(&mut self, tag: u32, charge: u64) {
+        let count = self.sketch.estimate(tag).saturating_add(1);
+        let stamp = self.recency.arrival(tag, charge);
+        self.recency.refused(tag, stamp);
+        self.sketch.raise(tag, count);
+    }
+
     /// Evicts at least one entry of a table that is over the bound.
-    pub(super) fn evict(&mut self, table: &mut Table, gone: &mut Departures) {
-        if table.charged_in(ListName::Window) > self.window.max_bytes() {
-            self.admit_or_refuse(table, gone);
+    pub(super) fn evict(&mut self, table: &mut Table, room: ShardRoom, gone: &mut Departures) {
+        if table.charged_in(ListName::Window) > room.window {
+            self.admit_or_refuse(table, room, gone);
         } else {
             self.evict_from_main(table, gone);
         }
@@ -159,40 +204,34 @@ impl Admission {
 
     /// Brings the window down to its size while the main lists have room of their own. An entry
     /// that is larger than the window can't stay there, and moves in any case.
-    pub(super) fn shrink_window(&self, table: &mut Table) {
+    pub(super) fn shrink_window(table: &mut Table, room: ShardRoom) {
         for _ in 0..MOVES {
-            if table.charged_in(ListName::Window) <= self.window.max_bytes() {
+            if table.charged_in(ListName::Window) <= room.window {
                 return;
             }
             let Some(last) = table.last(ListName::Window) else { return };
             let charge = table.charge(last);
-            if charge > self.main_room(table) && charge <= self.window.max_bytes() {
+            if charge > room.for_main_beside(table, last) && charge <= room.passes {
                 return;
             }
             table.move_to(last, ListName::Probation);
         }
     }
 
-    /// What the main lists may take without taking it from the window.
-    fn main_room(&self, table: &Table) -> u64 {
-        let main = table.charged() - table.charged_in(ListName::Window);
-        (self.max_bytes - self.window.max_bytes()).saturating_sub(main)
-    }
-
     /// Compares the last entry of the window with the last ones of the main lists: it leaves, or
     /// they do.
-    fn admit_or_refuse(&mut self, table: &mut Table, gone: &mut Departures) {
+    fn admit_or_refuse(&mut self, table: &mut Table, room: ShardRoom, gone: &mut Departures) {
         let Some(candidate) = table.last(ListName::Window) else { return };
         // The victims make the room that the candidate takes in the main lists, however little is
         // missing in the shard, and no more than it would make by leaving itself. A candidate
         // larger than the share of the main lists would never get in that way. It is compared with
         // all that would have to go.
         let charge = table.charge(candidate);
-        let missing = charge.min(table.charged() - self.max_bytes);
-        let (needed, from_window) = if charge > self.max_bytes - self.window.max_bytes() {
+        let missing = charge.min(room.missing);
+        let (needed, from_window) = if charge > room.bytes - room.window {
             (missing, usize::MAX)
         } else {
-            (missing.max(charge.saturating_sub(self.main_room(table))), 0)
+            (missing.max(charge.saturating_sub(room.for_main_beside(table, candidate))), 0)
         };
         let worth = u32::from(table.count(candidate)).saturating_sub(1);
         let (mut freed, mut loss, mut victims) = (0, 0, 0);
@@ -237,50 +276,78 @@ impl Admission {
         gone.push(table.remove(at), departure);
     }
 
-    /// Moves what the protected list holds above its share back to probation.
-    fn demote(&self, table: &mut Table) {
-        let main = self.max_bytes - self.window.max_bytes();
-        let most = (main as f64 * PROTECTED_SHARE) as u64;
-        while table.charged_in(ListName::Protected) > most {
-            let Some(last) = table.last(ListName::Protected) else { return };
-            table.move_to(last, ListName::Probation);
-        }
-    }
-
     /// Ends a step of the sample. Returns after how many requests the next one ends.
-    pub(super) fn end_step(&mut self, table: &mut Table) -> u32 {
+    ///
+    /// `learn` is told what a whole sample counted, and the bytes between two of its ages.
+    pub(super) fn end_step(&mut self, table: &mut Table, learn: impl FnOnce(&Sample, u64)) -> u32 {
         table.halve_counts(self.step, STEPS);
         self.sketch.age(self.step, STEPS);
         self.step += 1;
         if self.step == STEPS {
             self.step = 0;
-            self.end_sample(table);
+            if table.len() > 0 {
+                let (ages, age_step) = self.recency.ages();
+                learn(&self.sample(table, *ages), age_step);
+            }
+            self.recency.begin_sample();
+            self.probation_hits = 0;
         }
-        let step = (table.len() * SAMPLE_PER_ENTRY).max(MIN_SAMPLE) / STEPS;
+        let step = (table.len() * SAMPLE_PER_ENTRY).max(self.min_sample) / STEPS;
         u32::try_from(step).unwrap_or(u32::MAX)
     }
 
-    fn end_sample(&mut self, table: &mut Table) {
-        // A cache that is not full needs no window; it may lack the last entry that did not fit.
-        if table.charged() > self.max_bytes - self.max_bytes / 16 {
-            let (ages, age_step) = self.recency.ages();
-            // At least one entry, or a single hit in an empty list would seem to be worth
-            // everything.
-            let mean_charge = table.charged() / table.len() as u64;
-            let in_probation = table.charged_in(ListName::Probation).max(mean_charge).max(1);
-            let main_worth = f64::from(self.probation_hits) / in_probation as f64;
-            let (age_step, held) = (age_step as f64, table.charged() as f64);
-            self.window.learn(Sample { ages, age_step, held, main_worth });
-            self.demote(table);
-        }
-        self.recency.begin_sample(table.charged());
-        self.probation_hits = 0;
+    fn sample(&self, table: &Table, ages: [u32; AGES]) -> Sample {
+        // At least one entry, or a single hit in an empty list would seem to be worth everything.
+        let mean_charge = table.charged() / table.len() as u64;
+        let last = table.charged_in(ListName::Probation).max(mean_charge);
+        let last_hits = u64::from(self.probation_hits);
+        Sample { ages, shards: 1, held: table.charged(), last, last_hits }
     }
 }
 
-#[cfg(any(test, feature = "unstable-bench"))]
-impl Admission {
-    pub(super) fn validate(&self) {
-        assert!(self.window.max_bytes() <= self.max_bytes);
+impl ShardRoom {
+    /// What the entries of a table may take, of which so many bytes are `missing`: its share and
+    /// its large entries, or more while the cache has room.
+    ///
+    /// Where there are several shards, the newest entry in the window lies on top of its part.
+    /// Without that, an entry that is larger than the part of a shard, but not than the window of
+    /// the cache, would be compared before it could be asked for again.
+    pub(super) fn of(common: &Common, table: &Table, missing: u64) -> Self {
+        let own = common.budget.share(0).saturating_add(table.large());
+        let bytes = own.max(table.charged().saturating_sub(missing));
+        let passes = common.largest_to_pass();
+        let newest = match common.budget.shards() {
+            1 => 0,
+            _ => table.first(ListName::Window).map_or(0, |at| table.charge(at)),
+        };
+        let above = if newest <= passes { newest } else { 0 };
+        let window = common.window.part_of(bytes).saturating_add(above).min(bytes);
+        Self { bytes, window, passes, missing }
+    }
+
+    /// What the main lists may take without taking it from the window, or from others for the entry
+    /// at `at`, which is in the window.
+    fn for_main_beside(self, table: &Table, at: u32) -> u64 {
+        let charge = table.charge(at);
+        let of_large = if table.is_large(charge) { charge } else { 0 };
+        self.for_main(table).saturating_sub(of_large)
+    }
+
+    /// What the main lists may take without taking it from the window.
+    fn for_main(self, table: &Table) -> u64 {
+        let main = table.charged() - table.charged_in(ListName::Window);
+        (self.bytes - self.window).saturating_sub(main)
+    }
+}
+
+/// Moves what the protected list holds above its share back to probation.
+fn demote(table: &mut Table, room: ShardRoom) {
+    let most = ((room.bytes - room.window) as f64 * PROTECTED_SHARE) as u64;
+    for _ in 0..MOVES {
+        let Some(last) = table.last(ListName::Protected) else { return };
+        if table.charged_in(ListName::Protected) <= most {
+            return;
+        }
+        table.move_to(last, ListName::Probation);
     }
 }

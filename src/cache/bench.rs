@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use crate::byteview::ByteView;
 use crate::cache::Cache;
 use crate::cache::accounting::Accounting;
+use crate::cache::arrival::Place;
 use crate::cache::entry::Meta;
 use crate::cache::options::{CacheOptions, Eviction};
-use crate::cache::shard::Place;
 use crate::stats::CacheStats;
 
 /// The store.

@@ -1,5 +1,8 @@
 //! [`Departures`]: the entries that leave under a lock, on their way to be dropped without it.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::cache::entry::Entry;
 
 /// Entries that left a shard. Its owner drops it when the lock is released: to free a huge value
@@ -42,8 +45,52 @@ impl Departures {
         }
     }
 
-    /// What left, and why.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(Entry, Departure)> {
-        self.first.iter().chain(&self.more)
+    /// Tells of what left by itself, and drops all of it. No lock is held meanwhile.
+    pub(super) fn report(self, listener: &Listener) {
+        if listener.is_there() {
+            for (entry, departure) in self.first.iter().chain(&self.more) {
+                listener.tell(entry, *departure);
+            }
+        }
+    }
+}
+
+/// Is told the key of an entry, and why it left. It is not told of removals.
+pub(crate) type Observer = Arc<dyn Fn(&str, Departure) + Send + Sync>;
+
+/// An observer, if there is one.
+#[derive(Clone, Default)]
+pub(super) struct Listener(Option<Observer>);
+
+impl Listener {
+    pub(super) fn new(observer: Option<Observer>) -> Self {
+        Self(observer)
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Tells of an entry that has left.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tell(&self, entry: &Entry, departure: Departure) {
+        if let Ok(key) = std::str::from_utf8(entry.key()) {
+            self.tell_of_key(key, departure);
+        }
+    }
+
+    /// The same for an entry that never was made.
+    pub(super) fn tell_of_key(&self, key: &str, departure: Departure) {
+        match &self.0 {
+            Some(observer) if departure != Departure::Removed => observer(key, departure),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.is_there()).finish()
     }
 }

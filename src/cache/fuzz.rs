@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
 use crate::byteview::ByteView;
+use crate::cache::Cache;
 use crate::cache::accounting::Accounting;
 use crate::cache::entry::{Found, Meta};
 use crate::cache::hash::KeyHash;
 use crate::cache::options::{CacheOptions, Eviction};
-use crate::cache::{Cache, Padded};
+use crate::cache::shards::Shards;
 use crate::sync::lock;
 
 /// The first three bytes choose the cache, the others what is done to it. The same bytes do the
@@ -90,18 +91,24 @@ fn check(newest: &HashMap<String, Found>, key: &str, now: u64, found: Option<Fou
 }
 
 impl Cache {
-    /// Whether a key and value of so many bytes fit into a shard.
+    /// Whether a key and value of so many bytes are small enough for the cache.
     fn fits_alone(&self, payload: u64) -> bool {
-        let share = self.options.max_bytes / self.shards.len() as u64;
-        self.options.max_bytes > 0 && self.options.accounting.charge(payload) <= share
+        self.options.max_bytes > 0 && self.options.accounting.charge(payload) <= self.largest
     }
 
     /// Checks everything that must hold between two operations.
     pub(super) fn validate(&self) {
-        for Padded(shard) in &self.shards {
-            lock(shard).validate();
+        let (mut charged, mut large) = (0, 0);
+        for shard in self.shards.get().into_iter().flat_map(Shards::iter) {
+            let shard = lock(shard);
+            shard.validate();
+            charged += shard.table().charged();
+            large += shard.table().large();
         }
         let stats = self.stats();
         assert!(stats.charged_bytes <= stats.max_bytes, "{stats:?}");
+        let known = self.shards.get().map(|shards| &shards.common().budget);
+        let known = known.map_or((0, 0), |budget| (budget.reserved(), budget.large()));
+        assert_eq!((charged, large), known, "the budget knows all, and nothing else");
     }
 }

@@ -9,6 +9,11 @@
 
 use crate::cache::slots::{ListName, Slot, Slots};
 
+/// The most recently used entry of a list.
+pub(super) fn first(slots: &Slots, list: ListName) -> Option<u32> {
+    Some(slots[list.head()].next).filter(|&next| next != list.head())
+}
+
 /// The least recently used entry of a list.
 pub(super) fn last(slots: &Slots, list: ListName) -> Option<u32> {
     towards_front(slots, list.head(), list)

@@ -15,14 +15,17 @@
 
 /// How many ages the histogram has. The last one is the age of all that was held longer.
 pub(super) const AGES: usize = 64;
-/// Small caches have room for this many ghosts.
+/// The shards of a small cache have room for this many ghosts together.
 const MIN_GHOSTS: usize = 1024;
+/// A shard has room for this many in any case.
+const MIN_GHOSTS_OF_SHARD: usize = 64;
 
 /// The histogram, and the ghosts.
 #[derive(Debug)]
 pub(super) struct Recency {
     /// 24 bits of a tag and a stamp each.
     ghosts: Vec<u32>,
+    min_ghosts: usize,
     /// What all arrivals were charged together.
     arrived: u64,
     /// A step of time is 2 to this power bytes.
@@ -31,15 +34,17 @@ pub(super) struct Recency {
 }
 
 impl Recency {
-    /// For a shard of `max_bytes`.
-    pub(super) fn new(max_bytes: u64) -> Self {
-        Self { ghosts: Vec::new(), arrived: 0, shift: shift(max_bytes), ages: [0; AGES] }
+    /// For a shard, of so many, with this share of the bytes.
+    pub(super) fn new(share: u64, shards: usize) -> Self {
+        let min_ghosts = (MIN_GHOSTS / shards).max(MIN_GHOSTS_OF_SHARD);
+        let (ghosts, shift, ages) = (Vec::new(), shift(share), [0; AGES]);
+        Self { ghosts, min_ghosts, arrived: 0, shift, ages }
     }
 
     /// Sizes the table of ghosts for a shard of `slots` slots. With another size, all ghosts are
     /// forgotten.
     pub(super) fn resize(&mut self, slots: usize) {
-        let len = (slots / 4).max(MIN_GHOSTS);
+        let len = (slots / 4).max(self.min_ghosts);
         if self.ghosts.len() != len {
             self.ghosts = vec![0; len];
         }
@@ -84,10 +89,9 @@ impl Recency {
         (&self.ages, 1 << self.shift)
     }
 
-    /// Begins a new sample, with steps of time that suit `held` bytes.
-    pub(super) fn begin_sample(&mut self, held: u64) {
+    /// Begins a new sample.
+    pub(super) fn begin_sample(&mut self) {
         self.ages = [0; AGES];
-        self.shift = shift(held);
     }
 
     #[inline]
@@ -101,9 +105,10 @@ impl Recency {
     }
 }
 
-/// The step of time, as a power of two, that suits `held` bytes.
-fn shift(held: u64) -> u32 {
-    (held / (AGES as u64 / 2)).max(1).ilog2()
+/// The step of time, as a power of two, that suits a shard of so many bytes. All shards of a cache
+/// have the same, or their counts could not be summed up.
+fn shift(bytes: u64) -> u32 {
+    (bytes / (AGES as u64 / 2)).max(1).ilog2()
 }
 
 #[cfg(test)]
@@ -112,7 +117,7 @@ mod tests {
 
     #[test]
     fn hits_and_ghosts_are_counted_at_their_age() {
-        let mut recency = Recency::new(6_400);
+        let mut recency = Recency::new(6_400, 1);
         recency.resize(1000);
         assert_eq!(recency.ages().1, 128);
         let (first, second) = (recency.arrival(0x1_0000, 10), recency.arrival(0x2_0000, 10));
@@ -125,7 +130,7 @@ mod tests {
         recency.arrival(0x2_0000, 10);
         let (ages, _) = recency.ages();
         assert_eq!((ages[2], ages.iter().sum()), (2, 2));
-        recency.begin_sample(6_400);
+        recency.begin_sample();
         assert_eq!(recency.ages().0.iter().sum::<u32>(), 0);
     }
 }

@@ -1,31 +1,29 @@
 //! [`CacheShard`]: everything that happens under one lock.
 
-use crate::cache::accounting::Accounting;
-use crate::cache::admission::Admission;
+use std::sync::Arc;
+
+use crate::cache::admission::{Admission, ShardRoom};
+use crate::cache::arrival::{Arrival, Giver, Insertion, Place};
 use crate::cache::asker::Asker;
+use crate::cache::budget::Credit;
+use crate::cache::common::Common;
 use crate::cache::departures::{Departure, Departures};
 use crate::cache::entry::{Entry, Found};
 use crate::cache::options::Eviction;
 use crate::cache::slots::{FIRST, ListName};
 use crate::cache::table::Table;
 
+mod room;
+
 /// How many slots an insertion looks at for dead entries, on its way round the table. So a dead
 /// entry that nobody asks for is gone after at most a quarter as many insertions as the shard has
 /// slots, without a thread or a timer.
 const SWEEP_SLOTS: usize = 4;
-/// How many more slots an insertion looks at when something must go, before it takes a live entry.
-const SWEEP_SLOTS_FOR_ROOM: usize = 12;
+/// One in so many hits looks for dead entries in another shard. To look at a slot takes as long as
+/// a hit, since its entry is nowhere near, so this adds one part in 32 to the time of hits.
+const HITS_PER_SWEEP: u64 = 1024;
 
-/// By what right an entry comes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// The policy decides whether it may stay.
-    ByMerit,
-    /// It stays, and others make room.
-    Sure,
-}
-
-/// One shard of the cache: a table, the policy, the bound.
+/// One shard of the cache: a table, the policy, and what is reserved for them.
 ///
 /// What a hit needs comes first, to be in the cache line of the lock: threads on different
 /// processors hand that line over at each look-up, and every other line that they both write costs
@@ -43,8 +41,12 @@ pub(super) struct CacheShard {
     /// `None` = one exact LRU, all of it in the list of the window.
     admission: Option<Box<Admission>>,
     table: Table,
-    accounting: Accounting,
-    max_bytes: u64,
+    common: Arc<Common>,
+    /// What is reserved in the budget for the entries: what they are charged, between two
+    /// operations.
+    reserved: u64,
+    /// What the budget knows of the large ones.
+    large: u64,
     counts: Counts,
 }
 
@@ -60,22 +62,27 @@ pub(super) struct Counts {
 }
 
 impl CacheShard {
-    pub(super) fn new(max_bytes: u64, eviction: Eviction, accounting: Accounting) -> Self {
-        let admission = match eviction {
+    pub(super) fn new(common: Arc<Common>) -> Self {
+        let budget = &common.budget;
+        let admission = match common.eviction {
             Eviction::Lru => None,
-            Eviction::Adaptive => Some(Box::new(Admission::new(max_bytes))),
+            Eviction::Adaptive => {
+                Some(Box::new(Admission::new(budget.share(0), budget.shards() as usize)))
+            }
         };
-        let (table, counts) = (Table::new(accounting), Counts::default());
-        let (hits, step_left, sweep_at) = (0, Admission::FIRST_STEP, FIRST);
+        let table = Table::new(common.accounting, budget.large_from());
+        let (hits, peer_hits, counts) = (0, 0, Counts::default());
+        let (step_left, sweep_at, reserved, large) = (Admission::FIRST_STEP, FIRST, 0, 0);
         Self {
             hits,
-            peer_hits: 0,
+            peer_hits,
             step_left,
             sweep_at,
             admission,
             table,
-            accounting,
-            max_bytes,
+            common,
+            reserved,
+            large,
             counts,
         }
     }
@@ -100,11 +107,20 @@ impl CacheShard {
             Asker::Peer => self.peer_hits += 1,
         }
         match &mut self.admission {
-            Some(admission) => admission.hit(&mut self.table, at),
+            Some(admission) => {
+                let room = |table: &Table| ShardRoom::of(&self.common, table, 0);
+                admission.hit(&mut self.table, at, room);
+            }
             None => self.table.move_to_front(at),
         }
         self.count_request();
         Ok(found)
+    }
+
+    /// Whether the next hit is one of those that look for dead entries in another shard first.
+    #[inline]
+    pub(super) fn is_time_to_sweep_elsewhere(&self) -> bool {
+        (self.hits + self.peer_hits) % HITS_PER_SWEEP == HITS_PER_SWEEP - 1
     }
 
     /// Counts a request to the policy's next step.
@@ -119,7 +135,12 @@ impl CacheShard {
     #[cold]
     fn end_step(&mut self) {
         self.step_left = match &mut self.admission {
-            Some(admission) => admission.end_step(&mut self.table),
+            Some(admission) => admission.end_step(&mut self.table, |sample, age_step| {
+                // A cache that is not full needs no window.
+                if self.common.budget.is_full() {
+                    self.common.window.learn(sample, age_step);
+                }
+            }),
             None => u32::MAX,
         };
     }
@@ -129,6 +150,7 @@ impl CacheShard {
         self.counts.misses += 1;
         let entry = dead.and_then(|at| self.table.remove(at));
         self.counts.expired += u64::from(entry.is_some());
+        self.settle();
         self.count_request();
         entry
     }
@@ -139,74 +161,188 @@ impl CacheShard {
         if self.table.is_dead(at, now) { None } else { Some(entry.found(key)) }
     }
 
-    /// Makes `entry` the entry of `key` and evicts until the bound holds; whether the entry is
-    /// there now.
-    pub(super) fn insert(
+    /// Makes the entry that arrives the entry of its key, and evicts others until it has room; or
+    /// changes nothing and tells how many bytes others have to give.
+    ///
+    /// `credit` is what is reserved for it already.
+    pub(super) fn insert<'a>(
         &mut self,
-        tag: u32,
-        key: &[u8],
-        entry: Entry,
-        now: u64,
-        place: Place,
+        mut arrival: Arrival<'a>,
+        giver: Giver,
+        credit: &mut Credit<'_>,
         gone: &mut Departures,
-    ) -> bool {
-        let found = self.table.find(tag, key).map(|(at, _)| at);
-        let charge = self.accounting.charge(entry.payload());
-        if charge > self.max_bytes {
-            self.counts.rejected += 1;
-            gone.push(Some(entry), Departure::TooLarge);
-            // What the key had is out of date, so it must not stay either.
-            gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
-            return false;
+    ) -> Insertion<'a> {
+        let found = self.table.find(arrival.tag, arrival.key).map(|(at, _)| at);
+        let charge = self.common.accounting.charge(arrival.entry.payload());
+        let before = found.map_or(0, |at| self.table.charge(at));
+        let at_hand = before + credit.bytes() + self.common.budget.spare();
+        let missing = charge.saturating_sub(at_hand);
+        if missing > 0 && arrival.place == Place::ByMerit && self.is_compared_at_once(charge) {
+            // The policy compares it with all that would have to go, in this shard and in others.
+            let admitted = found.is_some()
+                || match &self.admission {
+                    Some(admission) => admission.outbids(&self.table, arrival.tag, missing),
+                    None => true,
+                };
+            if !admitted {
+                return self.refuse(arrival, charge, gone);
+            }
+            arrival.place = Place::Sure;
         }
-        self.counts.inserts += 1;
-        // What is sure to stay makes its room before it is there, and so is never its own victim.
-        let found = match place {
-            Place::ByMerit => found,
-            Place::Sure => {
-                gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
-                self.make_room(charge, now, gone);
-                None
-            }
+        let lacking = self.lacking(missing, charge, before, giver);
+        if lacking > 0 {
+            return Insertion::Lacks { arrival, bytes: lacking };
+        }
+        self.reserved += credit.take();
+        let inserted = match arrival.place {
+            Place::ByMerit => self.insert_by_merit(arrival, found, gone),
+            Place::Sure => self.insert_surely(arrival, charge, found, gone),
         };
-        match (found, &mut self.admission) {
-            (None, Some(admission)) if place == Place::Sure => {
-                admission.insert_admitted(&mut self.table, tag, entry);
+        if let Insertion::Lacks { .. } = inserted {
+            // What was evicted here is not given to others before the entry has its room.
+            credit.add(self.reserved - self.table.charged());
+            self.reserved = self.table.charged();
+        }
+        self.finish(gone);
+        inserted
+    }
+
+    /// Whether the policy decides on an entry with this charge before others give it room.
+    fn is_compared_at_once(&self, charge: u64) -> bool {
+        let passes = match self.admission {
+            Some(_) => self.common.largest_to_pass(),
+            None => 0,
+        };
+        self.table.is_large(charge) && charge > passes
+    }
+
+    /// How many of the bytes that are `missing` for an entry should come from other shards, by
+    /// whose turn it is to give.
+    fn lacking(&self, missing: u64, charge: u64, before: u64, giver: Giver) -> u64 {
+        let budget = &self.common.budget;
+        if missing == 0 || budget.shards() == 1 {
+            return 0;
+        }
+        let is_here = self.table.charged() - before >= missing;
+        match giver {
+            Giver::AboveShare if self.table.is_large(charge) => {
+                // It takes a part of every share, and so of this one.
+                missing.saturating_sub(self.above_share(charge))
             }
+            Giver::AboveShare => {
+                let small = self.table.charged() - self.table.large() + charge;
+                let is_above = small > budget.share(0).saturating_add(before);
+                if is_above && is_here { 0 } else { missing }
+            }
+            Giver::Anyone if is_here => 0,
+            Giver::Anyone => missing,
+            Giver::ThisShard => 0,
+        }
+    }
+
+    /// What the entries that are not large take above their share, once `more` is charged for
+    /// large ones.
+    fn above_share(&self, more: u64) -> u64 {
+        let small = self.table.charged() - self.table.large();
+        small.saturating_sub(self.common.budget.share(more))
+    }
+
+    fn insert_by_merit<'a>(
+        &mut self,
+        arrival: Arrival<'a>,
+        found: Option<u32>,
+        gone: &mut Departures,
+    ) -> Insertion<'a> {
+        let Arrival { tag, key, entry, now, .. } = arrival;
+        self.counts.inserts += 1;
+        match (found, &mut self.admission) {
             (Some(at), _) => {
                 gone.push(self.table.replace(at, entry), Departure::Removed);
                 self.table.count_use(at);
                 self.table.move_to_front(at);
             }
-            (None, Some(admission)) => admission.insert(&mut self.table, tag, entry),
+            (None, Some(admission)) => {
+                let room = ShardRoom::of(&self.common, &self.table, 0);
+                admission.insert(&mut self.table, tag, entry, room);
+            }
             (None, None) => {
                 self.table.insert(tag, entry, 0, ListName::Window);
             }
         }
         self.sweep(SWEEP_SLOTS, now, gone);
         self.make_room(0, now, gone);
-        self.counts.evictions += gone.evicted;
-        self.counts.expired += gone.expired;
         // The policy may have refused the entry itself. It may also have been dead when it came.
-        (gone.evicted == 0 && gone.expired == 0) || self.table.find(tag, key).is_some()
+        let is_there = gone.evicted + gone.expired == 0 || self.table.find(tag, key).is_some();
+        if is_there { Insertion::Kept } else { Insertion::NotKept }
+    }
+
+    /// As [`insert_by_merit`](Self::insert_by_merit), for an entry that is sure to stay. It makes
+    /// its room before it is there, and so is never its own victim.
+    fn insert_surely<'a>(
+        &mut self,
+        arrival: Arrival<'a>,
+        charge: u64,
+        found: Option<u32>,
+        gone: &mut Departures,
+    ) -> Insertion<'a> {
+        let known = found.map_or(0, |at| self.table.count(at));
+        gone.push(found.and_then(|at| self.table.remove(at)), Departure::Removed);
+        if !self.make_room(charge, arrival.now, gone) {
+            // The shard is empty. Others were faster to take what the cache had left.
+            return Insertion::Lacks { arrival, bytes: charge.saturating_sub(self.reserved) };
+        }
+        let Arrival { tag, key, entry, now, .. } = arrival;
+        self.counts.inserts += 1;
+        match &mut self.admission {
+            Some(admission) => admission.insert_admitted(&mut self.table, tag, entry, known),
+            None => {
+                self.table.insert(tag, entry, 0, ListName::Window);
+            }
+        }
+        self.sweep(SWEEP_SLOTS, now, gone);
+        let is_there = gone.expired == 0 || self.table.find(tag, key).is_some();
+        if is_there { Insertion::Kept } else { Insertion::NotKept }
+    }
+
+    /// An entry comes that is not admitted. What its key had is out of date, so it leaves as well.
+    fn refuse<'a>(
+        &mut self,
+        arrival: Arrival<'a>,
+        charge: u64,
+        gone: &mut Departures,
+    ) -> Insertion<'a> {
+        self.counts.inserts += 1;
+        if let Some(admission) = &mut self.admission {
+            admission.refuse(arrival.tag, charge);
+        }
+        self.remove(arrival.tag, arrival.key, gone);
+        gone.push(Some(arrival.entry), Departure::Refused);
+        self.finish(gone);
+        Insertion::NotKept
+    }
+
+    /// An entry comes that is larger than any may be. What its key had is out of date.
+    pub(super) fn reject(&mut self, tag: u32, key: &[u8], gone: &mut Departures) {
+        self.counts.rejected += 1;
+        self.remove(tag, key, gone);
     }
 
     /// Removes the entry of `key`; whether there was one.
     pub(super) fn remove(&mut self, tag: u32, key: &[u8], gone: &mut Departures) -> bool {
         let Some((at, _)) = self.table.find(tag, key) else { return false };
         gone.push(self.table.remove(at), Departure::Removed);
+        self.settle();
         true
     }
 
     /// Empties the shard, all but its counts, and hands out what was in it.
     pub(super) fn take(&mut self) -> Self {
-        let eviction = match self.admission {
-            None => Eviction::Lru,
-            Some(_) => Eviction::Adaptive,
-        };
-        let mut empty = Self::new(self.max_bytes, eviction, self.accounting);
+        let mut empty = Self::new(Arc::clone(&self.common));
         (empty.hits, empty.peer_hits, empty.counts) = (self.hits, self.peer_hits, self.counts);
-        std::mem::replace(self, empty)
+        let old = std::mem::replace(self, empty);
+        old.common.budget.release(old.reserved);
+        old.common.budget.count_large(old.large, 0);
+        old
     }
 
     /// Hits of this process, and of its peers.
@@ -222,56 +358,23 @@ impl CacheShard {
         &self.table
     }
 
-    /// Evicts until the bound holds, and until there is room for what is going to be charged
-    /// `more`, which must fit into the shard.
-    fn make_room(&mut self, more: u64, now: u64, gone: &mut Departures) {
-        let most = self.max_bytes - more;
-        if self.table.charged() > most {
-            self.sweep(SWEEP_SLOTS_FOR_ROOM, now, gone);
-        }
-        while self.table.charged() > most {
-            if let Some(dead) = self.dead_at_the_back(now) {
-                gone.push(self.table.remove(dead), Departure::Expired);
-                continue;
-            }
-            match &mut self.admission {
-                Some(admission) if more > 0 => admission.evict_from_main(&mut self.table, gone),
-                Some(admission) => admission.evict(&mut self.table, gone),
-                None => {
-                    let Some(last) = self.table.last(ListName::Window) else { return };
-                    gone.push(self.table.remove(last), Departure::Evicted);
-                }
-            }
-        }
-        if let Some(admission) = &mut self.admission {
-            admission.shrink_window(&mut self.table);
-        }
+    /// Counts what left, and settles.
+    fn finish(&mut self, gone: &Departures) {
+        self.counts.evictions += gone.evicted;
+        self.counts.expired += gone.expired;
+        self.settle();
     }
 
-    /// A dead entry that is the next to leave its list.
-    fn dead_at_the_back(&self, now: u64) -> Option<u32> {
-        if !self.table.any_can_die() {
-            return None;
+    /// Gives back what is reserved and not charged, and tells the budget of large entries.
+    fn settle(&mut self) {
+        let (charged, large) = (self.table.charged(), self.table.large());
+        if self.reserved != charged {
+            self.common.budget.release(self.reserved.saturating_sub(charged));
+            self.reserved = charged;
         }
-        let mut last = ListName::ALL.into_iter().filter_map(|list| self.table.last(list));
-        last.find(|&at| self.table.is_dead(at, || now))
-    }
-
-    /// Drops the dead entries among the next few slots.
-    fn sweep(&mut self, slots: usize, now: u64, gone: &mut Departures) {
-        if !self.table.any_can_die() {
-            return;
-        }
-        for _ in 0..slots.min(self.table.places()) {
-            if !self.table.has_place(self.sweep_at) {
-                self.sweep_at = FIRST;
-            }
-            if self.table.is_dead(self.sweep_at, || now) {
-                // Another entry may move into this place, so the next look is at the same one.
-                gone.push(self.table.remove(self.sweep_at), Departure::Expired);
-            } else {
-                self.sweep_at += 1;
-            }
+        if self.large != large {
+            self.common.budget.count_large(self.large, large);
+            self.large = large;
         }
     }
 }
@@ -281,10 +384,9 @@ impl CacheShard {
     /// Checks everything that must hold between two operations.
     pub(super) fn validate(&self) {
         self.table.validate();
-        assert!(self.table.charged() <= self.max_bytes, "over the bound");
-        match &self.admission {
-            Some(admission) => admission.validate(),
-            None => assert_eq!(self.table.order(ListName::Window).len(), self.table.len()),
+        assert_eq!((self.table.charged(), self.table.large()), (self.reserved, self.large));
+        if self.admission.is_none() {
+            assert_eq!(self.table.order(ListName::Window).len(), self.table.len());
         }
     }
 }

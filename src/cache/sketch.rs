@@ -12,10 +12,12 @@
 
 use crate::cache::slots::MAX_COUNT;
 
-/// The sketch of a small cache has this many words, too. In caches of a few hundred entries the
-/// keys that left lately outnumber those that are here, and to forget them costs up to 3 % of the
-/// hits.
+/// The sketches of the shards of a small cache have this many words together, too. In caches of a
+/// few hundred entries the keys that left lately outnumber those that are here, and to forget them
+/// costs up to 3 % of the hits.
 const MIN_WORDS: usize = 1024;
+/// A shard has this many in any case.
+const MIN_WORDS_OF_SHARD: usize = 64;
 /// Keeps the low three bits of each 4-bit counter once the word is shifted right by one.
 const HALVED: u64 = 0x7777_7777_7777_7777;
 
@@ -23,17 +25,19 @@ const HALVED: u64 = 0x7777_7777_7777_7777;
 #[derive(Debug)]
 pub(super) struct Sketch {
     words: Vec<u64>,
+    min_words: usize,
 }
 
 impl Sketch {
-    pub(super) fn new() -> Self {
-        Self { words: Vec::new() }
+    /// For a shard, of so many.
+    pub(super) fn new(shards: usize) -> Self {
+        Self { words: Vec::new(), min_words: (MIN_WORDS / shards).max(MIN_WORDS_OF_SHARD) }
     }
 
     /// Sizes the sketch for a table of `slots` slots. A larger one still knows what it knew; a
     /// smaller one forgets a part.
     pub(super) fn resize(&mut self, slots: usize) {
-        let len = (slots / 4).max(MIN_WORDS);
+        let len = (slots / 4).max(self.min_words);
         if len == self.words.len() {
             return;
         }
@@ -94,7 +98,7 @@ mod tests {
 
     #[test]
     fn an_estimate_is_never_too_low_and_seldom_too_high() {
-        let mut sketch = Sketch::new();
+        let mut sketch = Sketch::new(1);
         sketch.resize(4096);
         let tag = |i: u32| i.wrapping_mul(0x9e37_79b1);
         for i in 0..2048 {
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn aging_all_parts_halves_every_count_once() {
-        let mut sketch = Sketch::new();
+        let mut sketch = Sketch::new(1);
         sketch.resize(16);
         sketch.raise(7, 200);
         assert_eq!(sketch.estimate(7), MAX_COUNT);
@@ -122,12 +126,12 @@ mod tests {
 
     #[test]
     fn a_larger_sketch_still_knows_what_it_knew() {
-        let mut sketch = Sketch::new();
+        let mut sketch = Sketch::new(1);
         sketch.resize(16);
         sketch.raise(7, 5);
         sketch.resize(100_000);
         assert_eq!(sketch.estimate(7), 5);
         sketch.resize(16);
-        assert_eq!(Sketch::new().estimate(7), 0);
+        assert_eq!(Sketch::new(1).estimate(7), 0);
     }
 }

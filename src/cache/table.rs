@@ -34,6 +34,10 @@ pub(super) struct Table {
     /// How many entries die at some time.
     can_die: usize,
     payload: u64,
+    /// The charge from which on an entry is large.
+    large_from: u64,
+    /// What large entries are charged together.
+    large: u64,
 }
 
 /// The smallest table that holds anything.
@@ -42,9 +46,10 @@ const MIN_PLACES: usize = 16;
 const SHRINK_FROM: usize = 1024;
 
 impl Table {
-    pub(super) fn new(accounting: Accounting) -> Self {
+    pub(super) fn new(accounting: Accounting, large_from: u64) -> Self {
         let (slots, charged) = (Slots::new(0), [0; 3]);
-        Self { slots, charged, accounting, len: 0, can_die: 0, payload: 0 }
+        let (len, can_die, payload, large) = (0, 0, 0, 0);
+        Self { slots, charged, accounting, len, can_die, payload, large_from, large }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -74,6 +79,16 @@ impl Table {
     /// What all entries are charged together.
     pub(super) fn charged(&self) -> u64 {
         self.charged.iter().sum()
+    }
+
+    /// What the large entries are charged together.
+    pub(super) fn large(&self) -> u64 {
+        self.large
+    }
+
+    /// Whether an entry with this charge is a large one.
+    pub(super) fn is_large(&self, charge: u64) -> bool {
+        charge >= self.large_from
     }
 
     /// What the entries of a list are charged together.
@@ -141,8 +156,7 @@ impl Table {
         self.resize_for_one_more();
         let at = self.free_slot(tag);
         let can_die = entry.dead_at() != 0;
-        self.payload += entry.payload();
-        self.charged[list as usize] += self.accounting.charge(entry.payload());
+        self.count_in(list, entry.payload());
         self.len += 1;
         self.can_die += usize::from(can_die);
         self.slots[at] = Slot { entry: Some(entry), tag, count, can_die, ..Slot::EMPTY };
@@ -152,18 +166,15 @@ impl Table {
 
     /// Gives the slot at `at` another entry of the same key, and returns the one that was there.
     pub(super) fn replace(&mut self, at: u32, entry: Entry) -> Option<Entry> {
-        let before = self.charge(at);
+        let (payload, can_die) = (entry.payload(), entry.dead_at() != 0);
         let slot = &mut self.slots[at];
         let list = slot.list;
-        self.payload += entry.payload();
-        self.can_die += usize::from(entry.dead_at() != 0);
+        self.can_die += usize::from(can_die);
         self.can_die -= usize::from(slot.can_die);
-        slot.can_die = entry.dead_at() != 0;
+        slot.can_die = can_die;
         let old = slot.entry.replace(entry);
-        self.payload -= old.as_ref().map_or(0, Entry::payload);
-        let after = self.charge(at);
-        let charged = &mut self.charged[list as usize];
-        *charged = *charged - before + after;
+        self.count_in(list, payload);
+        self.count_out(list, old.as_ref().map_or(0, Entry::payload));
         old
     }
 
@@ -171,13 +182,34 @@ impl Table {
     pub(super) fn remove(&mut self, at: u32) -> Option<Entry> {
         let slot = &mut self.slots[at];
         let entry = slot.entry.take()?;
+        let list = slot.list;
         self.len -= 1;
         self.can_die -= usize::from(slot.can_die);
-        self.payload -= entry.payload();
-        self.charged[slot.list as usize] -= self.accounting.charge(entry.payload());
+        self.count_out(list, entry.payload());
         lists::unlink(&mut self.slots, at);
         self.close_gap(at);
         Some(entry)
+    }
+
+    /// An entry with this payload is in `list` from now on.
+    fn count_in(&mut self, list: ListName, payload: u64) {
+        let charge = self.accounting.charge(payload);
+        self.payload += payload;
+        self.charged[list as usize] += charge;
+        self.large += if self.is_large(charge) { charge } else { 0 };
+    }
+
+    /// An entry with this payload is no longer in `list`.
+    fn count_out(&mut self, list: ListName, payload: u64) {
+        let charge = self.accounting.charge(payload);
+        self.payload -= payload;
+        self.charged[list as usize] -= charge;
+        self.large -= if self.is_large(charge) { charge } else { 0 };
+    }
+
+    /// The most recently used entry of a list.
+    pub(super) fn first(&self, list: ListName) -> Option<u32> {
+        lists::first(&self.slots, list)
     }
 
     /// The least recently used entry of a list.
@@ -298,7 +330,7 @@ impl Table {
 
     fn validate_slots(&self) {
         assert_eq!(size_of::<Slot>(), 32);
-        let (mut len, mut can_die, mut payload) = (0, 0, 0);
+        let (mut len, mut can_die, mut payload, mut large) = (0, 0, 0, 0);
         for (at, slot) in (crate::cache::slots::FIRST..).zip(self.slots.iter()) {
             assert!(slot.count <= MAX_COUNT);
             let Some(entry) = &slot.entry else { continue };
@@ -308,8 +340,10 @@ impl Table {
             len += 1;
             can_die += usize::from(slot.can_die);
             payload += entry.payload();
+            large += Some(self.charge(at)).filter(|it| self.is_large(*it)).unwrap_or(0);
         }
         assert_eq!((len, can_die, payload), (self.len, self.can_die, self.payload));
+        assert_eq!(large, self.large);
     }
 
     /// The keys of a list, most recently used first.

@@ -2,9 +2,11 @@ use std::num::NonZeroUsize;
 
 use super::{Accounting, Cache, CacheOptions, Eviction, Found, Meta};
 use crate::byteview::ByteView;
+use crate::sync::lock;
 
 mod hit_ratio;
 mod model;
+mod room;
 mod threads;
 
 fn exact_lru(max_bytes: u64) -> Cache {
@@ -28,7 +30,7 @@ fn get(cache: &Cache, key: &str) -> Option<ByteView> {
 fn a_cache_of_2_kib_is_one_exact_lru() {
     let (eviction, accounting) = (Eviction::Lru, Accounting::PayloadOnly);
     let cache = Cache::new(CacheOptions { max_bytes: 2048, shards: None, eviction, accounting });
-    assert_eq!(cache.shards.len(), 1);
+    assert_eq!(cache.shard_count, 1);
     for i in 0..256 {
         assert!(insert(&cache, &format!("{i:04}"), "1234"));
     }
@@ -42,16 +44,20 @@ fn a_cache_of_2_kib_is_one_exact_lru() {
 }
 
 #[test]
-fn shards_are_a_power_of_two_and_none_is_small() {
+fn there_are_shards_for_the_cores_in_all_but_the_smallest_caches() {
     let count = |max_bytes, shards| {
         let (eviction, accounting) = (Eviction::Adaptive, Accounting::Real);
         let cache = Cache::new(CacheOptions { max_bytes, shards, eviction, accounting });
-        cache.shards.len()
+        cache.shard_count
     };
-    assert_eq!(count(16 * 1024 * 1024 - 1, None), 1);
-    assert_eq!(count(16 * 1024 * 1024, None), 2);
-    let many = count(u64::MAX, None);
-    assert!(many.is_power_of_two() && many <= 256);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let for_cores = (8 * cores).next_power_of_two().min(4096);
+    assert_eq!(count((3 << 20) - 1, None), 1);
+    assert_eq!(count(3 << 20, None), 2);
+    assert_eq!(count(for_cores as u64 * (3 << 19), None), for_cores);
+    // No shard of more than 64 MiB, within reason.
+    assert_eq!(count((2 * for_cores as u64) << 26, None), (2 * for_cores).min(4096));
+    assert_eq!(count(u64::MAX, None), 4096);
     assert_eq!(count(1024, NonZeroUsize::new(5)), 8);
 }
 
@@ -188,6 +194,28 @@ fn dead_entries_that_nobody_asks_for_are_swept() {
         assert!(cache.insert("one key", None, Meta { dead_at: 0, load_ms: i }, 2, || true));
     }
     assert_eq!((cache.stats().entries, cache.stats().expired), (1, 1000));
+    cache.validate();
+}
+
+#[test]
+fn dead_entries_leave_shards_that_nobody_works_in() {
+    let cache = cache(64_000, 16, Eviction::Adaptive, Accounting::PayloadOnly);
+    for i in 0..1_600 {
+        cache.insert(&format!("{i:04}"), None, Meta { dead_at: 2, load_ms: 0 }, 1, || true);
+    }
+    insert(&cache, "alive", "");
+    let entries = cache.stats().entries;
+    // A table has at most 1.67 slots to an entry. Of 1,024 hits one looks at 32 slots, and each
+    // entry that it drops counts as one more. A shard may have half as many again as others.
+    for _ in 0..entries * 150 {
+        assert!(cache.get("alive", || 2).is_some());
+    }
+    let own = lock(cache.shards().at(cache.shards().of(cache.hash.hash(b"alive")))).table().len();
+    assert_eq!(cache.stats().entries, own as u64, "hits elsewhere drop all but those beside it");
+    for _ in 0..own {
+        assert!(cache.insert("alive", None, Meta::default(), 2, || true));
+    }
+    assert_eq!((cache.stats().entries, cache.stats().expired), (1, entries - 1));
     cache.validate();
 }
 

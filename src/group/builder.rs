@@ -114,11 +114,13 @@ impl GroupBuilder {
         self
     }
 
-    /// Into how many parts, each with a lock and an equal part of the bytes, a cache is split;
-    /// rounded up to a power of two. Defaults to about 8 per core, each of at least 8 MiB.
+    /// Into how many parts, each with a lock, a cache is split; rounded up to a power of two, and
+    /// at most 65,536. Defaults to 8 per core, of 1.5 to 64 MiB each, and at most 4,096.
     ///
-    /// A value that is larger than a part is served, but not kept: 1 is for groups with few and
-    /// very large values.
+    /// The bytes are not split: a part takes more than its share while the cache has room. An entry
+    /// that takes more than a quarter of the cache is served, but not kept. With two parts that is
+    /// a half, and with one part the whole: 1 is for groups with few and very large values. With
+    /// [`Eviction::Lru`] one part is one exact LRU.
     #[must_use]
     pub fn shards(mut self, shards: NonZeroUsize) -> Self {
         self.shards = Some(shards);
@@ -153,10 +155,14 @@ impl GroupBuilder {
     /// [itself](crate::Loaded::ttl). Counted in whole milliseconds; zero keeps nothing. Defaults to
     /// for ever.
     ///
-    /// An expired value is not served unless an option says so. Its memory is freed only when its
-    /// key is asked for, or when other entries need the room. On Linux the system's clock stands
-    /// still while the machine is suspended, and lives are longer by that time; a
-    /// [clock](Self::clock) of your own can count it.
+    /// The system's clock is read as of its last tick, so a value may be served for up to 10 ms
+    /// longer or shorter (16 ms on Windows).
+    ///
+    /// An expired value is not served unless an option says so. Its memory is freed when its key is
+    /// asked for, when other entries need the room, or when the gets and insertions of other keys
+    /// come by: after about a hundred hits, or one insertion, for each entry of the cache. On Linux
+    /// the system's clock stands still while the machine is suspended, and lives are longer by that
+    /// time; a [clock](Self::clock) of your own can count it.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.lifetimes.ttl = Some(ttl);
@@ -283,7 +289,7 @@ impl GroupBuilder {
     }
 
     /// The clock that life-times are measured with: any monotonic time since a moment of its own.
-    /// Defaults to the system's. For tests, which should not have to wait.
+    /// Defaults to the system's, as of its last tick. For tests, which should not have to wait.
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.lifetimes.clock = Clock::injected(now);

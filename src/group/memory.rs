@@ -87,9 +87,9 @@ impl Memory {
     #[inline]
     pub(super) fn value(&self, key: &str, refresh: impl FnOnce(Meta)) -> Option<Option<ByteView>> {
         let now = LazyCell::new(|| self.lifetimes.now());
-        if self.lifetimes.ttl.is_some() {
-            // Most entries can die: better to read the clock now than under the lock, where others
-            // would wait for it.
+        if self.lifetimes.clock.is_foreign() {
+            // Not to be called under the lock. The system's clock may be: it takes little time, and
+            // the processor reads it while it waits for the entry.
             LazyCell::force(&now);
         }
         let asker = Asker::ThisProcess;
@@ -129,28 +129,28 @@ impl Memory {
         refresh: impl FnOnce(Meta),
     ) -> Option<Found> {
         let found = self.main.get_for(asker, key, &now)?;
-        // Most entries have a value and never die.
-        if found.meta.dead_at == 0 && found.value.is_some() {
-            Some(found)
-        } else {
-            self.judge(asker, key, found, now, refresh)
-        }
+        // Most entries have a value and never die. What was found is not moved once more here: that
+        // costs as much as the whole look-up.
+        let never_dies = found.meta.dead_at == 0 && found.value.is_some();
+        let is_served = never_dies || self.may_serve(asker, key, &found, now, refresh);
+        is_served.then_some(found)
     }
 
-    /// What of an entry of the main cache may be served.
-    fn judge(
+    /// Whether an entry of the main cache may be served.
+    #[inline]
+    fn may_serve(
         &self,
         asker: Asker,
         key: &str,
-        found: Found,
+        found: &Found,
         now: impl Fn() -> u64,
         refresh: impl FnOnce(Meta),
-    ) -> Option<Found> {
+    ) -> bool {
         if found.value.is_none() {
             self.counters.negative_hits.add_one();
-            return Some(found);
+            return true;
         }
-        match self.lifetimes.judge(&found, now) {
+        match self.lifetimes.judge(found, now) {
             Freshness::Fresh => {}
             Freshness::Ahead => refresh(found.meta),
             Freshness::Stale => {
@@ -162,10 +162,10 @@ impl Memory {
                 if asker == Asker::ThisProcess {
                     self.counters.hits_refused.add_one();
                 }
-                return None;
+                return false;
             }
         }
-        Some(found)
+        true
     }
 
     fn in_hot(&self, asker: Asker, key: &str, now: impl Fn() -> u64) -> Option<Found> {
@@ -220,7 +220,7 @@ impl Memory {
 fn observer(telling: &Arc<Telling>) -> Option<Observer> {
     let telling = Arc::clone(telling);
     telling.events.has_subscriber().then(|| -> Observer {
-        Box::new(move |key, departure| {
+        Arc::new(move |key, departure| {
             let (group, key) = (telling.group.as_ref().to_owned(), key.to_owned());
             let reason = match departure {
                 Departure::Removed => return,

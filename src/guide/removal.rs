@@ -45,8 +45,8 @@
 //!
 //! `insert` is for programs that write to the source themselves. After it the next get is answered
 //! by the owner's memory: the value is kept wherever it fits, and others make room for it. Where it
-//! does not fit into one of the [parts](crate::GroupBuilder::shards) of the owner's cache, or is
-//! not to be kept at all, the owner only removes the key. [`InsertReport::is_kept`] tells which.
+//! takes more than a [quarter](crate::GroupBuilder::shards) of the owner's cache, or is not to be
+//! kept at all, the owner only removes the key. [`InsertReport::is_kept`] tells which.
 //!
 //! # What no removal can reach
 //!

@@ -18,6 +18,8 @@ mod hot_cache;
 mod hot_keys;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(target_os = "linux")]
+mod idle_groups;
 mod latencies;
 mod lifetimes;
 mod load_path;

@@ -155,3 +155,21 @@ fn a_value_nearly_as_large_as_the_cache_gets_in_when_it_alone_is_asked_for() {
         cache.validate();
     }
 }
+
+#[test]
+fn large_value_that_is_asked_for_twice_in_short_order_is_kept_in_a_cache_of_many_shards() {
+    // Larger than a shard's part of the window, 31 KB, and smaller than that of the cache.
+    let cache = cache(16 << 20, 16, Eviction::Adaptive, Accounting::PayloadOnly);
+    let (small, large) = ("v".repeat(1_000), "v".repeat(200_000));
+    for i in 0..20_000 {
+        insert(&cache, &format!("before {i}"), &small);
+    }
+    let mut hits = 0;
+    for i in 0..100 {
+        insert(&cache, &format!("large {i}"), &large);
+        insert(&cache, &format!("between {i}"), &small);
+        hits += usize::from(get(&cache, &format!("large {i}")).is_some());
+    }
+    assert!(hits > 80, "only {hits} hits of 100");
+    cache.validate();
+}

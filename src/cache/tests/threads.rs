@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::{Cache, cache, insert};
 use crate::byteview::ByteView;
 use crate::cache::entry::{Entry, Meta};
-use crate::cache::{Accounting, Eviction, Padded};
+use crate::cache::{Accounting, Eviction};
 use crate::sync::lock;
 use crate::testing::Random;
 
@@ -37,8 +37,9 @@ fn no_value_is_dropped_under_a_lock() {
         let drops = Rc::new(Cell::new(0));
         let (watched, count) = (Arc::clone(&cache), Rc::clone(&drops));
         let on_drop = move || {
-            let Padded(shard) = &watched.shards[0];
-            assert!(shard.try_lock().is_ok(), "a value is dropped under the lock");
+            let is_locked = |shard: &Mutex<_>| shard.try_lock().is_err();
+            let any_is_locked = watched.shards.get().is_some_and(|it| it.iter().any(is_locked));
+            assert!(!any_is_locked, "a value is dropped under the lock");
             count.set(count.get() + 1);
         };
         let huge = ByteView::from(vec![0; 8 << 20]);
@@ -61,7 +62,7 @@ fn no_value_is_dropped_under_a_lock() {
             let small = ByteView::from(vec![0; 16 << 20]);
             cache.insert("too large", Some(&small), Meta::default(), 0, || true);
         });
-        assert!(drops.get() >= 9, "{} drops", drops.get());
+        assert!(drops.get() >= 8, "{} drops", drops.get());
         assert_eq!(cache.stats().entries, 0);
     }
 }
@@ -79,7 +80,7 @@ fn eight_threads_never_see_a_value_older_than_one_already_seen() {
     }
     for eviction in [Eviction::Lru, Eviction::Adaptive] {
         let state = State {
-            // Room for about half of the keys.
+            // ShardRoom for about half of the keys.
             cache: cache(100 * (16 + 3), 4, eviction, Accounting::PayloadOnly),
             written: (0..KEYS).map(|_| Mutex::new(0)).collect(),
             seen: (0..KEYS).map(|_| AtomicU64::new(0)).collect(),

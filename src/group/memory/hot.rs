@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::random;
@@ -37,18 +38,14 @@ const PLACES: usize = 4096;
 pub(super) struct HotPolicy {
     rule: HotCache,
     /// The upper half of a key's hash, and the low 32 bits of the time of its fetch; 0 is nothing.
-    fetched: Box<[AtomicU64]>,
+    /// Made by the first fetch: most groups of most processes never fetch from a peer.
+    fetched: OnceLock<Box<[AtomicU64]>>,
     hasher: RandomState,
 }
 
 impl HotPolicy {
     pub(super) fn new(rule: HotCache) -> Self {
-        let places = if rule == HotCache::SecondHit { PLACES } else { 0 };
-        Self {
-            rule,
-            fetched: (0..places).map(|_| AtomicU64::new(0)).collect(),
-            hasher: RandomState::new(),
-        }
+        Self { rule, fetched: OnceLock::new(), hasher: RandomState::new() }
     }
 
     /// Whether the rule is to keep no copies.
@@ -64,7 +61,8 @@ impl HotPolicy {
             HotCache::OneIn(n) => random::unit() * f64::from(n.get()) < 1.0,
             HotCache::SecondHit => {
                 let hash = self.hasher.hash_one(key);
-                let place = &self.fetched[hash as usize % PLACES];
+                let fetched = self.fetched.get_or_init(no_fetches);
+                let place = &fetched[hash as usize % PLACES];
                 let (print, time) = (hash >> 32 << 32, now & u64::from(u32::MAX));
                 // Simultaneous fetches may both find the older print, and the key is then kept one
                 // fetch later.
@@ -74,6 +72,10 @@ impl HotPolicy {
             }
         }
     }
+}
+
+fn no_fetches() -> Box<[AtomicU64]> {
+    (0..PLACES).map(|_| AtomicU64::new(0)).collect()
 }
 
 #[cfg(test)]

@@ -120,6 +120,7 @@ impl Lifetimes {
     }
 
     /// The state of an entry of the main cache that is not dead yet.
+    #[inline]
     pub(in crate::group) fn judge(&self, found: &Found, now: impl Fn() -> u64) -> Freshness {
         if found.meta.dead_at == 0 || found.value.is_none() {
             return Freshness::Fresh;
@@ -127,7 +128,7 @@ impl Lifetimes {
         let (now, expiry) = (now(), self.expiry(found));
         if now < expiry {
             let ahead =
-                self.refresh_ahead > 0.0 && self.ahead_of(expiry, found.meta.load_ms) <= now;
+                self.refresh_ahead > 0.0 && self.is_chosen_ahead(expiry - now, found.meta.load_ms);
             if ahead { Freshness::Ahead } else { Freshness::Fresh }
         } else if now < expiry.saturating_add(millis(self.stale_while_revalidate)) {
             Freshness::Stale
@@ -183,18 +184,30 @@ impl Lifetimes {
     }
 
     fn grace(&self) -> u64 {
-        span(self.stale_while_revalidate.max(self.stale_if_error))
+        match self.stale_while_revalidate.max(self.stale_if_error) {
+            // A division less for each look-up.
+            Duration::ZERO => 0,
+            longer => span(longer),
+        }
     }
 
-    /// When XFetch would refresh: `expiry + delta * beta * ln(u)` with a random `u`, so that a
-    /// refresh becomes likely as the expiry comes within a load's duration (Vattani, Chierichetti
-    /// and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015).
-    fn ahead_of(&self, expiry: u64, cost_ms: u32) -> u64 {
+    /// Whether XFetch would refresh an entry that took `cost_ms` to load and has `left_ms` left:
+    /// where `left <= -delta * beta * ln(u)` with a random `u`, so that a refresh becomes likely as
+    /// the expiry comes within a load's duration (Vattani, Chierichetti and Lowenstein, "Optimal
+    /// Probabilistic Cache Stampede Prevention", VLDB 2015).
+    fn is_chosen_ahead(&self, left_ms: u64, cost_ms: u32) -> bool {
+        let scale = f64::from(cost_ms) * self.refresh_ahead;
+        // Most entries are so far from their expiry that no draw would choose them.
+        if left_ms > (scale * MOST_DRAWN) as u64 {
+            return false;
+        }
         let u = 1.0 - random::unit(); // In (0, 1]: its logarithm is finite.
-        let ahead = -f64::from(cost_ms) * self.refresh_ahead * u.ln();
-        expiry.saturating_sub(ahead as u64)
+        left_ms <= (-scale * u.ln()) as u64
     }
 }
+
+/// No random number is below 2 to the power of -53, whose logarithm is -36.7.
+const MOST_DRAWN: f64 = 37.0;
 
 /// Milliseconds, cut so that the sum of a time and two spans does not overflow.
 fn span(duration: Duration) -> u64 {

@@ -220,7 +220,7 @@ fn a_large_value_inserted_into_a_full_cache_is_read_by_all_or_reported_as_not_ke
             owner.group.get(key).unwrap();
         }
         let loads = cluster.calls();
-        for (n, size) in [300_000, 1 << 20, 7 << 20].into_iter().enumerate() {
+        for (n, size) in [300_000, 1 << 20, 15 << 20].into_iter().enumerate() {
             for inserter in [asker, owner] {
                 let key = &keys[600 + n];
                 let value = vec![n as u8 + 1; size];
@@ -233,7 +233,7 @@ fn a_large_value_inserted_into_a_full_cache_is_read_by_all_or_reported_as_not_ke
         assert_eq!(cluster.calls(), loads, "what was inserted is not loaded");
         for inserter in [asker, owner] {
             let key = &keys[610];
-            let report = inserter.group.insert(key, vec![1; 9 << 20]).unwrap();
+            let report = inserter.group.insert(key, vec![1; 17 << 20]).unwrap();
             assert!(!report.is_kept && report.is_complete(), "{report:?}");
             assert_eq!(asker.group.get(key).unwrap().len(), 100_000, "it is loaded again");
         }
