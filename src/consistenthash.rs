@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 
 mod circle;
 mod hashes;
+mod md5;
 mod points;
 
 use circle::{Circle, Hashes};

@@ -1,5 +1,7 @@
 //! Hash functions for rings.
 
+use crate::consistenthash::md5;
+
 /// [`RingHash::Mixed`](crate::consistenthash::RingHash::Mixed): CRC-32, and MurmurHash3's
 /// finalizer.
 pub(super) fn mixed(bytes: &[u8]) -> u32 {
@@ -25,5 +27,6 @@ pub(super) fn fnv1(bytes: &[u8]) -> u64 {
 /// The hash of a point: FNV-1 alone leaves texts that differ in their last bytes close to each
 /// other.
 pub(super) fn fnv1_of_md5(bytes: &[u8]) -> u64 {
-    fnv1(format!("{:x}", md5::compute(bytes)).as_bytes())
+    let digits = md5::digest(bytes).map(|byte| format!("{byte:02x}")).concat();
+    fnv1(digits.as_bytes())
 }
