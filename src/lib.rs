@@ -123,7 +123,7 @@
 //! * `signal`: `HttpPool::leave_on_signal`, on `signal-hook`.
 //! * `tracing`: spans, and a `traceparent` that goes along between peers ([`guide::watching`]).
 //!
-//! Without `http` the crate has two small dependencies and is a complete cache in one process. It
+//! Without `http` the crate has three small dependencies and is a complete cache in one process. It
 //! takes a transport of your own: see [`guide::transports`].
 //!
 //! # More

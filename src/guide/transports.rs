@@ -2,7 +2,7 @@
 //!
 //! HTTP is one transport of many that could be. It uses nothing of the core that you can't use too:
 //! a transport over another protocol, a message bus or shared memory can live in a crate of its
-//! own. Without the feature `http` the core has two small dependencies.
+//! own. Without the feature `http` the core has three small dependencies.
 //!
 //! # The three sides
 //!
