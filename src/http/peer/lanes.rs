@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ use crate::sync::lock;
 
 /// A request that takes longer gives its lane up, such as one that waits for a load.
 const TURN: Duration = Duration::from_millis(1);
+/// Values that are longer, as a rule, are asked for one by one: together they would be copied once
+/// more on each side, and few of them fit into an answer.
+const LONG_VALUE: usize = 16 << 10;
 /// The most keys that are sent together.
 const MAX_KEYS: usize = 128;
 
@@ -29,6 +33,8 @@ pub(super) struct Lanes {
     count: usize,
     turn: Duration,
     state: Mutex<LanesState>,
+    /// About how long the last values were, in bytes.
+    usual_length: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +92,26 @@ pub(super) enum NextStep<'a> {
 
 impl Lanes {
     pub(super) fn new(count: NonZeroUsize) -> Self {
-        Self { count: count.get(), turn: TURN, state: Mutex::default() }
+        Self::with(count.get(), TURN)
+    }
+
+    fn with(count: usize, turn: Duration) -> Self {
+        Self { count, turn, state: Mutex::default(), usual_length: AtomicUsize::new(0) }
+    }
+
+    /// Whether gets had better be sent one by one.
+    pub(super) fn are_values_long(&self) -> bool {
+        self.usual_length.load(Ordering::Relaxed) > LONG_VALUE
+    }
+
+    /// Learns from the end of a get.
+    pub(super) fn saw(&self, answer: &Result<Loaded, PeerError>) {
+        let Some(value) = answer.as_ref().ok().and_then(Loaded::value) else { return };
+        let usual = self.usual_length.load(Ordering::Relaxed);
+        // Threads that see short values write nothing, which others would have to fetch.
+        if value.len().max(usual) > LONG_VALUE / 8 {
+            self.usual_length.store(usual - usual / 8 + value.len() / 8, Ordering::Relaxed);
+        }
     }
 
     /// Waits until a get, which may take until then, has its turn.

@@ -20,10 +20,14 @@ pub(super) fn get(
     key: &str,
     timeout: Duration,
 ) -> Result<Loaded, PeerError> {
-    let alone = |left| gets::get(link, group, key, left).map_err(|failure| link.error_of(failure));
+    let alone = |left| {
+        let answer = gets::get(link, group, key, left).map_err(|failure| link.error_of(failure));
+        lanes.saw(&answer);
+        answer
+    };
     let now = Instant::now();
     let until = now.checked_add(timeout.min(link.timeout())).unwrap_or(now);
-    if !abilities.may_know_batches(now) {
+    if lanes.are_values_long() || !abilities.may_know_batches(now) {
         return alone(timeout);
     }
     let left = || until.saturating_duration_since(Instant::now());
@@ -33,6 +37,7 @@ pub(super) fn get(
         NextStep::Leads(lane, company) => {
             let answer = ask(link, abilities, (group, key), company, until);
             drop(lane);
+            answer.iter().for_each(|answer| lanes.saw(answer));
             answer.unwrap_or_else(|| alone(left()))
         }
         NextStep::GoesAlone => alone(left()),

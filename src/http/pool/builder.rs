@@ -240,8 +240,9 @@ impl HttpPoolBuilder {
     /// many meet. The others wait for one of these to end, and are asked for together, with one
     /// request: that takes a fraction of the work, and few connections. A slow load makes nobody
     /// wait: a request that takes longer than 1 ms counts no more, and what is not in the peer's
-    /// memory is asked for by its own caller. Batches, removals and inserts are no such gets.
-    /// Defaults to half of the number of processors, and to 1 at least and 4 at most.
+    /// memory is asked for by its own caller. Where values are longer than 16 KiB, as a rule, each
+    /// is asked for alone. Batches, removals and inserts are no such gets. Defaults to half of the
+    /// number of processors, and to 1 at least and 4 at most.
     #[must_use]
     pub fn lanes_per_peer(mut self, lanes: NonZeroUsize) -> Self {
         self.client.lanes = lanes;

@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_secs(600);
 impl Lanes {
     /// Lanes that are given up after `turn`.
     pub(in crate::http::peer) fn with_turn(count: usize, turn: Duration) -> Self {
-        Self { count, turn, state: Mutex::default() }
+        Self::with(count, turn)
     }
 
     pub(in crate::http::peer) fn waiting(&self) -> usize {
@@ -153,4 +153,19 @@ fn a_leader_that_panics_leaves_nobody_waiting() {
         assert_eq!(turns.recv_timeout(SOON).unwrap(), "goes alone");
     });
     assert_eq!(lanes.fill().len(), 2);
+}
+
+#[test]
+fn long_values_are_told_from_short_ones_by_the_last_of_them() {
+    let lanes = Lanes::with_turn(1, LONG);
+    let saw = |bytes: usize, times: usize| {
+        (0..times).for_each(|_| lanes.saw(&Ok(Loaded::from(vec![7; bytes]))));
+        lanes.are_values_long()
+    };
+    assert!(!saw(64, 100));
+    assert!(!saw(LONG_VALUE, 100), "not longer than that");
+    assert!(saw(256 << 10, 1));
+    assert!(!saw(64, 30), "they are short again");
+    assert!(saw(64 << 20, 2));
+    assert!(!saw(0, 200));
 }

@@ -224,3 +224,15 @@ fn one_in_a_hurry_ends_no_get_that_has_the_time_to_connect() {
         assert_eq!(is_for_all(&Failure::new(kind, verdict, "")), expected, "{kind:?} {verdict:?}");
     }
 }
+
+#[test]
+fn long_values_are_asked_for_one_by_one_and_wait_for_nobody() {
+    let gate = Gate::new(Batches::Known);
+    let way = Way::to(&gate.peer, SOON);
+    let _all: Vec<_> = (0..2).map(|_| way.lanes.turn("g", "k", Instant::now() + LONG)).collect();
+    way.lanes.saw(&Ok(Loaded::from(vec![7; 1 << 20])));
+    // The first two requests are held back until the test lets go of them.
+    drop(gate.open);
+    assert_eq!(way.get("a").unwrap(), "a");
+    assert_eq!((gate.gets.load(Ordering::SeqCst), gate.posts.load(Ordering::SeqCst)), (1, 0));
+}
