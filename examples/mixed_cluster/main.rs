@@ -5,8 +5,6 @@
 //!     --peers http://127.0.0.1:8001,http://127.0.0.1:8002,http://127.0.0.1:8003
 //! ```
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks")]
-
 use std::convert::Infallible;
 use std::error::Error;
 use std::process::ExitCode;
@@ -15,18 +13,29 @@ use std::time::Instant;
 use geecache::{Group, HttpPool, PeerAddress, Protocol};
 use lexopt::prelude::*;
 
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::command::command;
+use common::output::say;
+
 const HELP: &str = "\
 A Rust peer in a cluster of Go peers. It answers each key that is typed.
 
-Options:
-    --listen ADDR      where to serve other peers, such as 127.0.0.1:8003
-    --advertise URL    what the others call this peer; http://ADDR unless told
-    --peers URL,URL    all peers of the cluster, this one included; NAME=URL where a
-                       peer of galaxycache has an ID apart from its URL
-    --protocol NAME    groupcache (the default), geecache, geecache-protobuf,
-                       mailgun, groupcache-go or galaxycache
-    --help             this text
-";
+Usage: mixed_cluster --listen ADDRESS [--advertise URL] [--peers URL,URL...]
+                     [--protocol NAME]
+
+  --listen ADDRESS  where it listens for the other peers, such as 127.0.0.1:8003
+  --advertise URL   what the other peers call it, such as http://localhost:8003
+                    [default: http:// and the address]
+  --peers URL,...   all peers, itself included, the same list for each of them;
+                    NAME=URL where a peer of galaxycache has an ID apart from its
+                    URL [default: itself alone]
+  --protocol NAME   geecache, geecache-protobuf, groupcache, mailgun, groupcache-go
+                    or galaxycache [default: groupcache]
+  -h, --help        prints this
+
+It runs until the end of its input.";
 
 struct Options {
     listen: String,
@@ -38,27 +47,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let result = match Options::parse() {
-        Ok(Some(options)) => run(&options),
-        Ok(None) => {
-            print!("{HELP}");
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    command("mixed_cluster", HELP, Options::parse, |options| run(&options))
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     // The group has the name and the source that the Go peers have.
     let scores = Group::new("scores", 64 << 20, |key: &str| {
-        println!("  (loading {key} here)");
+        say(format_args!("  (loading {key} here)"));
         Ok::<_, Infallible>(format!("value of {key}"))
     });
     let mut pool = HttpPool::builder().protocol(options.protocol);
@@ -74,7 +69,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         format!("{error}\n--advertise URL tells what the others call this peer, as in --peers")
     })?;
 
-    println!("{} serves; type a key", pool.url().unwrap_or_default());
+    say(format_args!("{} serves; type a key", pool.url().unwrap_or_default()));
     for key in std::io::stdin().lines() {
         let key = key?;
         let begun = Instant::now();
@@ -82,21 +77,20 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             Ok(value) => {
                 let owner = pool.owner(&key).unwrap_or_default();
                 let value = String::from_utf8_lossy(&value);
-                println!("{key} = {value} (owner {owner}, {:.1?})", begun.elapsed());
+                say(format_args!("{key} = {value} (owner {owner}, {:.1?})", begun.elapsed()));
             }
-            Err(error) => println!("{error}"),
+            Err(error) => say(error),
         }
     }
     pool.shutdown();
-    Ok(())
+    Ok(true)
 }
 
 impl Options {
     /// `None` if it was asked for help.
-    fn parse() -> Result<Option<Self>, lexopt::Error> {
+    fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
         let (mut listen, mut advertise, mut list) = (None, None, None);
         let mut protocol = Protocol::Groupcache;
-        let mut args = lexopt::Parser::from_env();
         while let Some(arg) = args.next()? {
             match arg {
                 Long("listen") => listen = Some(args.value()?.string()?),
@@ -107,11 +101,11 @@ impl Options {
                 _ => return Err(arg.unexpected()),
             }
         }
-        let listen = listen.ok_or("--listen is missing; --help tells more")?;
+        let listen = listen.ok_or("--listen is missing")?;
         let own = advertise.clone().unwrap_or_else(|| format!("http://{listen}"));
         let list = list.unwrap_or_else(|| own.clone());
         let (mut peers, mut name) = (Vec::new(), None);
-        for peer in list.split(',') {
+        for peer in list.split(',').map(str::trim) {
             peers.push(match peer.split_once("=http") {
                 Some((id, _)) => {
                     let url = &peer[id.len() + 1..];
@@ -135,6 +129,6 @@ fn protocol_called(name: &str) -> Result<Protocol, String> {
         "mailgun" => Protocol::Mailgun,
         "groupcache-go" => Protocol::GroupcacheGo,
         "galaxycache" => Protocol::Galaxycache,
-        other => return Err(format!("no protocol {other:?}; --help names them")),
+        other => return Err(format!("no protocol {other:?}")),
     })
 }

@@ -55,7 +55,7 @@ impl fmt::Debug for HttpDate {
 }
 
 /// Reads the usual form of a date, with digits behind the seconds or without; `None` where that is
-/// none, or lies before 1970.
+/// none. All that lies before 1970 is past, and read as the beginning of it.
 pub(crate) fn read(text: &[u8]) -> Option<SystemTime> {
     let text = std::str::from_utf8(text).ok()?;
     let (weekday, rest) = text.split_once(", ")?;
@@ -74,8 +74,11 @@ pub(crate) fn read(text: &[u8]) -> Option<SystemTime> {
     let mut parts = time.split(':');
     let mut part = |end: u64| number(parts.next()?, 2).filter(|number| *number < end);
     let (hour, minute, second) = (part(24)?, part(60)?, part(60)?);
-    if parts.next().is_some() || year < 1970 || !(1..=31).contains(&day) {
+    if parts.next().is_some() || !(1..=31).contains(&day) {
         return None;
+    }
+    if year < 1970 {
+        return Some(UNIX_EPOCH);
     }
     let days = days_of(year, month, day);
     // A day that the month does not have would be one of the next month.
@@ -174,6 +177,19 @@ mod tests {
     }
 
     #[test]
+    fn what_ended_before_1970_has_ended() {
+        for text in [
+            "Thu, 06 Nov 1969 08:49:37 GMT",
+            // Five minutes after the zero of Go's times.
+            "Mon, 01 Jan 0001 00:05:00.000000000 GMT",
+            "Sat, 01 Jan 0000 00:00:00 GMT",
+        ] {
+            assert_eq!(read(text.as_bytes()), Some(UNIX_EPOCH), "{text}");
+        }
+        assert_eq!(read(b"Mon, 00 Jan 0001 00:05:00 GMT"), None);
+    }
+
+    #[test]
     fn what_is_no_date_is_none() {
         for text in [
             "",
@@ -191,7 +207,6 @@ mod tests {
             "Sun, +6 Nov 1994 08:49:37 GMT",
             "Sun, 06 nov 1994 08:49:37 GMT",
             "Sol, 06 Nov 1994 08:49:37 GMT",
-            "Mon, 06 Nov 1969 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun, 06 Nov 1994 08:49:37 GMT x",
         ] {

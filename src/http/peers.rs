@@ -79,7 +79,7 @@ impl PeersOptions {
 
     /// What a peer is called on the ring that was given no name.
     fn usual_name(&self, url: &PeerUrl) -> Arc<str> {
-        (self.peer.protocol.wire().name_of)(url).into()
+        (self.peer.protocol.wire().name_of)(url)
     }
 }
 

@@ -146,8 +146,18 @@ impl PeerUrl {
     }
 
     /// The host and the port as they stand in the URL.
-    pub(crate) fn as_authority(&self) -> &str {
+    fn as_authority(&self) -> &str {
         self.text.strip_prefix(self.scheme.prefix()).unwrap_or(&self.text)
+    }
+
+    /// The host and the port, which is there even if it is the scheme's own.
+    pub(crate) fn host_and_port(&self) -> Arc<str> {
+        let authority = self.as_authority();
+        if self.port == self.scheme.default_port() {
+            format!("{authority}:{}", self.port).into()
+        } else {
+            authority.into()
+        }
     }
 
     /// The URL, shared.

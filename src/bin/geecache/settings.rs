@@ -117,10 +117,10 @@ impl Settings {
     fn seat(&self, url: &str) -> Seat {
         let usual = || {
             let name = match self.protocol {
-                Some(Protocol::GroupcacheGo) => url.split_once("://").map_or(url, |(_, it)| it),
-                _ => url,
+                Some(Protocol::GroupcacheGo) => host_and_port(url),
+                _ => url.to_owned(),
             };
-            Seat { name: name.to_owned(), weight: NonZeroUsize::MIN }
+            Seat { name, weight: NonZeroUsize::MIN }
         };
         self.seats.get(url).cloned().unwrap_or_else(usual)
     }
@@ -149,6 +149,17 @@ impl Settings {
         let url = if text.contains("://") { text.to_owned() } else { format!("{scheme}://{text}") };
         url.trim_end_matches('/').to_owned()
     }
+}
+
+/// What a peer is called that is at `url`, where peers have no URLs.
+fn host_and_port(url: &str) -> String {
+    let (scheme, authority) = url.split_once("://").unwrap_or(("http", url));
+    // The colons of an IPv6 address stand in brackets.
+    let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
+    if behind.contains(':') {
+        return authority.to_owned();
+    }
+    format!("{authority}:{}", if scheme == "https" { 443 } else { 80 })
 }
 
 impl Secret {
@@ -205,5 +216,22 @@ fn tls_of(args: &Args) -> Result<Option<TlsConfig>, Failure> {
         (Some(ca), Some(cert), Some(key)) => Ok(Some(TlsConfig::from_pem_files(cert, key, ca)?)),
         (None, ..) => Err(Failure::usage("TLS needs --tls-ca, by which peers are known")),
         _ => Err(Failure::usage("--tls-cert and --tls-key belong together")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_without_urls_are_called_by_their_host_and_port() {
+        for (url, name) in [
+            ("http://10.0.0.1:8080", "10.0.0.1:8080"),
+            ("http://10.0.0.1", "10.0.0.1:80"),
+            ("https://[::1]", "[::1]:443"),
+            ("https://[::1]:8443", "[::1]:8443"),
+        ] {
+            assert_eq!(host_and_port(url), name);
+        }
     }
 }

@@ -98,14 +98,17 @@ fn an_answer_that_is_of_another_protocol_is_an_error_and_not_a_value() {
 
 #[test]
 fn a_peer_has_the_name_on_the_ring_that_the_others_give_it() {
-    for (url, authority) in
-        [("http://10.0.3.17:8080", "10.0.3.17:8080"), ("https://cache/", "cache")]
-    {
+    for (url, authority) in [
+        ("http://10.0.3.17:8080", "10.0.3.17:8080"),
+        // Go's listeners tell their port, whichever it is.
+        ("https://cache/", "cache:443"),
+        ("http://[::1]:80", "[::1]:80"),
+    ] {
         let url = PeerUrl::parse(url).unwrap();
         for protocol in Protocol::ALL {
             let expected =
                 if protocol == Protocol::GroupcacheGo { authority } else { url.as_str() };
-            assert_eq!((protocol.wire().name_of)(&url), expected, "{protocol:?}");
+            assert_eq!(&*(protocol.wire().name_of)(&url), expected, "{protocol:?}");
         }
     }
 }

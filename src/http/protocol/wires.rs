@@ -1,5 +1,6 @@
 //! [`Wire`]: how each protocol looks on the wire.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::byteview::ByteView;
@@ -42,7 +43,7 @@ pub(in crate::http) struct Wire {
     /// The hash of the ring, unless a pool is told another.
     pub(in crate::http) hash: RingHash,
     /// The name of a peer on the ring, unless it is given one.
-    pub(in crate::http) name_of: fn(&PeerUrl) -> &str,
+    pub(in crate::http) name_of: fn(&PeerUrl) -> Arc<str>,
     /// The content type of values.
     pub(in crate::http) content_type: &'static str,
     /// How many bytes longer than its value a body may be.
@@ -106,7 +107,7 @@ pub(super) const GEECACHE: Wire = Wire {
     peek_suffix: None,
     plus: Plus::Space,
     hash: RingHash::Crc32,
-    name_of: PeerUrl::as_str,
+    name_of: |url| Arc::clone(url.text()),
     content_type: "application/octet-stream",
     overhead_bytes: 0,
     has_expires: false,
@@ -141,7 +142,7 @@ pub(super) const MAILGUN: Wire = Wire {
 };
 
 pub(super) const GROUPCACHE_GO: Wire =
-    Wire { name_of: PeerUrl::as_authority, changes: ForeignChanges::OfManyKeys, ..MAILGUN };
+    Wire { name_of: PeerUrl::host_and_port, changes: ForeignChanges::OfManyKeys, ..MAILGUN };
 
 pub(super) const GALAXYCACHE: Wire = Wire {
     base_path: "/_galaxycache/",
