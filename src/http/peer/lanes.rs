@@ -7,6 +7,8 @@
 //!
 //! A request has its lane for a short time only. So a peer that is far away, and takes long for
 //! every answer, is asked again before it has given the last one.
+//!
+//! Long values gain nothing by this, so while a peer's values are long its gets take no lanes.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
