@@ -8,14 +8,17 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use geecache::{BoxError, Discover, Discovery, HttpPool};
+use lexopt::prelude::*;
 
 mod common;
 
+use common::command::command;
 use common::output::{say, show_log};
 
 /// Asks an API that answers with a URL in each line.
@@ -43,8 +46,30 @@ impl Discover for Api {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+const HELP: &str = "\
+Two peers that find each other by an HTTP API, which knows the second one only after a while.
+
+Usage: discover_http
+
+  -h, --help  prints this
+
+RUST_LOG=debug shows what the crate logs.";
+
+fn main() -> ExitCode {
     show_log();
+    command("discover_http", HELP, parse, |()| find_each_other().map(|()| true))
+}
+
+/// `None` = help is wanted.
+fn parse(mut args: lexopt::Parser) -> Result<Option<()>, lexopt::Error> {
+    match args.next()? {
+        None => Ok(Some(())),
+        Some(Short('h') | Long("help")) => Ok(None),
+        Some(other) => Err(other.unexpected()),
+    }
+}
+
+fn find_each_other() -> Result<(), Box<dyn Error>> {
     let pools = [HttpPool::bind("127.0.0.1:0")?, HttpPool::bind("127.0.0.1:0")?];
     let urls: Vec<String> = pools.iter().filter_map(|pool| pool.url()).map(str::to_owned).collect();
     let known = Arc::new(Mutex::new(urls[..1].to_vec()));

@@ -10,8 +10,6 @@
 //!
 //! Ends with an error when an answer is wrong, or older than the group promises.
 
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
-
 use std::error::Error;
 use std::process::ExitCode;
 use std::thread;
@@ -23,6 +21,7 @@ use lexopt::prelude::*;
 mod common;
 
 use common::command::command;
+use common::output::say;
 
 /// How long the source takes.
 const SOURCE: Duration = Duration::from_millis(50);
@@ -76,21 +75,25 @@ fn compare() -> Result<(), Box<dyn Error>> {
     let fresh =
         Group::builder("with stale", 64 << 20, slow).ttl(TTL).stale_while_revalidate(STALE).build();
 
-    println!("A source of {SOURCE:?}, a ttl of {TTL:?}, one get every {PAUSE:?} for {WATCH:?}:");
-    println!();
-    println!("                            gets   waited   median    worst   oldest answer");
+    say(format_args!(
+        "A source of {SOURCE:?}, a ttl of {TTL:?}, one get every {PAUSE:?} for {WATCH:?}:"
+    ));
+    say("");
+    say(format_args!(
+        "                            gets   waited   median    worst   oldest answer"
+    ));
     for (name, group, promise) in
         [("ttl", &plain, TTL), ("ttl + stale_while_revalidate", &fresh, TTL + STALE)]
     {
         let seen = watch(group, start)?;
-        println!(
+        say(format_args!(
             "{name:<28}{:>4}   {:>6}   {:>6}   {:>6}   {:>13}",
             seen.gets,
             seen.waited,
             short(seen.median),
             short(seen.worst),
-            short(seen.oldest),
-        );
+            short(seen.oldest)
+        ));
         // A value was read before the source's 50 ms began; the rest is for a busy machine, on
         // which all of this is late.
         let oldest = promise + SOURCE + Duration::from_secs(1);
@@ -98,12 +101,12 @@ fn compare() -> Result<(), Box<dyn Error>> {
             return Err(format!("an answer was {:?} old", seen.oldest).into());
         }
     }
-    println!();
+    say("");
     let stats = fresh.stats();
-    println!(
+    say(format_args!(
         "The second group served {} of {} gets past the ttl, and refreshed {} times meanwhile.",
         stats.hits_stale, stats.gets, stats.refreshes
-    );
+    ));
     if stats.refreshes == 0 || plain.stats().hits_stale != 0 {
         return Err("the groups did not do what they were told to".into());
     }

@@ -28,7 +28,7 @@ const HELP: &str = "\
 One peer of a cluster that caches scores. Start one for each URL of the list.
 
 Usage: peer --listen ADDRESS [--url URL] [--peers URL,URL... | --discover SOURCE]
-            [--api ADDRESS]
+            [--zone NAME] [--api ADDRESS]
 
   --listen ADDRESS   where it listens for the other peers, such as 127.0.0.1:8001
   --url URL          what the other peers call it, such as http://localhost:8001
@@ -36,8 +36,11 @@ Usage: peer --listen ADDRESS [--url URL] [--peers URL,URL... | --discover SOURCE
   --peers URL,...    all peers, itself included, the same list for each of them
                      [default: itself alone]
   --discover SOURCE  where it learns who the peers are, and follows changes:
-                     file:PATH, a file with a URL in each line, or
-                     dns:NAME:PORT, the addresses of a name
+                     file:PATH, a file with a URL in each line,
+                     dns:NAME:PORT, the addresses of a name, or
+                     gossip:URL,URL..., some of the peers, which know the
+                     others (built with --features gossip)
+  --zone NAME        its zone: it shares the keys with the peers of that one
   --api ADDRESS      where it answers GET /api?key=NAME, such as 127.0.0.1:9999
   -h, --help         prints this
 
@@ -52,6 +55,7 @@ struct Flags {
     url: Option<String>,
     peers: Vec<String>,
     discover: Option<String>,
+    zone: Option<String>,
     api: Option<String>,
 }
 
@@ -61,7 +65,7 @@ impl Flags {
         use lexopt::prelude::*;
 
         let (mut listen, mut url, mut peers, mut api) = (None, None, Vec::new(), None);
-        let mut discover = None;
+        let (mut discover, mut zone) = (None, None);
         while let Some(arg) = args.next()? {
             match arg {
                 Long("listen") => listen = Some(args.value()?.string()?),
@@ -71,6 +75,7 @@ impl Flags {
                     peers.extend(list.split(',').map(|url| url.trim().to_owned()));
                 }
                 Long("discover") => discover = Some(args.value()?.string()?),
+                Long("zone") => zone = Some(args.value()?.string()?),
                 Long("api") => api = Some(args.value()?.string()?),
                 Short('h') | Long("help") => return Ok(None),
                 other => return Err(other.unexpected()),
@@ -80,7 +85,7 @@ impl Flags {
         if discover.is_some() && !peers.is_empty() {
             return Err("--discover and --peers are for one list each: give one of them".into());
         }
-        Ok(Some(Self { listen, url, peers, discover, api }))
+        Ok(Some(Self { listen, url, peers, discover, zone, api }))
     }
 }
 
@@ -103,6 +108,9 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
     let mut builder = HttpPool::builder();
     if let Some(url) = &flags.url {
         builder = builder.advertise(url);
+    }
+    if let Some(zone) = &flags.zone {
+        builder = builder.zone(zone);
     }
     let pool = builder
         .bind(&*flags.listen)
@@ -146,7 +154,11 @@ fn source_of(source: &str) -> Result<Discovery, String> {
     match source.split_once(':') {
         Some(("file", path)) => Ok(Discovery::file(path)),
         Some(("dns", name)) => Ok(Discovery::dns(name)),
-        _ => Err(format!("--discover {source}: it begins with neither file: nor dns:")),
+        #[cfg(feature = "gossip")]
+        Some(("gossip", seeds)) => Ok(Discovery::gossip(seeds.split(','))),
+        #[cfg(not(feature = "gossip"))]
+        Some(("gossip", _)) => Err("gossip is not built in: --features gossip".to_owned()),
+        _ => Err(format!("--discover {source}: it begins with none of file:, dns: and gossip:")),
     }
 }
 

@@ -11,7 +11,9 @@ use std::sync::Arc;
 /// A `ByteView` is a range of an `Arc<[u8]>`. Cloning it and taking a [`slice`](Self::slice) of it
 /// copy no bytes: both count a reference. The whole allocation stays alive for as long as any view
 /// of it does, so a small slice kept for long keeps all of it; [`to_vec`](slice::to_vec) makes an
-/// independent copy.
+/// independent copy. A short value that came from a peer with others, as those of
+/// [`get_many`](crate::Group::get_many) do, shares an allocation of up to 4 KiB with them. What a
+/// cache keeps is always a copy that shares nothing.
 ///
 /// It dereferences to `[u8]`, and compares, orders and hashes like the bytes that it shows.
 ///

@@ -11,6 +11,8 @@
 //!
 //! ```text
 //! cache        operations on keys, statistics
+//!   walk         all entries, hottest first, a few at a time
+//!   batch        look-ups of many keys, those of a shard under one lock
 //!   shards       all shards, the choice of one, and how they share the bytes
 //!     shard        everything that happens under one lock: get, insert, remove, expiry
 //!       admission    who may stay (W-TinyLFU): new entries against old ones
@@ -26,6 +28,7 @@
 //!     budget       the bytes of the cache: its bound
 //!     window       how much is given to new entries: what pays best
 //!   accounting   what an entry is charged
+//!   heat         how much an entry is worth to its cache
 //!   entry        header, key and value in one allocation
 //!   hash         the one hash of an operation
 //! ```
@@ -50,17 +53,19 @@
 //! slab. What the two share is the idea, and the tests hold both against the same kind of model.
 
 use std::fmt;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::byteview::ByteView;
 use crate::stats::CacheStats;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::lock;
+use crate::tag::RemovedTags;
 
 mod accounting;
 mod admission;
 mod arrival;
 mod asker;
+mod batch;
 #[cfg(feature = "unstable-bench")]
 mod bench;
 mod budget;
@@ -70,6 +75,7 @@ mod entry;
 #[cfg(any(test, feature = "unstable-bench"))]
 pub(crate) mod fuzz;
 mod hash;
+mod heat;
 mod lists;
 mod options;
 mod recency;
@@ -78,17 +84,21 @@ mod shards;
 mod sketch;
 mod slots;
 mod table;
+mod walk;
 mod window;
 
 pub use accounting::Accounting;
+pub(crate) use arrival::Addition;
 pub(crate) use asker::Asker;
 #[cfg(feature = "unstable-bench")]
 pub use bench::BenchStore;
 pub(crate) use departures::{Departure, Observer};
-pub(crate) use entry::{Found, Meta};
+pub(crate) use entry::{Body, Found, Meta};
 pub(crate) use hash::KeyHash;
+pub(crate) use heat::Heat;
 pub(crate) use options::CacheOptions;
 pub use options::Eviction;
+pub(crate) use walk::{Resident, Walk};
 
 use arrival::{Arrival, Place};
 use common::Common;
@@ -109,6 +119,7 @@ pub(crate) struct Cache {
     early_misses: AtomicU64,
     /// Is told, without a lock, of each entry that leaves by itself.
     listener: Listener,
+    removed: Arc<RemovedTags>,
 }
 
 impl Cache {
@@ -116,8 +127,8 @@ impl Cache {
         let (shards, hash, early_misses) = (OnceLock::new(), KeyHash::random(), AtomicU64::new(0));
         let shard_count = options.shard_count();
         let largest = budget::largest(options.max_bytes, shard_count);
-        let listener = Listener::default();
-        Self { shards, hash, options, shard_count, largest, early_misses, listener }
+        let (listener, removed) = (Listener::default(), Arc::default());
+        Self { shards, hash, options, shard_count, largest, early_misses, listener, removed }
     }
 
     /// The same with an observer.
@@ -125,11 +136,16 @@ impl Cache {
         Self { listener: Listener::new(observer), ..self }
     }
 
+    /// The same, where entries with these tags are dead.
+    pub(crate) fn without(self, removed: &Arc<RemovedTags>) -> Self {
+        Self { removed: Arc::clone(removed), ..self }
+    }
+
     fn shards(&self) -> &Shards {
         self.shards.get_or_init(|| {
             let CacheOptions { max_bytes, eviction, accounting, .. } = self.options;
             let common = Common::new(max_bytes, self.shard_count, eviction, accounting);
-            Shards::new(common.observed_by(self.listener.clone()))
+            Shards::new(common.beside(self.listener.clone(), Arc::clone(&self.removed)))
         })
     }
 
@@ -140,7 +156,7 @@ impl Cache {
         self.get_for(Asker::ThisProcess, key, now)
     }
 
-    /// The entry of `key`. Counts a hit or a miss, and makes the entry the most recently used.
+    /// The entry of `key`. Counts a hit or a miss, and a use of the entry.
     /// `now` is called only if entries can die; a dead one is dropped, and a miss.
     #[inline]
     pub(crate) fn get_for(&self, asker: Asker, key: &str, now: impl Fn() -> u64) -> Option<Found> {
@@ -177,7 +193,7 @@ impl Cache {
         lock(shards.at(shards.of(hash))).peek(hash as u32, key.as_bytes(), now)
     }
 
-    /// Keeps `value` under `key`, or with `None` that there is no value; whether the entry is there
+    /// Keeps a value under `key`, or with `None` that there is no value; whether the entry is there
     /// afterwards.
     ///
     /// `keep` is asked under the lock, right before the entry is made, and may be asked more than
@@ -185,33 +201,54 @@ impl Cache {
     /// than one shard where that is more, is not kept. It is not copied, and nothing is evicted for
     /// it, but the older entry of its key, now out of date, goes. `now` is the time, for the dead
     /// entries that are swept on the way.
-    pub(crate) fn insert(
+    pub(crate) fn insert<'a>(
         &self,
         key: &str,
-        value: Option<&ByteView>,
+        body: impl Into<Body<'a>>,
         meta: Meta,
         now: u64,
         keep: impl Fn() -> bool,
     ) -> bool {
-        self.insert_slice(key, value.map(ByteView::as_slice), meta, now, Place::ByMerit, keep)
+        self.insert_body(key, body.into(), meta, now, Place::ByMerit, keep)
+    }
+
+    /// Gives the entry of `key` other times and, if it has tags, another tick. Its value is not
+    /// copied. It is done if that is `value` itself, nobody but the caller has it, and `keep` says
+    /// so, which is asked under the lock. The value comes back, as an error where nothing was done.
+    pub(crate) fn renew(
+        &self,
+        key: &str,
+        value: ByteView,
+        (meta, tick): (Meta, u64),
+        keep: impl FnOnce() -> bool,
+    ) -> Result<ByteView, ByteView> {
+        let Some(shards) = self.shards.get() else { return Err(value) };
+        let hash = self.hash.hash(key.as_bytes());
+        if meta.dead_at != 0 {
+            shards.common().note_one_that_can_die();
+        }
+        let mut shard = lock(shards.at(shards.of(hash)));
+        let key = key.as_bytes();
+        if keep() { shard.renew(hash as u32, key, value, (meta, tick)) } else { Err(value) }
     }
 
     /// As [`insert`](Self::insert), for an entry that is wanted by those who know: unless it is too
     /// large, it is there afterwards, whatever has to leave for it.
-    pub(crate) fn insert_wanted(
+    pub(crate) fn insert_wanted<'a>(
         &self,
         key: &str,
-        value: Option<&ByteView>,
+        body: impl Into<Body<'a>>,
         meta: Meta,
         now: u64,
+        keep: impl Fn() -> bool,
     ) -> bool {
-        self.insert_slice(key, value.map(ByteView::as_slice), meta, now, Place::Sure, || true)
+        self.insert_body(key, body.into(), meta, now, Place::Sure, keep)
     }
 
-    fn insert_slice(
+    fn insert_body(
         &self,
         key: &str,
-        value: Option<&[u8]>,
+        body: Body<'_>,
         meta: Meta,
         now: u64,
         place: Place,
@@ -223,11 +260,10 @@ impl Cache {
         let shards = self.shards();
         let hash = self.hash.hash(key.as_bytes());
         let (at, tag) = (shards.of(hash), hash as u32);
-        let payload = key.len() + value.map_or(0, <[u8]>::len);
-        let charge = self.options.accounting.charge(payload as u64);
-        // The bytes are copied before the lock is taken. A key of 2 GiB has no entry.
+        let charge = self.options.accounting.charge(body.payload(key));
+        // The bytes are copied before the lock is taken. A key of 1 GiB has no entry.
         let fits = charge <= self.largest;
-        let entry = if fits { Entry::new(key, value, meta) } else { None };
+        let entry = if fits { Entry::new(key, body, meta) } else { None };
         let Some(entry) = entry else {
             let mut gone = Departures::default();
             let mut shard = lock(shards.at(at));
@@ -244,6 +280,68 @@ impl Cache {
         };
         let arrival = Arrival { tag, key: key.as_bytes(), entry, place, now };
         shards.insert(at, arrival, charge, keep)
+    }
+
+    /// Takes in an entry from elsewhere, such as a file or another process, if there is room that
+    /// nobody uses: nothing leaves for it. It goes behind those that are there, so entries should
+    /// come hottest first. An entry that its key has already stays.
+    ///
+    /// `keep` is asked under the lock, right before.
+    pub(crate) fn add(
+        &self,
+        key: &str,
+        body: Body<'_>,
+        (meta, heat): (Meta, Heat),
+        now: u64,
+        keep: impl FnOnce() -> bool,
+    ) -> Addition {
+        let charge = self.options.accounting.charge(body.payload(key));
+        if charge > self.largest || self.options.max_bytes == 0 {
+            return Addition::NoRoom;
+        }
+        let shards = self.shards();
+        if charge > shards.common().budget.spare() {
+            return Addition::NoRoom; // Before the bytes are copied.
+        }
+        let Some(entry) = Entry::new(key, body, meta) else { return Addition::NoRoom };
+        let can_die = entry.can_die();
+        let hash = self.hash.hash(key.as_bytes());
+        let (at, tag, key) = (shards.of(hash), hash as u32, key.as_bytes());
+        let arrival = Arrival { tag, key, entry, place: Place::ByMerit, now };
+        let mut gone = Departures::default();
+        let mut shard = lock(shards.at(at));
+        if !keep() {
+            return Addition::Unwanted;
+        }
+        let addition = shard.add(arrival, heat, &mut gone);
+        drop(shard);
+        gone.report(&self.listener);
+        if can_die {
+            shards.common().note_one_that_can_die();
+        }
+        addition
+    }
+
+    /// Begins a walk over all entries, hottest first; for [`hottest`](Self::hottest).
+    ///
+    /// It surveys the cache at once, which takes 4 bytes for each entry.
+    pub(crate) fn walk(&self) -> Walk {
+        self.shards.get().map(Walk::over).unwrap_or_default()
+    }
+
+    /// The next few entries of a walk that are alive at `now`, with no more than `max_bytes` of
+    /// keys and values unless the first has more; `None` at the end.
+    ///
+    /// Takes one lock at a time, for no more than 64 entries. Counts nothing, and is no use of the
+    /// entries. They share their bytes with the cache: what is dropped there meanwhile stays in
+    /// memory until the caller drops it, too.
+    pub(crate) fn hottest(
+        &self,
+        walk: &mut Walk,
+        max_bytes: u64,
+        now: u64,
+    ) -> Option<Vec<Resident>> {
+        walk.next(self.shards.get()?, max_bytes, now)
     }
 
     /// Removes the entry of `key`; whether there was one.
@@ -270,6 +368,11 @@ impl Cache {
             let old = lock(shard).take();
             drop(old);
         }
+    }
+
+    /// The most bytes of key and value that an entry can have.
+    pub(crate) fn longest_entry(&self) -> u64 {
+        self.largest
     }
 
     pub(crate) fn stats(&self) -> CacheStats {

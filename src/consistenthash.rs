@@ -8,16 +8,18 @@ use std::num::NonZeroUsize;
 mod circle;
 mod hashes;
 mod md5;
+mod places;
 mod points;
 
 use circle::{Circle, Hashes};
+use places::Places;
 
 /// The most points that one node of a [`Ring`] can have: its replicas times its weight.
 ///
 /// The bound keeps a mistyped number from taking all memory. A ring of 100 nodes with so many
 /// points of 32 bits takes 16 MiB, of 64 bits 24 MiB. More points are of no use: 160 with
 /// [`RingHash::Mixed`] share keys out evenly, and with [`RingHash::Crc32`] more than 50 do not
-/// help.
+/// help. [`RingHash::Balanced`] takes as much memory for few points as for many, but more time.
 pub const MAX_REPLICAS: usize = 10_000;
 
 /// [`MAX_REPLICAS`] in the type of the counts that it bounds.
@@ -34,6 +36,9 @@ const MOST: NonZeroUsize = NonZeroUsize::new(MAX_REPLICAS).expect("it is not zer
 /// Peers that hold the same set of nodes agree on every key: the order of adding never matters.
 /// Where points of two nodes fall on the same hash, the node whose name is greater (byte by byte)
 /// has it.
+///
+/// [`RingHash::Balanced`] has other points, and another rule for those that meet. All else holds
+/// there, too.
 ///
 /// Looking a key up takes the same short time for few points and for many. A change of the nodes
 /// takes time in proportion to the points of all nodes; [`extend`](Self::extend) does many changes
@@ -173,7 +178,7 @@ impl Ring {
     }
 
     /// Each node with the share of all hashes that it owns, in the order of the names. The shares
-    /// add up to 1.
+    /// add up to 1, but for what sums of floats lose.
     ///
     /// That is the share of the keys that it will own, as far as the hash spreads them evenly.
     #[must_use]
@@ -197,6 +202,12 @@ impl Ring {
     #[must_use]
     pub fn position(&self, key: &str) -> f64 {
         self.circle.position(key)
+    }
+
+    /// Whether the ring has a node of this name.
+    #[must_use]
+    pub fn contains(&self, node: &str) -> bool {
+        self.nodes.binary_search_by(|known| (**known).cmp(node)).is_ok()
     }
 
     /// How many points a node of weight 1 has.
@@ -237,11 +248,10 @@ impl Ring {
             .zip(&self.nodes)
             .map(|(at, node)| node_index(at + new.partition_point(|new| new < node)))
             .collect();
-        let texts = (0..).zip(&new).flat_map(|(at, node)| {
-            let at = node_index(at + self.nodes.partition_point(|known| known < node));
-            (0..replicas.get()).map(move |i| (at, format!("{i}{node}")))
+        let named = (0..).zip(&new).map(|(at, node)| {
+            (node_index(at + self.nodes.partition_point(|known| known < node)), &**node)
         });
-        self.circle.add(texts, &moved_to);
+        self.circle.add(&named.collect::<Vec<_>>(), replicas.get(), &moved_to);
 
         self.nodes.append(&mut new);
         self.nodes.sort_unstable();
@@ -304,6 +314,17 @@ pub enum RingHash {
     /// Over the same 1,000 clusters the greatest share was 1.13 times the mean on average, and 1.28
     /// times at worst.
     Mixed,
+    /// A ring of 2^20 places, each with its owner written down: for clusters of this crate alone,
+    /// above all for large ones. Each node has eight points for each of its 256 replicas, on places
+    /// in an order of its own, as in Maglev (Eisenbud and others, 2016). Where nodes meet, the one
+    /// has the place that comes to it earlier in its order.
+    ///
+    /// Of 1,000 nodes the one with the greatest share has 1.10 times the mean at most, where
+    /// [`Mixed`](Self::Mixed) gives it 1.33 times. A look-up takes a single step. The ring takes
+    /// 4 MiB, and to make it or to change it takes a millisecond for few nodes, and five for 1,000
+    /// (`ring` in the benchmarks). A number of replicas that is no power of two counts as the next
+    /// one.
+    Balanced,
     /// FNV-1 of 64 bits and 50 points for each node: the ring of mailgun/groupcache from 2.2.1 on
     /// and of groupcache-go v3, needed in a cluster with them. A key lies at its hash, a point at
     /// the hash of its text's MD5 in hexadecimal.
@@ -321,6 +342,7 @@ impl RingHash {
         let replicas = match self {
             Self::Crc32 | Self::Fnv1 => 50,
             Self::Mixed => 160,
+            Self::Balanced => 256,
         };
         NonZeroUsize::new(replicas).unwrap_or(NonZeroUsize::MIN)
     }
@@ -337,6 +359,9 @@ impl RingHash {
         match self {
             Self::Crc32 => Ring::with_hash(replicas, crc32fast::hash),
             Self::Mixed => Ring::with_hash(replicas, hashes::mixed),
+            Self::Balanced => {
+                Ring::on(Circle::Written(Places::new(replicas.min(MOST).get())), replicas)
+            }
             Self::Fnv1 => Ring::with_wide_hashes(replicas, hashes::fnv1_of_md5, hashes::fnv1),
         }
     }
@@ -346,7 +371,7 @@ impl RingHash {
     pub fn of_key(self, key: &str) -> u64 {
         match self {
             Self::Crc32 => crc32fast::hash(key.as_bytes()).into(),
-            Self::Mixed => hashes::mixed(key.as_bytes()).into(),
+            Self::Mixed | Self::Balanced => hashes::mixed(key.as_bytes()).into(),
             Self::Fnv1 => hashes::fnv1(key.as_bytes()),
         }
     }

@@ -87,19 +87,41 @@ pub enum Error {
         /// How long the caller was willing to wait.
         timeout: Duration,
     },
-    /// No thread to run the getter on became free in the caller's time: all of
-    /// [`max_loaders`](crate::GroupBuilder::max_loaders) are busy. The getter was not called.
+    /// No thread to run the getter on became free in the caller's time, as all of
+    /// [`max_loaders`](crate::GroupBuilder::max_loaders) are busy; or the getter runs as often as
+    /// [`max_loads`](crate::GroupBuilder::max_loads) allows. It was not called.
     Overloaded {
         /// The group that was asked.
         group: String,
         /// The key that nobody could load.
         key: String,
     },
+    /// The getter has failed several times in a row and rests, as
+    /// [`source_breaker`](crate::GroupBuilder::source_breaker) says. It was not called. Its last
+    /// error is the [`source`](std::error::Error::source).
+    SourceDown {
+        /// The group whose getter rests.
+        group: String,
+        /// The key that was not loaded.
+        key: String,
+        /// After so long the getter is tried again.
+        retry_after: Duration,
+        /// What the getter returned the last time that it failed.
+        source: Arc<dyn std::error::Error + Send + Sync + 'static>,
+    },
     /// The group has other peers already: [`Group::register_peers`](crate::Group::register_peers)
     /// is for once.
     PeersAlreadyRegistered {
         /// The group that has its peers already.
         group: String,
+    },
+    /// Peers could not be told of all changes in time; from
+    /// [`Group::settled`](crate::Group::settled).
+    Unsettled {
+        /// The group.
+        group: String,
+        /// The names of the peers that are still to be told.
+        peers: Vec<String>,
     },
     /// A group of this name is in the registry already.
     DuplicateGroup {
@@ -129,6 +151,15 @@ pub enum Error {
         option: &'static str,
         /// What is wrong with its value.
         reason: String,
+    },
+    /// A snapshot could not be written or read. `source` is of the kind
+    /// [`InvalidData`](std::io::ErrorKind::InvalidData) where it is damaged or of another version,
+    /// and [`InvalidInput`](std::io::ErrorKind::InvalidInput) where it is no snapshot of the group.
+    Snapshot {
+        /// The path of the file.
+        path: String,
+        /// What the system said, or what is wrong with the file.
+        source: Arc<std::io::Error>,
     },
     /// The peer server could not listen on its address.
     Bind {
@@ -164,10 +195,18 @@ impl fmt::Display for Error {
                 write!(f, "{key:?} of group {group:?} was not there within {timeout:?}")
             }
             Self::Overloaded { group, key } => {
-                write!(f, "no thread to load {key:?} of group {group:?} became free in time")
+                write!(f, "nothing to load {key:?} of group {group:?} with became free in time")
+            }
+            Self::SourceDown { group, key, source, .. } => {
+                let cause = WithCauses(&**source);
+                write!(f, "{key:?} was not loaded, the source of group {group:?} is down: {cause}")
             }
             Self::PeersAlreadyRegistered { group } => {
                 write!(f, "group {group:?} has its peers already")
+            }
+            Self::Unsettled { group, peers } => {
+                let peers = OneLine(peers.join(", "));
+                write!(f, "changes of group {group:?} could not be told to {peers} so far")
             }
             Self::DuplicateGroup { name } => write!(f, "there is a group {name:?} already"),
             Self::ShutDown { url } => write!(f, "the pool at {url} was shut down"),
@@ -176,6 +215,9 @@ impl fmt::Display for Error {
             }
             Self::InvalidPeer { url, reason } => write!(f, "peer {url:?}: {reason}"),
             Self::InvalidOption { option, reason } => write!(f, "option {option}: {reason}"),
+            Self::Snapshot { path, source } => {
+                write!(f, "snapshot {path:?}: {}", WithCauses(source))
+            }
             Self::Bind { addr, source } => {
                 write!(f, "can not listen on {addr}: {}", WithCauses(source))
             }
@@ -187,9 +229,10 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Load { source, .. }
+            | Self::SourceDown { source, .. }
             | Self::Encode { source, .. }
             | Self::Decode { source, .. } => Some(&**source),
-            Self::Bind { source, .. } => Some(&**source),
+            Self::Snapshot { source, .. } | Self::Bind { source, .. } => Some(&**source),
             _ => None,
         }
     }
@@ -284,6 +327,9 @@ pub enum PeerErrorKind {
     NotSupported,
     /// The peer does not know this process's token, or does not take its certificate.
     Unauthorized,
+    /// The peer refused a change that came too late: after a newer one of the same process, or when
+    /// nobody waited for it any longer. It has no older value of the key.
+    Late,
     /// The peer belongs to another cluster: a list is wrong, or the address has new tenants.
     OtherCluster,
 }
@@ -300,6 +346,7 @@ impl fmt::Display for PeerErrorKind {
             Self::Overloaded => "is overloaded",
             Self::NotSupported => "does not support this",
             Self::Unauthorized => "does not let us in",
+            Self::Late => "was told too late",
             Self::OtherCluster => "belongs to another cluster",
         })
     }

@@ -1,5 +1,7 @@
 //! [`Event`]: what happened in a group or among its peers; and [`EventSink`], where it is told.
 
+mod text;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +11,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::wall_time;
 use crate::error::{Error, PeerError};
-use crate::one_line::OneLine;
 use crate::sync::lock;
 use crate::workers::Workers;
 
@@ -64,6 +65,21 @@ pub enum Event {
         /// Why.
         reason: StaleReason,
     },
+    /// The getter failed several times in a row, and rests. It is told once, and not again until
+    /// the source has answered. See [`source_breaker`](crate::GroupBuilder::source_breaker).
+    SourceDown {
+        /// The group's name.
+        group: String,
+        /// After so long it is tried again.
+        pause: Duration,
+        /// The last error of the getter.
+        cause: Arc<dyn std::error::Error + Send + Sync + 'static>,
+    },
+    /// The getter of a source that was down has answered.
+    SourceUp {
+        /// The group's name.
+        group: String,
+    },
     /// A peer did not make a removal, a clearing or an insertion, so it may have an old value.
     RemovalIncomplete {
         /// The group's name.
@@ -74,6 +90,24 @@ pub enum Event {
         keys: usize,
         /// Why.
         error: PeerError,
+    },
+    /// A peer did not remove what has a tag, so it may have an old value.
+    TagRemovalIncomplete {
+        /// The group's name.
+        group: String,
+        /// The first of the tags.
+        first_tag: String,
+        /// How many tags.
+        tags: usize,
+        /// Why.
+        error: PeerError,
+    },
+    /// A snapshot could not be written or read.
+    SnapshotFailed {
+        /// The group's name.
+        group: String,
+        /// Why: an [`Error::Snapshot`].
+        error: Error,
     },
     /// A peer failed, and is not asked for a while. It is told once, and not again until the peer
     /// has been up.
@@ -115,6 +149,9 @@ pub enum StaleReason {
     Refreshing,
     /// Its load failed.
     LoadFailed,
+    /// Its load takes longer than the [`soft_timeout`](crate::GroupBuilder::soft_timeout), and goes
+    /// on.
+    SlowLoad,
 }
 
 impl Event {
@@ -126,7 +163,11 @@ impl Event {
             Self::Expired { .. } => "expired",
             Self::LoadFailed { .. } => "load-failed",
             Self::StaleServed { .. } => "stale-served",
+            Self::SourceDown { .. } => "source-down",
+            Self::SourceUp { .. } => "source-up",
             Self::RemovalIncomplete { .. } => "removal-incomplete",
+            Self::TagRemovalIncomplete { .. } => "tag-removal-incomplete",
+            Self::SnapshotFailed { .. } => "snapshot-failed",
             Self::PeerDown { .. } => "peer-down",
             Self::PeerUp { .. } => "peer-up",
             Self::ListChanged { .. } => "list-changed",
@@ -144,51 +185,12 @@ impl Event {
             Self::RemovalIncomplete { group, first_key, .. } => {
                 group.len() + first_key.as_ref().map_or(0, String::len)
             }
+            Self::TagRemovalIncomplete { group, first_tag, .. } => group.len() + first_tag.len(),
+            Self::SourceDown { group, .. } | Self::SourceUp { group } => group.len(),
+            // A path is not long.
+            Self::SnapshotFailed { group, .. } => group.len() + 256,
             Self::PeerDown { peer, .. } | Self::PeerUp { peer } => peer.len(),
             Self::ListChanged { peers } => peers.iter().map(String::len).sum(),
-        }
-    }
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Evicted { group, key, reason } => {
-                let why = match reason {
-                    EvictionReason::MadeRoom => "left to make room",
-                    EvictionReason::NotAdmitted => "was not let in",
-                    EvictionReason::TooLarge => "is too large to be kept",
-                };
-                write!(f, "{key:?} of group {group:?} {why}")
-            }
-            Self::Expired { group, key } => write!(f, "{key:?} of group {group:?} has expired"),
-            // The error names both, and not what caused it.
-            Self::LoadFailed { error: error @ Error::Load { source, .. }, .. } => {
-                write!(f, "{error}: {}", OneLine(source))
-            }
-            Self::LoadFailed { error, .. } => error.fmt(f),
-            Self::StaleServed { group, key, reason } => {
-                let why = match reason {
-                    StaleReason::Refreshing => "while it is refreshed",
-                    StaleReason::LoadFailed => "as its load failed",
-                };
-                write!(f, "{key:?} of group {group:?} is served past its ttl, {why}")
-            }
-            Self::RemovalIncomplete { group, first_key, keys, error } => {
-                match first_key {
-                    None => write!(f, "group {group:?} was not cleared everywhere"),
-                    Some(key) if *keys > 1 => {
-                        write!(f, "{key:?} and {} more of group {group:?} may be old", keys - 1)
-                    }
-                    Some(key) => write!(f, "{key:?} of group {group:?} may be old"),
-                }?;
-                write!(f, ": {}", OneLine(error))
-            }
-            Self::PeerDown { peer, pause } => {
-                write!(f, "peer {peer} is down, not asking it for {pause:?}")
-            }
-            Self::PeerUp { peer } => write!(f, "peer {peer} is up again"),
-            Self::ListChanged { peers } => write!(f, "the list of peers has {} now", peers.len()),
         }
     }
 }
@@ -252,7 +254,7 @@ impl EventSink {
     ) -> Self {
         let line = EventLine {
             subscriber: Box::new(subscriber),
-            threads: Workers::new(format!("events of {name}"), 2, &Arc::default()),
+            threads: Workers::new(("events of", Arc::from(name)), 2, &Arc::default()),
             waiting: Mutex::default(),
             dropped: AtomicU64::new(0),
         };

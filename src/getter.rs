@@ -1,6 +1,7 @@
-//! [`Getter`], the source of truth behind a group, and [`Loaded`], what it returns.
+//! [`Getter`], the source of truth behind a group, and what it returns: [`Loaded`], [`Refreshed`].
 
 mod batch;
+mod conditional;
 mod no_source;
 
 use std::sync::Arc;
@@ -8,11 +9,13 @@ use std::time::Duration;
 
 pub use batch::BatchGetter;
 pub(crate) use batch::{SharedError, spread};
+pub use conditional::ConditionalGetter;
 pub use no_source::NoSource;
 
 use crate::byteview::ByteView;
 use crate::error::BoxError;
 use crate::origin::Origin;
+use crate::tag::{Marks, RemovedTags, Tag, TagList};
 
 /// The slow source of truth behind a [`Group`](crate::Group): a database, a file, another service.
 ///
@@ -120,6 +123,38 @@ pub trait Getter: Send + Sync + 'static {
     fn loads_one_by_one(&self) -> bool {
         false
     }
+
+    /// Loads a key of which the cache still has the value `old`. A source that can tell cheaply
+    /// that a value has not changed (an ETag, the time of the last change, a version) says so with
+    /// [`Refreshed::Unchanged`]; the entry then lives on, and nothing is sent or decoded again.
+    ///
+    /// It is called in place of [`get`](Self::get) for a value that is refreshed while it is served
+    /// ([`stale_while_revalidate`](crate::GroupBuilder::stale_while_revalidate),
+    /// [`refresh_ahead`](crate::GroupBuilder::refresh_ahead)), and for one that has expired and is
+    /// still held for [`stale_if_error`](crate::GroupBuilder::stale_if_error). For a closure see
+    /// [`ConditionalGetter`].
+    ///
+    /// Defaults to `get`.
+    ///
+    /// # Errors
+    ///
+    /// As `get`.
+    fn refresh(&self, key: &str, old: &Loaded) -> Result<Refreshed, BoxError> {
+        let _ = old;
+        self.get(key).map(Refreshed::Changed)
+    }
+
+    /// As [`refresh`](Self::refresh), for many keys; element *i* of the answer belongs to `keys[i]`
+    /// with the old value `old[i]`. It is called where *all* keys of a call have an old value.
+    ///
+    /// Defaults to [`get_many`](Self::get_many), also where `refresh` is overridden: a batch costs
+    /// one call then, and not one for each key. Where that
+    /// [is so anyway](Self::loads_one_by_one), `refresh` is called for each key.
+    fn refresh_many(&self, keys: &[&str], old: &[Loaded]) -> Vec<Result<Refreshed, BoxError>> {
+        let _ = old;
+        let loaded = self.get_many(keys).into_iter();
+        loaded.map(|loaded| loaded.map(Refreshed::Changed)).collect()
+    }
 }
 
 impl<F, V, E> Getter for F
@@ -149,6 +184,14 @@ impl<G: Getter + ?Sized> Getter for Arc<G> {
     fn loads_one_by_one(&self) -> bool {
         (**self).loads_one_by_one()
     }
+
+    fn refresh(&self, key: &str, old: &Loaded) -> Result<Refreshed, BoxError> {
+        (**self).refresh(key, old)
+    }
+
+    fn refresh_many(&self, keys: &[&str], old: &[Loaded]) -> Vec<Result<Refreshed, BoxError>> {
+        (**self).refresh_many(keys, old)
+    }
 }
 
 impl Getter for Box<dyn Getter> {
@@ -163,6 +206,14 @@ impl Getter for Box<dyn Getter> {
     fn loads_one_by_one(&self) -> bool {
         (**self).loads_one_by_one()
     }
+
+    fn refresh(&self, key: &str, old: &Loaded) -> Result<Refreshed, BoxError> {
+        (**self).refresh(key, old)
+    }
+
+    fn refresh_many(&self, keys: &[&str], old: &[Loaded]) -> Vec<Result<Refreshed, BoxError>> {
+        (**self).refresh_many(keys, old)
+    }
 }
 
 /// What a load ended with: a value, or the knowledge that there is none; either may say how long it
@@ -174,6 +225,10 @@ pub struct Loaded {
     value: Option<ByteView>,
     ttl: Option<Duration>,
     origin: Origin,
+    /// Whether the getter was shown this value, and said that it has not changed.
+    is_unchanged: bool,
+    /// What most results do not have.
+    marks: Option<Arc<Marks>>,
 }
 
 impl Loaded {
@@ -184,13 +239,42 @@ impl Loaded {
     }
 
     fn of(value: Option<ByteView>) -> Self {
-        Self { value, ttl: None, origin: Origin::default() }
+        Self { value, ttl: None, origin: Origin::default(), is_unchanged: false, marks: None }
     }
 
     /// This result holds for `ttl` from now on, and is not served from a cache afterwards.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
+        self
+    }
+
+    /// This result is removed with all others that have this tag, by
+    /// [`Group::remove_tag`](crate::Group::remove_tag). It may have several tags, one by one. The
+    /// knowledge that there is no value can have them as well.
+    ///
+    /// Up to 8 tags of a result are told apart. One with more of them has
+    /// [`Tag::ANY`] in their place: it goes with every removal of a tag.
+    ///
+    /// ```
+    /// use geecache::{Loaded, Tag};
+    ///
+    /// let page = Loaded::from("<html>…").tag("user:7").tag("shop:3");
+    /// assert!(page.tags().eq([Tag::from("user:7"), Tag::from("shop:3")]));
+    /// ```
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
+        self.marks_mut().tags.add(tag.into());
+        self
+    }
+
+    /// This result shows the source of truth in the state of this `version`: a number that grows
+    /// with each change of the key there, such as a counter in the row or the time of its last
+    /// change. What is cached of a newer version is not replaced by it, see
+    /// [`Group::insert_if_newer`](crate::Group::insert_if_newer).
+    #[must_use]
+    pub fn version(mut self, version: u64) -> Self {
+        self.marks_mut().version = Some(version);
         self
     }
 
@@ -226,11 +310,77 @@ impl Loaded {
     pub fn time_to_live(&self) -> Option<Duration> {
         self.ttl
     }
+
+    /// The [tags](Self::tag) of this result, up to 8.
+    pub fn tags(&self) -> impl Iterator<Item = Tag> + use<> {
+        self.tag_list().iter()
+    }
+
+    /// The [version](Self::version) of this result, if it has one.
+    #[must_use]
+    pub fn version_number(&self) -> Option<u64> {
+        self.marks.as_ref()?.version
+    }
+
+    fn tag_list(&self) -> TagList {
+        self.marks.as_ref().map(|marks| marks.tags).unwrap_or_default()
+    }
+
+    fn marks_mut(&mut self) -> &mut Marks {
+        Arc::make_mut(self.marks.get_or_insert_default())
+    }
+}
+
+/// What the crate keeps beside it.
+impl Loaded {
+    pub(crate) fn marks(&self) -> Option<&Marks> {
+        self.marks.as_deref()
+    }
+
+    pub(crate) fn shared_marks(&self) -> Option<Arc<Marks>> {
+        self.marks.clone()
+    }
+
+    /// The same result with these marks in place of its own.
+    pub(crate) fn with_marks(self, marks: Option<Arc<Marks>>) -> Self {
+        Self { marks, ..self }
+    }
+
+    /// The same result, of which the getter has said that it has not changed, and nothing of its
+    /// life.
+    pub(crate) fn unchanged(self) -> Self {
+        Self { ttl: None, origin: Origin::default(), is_unchanged: true, ..self }
+    }
+
+    /// Whether the getter made this value, and was not only shown it.
+    pub(crate) fn is_of_the_getter(&self) -> bool {
+        self.origin == Origin::Getter && !self.is_unchanged
+    }
+
+    /// The same result with this value in place of its own.
+    pub(crate) fn with_value(self, value: Option<ByteView>) -> Self {
+        Self { value, ..self }
+    }
+
+    /// This result of something that began at this tick.
+    pub(crate) fn begun_at(mut self, tick: u64) -> Self {
+        if self.marks.as_ref().is_some_and(|marks| marks.tick != tick) {
+            self.marks_mut().tick = tick;
+        }
+        self
+    }
+
+    /// Whether one who came at the tick `came` may have this result of another's load: not if a tag
+    /// of it was removed since, and the load may have begun before that.
+    pub(crate) fn is_for_one_who_came_at(&self, came: u64, removed: &RemovedTags) -> bool {
+        self.marks().is_none_or(|marks| marks.tick >= came || !removed.has_removed(marks))
+    }
 }
 
 impl PartialEq for Loaded {
     fn eq(&self, other: &Self) -> bool {
-        (&self.value, self.ttl) == (&other.value, other.ttl)
+        let said = |it: &Self| (it.ttl, it.tag_list(), it.version_number());
+        self.value == other.value && said(self) == said(other)
     }
 }
 
@@ -246,6 +396,20 @@ impl<T: Into<ByteView>> From<Option<T>> for Loaded {
     fn from(value: Option<T>) -> Self {
         Self::of(value.map(Into::into))
     }
+}
+
+/// What [`Getter::refresh`] says of a value that the cache still has. With another `T`, what a
+/// [`TypedGetter`](crate::TypedGetter) says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refreshed<T = Loaded> {
+    /// The old value is still right. It lives on as long as a new value without a ttl of its own
+    /// would: for the [ttl](crate::GroupBuilder::ttl) of the group.
+    Unchanged,
+    /// The old value is still right, for so long from now on.
+    UnchangedFor(Duration),
+    /// There is a new value, or none any more.
+    Changed(T),
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod batch;
 mod builder;
 mod call;
+mod change_side;
 mod changes;
 mod error;
 mod loads;
@@ -15,23 +16,29 @@ mod owners;
 mod parts;
 mod peer_side;
 mod portions;
+mod snapshot_side;
+mod snapshots;
+mod take_over;
 mod telling;
 mod typed_side;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 pub use builder::GroupBuilder;
-pub use changes::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
+pub use changes::{InsertReport, PeerDebt, PeerReport, RemoveOutcome, RemoveReport};
 pub(crate) use memory::Beside;
 pub use memory::HotCache;
 pub use nesting::Chain;
 pub use owners::OwnerErrors;
 pub(crate) use parts::IsUseful;
 pub use peer_side::PeerSide;
+pub use snapshots::{LoadReport, SaveReport, SkippedEntries, SnapshotOptions, SnapshotTrust};
+pub use take_over::{TakeOver, TakeOverStep};
 
 use crate::byteview::ByteView;
+use crate::cache::Asker;
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::events::PastEvent;
@@ -39,14 +46,15 @@ use crate::getter::Loaded;
 use crate::histogram::Latencies;
 use crate::hot_keys::HotKey;
 use crate::origin::Origin;
-use crate::peers::PeerPicker;
+use crate::peers::{PeerGetter, PeerPicker, PeersWatcher};
 use crate::random::is_sampled;
 use crate::spans;
 use crate::stats::{CacheStats, Stats};
-use batch::{Answer, answer_many};
+use batch::Answer;
 use call::Call;
 pub(crate) use error::not_found;
 use parts::Parts;
+use snapshots::LastHandle;
 
 /// A named cache in front of a [`Getter`](crate::Getter), shared with the peers that have a group
 /// of the same name.
@@ -67,11 +75,21 @@ use parts::Parts;
 #[derive(Clone)]
 pub struct Group {
     parts: Arc<Parts>,
+    /// Of a group that keeps a snapshot.
+    _last_handle: Option<LastHandle>,
 }
 
 impl Group {
     fn of(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts) }
+        let parts = Arc::new(parts);
+        Self { _last_handle: parts.keep_snapshot(), parts }
+    }
+
+    /// Has a thread of the group pay what it owes.
+    fn paying(self) -> Self {
+        let debtor: Weak<Parts> = Arc::downgrade(&self.parts);
+        self.parts.changes.set_debtor(debtor);
+        self
     }
 }
 
@@ -128,23 +146,7 @@ impl Group {
     ///
     /// Those of [`get`](Self::get).
     pub fn get_with_origin(&self, key: &str) -> Result<(ByteView, Origin), Error> {
-        if key.is_empty() {
-            return Err(Error::EmptyKey);
-        }
-        self.parts.note_get(key);
-        let found = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
-        let load = || self.load_one(key, Call::one(self.default_deadline()));
-        let loaded = found.map_or_else(load, Ok)?;
-        let origin = match loaded.origin() {
-            Origin::Owner | Origin::OwnerMemory
-                if !self.parts.owners.picker().picks_the_owner(key) =>
-            {
-                Origin::StandIn
-            }
-            origin => origin,
-        };
-        let value = loaded.into_value().ok_or_else(|| not_found(self.name(), key))?;
-        Ok((value, origin))
+        self.valued(key, self.get_loaded(key, self.default_deadline()))
     }
 
     /// The values of many keys; element *i* of the answer belongs to the *i*-th key.
@@ -196,6 +198,21 @@ impl Group {
         self.get_many_by(&as_strs(&keys), Some(timeout))
     }
 
+    /// As [`get_many`](Self::get_many), and tells where each value came from.
+    ///
+    /// # Errors
+    ///
+    /// Per key, those of [`get`](Self::get).
+    pub fn get_many_with_origin<S: AsRef<str>>(
+        &self,
+        keys: impl IntoIterator<Item = S>,
+    ) -> Vec<Result<(ByteView, Origin), Error>> {
+        let keys = Vec::from_iter(keys);
+        let keys = as_strs(&keys);
+        let answers = self.get_many_loaded(&keys, Call::many(self.default_deadline()));
+        keys.iter().zip(answers).map(|(key, answer)| self.valued(key, answer)).collect()
+    }
+
     /// The value of `key` if it is in this process's memory and not past its ttl. Never loads, asks
     /// nobody, counts nothing, and does not count as a use of the value.
     #[must_use]
@@ -219,24 +236,17 @@ impl Group {
         if is_sampled() {
             return self.get_sampled(key, timeout);
         }
-        let found = self.parts.memory.value(key, |seen| self.parts.refresh(key, seen));
-        self.found_or_loaded(key, found, timeout)
+        match self.parts.memory.find(key, |seen| self.parts.refresh(key, seen)) {
+            Some(found) => found.into_value_of(key).ok_or_else(|| not_found(self.name(), key)),
+            None => self.load_value(key, timeout),
+        }
     }
 
-    /// The value that memory has, or that a load brings.
-    #[inline]
-    fn found_or_loaded(
-        &self,
-        key: &str,
-        found: Option<Option<ByteView>>,
-        timeout: Option<Duration>,
-    ) -> Result<ByteView, Error> {
-        let value = match found {
-            Some(value) => value,
-            // From here on there is something to wait for.
-            None => self.load_one(key, Call::one(timeout.and_then(Deadline::after)))?.into_value(),
-        };
-        value.ok_or_else(|| not_found(self.name(), key))
+    /// The value of a key that is not in memory. From here on there is something to wait for.
+    #[inline(never)]
+    fn load_value(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
+        let loaded = self.load_one(key, Call::one(timeout.and_then(Deadline::after)))?;
+        loaded.into_value().ok_or_else(|| not_found(self.name(), key))
     }
 
     /// As [`get_by`](Self::get_by), for one of the gets that are looked at more closely.
@@ -246,8 +256,10 @@ impl Group {
     #[cold]
     #[inline(never)]
     fn get_sampled(&self, key: &str, timeout: Option<Duration>) -> Result<ByteView, Error> {
-        let found = self.value_sampled(key);
-        self.found_or_loaded(key, found, timeout)
+        match self.value_sampled(key) {
+            Some(value) => value.ok_or_else(|| not_found(self.name(), key)),
+            None => self.load_value(key, timeout),
+        }
     }
 
     /// What memory has, for one of the gets that are looked at more closely.
@@ -272,6 +284,23 @@ impl Group {
         answer.expect("a load answers every key")
     }
 
+    /// A get, with all that is known of the value.
+    fn get_loaded(&self, key: &str, deadline: Option<Deadline>) -> Answer {
+        if key.is_empty() {
+            return Err(Error::EmptyKey);
+        }
+        self.parts.note_get(key);
+        let found = self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen));
+        found.map_or_else(|| self.load_one(key, Call::one(deadline)), Ok)
+    }
+
+    /// The value that an answer has, and where that came from.
+    fn valued(&self, key: &str, answer: Answer) -> Result<(ByteView, Origin), Error> {
+        let loaded = answer?;
+        let origin = self.origin_of(key, loaded.origin());
+        Ok((loaded.into_value().ok_or_else(|| not_found(self.name(), key))?, origin))
+    }
+
     /// As [`get_by`](Self::get_by), for many keys.
     fn get_many_by(
         &self,
@@ -287,15 +316,12 @@ impl Group {
 
     /// The same, with all that is known of the values.
     fn get_many_loaded(&self, keys: &[&str], call: Call) -> Vec<Answer> {
-        let find = |key: &str| {
-            self.parts.note_get(key);
-            self.parts.memory.loaded(key, |seen| self.parts.refresh(key, seen))
-        };
+        keys.iter().filter(|key| !key.is_empty()).for_each(|key| self.parts.note_get(key));
         let load = |missing: &[&str], asked: usize, answers: &mut [Option<Answer>]| {
             self.parts.counters.get_misses.add(asked);
             self.load(missing, answers, call);
         };
-        answer_many(keys, self.parts.memory.key_hash(), find, load).0
+        self.parts.answer_many(Asker::ThisProcess, keys, load)
     }
 
     fn default_deadline(&self) -> Option<Deadline> {
@@ -307,79 +333,12 @@ impl Group {
     /// becomes the answer to `keys[i]`.
     fn load(&self, keys: &[&str], answers: &mut [Option<Answer>], call: Call) {
         let _span = spans::get(self.name(), keys);
-        let load_here = |keys: &[&str], answers: &mut [Option<Answer>]| {
-            self.parts.load_here(keys, answers, call);
-        };
-        self.parts.owners.ask(keys, answers, call, &self.parts, load_here);
-    }
-}
-
-/// Changing.
-impl Group {
-    /// Removes `key` here, then at its owner, then at all other peers. Every later get, anywhere,
-    /// loads it again. Change the source of truth first.
-    ///
-    /// A load that began before the removal still gives its value to those who wait for it, but
-    /// nobody keeps it. See the [report](RemoveReport) for peers that could not be reached.
-    /// Processes that only ask, and serve nobody, are not told: their copies end with their
-    /// [`hot_ttl`](GroupBuilder::hot_ttl) or [`fallback_ttl`](GroupBuilder::fallback_ttl).
-    ///
-    /// # Blocking
-    ///
-    /// Until every peer has answered or its transport's timeout has passed, in three rounds: the
-    /// previous owner, the owner, all others. Up to 65 peers of a round are asked at the same time,
-    /// and one that was too late is not asked again. So silent peers cost three timeouts at most.
-    /// With more peers, or several removals at once, the requests of the group share 64 threads
-    /// beside those of the callers: then it is a timeout more for about every 64 silent peers.
-    pub fn remove(&self, key: &str) -> RemoveReport {
-        self.remove_many([key])
-    }
-
-    /// As [`remove`](Self::remove), for many keys with few requests.
-    pub fn remove_many<S: AsRef<str>>(&self, keys: impl IntoIterator<Item = S>) -> RemoveReport {
-        let keys = Vec::from_iter(keys);
-        let mut keys = as_strs(&keys);
-        keys.retain(|key| !key.is_empty());
-        if keys.is_empty() {
-            return RemoveReport::default();
-        }
-        let parts = &*self.parts;
-        parts.changes.remove(&keys, parts, parts.owners.picker())
-    }
-
-    /// Empties the group's caches here and, in three rounds of requests, at all peers. The cost
-    /// here does not grow with the number of entries, but for the freeing of their memory.
-    ///
-    /// # Blocking
-    ///
-    /// As [`remove`](Self::remove).
-    pub fn clear(&self) -> RemoveReport {
-        let parts = &*self.parts;
-        parts.changes.clear(parts, parts.owners.picker())
-    }
-
-    /// Puts a value at the owner of `key` and removes the key everywhere else, for programs that
-    /// write to the source of truth themselves: after it returns, a get answers from the owner's
-    /// memory with what was inserted.
-    ///
-    /// The owner keeps the value for its own [ttl](Loaded::ttl) or the group's. Unlike a value that
-    /// was loaded it is kept wherever it fits: others make room, however often they are asked for.
-    /// From an owner that can't keep it, such as one that is too large, the key is removed, and the
-    /// next get loads it again. The [report](InsertReport::is_kept) says which.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::EmptyKey`] when `key` is empty. What goes wrong at peers is in the report.
-    ///
-    /// # Blocking
-    ///
-    /// As [`remove`](Self::remove).
-    pub fn insert(&self, key: &str, value: impl Into<Loaded>) -> Result<InsertReport, Error> {
-        if key.is_empty() {
-            return Err(Error::EmptyKey);
-        }
-        let parts = &*self.parts;
-        Ok(parts.changes.insert(key, value.into(), parts, parts.owners.picker()))
+        let parts = &self.parts;
+        parts.load_softly(keys, answers, call, |keys, answers, call| {
+            parts.owners.ask(keys, answers, call, parts, |keys, answers, call| {
+                parts.load_here(keys, answers, call);
+            });
+        });
     }
 }
 
@@ -401,10 +360,28 @@ impl Group {
     ///
     /// [`Error::PeersAlreadyRegistered`] when the group has another picker.
     pub fn register_shared_peers(&self, peers: Arc<dyn PeerPicker>) -> Result<(), Error> {
-        if self.parts.owners.register(peers) {
+        if self.parts.owners.register(Arc::clone(&peers)) {
+            let watcher: Weak<Parts> = Arc::downgrade(&self.parts);
+            peers.watch(watcher);
+            self.parts.peers_changed();
             return Ok(());
         }
         Err(Error::PeersAlreadyRegistered { group: self.name().to_owned() })
+    }
+
+    /// Drops what this process has in memory as the owner of keys. Copies stay, and end on their
+    /// own. For those who write a transport, at the moment when this process leaves the list of
+    /// peers for good: nobody tells it of removals from then on.
+    pub fn drop_owned(&self) {
+        self.parts.drop_owned();
+    }
+
+    /// Begins to have a [previous owner](PeerPicker::previous_owners) hand over what has come to be
+    /// this process's. For those who write a transport; nothing happens before the first
+    /// [step](TakeOver::step).
+    #[must_use]
+    pub fn take_over_from(&self, peer: Arc<dyn PeerGetter>) -> TakeOver {
+        TakeOver::new(Arc::clone(&self.parts), peer)
     }
 
     /// What the peers of this process may ask of the group. For those who write a transport.
@@ -426,6 +403,12 @@ impl Group {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.parts.stats()
+    }
+
+    /// What goes on in the group, by name.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn unfinished(&self) -> Vec<(&'static str, usize)> {
+        self.parts.unfinished()
     }
 
     /// How long calls of the getter, waits for other callers' loads, and hits took.
@@ -474,3 +457,6 @@ impl fmt::Debug for Group {
         f.debug_struct("Group").field("name", &self.name()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod simulation;

@@ -108,7 +108,7 @@
 //!
 //! The getter runs on the thread that asks. A caller with a time limit ([`Group::get_timeout`])
 //! must be able to leave, so for such a caller the getter runs on a thread of the group; peers have
-//! a limit, too. All threads are bounded in number ([`guide::limits`]). No lock is held while a
+//! a limit, too. All threads are bounded in number ([`guide::bounds`]). No lock is held while a
 //! getter, a peer or a `drop` of a value runs.
 //!
 //! A call blocks until its value is there: in an async program, call it where blocking is allowed.
@@ -121,21 +121,29 @@
 //! * `serde`: values with types as JSON or in the format of `postcard` (`Json`, `Postcard`).
 //! * `uuid`: UUIDs as keys with a type.
 //! * `signal`: `HttpPool::leave_on_signal`, on `signal-hook`.
-//! * `tracing`: spans, and a `traceparent` that goes along between peers ([`guide::watching`]).
+//! * `gossip`: `HttpPool::join`, for peers that find each other (`guide::gossip`), on `foca`.
+//! * `testing`: a kit for the tests of programs, `geecache::testing`. For `[dev-dependencies]`.
+//! * `tracing`: spans, and a `traceparent` that goes along between peers ([`guide::traces`]).
 //!
 //! Without `http` the crate has three small dependencies and is a complete cache in one process. It
 //! takes a transport of your own: see [`guide::transports`].
 //!
 //! # More
 //!
-//! The [guide] has the long tables: every option and bound ([`guide::limits`]), what is logged
-//! ([`guide::logging`]), values with types ([`guide::typed`]), how to watch a cluster
-//! ([`guide::watching`]), what happens when a peer, a client or the source fails
-//! (`guide::failures`), how peers come and go (`guide::deploy`), how to keep others out
-//! (`guide::protect`), and what the default server can't do (`guide::tiny_http`).
+//! The [guide] has a page for each question: how to [decide](guide::changing) what may be how old,
+//! what can be read [after what](guide::consistency), how [large](guide::size) a cache should be,
+//! what to [watch](guide::watching), every [option](guide::limits) and [bound](guide::bounds), and
+//! how it works [inside](guide::inside). With the feature `http` it begins with
+//! [an empty program](guide/start/index.html).
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("geecache needs atomics of 64 bits, which this target does not have");
 
 // What is handed around.
 mod byteview;
+mod change;
 mod error;
 mod events;
 mod getter;
@@ -149,6 +157,7 @@ mod metrics;
 mod peers;
 mod registry;
 mod stats;
+mod tag;
 mod typed;
 
 // Peers over HTTP.
@@ -164,13 +173,17 @@ mod one_line;
 mod random;
 mod repeats;
 pub mod singleflight;
+mod snapshot;
 mod spans;
 mod stack;
 mod sync;
 mod workers;
 
 #[cfg(test)]
-mod testing;
+mod seeds;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 #[cfg(any(doc, doctest))]
 pub mod guide;
@@ -180,12 +193,14 @@ pub use byteview::ByteView;
 #[doc(hidden)]
 pub use cache::BenchStore;
 pub use cache::{Accounting, Eviction};
+pub use change::{ChangeMark, ChangeStamp, ChangesSince, LateChange};
 pub use error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
 pub use events::{Event, EventSink, EvictionReason, PastEvent, StaleReason};
-pub use getter::{BatchGetter, Getter, Loaded, NoSource};
+pub use getter::{BatchGetter, ConditionalGetter, Getter, Loaded, NoSource, Refreshed};
 pub use group::{
-    Chain, Group, GroupBuilder, HotCache, InsertReport, OwnerErrors, PeerReport, PeerSide,
-    RemoveOutcome, RemoveReport,
+    Chain, Group, GroupBuilder, HotCache, InsertReport, LoadReport, OwnerErrors, PeerDebt,
+    PeerReport, PeerSide, RemoveOutcome, RemoveReport, SaveReport, SkippedEntries, SnapshotOptions,
+    SnapshotTrust, TakeOver, TakeOverStep,
 };
 pub use histogram::{Histogram, Latencies, Latency, LatencyTimer};
 pub use hot_keys::HotKey;
@@ -193,20 +208,24 @@ pub use hot_keys::HotKey;
 pub use http::TlsConfig;
 #[cfg(feature = "http")]
 pub use http::{
-    Discover, Discovery, FollowStats, HttpGetter, HttpPool, HttpPoolBuilder, ListChange,
-    ListChangeKind, ListStats, PeerAddress, PeerState, PeerStats, Plus, Protocol, Server,
-    StatusPages,
+    ChangeNews, Discover, Discovery, FollowStats, HttpGetter, HttpPool, HttpPoolBuilder,
+    ListChange, ListChangeKind, ListStats, PeerAddress, PeerState, PeerStats, Plus, Protocol,
+    Server, StatusPages,
 };
 pub use metrics::{MetricFamily, MetricsFormat, MetricsWriter};
 pub use origin::Origin;
-pub use peers::{NoPeers, PeerGetter, PeerPicker, TellAnswer};
+pub use peers::{
+    HandOverEntry, HandOverPart, HandOverState, MayAsk, NoPeers, PeerGetter, PeerPicker,
+    PeersWatcher, TellAnswer, ZoneOwner,
+};
 pub use registry::Registry;
 #[cfg(feature = "tracing")]
 pub use spans::{traceparent, with_traceparent};
 pub use stats::{CacheStats, Stats};
+pub use tag::Tag;
 pub use typed::{
-    AsKey, CacheKey, Codec, KeyText, TypedBatch, TypedGetter, TypedGroup, TypedGroupBuilder,
-    TypedLoaded, TypedStats, Versioned,
+    AsKey, CacheKey, Codec, KeyText, TypedBatch, TypedConditional, TypedGetter, TypedGroup,
+    TypedGroupBuilder, TypedLoaded, TypedOld, TypedStats, Versioned,
 };
 #[cfg(feature = "serde")]
 pub use typed::{Json, Postcard};
@@ -253,6 +272,11 @@ pub mod fuzz {
         crate::http::fuzz::note(bytes);
     }
 
+    /// A snapshot.
+    pub fn snapshot(bytes: &[u8]) {
+        crate::snapshot::fuzz::drive(bytes);
+    }
+
     /// The head of a request.
     #[cfg(feature = "http")]
     pub fn head(bytes: &[u8]) {
@@ -263,6 +287,24 @@ pub mod fuzz {
     #[cfg(feature = "http")]
     pub fn token(bytes: &[u8]) {
         crate::http::fuzz::token(bytes);
+    }
+
+    /// A file of peers.
+    #[cfg(feature = "http")]
+    pub fn discovery(bytes: &[u8]) {
+        crate::http::fuzz::discovery(bytes);
+    }
+
+    /// A message between peers that find each other.
+    #[cfg(feature = "gossip")]
+    pub fn gossip(bytes: &[u8]) {
+        crate::http::fuzz::gossip(bytes);
+    }
+
+    /// A question for the status pages, and a peer's answer to one.
+    #[cfg(feature = "http")]
+    pub fn status(bytes: &[u8]) {
+        crate::http::fuzz::status(bytes);
     }
 }
 

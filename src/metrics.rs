@@ -10,7 +10,7 @@ mod writer;
 
 pub use writer::{MetricFamily, MetricsFormat, MetricsWriter};
 
-use crate::group::Group;
+use crate::group::{Group, PeerDebt};
 use crate::histogram::{Histogram, Latencies};
 use crate::stats::{CacheStats, Stats};
 
@@ -26,7 +26,7 @@ struct OfGroup {
 /// The value of the label, and where the number is.
 type OfStats = (&'static str, fn(&Stats) -> u64);
 
-const OF_GROUPS: [OfGroup; 16] = [
+const OF_GROUPS: &[OfGroup] = &[
     OfGroup {
         name: "geecache_gets",
         help: "Keys asked for by this process, by where they were found.",
@@ -87,6 +87,39 @@ const OF_GROUPS: [OfGroup; 16] = [
         samples: &[("", |stats| stats.hits_stale)],
     },
     OfGroup {
+        name: "geecache_soft_timeouts",
+        help: "Answers with a value past its ttl, as its load took long.",
+        label: "",
+        samples: &[("", |stats| stats.soft_timeouts)],
+    },
+    OfGroup {
+        name: "geecache_unchanged",
+        help: "Loads that left an old value as it is.",
+        label: "",
+        samples: &[("", |stats| stats.unchanged)],
+    },
+    OfGroup {
+        name: "geecache_source_rests",
+        help: "Times that the getter came to rest after failures.",
+        label: "",
+        samples: &[("", |stats| stats.source_rests)],
+    },
+    OfGroup {
+        name: "geecache_source_refusals",
+        help: "Keys that the getter was not called for, as it rested or had too many calls.",
+        label: "",
+        samples: &[("", |stats| stats.source_refusals)],
+    },
+    OfGroup {
+        name: "geecache_hedges",
+        help: "Keys loaded here beside a slow owner, by who was first.",
+        label: "first",
+        samples: &[
+            ("self", |stats| stats.hedges_won),
+            ("owner", |stats| stats.hedges.saturating_sub(stats.hedges_won)),
+        ],
+    },
+    OfGroup {
         name: "geecache_negative_hits",
         help: "Answers from memory that a key does not exist.",
         label: "",
@@ -105,6 +138,30 @@ const OF_GROUPS: [OfGroup; 16] = [
         samples: &[("", |stats| stats.peek_hits)],
     },
     OfGroup {
+        name: "geecache_taken_over",
+        help: "Entries that previous owners handed over, and that are kept.",
+        label: "",
+        samples: &[("", |stats| stats.taken_over)],
+    },
+    OfGroup {
+        name: "geecache_taken_over_bytes",
+        help: "Bytes of their keys and values.",
+        label: "",
+        samples: &[("", |stats| stats.taken_over_bytes)],
+    },
+    OfGroup {
+        name: "geecache_handed_over",
+        help: "Entries that new owners were handed.",
+        label: "",
+        samples: &[("", |stats| stats.handed_over)],
+    },
+    OfGroup {
+        name: "geecache_handed_over_bytes",
+        help: "Bytes of their keys and values.",
+        label: "",
+        samples: &[("", |stats| stats.handed_over_bytes)],
+    },
+    OfGroup {
         name: "geecache_removes",
         help: "Keys removed, by this process or for a peer.",
         label: "",
@@ -121,6 +178,52 @@ const OF_GROUPS: [OfGroup; 16] = [
         help: "Times that the group was emptied, by this process or for a peer.",
         label: "",
         samples: &[("", |stats| stats.clears)],
+    },
+    OfGroup {
+        name: "geecache_tag_removes",
+        help: "Tags whose values were removed, by this process or for a peer.",
+        label: "",
+        samples: &[("", |stats| stats.tag_removes)],
+    },
+    OfGroup {
+        name: "geecache_snapshot_entries",
+        help: "Entries of snapshots, by what became of them.",
+        label: "result",
+        samples: &[
+            ("written", |stats| stats.snapshot_written),
+            ("loaded", |stats| stats.snapshot_loaded),
+            ("skipped", |stats| stats.snapshot_skipped),
+        ],
+    },
+    OfGroup {
+        name: "geecache_snapshot_failures",
+        help: "Snapshots that could not be written or read.",
+        label: "",
+        samples: &[("", |stats| stats.snapshot_failures)],
+    },
+    OfGroup {
+        name: "geecache_late_changes",
+        help: "Insertions that were refused, as they came too late.",
+        label: "",
+        samples: &[("", |stats| stats.late_changes)],
+    },
+    OfGroup {
+        name: "geecache_changes_heard",
+        help: "Answers of peers that told of changes which were not known here.",
+        label: "",
+        samples: &[("", |stats| stats.changes_heard)],
+    },
+    OfGroup {
+        name: "geecache_changes_owed",
+        help: "Keys that a peer could not be told to remove, once for each such peer.",
+        label: "",
+        samples: &[("", |stats| stats.changes_owed)],
+    },
+    OfGroup {
+        name: "geecache_changes_paid",
+        help: "Those of them that it was told of later.",
+        label: "",
+        samples: &[("", |stats| stats.changes_paid)],
     },
     OfGroup {
         name: "geecache_events_dropped",
@@ -215,8 +318,39 @@ impl MetricsWriter {
             return;
         }
         self.counters_of(groups);
+        let help = "Loads that wait for a thread to run the getter on.";
+        let mut family = self.gauge("geecache_loads_waiting", help);
+        for group in groups {
+            family.sample(&[("group", group.name())], group.stats().loads_waiting);
+        }
         self.times_of(groups);
         self.caches_of(groups);
+        self.debts_of(groups);
+    }
+
+    /// What is owed now. A peer that is owed everything counts as one key.
+    fn debts_of(&mut self, groups: &[Group]) {
+        let debts = groups.iter().map(|group| (group.name(), group.debts()));
+        let debts: Vec<(&str, Vec<PeerDebt>)> = debts.collect();
+        if debts.iter().all(|(_, debts)| debts.is_empty()) {
+            return;
+        }
+        let mut family =
+            self.gauge("geecache_debt_keys", "Keys that a peer is still to be told to remove.");
+        for (group, debts) in &debts {
+            for debt in debts {
+                let labels = [("group", *group), ("peer", &*debt.peer)];
+                family.sample(&labels, debt.keys.unwrap_or(1) as u64);
+            }
+        }
+        let mut family =
+            self.gauge("geecache_debt_seconds", "For how long a peer has been owed something.");
+        for (group, debts) in &debts {
+            for debt in debts {
+                let labels = [("group", *group), ("peer", &*debt.peer)];
+                family.sample(&labels, debt.since.as_secs());
+            }
+        }
     }
 
     fn times_of(&mut self, groups: &[Group]) {
@@ -235,7 +369,7 @@ impl MetricsWriter {
         for OfGroup { name, help, label, samples } in OF_GROUPS {
             let mut family = self.counter(name, help);
             for (group, stats) in &stats {
-                for (value, sample) in samples {
+                for (value, sample) in *samples {
                     let labels = [("group", group.name()), (label, value)];
                     let labels = if label.is_empty() { &labels[..1] } else { &labels };
                     family.sample(labels, sample(stats));

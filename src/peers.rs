@@ -1,11 +1,20 @@
 //! The seam to any transport: who owns a key ([`PeerPicker`]), and how to ask them
 //! ([`PeerGetter`]).
 
-use std::sync::Arc;
+mod handover;
+
+use std::fmt;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+pub use handover::{HandOverEntry, HandOverPart, HandOverState};
+
+use crate::change::{ChangeMark, ChangeStamp, ChangesSince};
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
+
+/// Says whether a peer may be asked for values now; see [`PeerPicker::pick_peer_that`].
+pub type MayAsk<'a> = &'a dyn Fn(&Arc<dyn PeerGetter>) -> bool;
 
 /// Knows which peer owns a key.
 ///
@@ -14,6 +23,19 @@ use crate::getter::Loaded;
 /// Every process of a cluster should name the same owner for a key. Where they disagree for a
 /// while, nothing breaks: a request from a peer is answered without asking a third one, at the
 /// price of a second load.
+///
+/// A picker that leaves a method out has its default, and does without something. So does a wrapper
+/// that does not pass it on: `geecache::testing::DelegatingPicker` passes on all.
+///
+/// | left out | what is lost |
+/// |---|---|
+/// | `pick_peers` | a batch takes a lock for each key |
+/// | `picks_the_owner` | [`Origin`](crate::Origin) calls stand-ins owners; copies outlive changes |
+/// | `owns` | what is loaded while the owner is down stays here, as if it were ours |
+/// | `peers` | removals and clears reach no other process |
+/// | `owners_in_other_zones` | where keys have several owners, only one gets what is inserted |
+/// | `previous_owner` | a removal does not reach who owned the key before; nothing is taken over |
+/// | `warm_up` | new owners load what previous ones have in memory |
 pub trait PeerPicker: Send + Sync + 'static {
     /// The peer to ask for `key`; `None` when this process should load it.
     ///
@@ -31,9 +53,20 @@ pub trait PeerPicker: Send + Sync + 'static {
         keys.iter().map(|key| self.pick_peer(key)).collect()
     }
 
+    /// As [`pick_peer`](Self::pick_peer), but names a peer that `may_ask` accepts: the next one in
+    /// place of one that it does not. This process must not ask a peer that it could not tell of a
+    /// removal.
+    ///
+    /// Defaults to `pick_peer`, and nobody where that one may not be asked. `None` is that this
+    /// process should load the key.
+    fn pick_peer_that(&self, key: &str, may_ask: MayAsk<'_>) -> Option<Arc<dyn PeerGetter>> {
+        self.pick_peer(key).filter(may_ask)
+    }
+
     /// Whether [`pick_peer`](Self::pick_peer) names the owner of `key` now, and not a peer that
-    /// answers for it while it is down. This only tells callers [where](crate::Origin) a value came
-    /// from. Defaults to `true`.
+    /// answers for it while it is down. This tells callers [where](crate::Origin) a value came
+    /// from. Where it is `false` a removal goes to all peers once more, as some may have asked the
+    /// owner before that was told. Defaults to `true`.
     fn picks_the_owner(&self, key: &str) -> bool {
         let _ = key;
         true
@@ -55,6 +88,17 @@ pub trait PeerPicker: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The other owners of `key`, where the peers are in zones that have an owner each and do not
+    /// ask each other: one entry for each zone but that of [`pick_peer`](Self::pick_peer). All of
+    /// them are among the [`peers`](Self::peers).
+    ///
+    /// What is inserted goes to all owners, and what is removed goes first from all owners, and
+    /// then from the rest. Defaults to none, which is one owner for each key.
+    fn owners_in_other_zones(&self, key: &str) -> Vec<ZoneOwner> {
+        let _ = key;
+        Vec::new()
+    }
+
     /// The peer that owned `key` before the list of peers changed last, unless that is this process
     /// or the present owner.
     ///
@@ -62,6 +106,32 @@ pub trait PeerPicker: Send + Sync + 'static {
     fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
         let _ = key;
         None
+    }
+
+    /// Is given who is to be told when the answer of [`peers`](Self::peers) changes: each group
+    /// that the picker is registered with. It should be held as it is, and called without a lock.
+    ///
+    /// A group that is told of changes knows at once which peer was away and is back, and has it
+    /// emptied before others ask it. Defaults to nothing: the group then looks at `peers` when
+    /// something is removed.
+    fn watch(&self, watcher: Weak<dyn PeersWatcher>) {
+        let _ = watcher;
+    }
+
+    /// The peers from which keys came to this process when the list of peers changed last, while
+    /// [`warm_up`](Self::warm_up) lasts: a new owner has them
+    /// [hand over](crate::Group::take_over_from) what they have.
+    ///
+    /// Defaults to none.
+    fn previous_owners(&self) -> Vec<Arc<dyn PeerGetter>> {
+        Vec::new()
+    }
+
+    /// Whether the peer [called](PeerGetter::name) `name` owns `key`, no matter who is down.
+    ///
+    /// Defaults to whether [`pick_peer`](Self::pick_peer) names that one.
+    fn is_owner(&self, key: &str, name: &str) -> bool {
+        self.pick_peer(key).is_some_and(|peer| peer.name() == name)
     }
 
     /// Says that the list of peers changed so lately that previous owners still have in memory what
@@ -85,6 +155,10 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
         (**self).pick_peers(keys)
     }
 
+    fn pick_peer_that(&self, key: &str, may_ask: MayAsk<'_>) -> Option<Arc<dyn PeerGetter>> {
+        (**self).pick_peer_that(key, may_ask)
+    }
+
     fn picks_the_owner(&self, key: &str) -> bool {
         (**self).picks_the_owner(key)
     }
@@ -97,13 +171,59 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
         (**self).peers()
     }
 
+    fn owners_in_other_zones(&self, key: &str) -> Vec<ZoneOwner> {
+        (**self).owners_in_other_zones(key)
+    }
+
     fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
         (**self).previous_owner(key)
+    }
+
+    fn watch(&self, watcher: Weak<dyn PeersWatcher>) {
+        (**self).watch(watcher);
+    }
+
+    fn previous_owners(&self) -> Vec<Arc<dyn PeerGetter>> {
+        (**self).previous_owners()
+    }
+
+    fn is_owner(&self, key: &str, name: &str) -> bool {
+        (**self).is_owner(key, name)
     }
 
     fn warm_up(&self) -> Option<u64> {
         (**self).warm_up()
     }
+}
+
+/// Who has a key in a zone that this process does not ask; from
+/// [`PeerPicker::owners_in_other_zones`](crate::PeerPicker::owners_in_other_zones).
+#[derive(Clone)]
+pub struct ZoneOwner {
+    /// Who is asked for the key there.
+    pub peer: Arc<dyn PeerGetter>,
+    /// Whether that one owns it, and does not stand in for an owner that is down.
+    pub is_owner: bool,
+    /// Who owned it there before the list of peers changed last, unless that is `peer` or this
+    /// process.
+    pub previous: Option<Arc<dyn PeerGetter>>,
+}
+
+impl fmt::Debug for ZoneOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let previous = self.previous.as_ref().map(|previous| previous.name());
+        f.debug_struct("ZoneOwner")
+            .field("peer", &self.peer.name())
+            .field("is_owner", &self.is_owner)
+            .field("previous", &previous)
+            .finish()
+    }
+}
+
+/// Is told when the peers of a picker change; see [`PeerPicker::watch`].
+pub trait PeersWatcher: Send + Sync {
+    /// [`PeerPicker::peers`] has another answer now.
+    fn peers_changed(&self);
 }
 
 /// The name of a peer that has none.
@@ -120,6 +240,19 @@ pub type TellAnswer<'a> = &'a mut dyn FnMut(usize, Result<Loaded, PeerError>);
 ///
 /// The other side answers with [`PeerSide::get`](crate::PeerSide::get), never with `Group::get`: a
 /// request that came from a peer is not forwarded. Every call must end in bounded time.
+///
+/// Only `get` is required. What a transport, or a wrapper that does not pass it on, leaves out:
+/// (`geecache::testing::DelegatingGetter` passes on all.)
+///
+/// | left out | what is lost |
+/// |---|---|
+/// | `name` | reports can't say who it is, and two handles of one peer are taken for two |
+/// | `get_timeout` | callers with a time limit get their answer late |
+/// | `get_many`, `get_many_timeout` | a batch is one request for each key |
+/// | `peek`, `peek_many` | a new owner loads what this peer has in memory |
+/// | `remove`, `clear` | the peer keeps old values; reports say that it could not be told |
+/// | `insert` | a value that is inserted elsewhere does not come to its owner |
+/// | `changes_since` | who was away can't ask what was removed meanwhile |
 pub trait PeerGetter: Send + Sync + 'static {
     /// Gets the value of `key` in `group` from this peer. [`Loaded::absent`] is the peer's answer
     /// that the key does not exist, and so is an error of the kind `NotFound`.
@@ -215,6 +348,29 @@ pub trait PeerGetter: Send + Sync + 'static {
         Ok(found)
     }
 
+    /// Has the peer hand over a part of what it has in memory and this process owns now; its side
+    /// calls [`PeerSide::hand_over`](crate::PeerSide::hand_over), and is told by what name the
+    /// peers know this process.
+    ///
+    /// All parts of one hand-over have the same `session`, a random number. `max_bytes` is for the
+    /// keys and values of the part together.
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer handed nothing over. What it would have, it may pass over when it is asked
+    /// again.
+    fn hand_over(
+        &self,
+        group: &str,
+        session: u64,
+        max_bytes: usize,
+    ) -> Result<HandOverPart, PeerError> {
+        let _ = (group, session, max_bytes);
+        Err(not_supported(self.name()))
+    }
+
     /// What reports call this peer: for HTTP its URL. Two handles with one name are taken for one
     /// peer.
     ///
@@ -224,41 +380,96 @@ pub trait PeerGetter: Send + Sync + 'static {
         UNNAMED
     }
 
-    /// Has the peer forget `keys`; its side calls [`PeerSide::remove`](crate::PeerSide::remove).
+    /// Has the peer forget `keys`; its side calls [`PeerSide::remove`](crate::PeerSide::remove)
+    /// with the same `stamp`.
     ///
     /// Defaults to an error of the kind `NotSupported`.
     ///
     /// # Errors
     ///
     /// Why the peer has not done it, or may not have.
-    fn remove(&self, group: &str, keys: &[&str]) -> Result<(), PeerError> {
-        let _ = (group, keys);
+    fn remove(&self, group: &str, keys: &[&str], stamp: ChangeStamp) -> Result<(), PeerError> {
+        let _ = (group, keys, stamp);
         Err(not_supported(self.name()))
     }
 
-    /// Has the peer forget everything; its side calls [`PeerSide::clear`](crate::PeerSide::clear).
+    /// Has the peer forget what has one of these [tags](Loaded::tag); its side calls
+    /// [`PeerSide::remove_tags`](crate::PeerSide::remove_tags).
     ///
     /// Defaults to an error of the kind `NotSupported`.
     ///
     /// # Errors
     ///
     /// Why the peer has not done it, or may not have.
-    fn clear(&self, group: &str) -> Result<(), PeerError> {
+    fn remove_tags(&self, group: &str, tags: &[&str], stamp: ChangeStamp) -> Result<(), PeerError> {
+        let _ = (group, tags, stamp);
+        Err(not_supported(self.name()))
+    }
+
+    /// Has the peer forget everything; its side calls [`PeerSide::clear`](crate::PeerSide::clear)
+    /// with the same `stamp`.
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer has not done it, or may not have.
+    fn clear(&self, group: &str, stamp: ChangeStamp) -> Result<(), PeerError> {
+        let _ = (group, stamp);
+        Err(not_supported(self.name()))
+    }
+
+    /// Has the peer keep a value; its side calls [`PeerSide::insert`](crate::PeerSide::insert) with
+    /// the same `stamp`. The answer is whether the value is there now: where it is too large, for
+    /// example, the peer only forgets the older one.
+    ///
+    /// Defaults to an error of the kind `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// One of the kind `Late` where its side refused it, and else why the peer has not done it, or
+    /// may not have.
+    fn insert(
+        &self,
+        group: &str,
+        key: &str,
+        value: &Loaded,
+        stamp: ChangeStamp,
+    ) -> Result<bool, PeerError> {
+        let _ = (group, key, value, stamp);
+        Err(not_supported(self.name()))
+    }
+
+    /// The newest [`ChangeMark`] of `group` that this peer has told beside an answer. Its side
+    /// takes [the mark](crate::PeerSide::change_mark) before it answers a get. Here the mark must
+    /// be known before the answer is.
+    ///
+    /// When it is newer than the one before, the group asks for the
+    /// [changes](Self::changes_since) in between, and drops its copies of their keys. That is for
+    /// processes that peers do not know, and so do not tell of changes. Such a peer needs a
+    /// [name](Self::name).
+    ///
+    /// Defaults to `None`: the peer is not asked for its mark.
+    fn change_mark(&self, group: &str) -> Option<ChangeMark> {
         let _ = group;
-        Err(not_supported(self.name()))
+        None
     }
 
-    /// Has the peer keep a value; its side calls [`PeerSide::insert`](crate::PeerSide::insert). The
-    /// answer is whether the value is there now: where it is too large, for example, the peer only
-    /// forgets the older one.
+    /// Which keys were changed at this peer since `mark`; its side calls
+    /// [`PeerSide::changes_since`](crate::PeerSide::changes_since). Should give up after a few
+    /// hundred milliseconds.
     ///
     /// Defaults to an error of the kind `NotSupported`.
     ///
     /// # Errors
     ///
-    /// Why the peer has not done it, or may not have.
-    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
-        let _ = (group, key, value);
+    /// Why the peer did not say.
+    fn changes_since(
+        &self,
+        group: &str,
+        mark: Option<ChangeMark>,
+    ) -> Result<ChangesSince, PeerError> {
+        let _ = (group, mark);
         Err(not_supported(self.name()))
     }
 }

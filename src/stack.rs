@@ -1,7 +1,8 @@
 //! [`StackBytes`]: the stack of threads that run the code of users.
 
 use std::fmt;
-use std::thread;
+
+use crate::sync::thread;
 
 /// The least that is given: what as many getters take that may run one inside the other, with room
 /// for themselves.

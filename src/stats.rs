@@ -46,16 +46,47 @@ pub struct Stats {
     /// Gets and peers' requests answered with a value past its ttl: while it was refreshed, or
     /// because its reload failed.
     pub hits_stale: u64,
+    /// Those of them whose load took longer than the
+    /// [`soft_timeout`](crate::GroupBuilder::soft_timeout).
+    pub soft_timeouts: u64,
     /// Gets and peers' requests answered from memory with the knowledge that the key does not
     /// exist.
     pub negative_hits: u64,
+    /// Loads that wait for a thread to run the getter on, at this moment: all
+    /// [`max_loaders`](crate::GroupBuilder::max_loaders) are busy. The one number here that also
+    /// gets smaller.
+    pub loads_waiting: u64,
     /// Loads, on threads of the group, of values that were about to expire or had expired.
     pub refreshes: u64,
+    /// Calls of the getter, for one key each, that said that an old value
+    /// [has not changed](crate::Refreshed).
+    pub unchanged: u64,
+    /// Times that the getter came to rest, as
+    /// [`source_breaker`](crate::GroupBuilder::source_breaker) says.
+    pub source_rests: u64,
+    /// Keys that the getter was not called for, as it rested, or as it ran as often as
+    /// [`max_loads`](crate::GroupBuilder::max_loads) allows.
+    pub source_refusals: u64,
+    /// Keys that were loaded here as well, as their owner took longer to answer than it usually
+    /// does: see [`hedge`](crate::GroupBuilder::hedge).
+    pub hedges: u64,
+    /// Those of them that were there before the owner's answer.
+    pub hedges_won: u64,
     /// Keys that their previous owners were to be asked for, after the list of peers changed,
     /// before a load. One that is known not to answer is not asked.
     pub peeks: u64,
     /// Those of them that spared the load.
     pub peek_hits: u64,
+    /// Values, and knowledge that there is none, that previous owners
+    /// [handed over](crate::Group::take_over_from) after the list of peers changed, and that are
+    /// kept here.
+    pub taken_over: u64,
+    /// Bytes of their keys and values.
+    pub taken_over_bytes: u64,
+    /// Values, and knowledge that there is none, that new owners were handed.
+    pub handed_over: u64,
+    /// Bytes of their keys and values.
+    pub handed_over_bytes: u64,
     /// Keys removed by this process or at a peer's request.
     pub removes: u64,
     /// Values inserted by this process, as their owner, or at a peer's request.
@@ -63,6 +94,29 @@ pub struct Stats {
     /// Times that the whole group was emptied by this process or at a peer's request; who clears
     /// asks its peers three times.
     pub clears: u64,
+    /// Tags whose values were removed by this process or at a peer's request; who removes a tag
+    /// asks its peers twice.
+    pub tag_removes: u64,
+    /// Entries written to snapshots.
+    pub snapshot_written: u64,
+    /// Entries that were loaded from a snapshot.
+    pub snapshot_loaded: u64,
+    /// Entries of a snapshot that were not, for one of the reasons in
+    /// [`SkippedEntries`](crate::SkippedEntries).
+    pub snapshot_skipped: u64,
+    /// Times that a snapshot could not be written or read.
+    pub snapshot_failures: u64,
+    /// Keys that a peer could not be told to remove, counted once for each such peer; the whole
+    /// group counts as one. [`Group::debts`](crate::Group::debts) has what is owed now.
+    pub changes_owed: u64,
+    /// Those that it was told of later.
+    pub changes_paid: u64,
+    /// Insertions at a peer's request, or of this process, that were refused as they came too late:
+    /// after a newer change of the key, or when nobody waited for them any longer.
+    pub late_changes: u64,
+    /// Answers of peers that told of changes which were not known here, see
+    /// [`PeerGetter::change_mark`](crate::PeerGetter::change_mark).
+    pub changes_heard: u64,
     /// [Events](crate::Event) that the [subscriber](crate::GroupBuilder::on_event) was not told, as
     /// too many waited for it.
     pub events_dropped: u64,

@@ -1,55 +1,81 @@
-//! What the unit tests share: seeded randomness.
+//! A kit for the tests of programs that use this crate (feature `testing`).
+//!
+//! * [`Cluster`] (with `http`): peers as threads of one process, with real sockets between them.
+//!   They can die, come back, and be cut off from each other.
+//! * [`Fault`]: what goes wrong on the way to a peer. It happens below all that looks after peers,
+//!   so that time limits, retries and breakers see a network that fails.
+//! * [`FakeClock`]: the time of groups and pools, which goes on when the test says so.
+//! * [`CountingGetter`]: a source that counts what it is asked. With a [`Gate`] it waits until the
+//!   test lets it go.
+//! * [`DelegatingPicker`] and [`DelegatingGetter`]: peers as another picker has them, with a look
+//!   at each request.
+//! * [`start`], [`all_at_once`], [`wait_until`] and [`settle`]: threads, and waits that end.
+//!
+//! Programs name the feature for their tests alone:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! geecache = { version = "0.1", features = ["testing"] }
+//! ```
+//!
+//! # A peer that dies
+//!
+//! ```
+//! # #[cfg(not(feature = "http"))] fn main() {}
+//! # #[cfg(feature = "http")] fn main() -> Result<(), geecache::Error> {
+//! use geecache::Group;
+//! use geecache::testing::{Cluster, CountingGetter, value_of};
+//!
+//! let source = CountingGetter::new(); // knows all keys
+//! let shared = source.clone();
+//! let cluster = Cluster::local(3, move |_| Group::new("scores", 1 << 20, shared.clone()))?;
+//!
+//! let key = cluster.key_owned_by(2);
+//! assert_eq!(cluster.group(0).get(&key)?, *value_of(&key));
+//! assert_eq!(cluster.group(2).stats().local_loads, 1); // the owner has loaded it
+//!
+//! cluster.kill(2);
+//! assert_eq!(cluster.group(0).get(&key)?, *value_of(&key)); // from elsewhere
+//! assert_eq!(source.calls_of(&key), 2);
+//! # Ok(()) }
+//! ```
+//!
+//! The guide has more: `guide::testing`.
+//!
+//! # What the kit promises
+//!
+//! No wait of the kit is without an end. What is not there after [`PATIENCE`], or the time that the
+//! test gives, panics, and says what it waited for. All sockets are on the loopback, on ports that
+//! the system chooses. What breaks a rule, such as a number that no peer has, panics as well: it is
+//! for tests.
 
-/// A small seeded generator (SplitMix64, Steele, Lea and Flood 2014); good enough to choose test
-/// operations.
-#[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+mod clock;
+mod delegating;
+mod gate;
+mod getters;
+mod rest;
+mod waits;
 
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
+#[cfg(feature = "http")]
+mod cluster;
+#[cfg(feature = "http")]
+mod connection;
+#[cfg(feature = "http")]
+mod fault;
+#[cfg(feature = "http")]
+mod network;
 
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
+pub use clock::FakeClock;
+#[cfg(feature = "http")]
+pub use cluster::{Cluster, ClusterBuilder, LocalPeer};
+pub use delegating::{DelegatingGetter, DelegatingPicker, PeerRequest};
+#[cfg(feature = "http")]
+pub use fault::Fault;
+pub use gate::Gate;
+pub use getters::{CountingGetter, value_of};
+pub use rest::settle;
+pub use waits::{Background, PATIENCE, all_at_once, start, wait_until};
 
-    /// A number in `0..bound`; `bound` must not be 0.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
-/// Runs `test` with `runs` different seeds and names the seed when it panics.
-///
-/// Seeds differ from run to run of the test binary, so that the space is searched over time;
-/// `GEECACHE_TEST_SEED=N` repeats one.
-pub(crate) fn with_seeds(runs: u64, test: impl Fn(&mut Random)) {
-    struct Tell(u64);
-    impl Drop for Tell {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                #[allow(clippy::print_stderr, reason = "the reader of the failure needs the seed")]
-                {
-                    eprintln!("to repeat: GEECACHE_TEST_SEED={}", self.0);
-                }
-            }
-        }
-    }
-    let run = |seed: u64| {
-        let _tell = Tell(seed);
-        test(&mut Random::new(seed));
-    };
-    if let Some(seed) = std::env::var("GEECACHE_TEST_SEED").ok().and_then(|seed| seed.parse().ok())
-    {
-        return run(seed);
-    }
-    let start = std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_nanos() as u64);
-    for i in 0..runs {
-        run(start.wrapping_add(i.wrapping_mul(0x1_0000_0001)));
-    }
-}
+/// For the unit tests of the crate.
+#[cfg(test)]
+pub(crate) use crate::seeds::{Random, with_seeds};

@@ -13,12 +13,14 @@
 
 mod builder;
 mod codec;
+mod conditional;
 mod decoded;
 #[cfg(feature = "serde")]
 mod formats;
 mod inner;
 mod key;
 mod loader;
+mod old;
 mod stats;
 
 use std::borrow::Cow;
@@ -29,14 +31,17 @@ use std::time::Duration;
 
 pub use builder::TypedGroupBuilder;
 pub use codec::{Codec, Versioned};
+pub use conditional::TypedConditional;
 #[cfg(feature = "serde")]
 pub use formats::{Json, Postcard};
 pub use key::{AsKey, CacheKey, KeyText};
 pub use loader::{TypedBatch, TypedGetter, TypedLoaded};
+pub use old::TypedOld;
 pub use stats::TypedStats;
 
 use crate::error::Error;
 use crate::group::{Group, InsertReport, RemoveReport};
+use crate::origin::Origin;
 use inner::Inner;
 use key::with_text;
 
@@ -127,6 +132,16 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> TypedGroup<K, V> {
         with_text(key, |key| self.inner.get(key, Some(timeout)))
     }
 
+    /// As [`get`](Self::get), and tells where the value came from, as [`Group::get_with_origin`]
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get).
+    pub fn get_with_origin(&self, key: &K) -> Result<(Arc<V>, Origin), Error> {
+        with_text(key, |key| self.inner.get_with_origin(key, self.inner.group.wait_timeout()))
+    }
+
     /// The values of many keys; element *i* of the answer belongs to the *i*-th key. Asks each
     /// owner once, and the getter once, as [`Group::get_many`] does.
     ///
@@ -156,6 +171,19 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> TypedGroup<K, V> {
         timeout: Duration,
     ) -> Vec<Result<Arc<V>, Error>> {
         self.get_many_by(keys, Some(timeout))
+    }
+
+    /// As [`get_many`](Self::get_many), and tells where each value came from.
+    ///
+    /// # Errors
+    ///
+    /// Per key, those of [`get`](Self::get).
+    pub fn get_many_with_origin<Q: AsKey<K>>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> Vec<Result<(Arc<V>, Origin), Error>> {
+        let timeout = self.inner.group.wait_timeout();
+        with_texts(keys, |keys| self.inner.get_many_with_origin(keys, timeout))
     }
 
     fn get_many_by<Q: AsKey<K>>(
@@ -189,6 +217,17 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> TypedGroup<K, V> {
         with_texts(keys, |keys| self.inner.group.remove_many(keys))
     }
 
+    /// Removes all values with this [tag](TypedLoaded::tag) everywhere, as [`Group::remove_tag`]
+    /// does.
+    pub fn remove_tag(&self, tag: &str) -> RemoveReport {
+        self.inner.group.remove_tag(tag)
+    }
+
+    /// As [`remove_tag`](Self::remove_tag), for many tags with few requests.
+    pub fn remove_tags<S: AsRef<str>>(&self, tags: impl IntoIterator<Item = S>) -> RemoveReport {
+        self.inner.group.remove_tags(tags)
+    }
+
     /// Puts a value at the owner of `key` and removes the key everywhere else, as
     /// [`Group::insert`] does. The value may have a life of its own: [`TypedLoaded::ttl`].
     ///
@@ -198,6 +237,21 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> TypedGroup<K, V> {
     /// makes no bytes of the value. What goes wrong at peers is in the report.
     pub fn insert(&self, key: &K, value: impl Into<TypedLoaded<V>>) -> Result<InsertReport, Error> {
         with_text(key, |key| self.inner.insert(key, value.into()))
+    }
+
+    /// As [`insert`](Self::insert), but only if what the owner has is of an older
+    /// [version](TypedLoaded::version), or of none, as [`Group::insert_if_newer`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`insert`](Self::insert).
+    pub fn insert_if_newer(
+        &self,
+        key: &K,
+        value: impl Into<TypedLoaded<V>>,
+        version: u64,
+    ) -> Result<InsertReport, Error> {
+        self.insert(key, value.into().version(version))
     }
 }
 

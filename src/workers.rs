@@ -5,13 +5,13 @@ mod map;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::repeats::Repeats;
 use crate::stack::StackBytes;
-use crate::sync::lock;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex, lock};
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(5);
@@ -21,10 +21,39 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Threads that are started when there is work, reused while there is more, and end when there is
 /// none.
 ///
-/// No thread exists before the first job. Dropping this lets the threads end after the jobs they
-/// have.
+/// No thread exists before the first job, and hardly any memory is taken. Dropping this lets the
+/// threads end after the jobs they have.
 pub(crate) struct Workers {
-    shared: Arc<Shared>,
+    name: WorkersName,
+    max_threads: usize,
+    stack: StackBytes,
+    repeats: Arc<Repeats>,
+    /// Made for the first job.
+    shared: OnceLock<Arc<Shared>>,
+}
+
+/// What the threads are called: what they do, and whose they are.
+pub(crate) struct WorkersName(&'static str, Option<Arc<str>>);
+
+impl From<&'static str> for WorkersName {
+    fn from(what: &'static str) -> Self {
+        Self(what, None)
+    }
+}
+
+impl From<(&'static str, Arc<str>)> for WorkersName {
+    fn from((what, whose): (&'static str, Arc<str>)) -> Self {
+        Self(what, Some(whose))
+    }
+}
+
+impl WorkersName {
+    fn text(&self) -> String {
+        let Self(what, whose) = self;
+        let text = whose.as_ref().map_or_else(|| (*what).to_owned(), |it| format!("{what} {it}"));
+        // The name of a thread can't hold a zero, but that of a group can.
+        text.replace('\0', "")
+    }
 }
 
 struct Shared {
@@ -83,28 +112,36 @@ impl Queue {
 
 impl Workers {
     /// At most `max_threads` threads, each called `name`. `repeats` knows what was logged before.
-    pub(crate) fn new(name: impl Into<String>, max_threads: usize, repeats: &Arc<Repeats>) -> Self {
+    pub(crate) fn new(
+        name: impl Into<WorkersName>,
+        max_threads: usize,
+        repeats: &Arc<Repeats>,
+    ) -> Self {
         Self::with_stack(name, max_threads, StackBytes::default(), repeats)
     }
 
     /// As [`new`](Self::new), for jobs that need a stack of their own size.
     pub(crate) fn with_stack(
-        name: impl Into<String>,
+        name: impl Into<WorkersName>,
         max_threads: usize,
         stack: StackBytes,
         repeats: &Arc<Repeats>,
     ) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                // The name of a thread can't hold a zero, but that of a group can.
-                name: name.into().replace('\0', ""),
-                max_threads,
-                stack,
-                repeats: Arc::clone(repeats),
+        let (name, repeats) = (name.into(), Arc::clone(repeats));
+        Self { name, max_threads, stack, repeats, shared: OnceLock::new() }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.shared.get_or_init(|| {
+            Arc::new(Shared {
+                name: self.name.text(),
+                max_threads: self.max_threads,
+                stack: self.stack,
+                repeats: Arc::clone(&self.repeats),
                 state: Mutex::default(),
                 queued: Condvar::new(),
-            }),
-        }
+            })
+        })
     }
 
     /// Starts `job` on a thread of its own, if one is free; whether the job was started.
@@ -126,13 +163,26 @@ impl Workers {
         self.run(Some(deadline), job, waits)
     }
 
+    /// How many wait for a thread.
+    pub(crate) fn waiting(&self) -> usize {
+        self.shared.get().map_or(0, |shared| lock(&shared.state).waiting.len())
+    }
+
+    /// How many jobs have not ended, those that wait for a thread included.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn unfinished(&self) -> usize {
+        let Some(shared) = self.shared.get() else { return 0 };
+        let state = lock(&shared.state);
+        state.threads - state.idle + state.jobs.len() + state.waiting.len()
+    }
+
     fn run(
         &self,
         deadline: Option<Instant>,
         job: impl FnOnce() + Send + 'static,
         waits: impl FnOnce(),
     ) -> bool {
-        let shared = &self.shared;
+        let shared = self.shared();
         let mut state = lock(&shared.state);
         if state.jobs.len() < state.idle {
             state.jobs.push_back(Box::new(job));
@@ -162,14 +212,17 @@ fn unless_panicked<R>(work: impl FnOnce() -> R) -> Option<R> {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        lock(&self.shared.state).closed = true;
-        self.shared.queued.notify_all();
+        if let Some(shared) = self.shared.get() {
+            lock(&shared.state).closed = true;
+            shared.queued.notify_all();
+        }
     }
 }
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Workers").field("threads", &lock(&self.shared.state).threads).finish()
+        let threads = self.shared.get().map_or(0, |shared| lock(&shared.state).threads);
+        f.debug_struct("Workers").field("threads", &threads).finish()
     }
 }
 
@@ -286,7 +339,7 @@ mod tests {
         let mut seen: Vec<u32> = (0..100).map(|_| ran.recv_timeout(SOON).unwrap()).collect();
         seen.sort_unstable();
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
-        assert!(lock(&workers.shared.state).threads <= 2);
+        assert!(lock(&workers.shared().state).threads <= 2);
     }
 
     #[test]
@@ -316,7 +369,7 @@ mod tests {
                 let (theirs, ran) = (Arc::clone(&workers), ran.clone());
                 let run = move || theirs.run_by(deadline, move || ran.send(n).unwrap(), || {});
                 let caller = thread::spawn(run);
-                while lock(&workers.shared.state).waiting.len() <= n {
+                while lock(&workers.shared().state).waiting.len() <= n {
                     assert!(Instant::now() < deadline, "it waits");
                     thread::yield_now();
                 }
@@ -363,7 +416,7 @@ mod tests {
     fn threads_end_with_their_owner() {
         let workers = workers(1);
         assert!(workers.run_by(Instant::now() + SOON, || {}, || {}));
-        let shared = Arc::downgrade(&workers.shared);
+        let shared = Arc::downgrade(workers.shared());
         drop(workers);
         let deadline = Instant::now() + SOON;
         while shared.strong_count() > 0 {

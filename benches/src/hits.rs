@@ -8,6 +8,7 @@ use lexopt::prelude::*;
 use crate::contenders::{self, Bound, MOKA, QUICK, S3_FIFO, SIEVE, STORE};
 use crate::machine;
 use crate::plot;
+use crate::progress::Progress;
 use crate::report::Table;
 use crate::trace::{Ratios, Trace};
 use crate::workload::KEY_BYTES;
@@ -70,13 +71,17 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
         false => files.iter().map(|file| Trace::read(file)).collect::<Result<_, _>>()?,
     };
     let mut rows = Vec::new();
+    let progress = Progress::of(traces.len());
     for trace in &traces {
+        progress.begin(&trace.name);
         let of_trace = measure(trace, &sizes);
+        progress.end();
         if let Some(directory) = &plots {
             draw(directory, trace, &of_trace)?;
         }
         rows.extend(of_trace);
     }
+    drop(progress);
     print(&rows, "Hit ratio, % of requests", json, |(objects, _)| objects);
     if rows.iter().any(|row| row.sized) {
         rows.retain(|row| row.sized);

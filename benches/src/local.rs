@@ -25,7 +25,7 @@ const VALUE_BYTES: usize = 64;
 /// Requests of a slice, of one thread.
 const SLICE: usize = 100_000;
 const THREADS: [usize; 3] = [1, 2, 8];
-const GO: &str = "Go groupcache Group.Get";
+pub const GO: &str = "Go groupcache Group.Get";
 
 struct Regime {
     name: &'static str,

@@ -8,7 +8,7 @@ use std::process::Command;
 use geecache::{ByteView, Group};
 use lexopt::prelude::*;
 
-use crate::contenders::{self, Bound, FLOORS, GROUP, QUICK};
+use crate::contenders::{self, Bound, FLOORS, GROUP, MOKA, QUICK, STORE};
 use crate::machine;
 use crate::report::Table;
 use crate::workload::{KEY_BYTES, Stream};
@@ -17,14 +17,17 @@ const ENTRIES: u64 = 1_000_000;
 const ENTRY_VALUE_BYTES: usize = 64;
 const BOUND: u64 = 64 << 20;
 const GROUPS: u64 = 10_000;
+/// Of a glimpse.
+const FEW: [&str; 4] = [STORE, GROUP, QUICK, MOKA];
 const VALUE_BYTES: [usize; 3] = [64, 1024, 65536];
 
 pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
-    let (mut json, mut child) = (false, None);
+    let (mut json, mut is_quick, mut child) = (false, false, None);
     let mut parser = lexopt::Parser::from_args(args);
     while let Some(arg) = parser.next()? {
         match arg {
             Long("json") => json = true,
+            Long("quick") => is_quick = true,
             // What the process of the idle groups is started with.
             Long("idle-groups") => {
                 println!("{}", idle_groups());
@@ -55,10 +58,11 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
         Ok(grown / entries)
     };
     let quick = per_entry(QUICK)?;
-    for name in contenders::ALL {
+    let wanted = |name: &&str| !is_quick || FEW.contains(name);
+    for name in contenders::ALL.into_iter().filter(wanted) {
         let own = per_entry(name)?;
         let mut figures = vec![Some(own), Some(own / quick)];
-        for value_bytes in VALUE_BYTES {
+        for value_bytes in VALUE_BYTES.into_iter().filter(|it| !is_quick || *it == VALUE_BYTES[0]) {
             // Those that count entries have no bound in bytes.
             let by_count = ["Mutex<lru>", "Mutex<schnellru>", "TinyUFO"];
             let bounded = !FLOORS.contains(&name) && !by_count.contains(&name);
@@ -68,6 +72,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
             };
             figures.push(share);
         }
+        figures.resize(columns.len() - 1, None);
         table.push(name, figures);
     }
     table.print(json);

@@ -12,6 +12,7 @@ use geecache::{Error, Group, HotCache, HttpPool, Server};
 
 use crate::histogram::Histogram;
 use crate::source;
+use crate::versions::{self, Checked, Writer};
 
 /// The argument that makes this program a peer.
 pub(crate) const FLAG: &str = "--as-peer";
@@ -28,25 +29,34 @@ const KEYS: f64 = 3000.0;
 
 /// Runs until standard input ends: the parent is gone, or done.
 pub(crate) fn run(args: &[String]) {
-    let [listen, source, server] = args else { panic!("{FLAG} LISTEN SOURCE SERVER") };
+    let [listen, source, server, warm_up] = args else {
+        panic!("{FLAG} LISTEN SOURCE SERVER WARM_UP")
+    };
+    let warm_up = Duration::from_millis(warm_up.parse().expect("the parent sends a number"));
     let listen: SocketAddr = listen.parse().expect("the parent knows the address");
     let source: SocketAddr = source.parse().expect("the parent knows the address");
     let server = if server == "guarded" { Server::Guarded } else { Server::TinyHttp };
 
-    let group = Group::builder(GROUP, 64 << 20, move |key: &str| source::load(source, key))
+    let group = Group::builder(GROUP, 64 << 20, move |key: &str| source::ask(source, key))
         .hot_cache(HotCache::Off) // Every get of another's key crosses the network.
         .build();
-    let pool = bind(listen, server);
-    pool.add(&group).expect("it is the only group, and added once");
+    let changing = versions::group(source);
+    let pool = bind(listen, server, warm_up);
+    for group in [&group, &changing] {
+        pool.add(group).expect("they have different names, and are added once");
+    }
+    let addr = pool.local_addr().expect("it serves");
     say(&format!("url {}", pool.url().expect("it serves")));
 
-    let mut load = Some(Load::new(group.clone()));
+    let writer = Writer { group: changing.clone(), source, port: addr.port() };
+    let mut load = Some(Load::new(group.clone(), writer));
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         match line.split_once(' ').unwrap_or((&line, "")) {
             ("peers", urls) => {
                 if let Err(error) = pool.set_peers(urls.split(',')) {
                     say(&format!("failed the list {urls}: {error}"));
                 }
+                say("listed");
                 if let Some(load) = &mut load {
                     load.start();
                 }
@@ -62,7 +72,7 @@ pub(crate) fn run(args: &[String]) {
         }
     }
     drop(load);
-    drop((group, pool));
+    drop((group, changing, pool));
     // What is left now should be this thread, and no socket. Idle threads end by themselves after
     // some seconds.
     let until = Instant::now() + Duration::from_secs(25);
@@ -73,12 +83,13 @@ pub(crate) fn run(args: &[String]) {
 }
 
 /// After a kill the port may be in use for a moment.
-fn bind(listen: SocketAddr, server: Server) -> HttpPool {
+fn bind(listen: SocketAddr, server: Server, warm_up: Duration) -> HttpPool {
     let until = Instant::now() + Duration::from_secs(3);
     loop {
         // Less than the default, as the end of a peer is waited for: a server outlives its shutdown
         // for this long.
-        match HttpPool::builder().server(server).idle_timeout(IDLE).bind(listen) {
+        let builder = HttpPool::builder().server(server).idle_timeout(IDLE).warm_up(warm_up);
+        match builder.bind(listen) {
             Err(Error::Bind { .. }) if Instant::now() < until => {
                 thread::sleep(Duration::from_millis(20));
             }
@@ -87,18 +98,21 @@ fn bind(listen: SocketAddr, server: Server) -> HttpPool {
     }
 }
 
-/// Threads that get, and one that reports.
+/// Threads that get, two for the keys that change, and one that reports.
 struct Load {
     group: Group,
+    writer: Arc<Writer>,
     over: Arc<AtomicBool>,
     latencies: Arc<Mutex<Histogram>>,
+    checked: Arc<Mutex<Checked>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Load {
-    fn new(group: Group) -> Self {
+    fn new(group: Group, writer: Writer) -> Self {
         let latencies = Arc::new(Mutex::new(Histogram::new()));
-        Self { group, over: Arc::default(), latencies, threads: Vec::new() }
+        let (over, checked) = (Arc::default(), Arc::default());
+        Self { group, writer: Arc::new(writer), over, latencies, checked, threads: Vec::new() }
     }
 
     fn start(&mut self) {
@@ -117,17 +131,26 @@ impl Load {
                 }
             }));
         }
+        for writes in [true, false] {
+            let (writer, over) = (Arc::clone(&self.writer), Arc::clone(&self.over));
+            let checked = Arc::clone(&self.checked);
+            self.threads.push(thread::spawn(move || match writes {
+                true => writer.run(&over, &checked),
+                false => versions::check(&writer.group, writer.source, &over, &checked),
+            }));
+        }
         let (over, latencies) = (Arc::clone(&self.over), Arc::clone(&self.latencies));
+        let checked = Arc::clone(&self.checked);
         self.threads.push(thread::spawn(move || {
             let mut beats = 0u32;
             while !over.load(Ordering::Relaxed) {
                 sleeps.beat();
                 beats += 1;
                 if beats % 10 == 0 {
-                    report(&latencies);
+                    report(&latencies, &checked);
                 }
             }
-            report(&latencies);
+            report(&latencies, &checked);
         }));
     }
 }
@@ -225,13 +248,14 @@ impl Sleeps {
     }
 }
 
-fn report(latencies: &Mutex<Histogram>) {
+fn report(latencies: &Mutex<Histogram>, checked: &Mutex<Checked>) {
     let latencies = latencies.lock().expect("counting does not panic").encode();
-    say(&format!("report {latencies}"));
+    let checked = checked.lock().expect("counting does not panic").encode();
+    say(&format!("report {latencies} {checked}"));
 }
 
 /// A line to the parent; if that is gone, standard input ends as well.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -11,8 +12,12 @@ use std::time::{Duration, Instant};
 
 use geecache::{HttpGetter, PeerGetter};
 
+use crate::common::output::say;
 use crate::histogram::Histogram;
 use crate::schedule::Step;
+use crate::source::Source;
+use crate::truth::Truth;
+use crate::versions::Checked;
 use crate::{note, peer, source};
 
 /// How soon a peer must serve after its fault ends.
@@ -22,8 +27,32 @@ const ANSWER: Duration = Duration::from_secs(40);
 
 /// What was seen.
 pub(crate) struct Report {
-    pub(crate) latencies: Histogram,
+    pub(crate) seen: Seen,
     pub(crate) failures: Vec<String>,
+}
+
+/// What the processes of a peer say of their gets.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) latencies: Histogram,
+    pub(crate) checked: Checked,
+}
+
+impl Seen {
+    fn nothing() -> Self {
+        Self { latencies: Histogram::new(), checked: Checked::default() }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.latencies.merge(&other.latencies);
+        self.checked.merge(&other.checked);
+    }
+
+    fn decode(words: &str) -> Option<Self> {
+        let (latencies, checked) = words.split_once(' ')?;
+        let (latencies, checked) = (Histogram::decode(latencies)?, Checked::decode(checked)?);
+        Some(Self { latencies, checked })
+    }
 }
 
 /// How many faults there were, of which kind.
@@ -49,6 +78,8 @@ impl fmt::Display for Faults {
 
 pub(crate) struct Cluster {
     source: SocketAddr,
+    truth: Arc<Mutex<Truth>>,
+    warm_up: Duration,
     peers: Vec<Process>,
     undo: Vec<(Instant, Undo)>,
     faults: Faults,
@@ -64,30 +95,47 @@ enum Undo {
     WholeList,
 }
 
+impl Undo {
+    fn is_of_lists(&self) -> bool {
+        matches!(self, Self::WholeList)
+    }
+}
+
 struct Process {
     child: Child,
     addr: SocketAddr,
     url: String,
     /// Lines that are no reports of what was seen.
     answers: Receiver<String>,
-    /// The last latencies that this process told, and all of its forerunners'.
-    latencies: Arc<Mutex<Histogram>>,
-    past: Histogram,
+    /// What this process told last, and what all of its forerunners did.
+    seen: Arc<Mutex<Seen>>,
+    past: Seen,
+    /// How many lists it was told, and how many of them it has.
+    told_lists: usize,
+    lists: Arc<AtomicUsize>,
     faulty: bool,
 }
 
 impl Cluster {
-    pub(crate) fn start(peers: usize, source: SocketAddr, verbose: bool) -> io::Result<Self> {
-        let report =
-            Arc::new(Mutex::new(Report { latencies: Histogram::new(), failures: Vec::new() }));
+    /// `warm_up` is how long a peer that left the lists is told of removals all the same.
+    pub(crate) fn start(
+        peers: usize,
+        source: &Source,
+        warm_up: Duration,
+        verbose: bool,
+    ) -> io::Result<Self> {
+        let (source, truth) = (source.addr(), source.truth());
+        let report = Arc::new(Mutex::new(Report { seen: Seen::nothing(), failures: Vec::new() }));
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let started: io::Result<Vec<_>> =
-            (0..peers).map(|n| Process::start(n, any, source, &report)).collect();
+            (0..peers).map(|n| Process::start(n, (any, source), warm_up, &report)).collect();
         let begun = Instant::now();
         let (undo, faults) = (Vec::new(), Faults::default());
-        let mut cluster = Self { source, peers: started?, undo, faults, report, begun, verbose };
+        let peers = started?;
+        let mut cluster =
+            Self { source, truth, warm_up, peers, undo, faults, report, begun, verbose };
         cluster.tell_whole_list();
-        for n in 0..peers {
+        for n in 0..cluster.peers.len() {
             cluster.expect_service(n);
         }
         Ok(cluster)
@@ -100,6 +148,7 @@ impl Cluster {
     /// Ends the faults that are due, and begins another if it leaves two peers in health.
     pub(crate) fn step(&mut self, step: Step) -> io::Result<()> {
         self.end_faults(Instant::now())?;
+        self.look_at_lists();
         let (Step::Kill(n, pause)
         | Step::Stop(n, pause)
         | Step::Leave(n, pause)
@@ -126,7 +175,7 @@ impl Cluster {
                 Undo::Continue(n)
             }
             Step::Leave(..) => {
-                self.faults.lists += 1;
+                self.lists_differ();
                 let rest = self.list(|m| m != n);
                 for m in (0..self.peers.len()).filter(|&m| m != n) {
                     self.peers[m].tell(&format!("peers {rest}"));
@@ -134,7 +183,7 @@ impl Cluster {
                 Undo::WholeList
             }
             Step::Differ(..) => {
-                self.faults.lists += 1;
+                self.lists_differ();
                 let next = (n + 1) % self.peers.len();
                 let pair = self.list(|m| m == n || m == next);
                 self.peers[n].tell(&format!("peers {pair}"));
@@ -146,14 +195,27 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends all faults, and waits until every peer serves.
+    /// Ends all faults, and waits until every peer serves. Then there are gets to which no older
+    /// version is allowed, also where lists never were whole for long enough before.
     pub(crate) fn heal(&mut self) -> io::Result<()> {
         self.end_faults(Instant::now() + Duration::from_secs(3600))?;
         self.tell_whole_list();
         for n in 0..self.peers.len() {
             self.expect_service(n);
         }
+        let (before, until) = (self.firm_gets(), Instant::now() + ANSWER);
+        while self.firm_gets() == before && Instant::now() < until {
+            self.look_at_lists();
+            thread::sleep(Duration::from_millis(20));
+        }
+        if self.firm_gets() == before {
+            self.fail(format!("nothing was settled for all within {ANSWER:?} after the faults"));
+        }
         Ok(())
+    }
+
+    fn firm_gets(&self) -> u64 {
+        self.peers.iter().map(|peer| peer.all_seen().checked.firm).sum()
     }
 
     /// Ends the load, then the peers, and looks at what they leave behind.
@@ -173,14 +235,34 @@ impl Cluster {
                 self.fail(format!("peer {n} was left with (threads, sockets) {left:?}"));
             }
         }
-        let mut all = Histogram::new();
+        let mut all = Seen::nothing();
         for peer in &self.peers {
-            all.merge(&peer.past);
-            all.merge(&peer.latencies.lock().expect("counting does not panic"));
+            all.merge(&peer.all_seen());
         }
         let mut report = self.report.lock().expect("noting does not panic");
         let failures = std::mem::take(&mut report.failures);
-        Report { latencies: all, failures }
+        Report { seen: all, failures }
+    }
+
+    fn lists_differ(&mut self) {
+        self.faults.lists += 1;
+        self.truth.lock().expect("noting does not panic").lists_are_whole(false);
+    }
+
+    /// Whether everybody has the whole list again.
+    fn look_at_lists(&self) {
+        let mut truth = self.truth.lock().expect("noting does not panic");
+        if truth.are_lists_whole() || self.undo.iter().any(|(_, undo)| undo.is_of_lists()) {
+            return;
+        }
+        // A killed one has none, and its successor is told the whole one.
+        let is_killed = |n: usize| {
+            self.undo.iter().any(|(_, undo)| matches!(undo, Undo::Restart(m) if *m == n))
+        };
+        let mut peers = self.peers.iter().enumerate();
+        if peers.all(|(n, peer)| is_killed(n) || peer.has_its_list()) {
+            truth.lists_are_whole(true);
+        }
     }
 
     fn end_faults(&mut self, now: Instant) -> io::Result<()> {
@@ -195,9 +277,9 @@ impl Cluster {
                     self.expect_service(n);
                 }
                 Undo::Restart(n) => {
-                    let addr = self.peers[n].addr;
-                    let mut next = Process::start(n, addr, self.source, &self.report)?;
-                    next.past = self.peers[n].all_latencies();
+                    let addrs = (self.peers[n].addr, self.source);
+                    let mut next = Process::start(n, addrs, self.warm_up, &self.report)?;
+                    next.past = self.peers[n].all_seen();
                     self.peers[n] = next;
                     let list = self.list(|_| true);
                     self.peers[n].tell(&format!("peers {list}"));
@@ -262,7 +344,7 @@ impl Cluster {
 
     fn show(&self, what: &str) {
         if self.verbose {
-            println!("  {:7.3} s  {what}", self.begun.elapsed().as_secs_f64());
+            say(format_args!("  {:7.3} s  {what}", self.begun.elapsed().as_secs_f64()));
         }
     }
 }
@@ -270,25 +352,30 @@ impl Cluster {
 impl Process {
     fn start(
         n: usize,
-        listen: SocketAddr,
-        source: SocketAddr,
+        (listen, source): (SocketAddr, SocketAddr),
+        warm_up: Duration,
         report: &Arc<Mutex<Report>>,
     ) -> io::Result<Self> {
         let server = if n % 2 == 0 { "tiny_http" } else { "guarded" };
         let mut child = Command::new(std::env::current_exe()?)
             .args([peer::FLAG, &listen.to_string(), &source.to_string(), server])
+            .arg(warm_up.as_millis().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let out = child.stdout.take().expect("it is piped");
         let (tell, answers) = mpsc::channel();
-        let latencies = Arc::new(Mutex::new(Histogram::new()));
-        let (last, report) = (Arc::clone(&latencies), Arc::clone(report));
+        let seen = Arc::new(Mutex::new(Seen::nothing()));
+        let lists = Arc::new(AtomicUsize::new(0));
+        let (last, report) = (Arc::clone(&seen), Arc::clone(report));
+        let count = Arc::clone(&lists);
         thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if let Some(word) = line.strip_prefix("report ") {
+                if line == "listed" {
+                    count.fetch_add(1, Ordering::SeqCst);
+                } else if let Some(words) = line.strip_prefix("report ") {
                     // The last line of a killed process may be cut off.
-                    if let Some(told) = Histogram::decode(word) {
+                    if let Some(told) = Seen::decode(words) {
                         *last.lock().expect("counting does not panic") = told;
                     }
                 } else if line.starts_with("failed") {
@@ -307,14 +394,20 @@ impl Process {
             }
         };
         let addr = url.trim_start_matches("http://").parse().map_err(io::Error::other)?;
-        let past = Histogram::new();
-        Ok(Self { child, addr, url, answers, latencies, past, faulty: false })
+        let (past, told_lists) = (Seen::nothing(), 0);
+        let faulty = false;
+        Ok(Self { child, addr, url, answers, seen, past, told_lists, lists, faulty })
     }
 
-    fn all_latencies(&self) -> Histogram {
+    fn all_seen(&self) -> Seen {
         let mut all = self.past.clone();
-        all.merge(&self.latencies.lock().expect("counting does not panic"));
+        all.merge(&self.seen.lock().expect("counting does not panic"));
         all
+    }
+
+    /// Whether it has the list that it was told last.
+    fn has_its_list(&self) -> bool {
+        self.lists.load(Ordering::SeqCst) == self.told_lists
     }
 
     fn kill(&mut self) -> io::Result<()> {
@@ -334,6 +427,7 @@ impl Process {
 
     /// Sends a line; a peer that is dead will be told when it starts again.
     fn tell(&mut self, line: &str) {
+        self.told_lists += usize::from(line.starts_with("peers "));
         if let Some(stdin) = &mut self.child.stdin {
             let _ = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
         }

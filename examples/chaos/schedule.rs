@@ -16,22 +16,30 @@ pub(crate) enum Step {
     Differ(usize, Duration),
 }
 
+/// Of so many steps the first ones change lists, and the others do not: what is settled can be
+/// looked at only when peers agree who there is.
+const ROUND: u64 = 60;
+const WITH_LISTS: u64 = 25;
+
 /// An endless schedule.
 pub(crate) struct Schedule {
     state: u64,
     peers: u64,
+    steps: u64,
 }
 
 impl Schedule {
     pub(crate) fn new(seed: u64, peers: usize) -> Self {
-        Self { state: seed, peers: peers as u64 }
+        Self { state: seed, peers: peers as u64, steps: 0 }
     }
 
     /// How long to wait, and what to do then.
     pub(crate) fn next(&mut self) -> (Duration, Step) {
         let pause = Duration::from_millis(200 + self.below(500));
         let peer = self.below(self.peers) as usize;
-        let step = match self.below(10) {
+        self.steps += 1;
+        let kinds = if self.steps % ROUND < WITH_LISTS { 10 } else { 7 };
+        let step = match self.below(kinds) {
             0..=3 => Step::Kill(peer, Duration::from_millis(200 + self.below(1500))),
             4..=6 => Step::Stop(peer, Duration::from_millis(500 + self.below(4500))),
             7..=8 => Step::Leave(peer, Duration::from_millis(300 + self.below(1500))),

@@ -7,10 +7,13 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::truth::Truth;
+
 /// Counts the loads that it answers.
 pub(crate) struct Source {
     addr: SocketAddr,
     loads: Arc<Mutex<(u64, HashSet<String>)>>,
+    truth: Arc<Mutex<Truth>>,
 }
 
 impl Source {
@@ -18,14 +21,15 @@ impl Source {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let addr = listener.local_addr()?;
         let loads = Arc::<Mutex<(u64, HashSet<String>)>>::default();
-        let counts = Arc::clone(&loads);
+        let truth = Arc::new(Mutex::new(Truth::new()));
+        let (counts, known) = (Arc::clone(&loads), Arc::clone(&truth));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let counts = Arc::clone(&counts);
+                let (counts, known) = (Arc::clone(&counts), Arc::clone(&known));
                 // A thread each: a peer that is stopped in the middle of its request holds up
                 // nobody else.
                 std::thread::spawn(move || {
-                    if let Ok(key) = answer(stream) {
+                    if let Ok(Some(key)) = answer(stream, &known) {
                         let mut counts = counts.lock().expect("counting does not panic");
                         counts.0 += 1;
                         counts.1.insert(key);
@@ -33,36 +37,44 @@ impl Source {
                 });
             }
         });
-        Ok(Self { addr, loads })
+        Ok(Self { addr, loads, truth })
+    }
+
+    /// What is known of the keys that change.
+    pub(crate) fn truth(&self) -> Arc<Mutex<Truth>> {
+        Arc::clone(&self.truth)
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Loads, and distinct keys loaded.
+    /// Loads of keys that do not change, and how many distinct ones were loaded.
     pub(crate) fn counts(&self) -> (u64, usize) {
         let counts = self.loads.lock().expect("counting does not panic");
         (counts.0, counts.1.len())
     }
 }
 
-fn answer(mut stream: TcpStream) -> io::Result<String> {
+/// The key, if it is one that does not change.
+fn answer(mut stream: TcpStream, truth: &Mutex<Truth>) -> io::Result<Option<String>> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
-    let mut key = String::new();
-    stream.read_to_string(&mut key)?;
-    stream.write_all(value_of(&key).as_bytes())?;
-    Ok(key)
+    let mut request = String::new();
+    stream.read_to_string(&mut request)?;
+    let known = truth.lock().expect("noting does not panic").answer(&request);
+    let is_known = known.is_some();
+    stream.write_all(known.unwrap_or_else(|| value_of(&request)).as_bytes())?;
+    Ok((!is_known).then_some(request))
 }
 
-/// Asks the source at `addr`; what a peer's getter does. One try more, as the source is not what is
-/// tested here.
-pub(crate) fn load(addr: SocketAddr, key: &str) -> io::Result<String> {
+/// Asks the source at `addr`; what a peer's getter does, with a key that does not change or with
+/// what [`Truth`] answers. One try more, as the source is not what is tested here.
+pub(crate) fn ask(addr: SocketAddr, request: &str) -> io::Result<String> {
     let once = || {
         let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(2))?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        stream.write_all(key.as_bytes())?;
+        stream.write_all(request.as_bytes())?;
         stream.shutdown(Shutdown::Write)?;
         let mut value = String::new();
         stream.read_to_string(&mut value)?;

@@ -33,6 +33,18 @@ pub(super) enum Giver {
     ThisShard,
 }
 
+/// What became of an entry that takes only room which nobody uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Addition {
+    Kept,
+    /// Its key has an entry, which is newer.
+    IsThere,
+    /// The cache is full, or the entry is larger than any may be.
+    NoRoom,
+    /// Those who know did not want it.
+    Unwanted,
+}
+
 /// What became of an entry that arrived.
 #[derive(Debug)]
 pub(super) enum Insertion<'a> {

@@ -6,7 +6,7 @@ use crate::byteview::ByteView;
 use crate::cache::Cache;
 use crate::cache::accounting::Accounting;
 use crate::cache::arrival::Place;
-use crate::cache::entry::Meta;
+use crate::cache::entry::{Body, Meta};
 use crate::cache::options::{CacheOptions, Eviction};
 use crate::stats::CacheStats;
 
@@ -31,7 +31,7 @@ impl BenchStore {
     #[inline]
     #[must_use]
     pub fn get(&self, key: &str) -> Option<ByteView> {
-        self.0.get(key, || 0)?.value
+        self.0.get(key, || 0)?.into_value_of(key)
     }
 
     /// An insertion as a load does it.
@@ -41,7 +41,8 @@ impl BenchStore {
 
     /// The same, without a view of the value.
     pub fn insert_bytes(&self, key: &str, value: &[u8]) -> bool {
-        self.0.insert_slice(key, Some(value), Meta::default(), 0, Place::ByMerit, || true)
+        let body = Body::new(Some(value), None);
+        self.0.insert_body(key, body, Meta::default(), 0, Place::ByMerit, || true)
     }
 
     /// What the store counted.

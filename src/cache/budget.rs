@@ -11,7 +11,7 @@
 //! hashes put them, and all shards give up the same part of their shares for them. Otherwise a
 //! shard with one large value would have no room for anything else.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The bytes of a cache.
 ///

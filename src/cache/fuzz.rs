@@ -44,7 +44,7 @@ pub(super) fn drive(cache: &Cache, bytes: &[u8]) {
                 let meta = Meta { dead_at, load_ms: step as u32 };
                 let is_wanted = what % 16 == 5;
                 let kept = if is_wanted {
-                    cache.insert_wanted(&key, value.as_ref(), meta, now)
+                    cache.insert_wanted(&key, value.as_ref(), meta, now, || true)
                 } else {
                     cache.insert(&key, value.as_ref(), meta, now, || true)
                 };
@@ -60,7 +60,7 @@ pub(super) fn drive(cache: &Cache, bytes: &[u8]) {
                         "insertion must tell whether the entry is there"
                     );
                 }
-                newest.insert(key, Found { value, meta });
+                newest.insert(key, Found::unmarked(value.as_ref(), meta));
             }
             6 => assert!(!cache.insert(&key, None, Meta::default(), now, || false)),
             7..=12 => check(&newest, &key, now, cache.get(&key, || now)),
@@ -87,7 +87,7 @@ pub(super) fn drive(cache: &Cache, bytes: &[u8]) {
 fn check(newest: &HashMap<String, Found>, key: &str, now: u64, found: Option<Found>) {
     let Some(found) = found else { return };
     assert_eq!(Some(&found), newest.get(key), "an older value");
-    assert!(found.meta.dead_at == 0 || found.meta.dead_at > now, "a dead entry");
+    assert!(found.dead_at() == 0 || found.dead_at() > now, "a dead entry");
 }
 
 impl Cache {

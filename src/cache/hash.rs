@@ -18,7 +18,7 @@ pub(crate) struct KeyHash {
 
 impl KeyHash {
     /// A function with seeds of its own.
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let state = RandomState::new();
         // Odd, so never zero: a factor of zero would make the product zero.
         Self { seeds: [state.hash_one(1_u64) | 1, state.hash_one(2_u64) | 1] }

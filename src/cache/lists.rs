@@ -1,7 +1,7 @@
 //! The LRU lists of a shard: operations over [`Slots`], which hold the links.
 //!
-//! Each list is a true LRU: an entry that is used or that arrives goes to the front, and only
-//! entries at the back ever leave to make room. The links are positions in the slots, so no node is
+//! Each list is an LRU: an entry that is used or that arrives goes to the front, and only entries
+//! at the back ever leave to make room. The links are positions in the slots, so no node is
 //! allocated and no pointer is needed. A list is a ring that its *head* closes, a slot without an
 //! entry. So every entry has two neighbours, and no link is a special case.
 //!

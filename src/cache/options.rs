@@ -32,9 +32,14 @@ pub(crate) struct CacheOptions {
 /// A shard has a lock of its own. With so many to a core, two threads seldom meet.
 const SHARDS_PER_CORE: usize = 8;
 /// The least share of a shard. On a web trace whose entries have 7 KB in the mean and 4 MB at most,
-/// eight of 1.7 MB keep as many of the bytes as one piece, to 0.4 points. In a smaller cache, two
-/// of 1.4 MB keep 0.7 points less. Entries of one size would need ninety to a shard, and no more.
-const MIN_SHARE: u64 = 3 << 19;
+/// sixteen of 0.9 MB keep as many of the bytes as eight of 1.7 MB. Entries of one size would need
+/// ninety to a shard, and no more.
+const MIN_SHARE: u64 = 3 << 18;
+/// The same of a small cache. Of the bytes of that trace, one of 2.8 MB keeps 1.7 points less in
+/// two shards than in one.
+const MIN_SHARE_OF_SMALL: u64 = 2 * MIN_SHARE;
+/// A cache is small below that.
+const SMALL: u64 = 8 << 20;
 /// The largest share of a shard. When its table grows, the shard is locked for as long as it takes
 /// to move that many bytes of entries, which are half a million at most.
 const MAX_SHARE: u64 = 64 << 20;
@@ -54,7 +59,8 @@ impl CacheOptions {
 fn default_shards(max_bytes: u64) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards_of = |share| usize::try_from(max_bytes / share).unwrap_or(MAX_DEFAULT_SHARDS);
+    let least = if max_bytes < SMALL { MIN_SHARE_OF_SMALL } else { MIN_SHARE };
     // A power of two, as the count is rounded up to one.
-    let most = 1 << shards_of(MIN_SHARE).clamp(1, MAX_DEFAULT_SHARDS).ilog2();
+    let most = 1 << shards_of(least).clamp(1, MAX_DEFAULT_SHARDS).ilog2();
     (SHARDS_PER_CORE * cores).max(shards_of(MAX_SHARE)).min(most)
 }

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::cache::admission::{Admission, ShardRoom};
-use crate::cache::arrival::{Arrival, Giver, Insertion, Place};
+use crate::byteview::ByteView;
+use crate::cache::admission::{Admission, Period, ShardRoom};
+use crate::cache::arrival::{Addition, Arrival, Giver, Insertion, Place};
 use crate::cache::asker::Asker;
 use crate::cache::budget::Credit;
 use crate::cache::common::Common;
 use crate::cache::departures::{Departure, Departures};
-use crate::cache::entry::{Entry, Found};
+use crate::cache::entry::{Entry, Found, Meta};
+use crate::cache::heat::Heat;
 use crate::cache::options::Eviction;
 use crate::cache::slots::{FIRST, ListName};
 use crate::cache::table::Table;
+use crate::tag::RemovedTags;
 
 mod room;
 
@@ -36,12 +39,14 @@ pub(super) struct CacheShard {
     peer_hits: u64,
     /// Requests until the policy's next step.
     step_left: u32,
-    /// Where the sweep goes on.
-    sweep_at: u32,
+    /// The steps so far.
+    steps: u8,
     /// `None` = one exact LRU, all of it in the list of the window.
     admission: Option<Box<Admission>>,
     table: Table,
     common: Arc<Common>,
+    /// Where the sweep goes on.
+    sweep_at: u32,
     /// What is reserved in the budget for the entries: what they are charged, between two
     /// operations.
     reserved: u64,
@@ -72,15 +77,17 @@ impl CacheShard {
         };
         let table = Table::new(common.accounting, budget.large_from());
         let (hits, peer_hits, counts) = (0, 0, Counts::default());
-        let (step_left, sweep_at, reserved, large) = (Admission::FIRST_STEP, FIRST, 0, 0);
+        let (step_left, steps, sweep_at) = (Admission::FIRST_STEP, 0, FIRST);
+        let (reserved, large) = (0, 0);
         Self {
             hits,
             peer_hits,
             step_left,
-            sweep_at,
+            steps,
             admission,
             table,
             common,
+            sweep_at,
             reserved,
             large,
             counts,
@@ -98,10 +105,10 @@ impl CacheShard {
         now: impl FnOnce() -> u64,
     ) -> Result<Found, Option<Entry>> {
         let Some((at, entry)) = self.table.find(tag, key) else { return Err(self.miss(None)) };
-        if self.table.is_dead(at, now) {
+        if self.table.is_dead(at, now, &self.common.removed) {
             return Err(self.miss(Some(at)));
         }
-        let found = entry.found(key);
+        let found = entry.found();
         match asker {
             Asker::ThisProcess => self.hits += 1,
             Asker::Peer => self.peer_hits += 1,
@@ -109,7 +116,7 @@ impl CacheShard {
         match &mut self.admission {
             Some(admission) => {
                 let room = |table: &Table| ShardRoom::of(&self.common, table, 0);
-                admission.hit(&mut self.table, at, room);
+                admission.hit(&mut self.table, at, Period::of(self.steps), room);
             }
             None => self.table.move_to_front(at),
         }
@@ -134,6 +141,7 @@ impl CacheShard {
 
     #[cold]
     fn end_step(&mut self) {
+        self.steps = self.steps.wrapping_add(1);
         self.step_left = match &mut self.admission {
             Some(admission) => admission.end_step(&mut self.table, |sample, age_step| {
                 // A cache that is not full needs no window.
@@ -158,7 +166,27 @@ impl CacheShard {
     /// The entry of `key`. Counts nothing, and changes nothing.
     pub(super) fn peek(&self, tag: u32, key: &[u8], now: impl FnOnce() -> u64) -> Option<Found> {
         let (at, entry) = self.table.find(tag, key)?;
-        if self.table.is_dead(at, now) { None } else { Some(entry.found(key)) }
+        let is_dead = self.table.is_dead(at, now, &self.common.removed);
+        (!is_dead).then(|| entry.found())
+    }
+
+    /// Gives the entry of `key` other times, if its value is this one and nobody else has that. The
+    /// value comes back, as an error where nothing was done.
+    pub(super) fn renew(
+        &mut self,
+        tag: u32,
+        key: &[u8],
+        value: ByteView,
+        (meta, tick): (Meta, u64),
+    ) -> Result<ByteView, ByteView> {
+        let found = self.table.find(tag, key).filter(|(_, entry)| entry.is_of(&value));
+        let Some(at) = found.map(|(at, _)| at) else { return Err(value) };
+        // The entry has the bytes as well, so nothing is freed under the lock.
+        drop(value);
+        let is_renewed = self.table.renew(at, meta, tick);
+        let value = self.table.find(tag, key).and_then(|(_, entry)| entry.found().into_value());
+        let value = value.expect("the entry was there, and had a value");
+        if is_renewed { Ok(value) } else { Err(value) }
     }
 
     /// Makes the entry that arrives the entry of its key, and evicts others until it has room; or
@@ -327,6 +355,43 @@ impl CacheShard {
         self.remove(tag, key, gone);
     }
 
+    /// Takes in an entry that is colder than those that came before it, if the cache has room that
+    /// nobody uses. Nothing leaves for it, but a dead entry of its key.
+    pub(super) fn add(
+        &mut self,
+        arrival: Arrival<'_>,
+        heat: Heat,
+        gone: &mut Departures,
+    ) -> Addition {
+        let Arrival { tag, key, entry, now, .. } = arrival;
+        if let Some((at, _)) = self.table.find(tag, key) {
+            if !self.table.is_dead(at, || now, &self.common.removed) {
+                return Addition::IsThere;
+            }
+            gone.push(self.table.remove(at), Departure::Expired);
+            self.finish(gone);
+        }
+        let charge = self.common.accounting.charge(entry.payload());
+        if !self.common.budget.reserve(charge) {
+            gone.push(Some(entry), Departure::Removed);
+            return Addition::NoRoom;
+        }
+        self.reserved += charge;
+        self.counts.inserts += 1;
+        match &mut self.admission {
+            Some(admission) => {
+                let room = ShardRoom::of(&self.common, &self.table, 0);
+                admission.add(&mut self.table, tag, entry, heat, room);
+            }
+            None => {
+                let at = self.table.insert(tag, entry, 0, ListName::Window);
+                self.table.move_to_back(at);
+            }
+        }
+        self.settle();
+        Addition::Kept
+    }
+
     /// Removes the entry of `key`; whether there was one.
     pub(super) fn remove(&mut self, tag: u32, key: &[u8], gone: &mut Departures) -> bool {
         let Some((at, _)) = self.table.find(tag, key) else { return false };
@@ -356,6 +421,23 @@ impl CacheShard {
 
     pub(super) fn table(&self) -> &Table {
         &self.table
+    }
+
+    pub(super) fn removed_tags(&self) -> &RemovedTags {
+        &self.common.removed
+    }
+
+    /// Whether the key of an entry that comes has one of a newer version, or for an entry that
+    /// [should be newer](Place::Sure) of the same.
+    pub(super) fn has_newer(&self, arrival: &Arrival<'_>) -> bool {
+        let Some(version) = arrival.entry.version() else { return false };
+        // One whose tag was removed has no version. One past its time has it still.
+        let is_there = |at| !self.table.is_dead(at, || 0, &self.common.removed);
+        let found = self.table.find(arrival.tag, arrival.key).filter(|(at, _)| is_there(*at));
+        found.and_then(|(_, entry)| entry.version()).is_some_and(|there| match arrival.place {
+            Place::ByMerit => there > version,
+            Place::Sure => there >= version,
+        })
     }
 
     /// Counts what left, and settles.

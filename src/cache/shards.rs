@@ -9,15 +9,15 @@
 //! they need could all wait for each other, so these take turns: each holds a lock of its own until
 //! its entry is in.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::cache::arrival::{Arrival, Giver, Insertion};
 use crate::cache::budget::Credit;
 use crate::cache::common::Common;
 use crate::cache::departures::Departures;
 use crate::cache::shard::CacheShard;
-use crate::sync::lock;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// All shards of a cache.
 #[derive(Debug)]
@@ -67,6 +67,10 @@ impl Shards {
         &self.shards[at].0
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.shards.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Mutex<CacheShard>> {
         self.shards.iter().map(|Padded(shard)| shard)
     }
@@ -86,7 +90,7 @@ impl Shards {
     ) -> bool {
         let budget = &self.common.budget;
         let now = arrival.now;
-        let can_die = arrival.entry.dead_at() != 0;
+        let can_die = arrival.entry.can_die();
         let mut credit = Credit::none(budget);
         let mut turn_of_large = None;
         for turn in 0..=MOST_TURNS {
@@ -97,7 +101,7 @@ impl Shards {
             };
             let mut gone = Departures::default();
             let mut shard = lock(self.at(at));
-            if !keep() {
+            if !keep() || shard.has_newer(&arrival) {
                 break;
             }
             let inserted = shard.insert(arrival, giver, &mut credit, &mut gone);

@@ -18,7 +18,8 @@ pub(super) struct Slot {
     pub(super) next: u32,
     /// How often the entry was asked for lately, up to [`MAX_COUNT`].
     pub(super) count: u8,
-    /// When the entry was last asked for, while it is in the window.
+    /// When the entry was last asked for: while it is in the window, by the bytes that arrive, and
+    /// while it is protected, by the period.
     pub(super) stamp: u8,
     /// The list that the entry is in.
     pub(super) list: ListName,

@@ -18,9 +18,14 @@
 //! it.
 
 use crate::cache::accounting::Accounting;
-use crate::cache::entry::Entry;
+use crate::cache::entry::{Entry, Meta};
 use crate::cache::lists;
 use crate::cache::slots::{ListName, MAX_COUNT, Slot, Slots};
+use crate::tag::RemovedTags;
+
+mod part;
+
+pub(super) use part::END_OF_TAGS;
 
 /// The entries of a shard, by key and in their LRU lists.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ pub(super) struct Table {
     charged: [u64; 3],
     accounting: Accounting,
     len: usize,
-    /// How many entries die at some time.
+    /// How many entries die at some time, or with a tag.
     can_die: usize,
     payload: u64,
     /// The charge from which on an entry is large.
@@ -66,7 +71,7 @@ impl Table {
         self.slots.get(at).is_some()
     }
 
-    /// Whether there are entries that die at some time.
+    /// Whether there are entries that die at some time, or with a tag.
     pub(super) fn any_can_die(&self) -> bool {
         self.can_die > 0
     }
@@ -113,7 +118,7 @@ impl Table {
         self.slots[at].count
     }
 
-    /// When the entry at `at` was last asked for, while it is in the window.
+    /// When the entry at `at` was last asked for, as its list counts time.
     pub(super) fn stamp(&mut self, at: u32) -> &mut u8 {
         &mut self.slots[at].stamp
     }
@@ -131,10 +136,15 @@ impl Table {
     }
 
     /// Whether the entry at `at` is dead at the time `now` tells, which is asked only about entries
-    /// that can die.
-    pub(super) fn is_dead(&self, at: u32, now: impl FnOnce() -> u64) -> bool {
+    /// that die at some time, or because a tag of it was removed.
+    pub(super) fn is_dead(
+        &self,
+        at: u32,
+        now: impl FnOnce() -> u64,
+        removed: &RemovedTags,
+    ) -> bool {
         let slot = &self.slots[at];
-        slot.can_die && slot.entry.as_ref().is_some_and(|entry| entry.dead_at() <= now())
+        slot.can_die && slot.entry.as_ref().is_some_and(|entry| entry.is_dead(now, removed))
     }
 
     /// Where `key` is, and its entry.
@@ -155,7 +165,7 @@ impl Table {
     pub(super) fn insert(&mut self, tag: u32, entry: Entry, count: u8, list: ListName) -> u32 {
         self.resize_for_one_more();
         let at = self.free_slot(tag);
-        let can_die = entry.dead_at() != 0;
+        let can_die = entry.can_die();
         self.count_in(list, entry.payload());
         self.len += 1;
         self.can_die += usize::from(can_die);
@@ -166,7 +176,7 @@ impl Table {
 
     /// Gives the slot at `at` another entry of the same key, and returns the one that was there.
     pub(super) fn replace(&mut self, at: u32, entry: Entry) -> Option<Entry> {
-        let (payload, can_die) = (entry.payload(), entry.dead_at() != 0);
+        let (payload, can_die) = (entry.payload(), entry.can_die());
         let slot = &mut self.slots[at];
         let list = slot.list;
         self.can_die += usize::from(can_die);
@@ -176,6 +186,19 @@ impl Table {
         self.count_in(list, payload);
         self.count_out(list, old.as_ref().map_or(0, Entry::payload));
         old
+    }
+
+    /// Gives the entry at `at` other times, if nobody else has its value; whether it has them.
+    pub(super) fn renew(&mut self, at: u32, meta: Meta, tick: u64) -> bool {
+        let slot = &mut self.slots[at];
+        let is_renewed = slot.entry.as_mut().is_some_and(|entry| entry.set_meta(meta, tick));
+        if is_renewed {
+            let can_die = slot.entry.as_ref().is_some_and(Entry::can_die);
+            self.can_die += usize::from(can_die);
+            self.can_die -= usize::from(slot.can_die);
+            slot.can_die = can_die;
+        }
+        is_renewed
     }
 
     /// Takes the entry at `at` out. Other entries may move.
@@ -336,7 +359,7 @@ impl Table {
             let Some(entry) = &slot.entry else { continue };
             let found = self.find(slot.tag, entry.key()).map(|(at, _)| at);
             assert_eq!(found, Some(at), "not found from home");
-            assert_eq!(slot.can_die, entry.dead_at() != 0);
+            assert_eq!(slot.can_die, entry.can_die());
             len += 1;
             can_die += usize::from(slot.can_die);
             payload += entry.payload();

@@ -1,5 +1,6 @@
 use std::num::NonZeroUsize;
 
+use super::slots::ListName;
 use super::{Accounting, Cache, CacheOptions, Eviction, Found, Meta};
 use crate::byteview::ByteView;
 use crate::sync::lock;
@@ -8,6 +9,7 @@ mod hit_ratio;
 mod model;
 mod room;
 mod threads;
+mod walk;
 
 fn exact_lru(max_bytes: u64) -> Cache {
     cache(max_bytes, 1, Eviction::Lru, Accounting::PayloadOnly)
@@ -23,7 +25,7 @@ fn insert(cache: &Cache, key: &str, value: &str) -> bool {
 }
 
 fn get(cache: &Cache, key: &str) -> Option<ByteView> {
-    cache.get(key, || unreachable!("the entry can not die"))?.value
+    cache.get(key, || unreachable!("the entry can not die"))?.into_value()
 }
 
 #[test]
@@ -54,6 +56,8 @@ fn there_are_shards_for_the_cores_in_all_but_the_smallest_caches() {
     let for_cores = (8 * cores).next_power_of_two().min(4096);
     assert_eq!(count((3 << 20) - 1, None), 1);
     assert_eq!(count(3 << 20, None), 2);
+    assert_eq!(count((8 << 20) - 1, None), for_cores.min(4));
+    assert_eq!(count(8 << 20, None), for_cores.min(8));
     assert_eq!(count(for_cores as u64 * (3 << 19), None), for_cores);
     // No shard of more than 64 MiB, within reason.
     assert_eq!(count((2 * for_cores as u64) << 26, None), (2 * for_cores).min(4096));
@@ -99,12 +103,12 @@ fn what_is_wanted_stays_wherever_it_fits() {
             }
             for value in ["x".repeat(size), "y".repeat(size)] {
                 let view = ByteView::from(value.as_str());
-                assert!(cache.insert_wanted("wanted", Some(&view), Meta::default(), 0));
+                assert!(cache.insert_wanted("wanted", Some(&view), Meta::default(), 0, || true));
                 cache.validate();
                 assert!(get(&cache, "wanted").is_some_and(|it| it == *value), "{size}");
             }
             let large = ByteView::from(vec![0; 9_996]);
-            assert!(!cache.insert_wanted("wanted", Some(&large), Meta::default(), 0));
+            assert!(!cache.insert_wanted("wanted", Some(&large), Meta::default(), 0, || true));
             assert_eq!(get(&cache, "wanted"), None);
         }
     }
@@ -122,7 +126,7 @@ fn values_that_are_inserted_by_the_thousand_leave_what_is_asked_for_again_and_ag
         }
     }
     for i in 0..10_000 {
-        assert!(cache.insert_wanted(&format!("all{i:06}"), None, Meta::default(), 0));
+        assert!(cache.insert_wanted(&format!("all{i:06}"), None, Meta::default(), 0, || true));
     }
     let left = (0..400).filter(|i| get(&cache, &format!("hot{i:05}")).is_some()).count();
     assert!(left >= 390, "{left} of 400 are left");
@@ -156,7 +160,7 @@ fn a_dead_entry_is_a_miss_and_leaves() {
     let cache = exact_lru(100);
     let meta = Meta { dead_at: 10, load_ms: u32::MAX };
     assert!(cache.insert("absent", None, meta, 0, || true));
-    assert_eq!(cache.get("absent", || 9), Some(Found { value: None, meta }));
+    assert_eq!(cache.get("absent", || 9), Some(Found::unmarked(None, meta)));
     assert_eq!(cache.peek("absent", || 10), None);
     assert_eq!(cache.stats().entries, 1);
     assert_eq!(cache.get("absent", || 10), None);
@@ -258,6 +262,38 @@ fn a_scan_does_not_wash_out_what_is_asked_for_again_and_again() {
     let left = (0..800).filter(|i| get(&cache, &format!("hot{i:05}")).is_some()).count();
     assert!(left >= 790, "{left} of 800 survived the scan");
     cache.validate();
+}
+
+#[test]
+fn a_protected_entry_is_moved_and_counted_once_in_a_period() {
+    let cache = cache(64 << 10, 1, Eviction::Adaptive, Accounting::PayloadOnly);
+    for n in 0..100 {
+        assert!(insert(&cache, &format!("{n:02}"), &"v".repeat(98)));
+    }
+    let order = || {
+        let shard = lock(cache.shards().at(0));
+        let keys = shard.table().order(ListName::Protected);
+        keys.into_iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect::<Vec<_>>()
+    };
+    let count_of = |key: &str| {
+        let shard = lock(cache.shards().at(0));
+        let found = shard.table().find(cache.hash.hash(key.as_bytes()) as u32, key.as_bytes());
+        shard.table().count(found.expect("it is there").0)
+    };
+    for key in ["00", "01", "02"] {
+        assert!(get(&cache, key).is_some());
+    }
+    let count = count_of("00");
+    assert!(get(&cache, "00").is_some());
+    assert_eq!((order(), count_of("00")), (vec!["02".into(), "01".into(), "00".into()], count));
+    // Longer than a period.
+    for _ in 0..200 {
+        assert!(get(&cache, "02").is_some());
+    }
+    let count = count_of("00");
+    assert!(get(&cache, "00").is_some());
+    assert_eq!(order(), ["00", "02", "01"]);
+    assert_eq!(count_of("00"), count + 1);
 }
 
 #[test]

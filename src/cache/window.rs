@@ -24,11 +24,9 @@
 //!
 //! [`Recency`]: crate::cache::recency::Recency
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::cache::recency::AGES;
-use crate::sync::lock;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// The smallest share of the window, and its first. Below it there is too little left to learn
 /// from, and bursts get lost.

@@ -1,8 +1,9 @@
-//! [`Circle`]: the points of a ring, and the hashes that put them there, in one of two widths.
+//! [`Circle`]: the points of a ring, and the hashes that put them there.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Write};
 
-use crate::consistenthash::points::{Point, PointHash, Points};
+use crate::consistenthash::places::Places;
+use crate::consistenthash::points::{Named, Point, PointHash, Points};
 
 /// Where points and keys lie. Each width has code of its own: a narrow circle takes no more memory
 /// and time than if there were no wide ones.
@@ -10,6 +11,8 @@ use crate::consistenthash::points::{Point, PointHash, Points};
 pub(super) enum Circle {
     Narrow(Hashes<u32>),
     Wide(Hashes<u64>),
+    /// Each place has its owner written down.
+    Written(Places),
 }
 
 impl Circle {
@@ -19,32 +22,38 @@ impl Circle {
         match self {
             Self::Narrow(hashes) => hashes.points.owner((hashes.key)(key.as_bytes())),
             Self::Wide(hashes) => hashes.points.owner((hashes.key)(key.as_bytes())),
+            Self::Written(places) => places.owner(key),
         }
     }
 
     /// The nodes of all points, in the order in which they would own `key` if those before them
     /// were gone.
     pub(super) fn nodes_from<'a>(&'a self, key: &str) -> impl Iterator<Item = usize> + use<'a> {
-        let (narrow, wide) = match self {
-            Self::Narrow(hashes) => (Some(hashes.nodes_from(key)), None),
-            Self::Wide(hashes) => (None, Some(hashes.nodes_from(key))),
-        };
-        narrow.into_iter().flatten().chain(wide.into_iter().flatten())
+        let (mut narrow, mut wide, mut written) = (None, None, None);
+        match self {
+            Self::Narrow(hashes) => narrow = Some(hashes.nodes_from(key)),
+            Self::Wide(hashes) => wide = Some(hashes.nodes_from(key)),
+            Self::Written(places) => written = Some(places.nodes_from(key)),
+        }
+        let one = narrow.into_iter().flatten().chain(wide.into_iter().flatten());
+        one.chain(written.into_iter().flatten())
     }
 
-    /// The part of all hashes that each of so many nodes owns.
+    /// The part of all keys that each of so many nodes owns.
     pub(super) fn shares(&self, nodes: usize) -> Vec<f64> {
         match self {
             Self::Narrow(hashes) => hashes.points.shares(nodes),
             Self::Wide(hashes) => hashes.points.shares(nodes),
+            Self::Written(places) => places.shares(nodes),
         }
     }
 
-    /// The circle, cut into pieces of one owner each; see [`Points::arcs`].
+    /// The circle, cut into pieces of one owner each. Neighbours have different owners.
     pub(super) fn arcs(&self) -> Vec<(f64, usize)> {
         match self {
             Self::Narrow(hashes) => hashes.points.arcs(),
             Self::Wide(hashes) => hashes.points.arcs(),
+            Self::Written(places) => places.arcs(),
         }
     }
 
@@ -53,15 +62,17 @@ impl Circle {
         match self {
             Self::Narrow(hashes) => (hashes.key)(key.as_bytes()).part(),
             Self::Wide(hashes) => (hashes.key)(key.as_bytes()).part(),
+            Self::Written(_) => Places::position(key),
         }
     }
 
-    /// Takes in points, each given as its node and its text, in any order. A node that was there
-    /// before is now the one that `moved_to` has at its place.
-    pub(super) fn add(&mut self, texts: impl Iterator<Item = (u32, String)>, moved_to: &[u32]) {
+    /// Takes in nodes, each with so many points. A node that was there before is now the one that
+    /// `moved_to` has at its place.
+    pub(super) fn add(&mut self, nodes: &[Named<'_>], replicas: usize, moved_to: &[u32]) {
         match self {
-            Self::Narrow(hashes) => hashes.add(texts, moved_to),
-            Self::Wide(hashes) => hashes.add(texts, moved_to),
+            Self::Narrow(hashes) => hashes.add(nodes, replicas, moved_to),
+            Self::Wide(hashes) => hashes.add(nodes, replicas, moved_to),
+            Self::Written(places) => places.add(nodes, replicas, moved_to),
         }
     }
 
@@ -70,6 +81,7 @@ impl Circle {
         match self {
             Self::Narrow(hashes) => hashes.points.remove(gone),
             Self::Wide(hashes) => hashes.points.remove(gone),
+            Self::Written(places) => places.remove(gone),
         }
     }
 
@@ -78,6 +90,7 @@ impl Circle {
         match self {
             Self::Narrow(hashes) => hashes.points.as_slice().len(),
             Self::Wide(hashes) => hashes.points.as_slice().len(),
+            Self::Written(places) => places.len(),
         }
     }
 }
@@ -101,15 +114,18 @@ impl<H: PointHash> Hashes<H> {
         self.points.starting_at(hash).map(|point| point.node as usize)
     }
 
-    fn add(&mut self, texts: impl Iterator<Item = (u32, String)>, moved_to: &[u32]) {
+    fn add(&mut self, nodes: &[Named<'_>], replicas: usize, moved_to: &[u32]) {
         // What is not ours runs before anything changes: the hash.
-        let hashed = texts.map(|(node, text)| Point { hash: (self.point)(text.as_bytes()), node });
-        let mut new: Vec<Point<H>> = hashed.collect();
-        self.points.update(|points| {
-            for point in points.iter_mut() {
-                point.node = moved_to[point.node as usize];
+        let mut new = Vec::with_capacity(nodes.len() * replicas);
+        let mut text = String::new();
+        for &(node, name) in nodes {
+            for i in 0..replicas {
+                text.clear();
+                // A text takes all that is written to it.
+                let _ = write!(text, "{i}{name}");
+                new.push(Point { hash: (self.point)(text.as_bytes()), node });
             }
-            points.append(&mut new);
-        });
+        }
+        self.points.add(new, moved_to);
     }
 }

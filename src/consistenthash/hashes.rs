@@ -9,7 +9,7 @@ pub(super) fn mixed(bytes: &[u8]) -> u32 {
 }
 
 /// The 32-bit finalizer of MurmurHash3, which is one-to-one: it makes no new collisions.
-fn mix(mut hash: u32) -> u32 {
+pub(super) const fn mix(mut hash: u32) -> u32 {
     hash ^= hash >> 16;
     hash = hash.wrapping_mul(0x85eb_ca6b);
     hash ^= hash >> 13;

@@ -56,6 +56,9 @@ pub(super) struct Point<H> {
     pub(super) node: u32,
 }
 
+/// A node, as points keep it, and its name.
+pub(super) type Named<'a> = (u32, &'a str);
+
 /// Points in the order of their hashes, of equal hashes the greatest node first.
 #[derive(Clone)]
 pub(super) struct Points<H> {
@@ -103,21 +106,28 @@ impl<H: PointHash> Points<H> {
 
     /// The part of all hashes that each of so many nodes owns.
     pub(super) fn shares(&self, nodes: usize) -> Vec<f64> {
-        let points = self.as_slice();
         let mut owned = vec![0_u128; nodes];
+        for (node, hashes) in self.lengths() {
+            owned[node] += hashes;
+        }
+        let all = 1_u128 << H::WIDTH;
+        owned.into_iter().map(|hashes| hashes as f64 / all as f64).collect()
+    }
+
+    /// The node of each point, and how many hashes have no other point before it.
+    fn lengths(&self) -> impl Iterator<Item = (usize, u128)> {
+        let points = self.as_slice();
+        let last = points.last().map_or(0, |last| last.hash.into() + 1);
         // A point has the hashes after the one before it. The first point has those after the last
         // one, too.
         let mut end = 0;
-        for point in points {
+        points.iter().enumerate().map(move |(at, point)| {
             let hash: u128 = point.hash.into();
-            owned[point.node as usize] += hash + 1 - end;
+            let wrapped = if at == 0 { (1_u128 << H::WIDTH) - last } else { 0 };
+            let length = hash + 1 - end + wrapped;
             end = hash + 1;
-        }
-        let all = 1_u128 << H::WIDTH;
-        if let Some(first) = points.first() {
-            owned[first.node as usize] += all - end;
-        }
-        owned.into_iter().map(|hashes| hashes as f64 / all as f64).collect()
+            (point.node as usize, length)
+        })
     }
 
     /// The ring, cut into pieces of one owner each: where a piece ends, as a part of the whole
@@ -136,6 +146,17 @@ impl<H: PointHash> Points<H> {
         arcs
     }
 
+    /// Takes in points, in any order. A node that was there before is now the one that `moved_to`
+    /// has at its place.
+    pub(super) fn add(&mut self, mut new: Vec<Point<H>>, moved_to: &[u32]) {
+        self.update(|points| {
+            for point in points.iter_mut() {
+                point.node = moved_to[point.node as usize];
+            }
+            points.append(&mut new);
+        });
+    }
+
     /// Takes the points of a node out; the nodes after it move up.
     pub(super) fn remove(&mut self, gone: u32) {
         self.update(|points| {
@@ -147,28 +168,54 @@ impl<H: PointHash> Points<H> {
     }
 
     /// Replaces the points by what `change` makes of them, in any order.
-    pub(super) fn update(&mut self, change: impl FnOnce(&mut Vec<Point<H>>)) {
+    fn update(&mut self, change: impl FnOnce(&mut Vec<Point<H>>)) {
         self.sorted.pop();
         change(&mut self.sorted);
-        // The stable sort takes runs that are in order as they are, such as the points that were
-        // there before.
-        self.sorted.sort_by(|a, b| a.hash.cmp(&b.hash).then(b.node.cmp(&a.node)));
+        let bits = (4 * (self.sorted.len() + 1)).next_power_of_two().ilog2().clamp(2, 26) - 1;
+        self.shift = u32::from(H::WIDTH) - bits;
+        self.sort();
         if let Some(first) = self.sorted.first() {
             self.sorted.push(Point { hash: H::MAX, node: first.node });
         }
-        self.index();
+        let last = self.sorted.last().map_or(0, |last| last.hash.bucket(self.shift) + 1);
+        self.starts.truncate(last);
     }
 
-    fn index(&mut self) {
-        let bits = (4 * self.sorted.len()).next_power_of_two().ilog2().clamp(2, 26) - 1;
-        self.shift = u32::from(H::WIDTH) - bits;
+    /// Sorts the points by counting how many are in each bucket, and makes the index of it. Hashes
+    /// are spread evenly, so that few share a bucket.
+    fn sort(&mut self) {
+        let bucket = |point: &Point<H>| point.hash.bucket(self.shift);
         self.starts.clear();
-        for (position, point) in (0_u32..).zip(&self.sorted) {
-            let bucket = point.hash.bucket(self.shift);
-            while self.starts.len() <= bucket {
-                self.starts.push(position);
-            }
+        self.starts.resize((1 << (u32::from(H::WIDTH) - self.shift)) + 1, 0);
+        for point in &self.sorted {
+            self.starts[bucket(point) + 1] += 1;
         }
+        let mut before = 0;
+        for start in &mut self.starts {
+            before += *start;
+            *start = before;
+        }
+        let mut free = self.starts.clone();
+        let mut sorted = self.sorted.clone();
+        for point in &self.sorted {
+            let at = &mut free[bucket(point)];
+            sorted[*at as usize] = *point;
+            *at += 1;
+        }
+        // Few points share a bucket, and of these every other pair is in order.
+        let order = |a: &Point<H>, b: &Point<H>| a.hash.cmp(&b.hash).then(b.node.cmp(&a.node));
+        let mut at = 1;
+        while at < sorted.len() {
+            if order(&sorted[at - 1], &sorted[at]).is_le() {
+                at += 1;
+                continue;
+            }
+            let bucket = bucket(&sorted[at]);
+            let (begin, end) = (self.starts[bucket] as usize, self.starts[bucket + 1] as usize);
+            sorted[begin..end].sort_unstable_by(order);
+            at = end;
+        }
+        self.sorted = sorted;
     }
 
     /// Only where there are points: their position may be that of the closing one.

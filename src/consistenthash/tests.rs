@@ -281,8 +281,8 @@ fn many_nodes_at_once_make_the_same_ring_as_one_by_one() {
 #[test]
 fn a_heavier_node_takes_more_keys_and_only_for_itself() {
     let weight = |weight| NonZeroUsize::new(weight).unwrap();
-    let ring_with = |heavy| {
-        let mut ring = RingHash::Mixed.ring();
+    let ring_with = |hash: RingHash, heavy| {
+        let mut ring = hash.ring();
         ring.extend((0..9).map(|node| format!("http://10.0.0.{node}:80")));
         assert_eq!(ring.add_weighted("http://heavy:80", weight(heavy)), Ok(true));
         assert_eq!(
@@ -292,16 +292,18 @@ fn a_heavier_node_takes_more_keys_and_only_for_itself() {
         );
         ring
     };
-    let (light, heavy) = (ring_with(1), ring_with(3));
     let share_of_heavy = |ring: &Ring| {
         let shares = ring.shares().into_iter();
         shares.filter(|(node, _)| *node == "http://heavy:80").map(|(_, share)| share).sum::<f64>()
     };
-    let (light_share, heavy_share) = (share_of_heavy(&light), share_of_heavy(&heavy));
-    assert!((0.07..0.13).contains(&light_share), "1 of 10: {light_share}");
-    assert!((0.21..0.29).contains(&heavy_share), "3 of 12: {heavy_share}");
-    for key in keys().filter(|key| light.get(key) != heavy.get(key)) {
-        assert_eq!(heavy.get(&key), Some("http://heavy:80"), "new owner of {key}");
+    for hash in [RingHash::Mixed, RingHash::Balanced] {
+        let (light, heavy) = (ring_with(hash, 1), ring_with(hash, 3));
+        let (light_share, heavy_share) = (share_of_heavy(&light), share_of_heavy(&heavy));
+        assert!((0.07..0.13).contains(&light_share), "1 of 10: {light_share}");
+        assert!((0.21..0.29).contains(&heavy_share), "3 of 12: {heavy_share}");
+        for key in keys().filter(|key| light.get(key) != heavy.get(key)) {
+            assert_eq!(heavy.get(&key), Some("http://heavy:80"), "new owner of {key}");
+        }
     }
 }
 
@@ -326,16 +328,18 @@ fn many_nodes_with_weights_are_the_same_as_one_after_the_other() {
     let weight = |weight| NonZeroUsize::new(weight).unwrap();
     let nodes: Vec<_> =
         (0..30).map(|n| (format!("http://node-{n}:80"), weight(1 + n % 3))).collect();
-    let (mut at_once, mut one_by_one) = (RingHash::Crc32.ring(), RingHash::Crc32.ring());
-    assert_eq!(at_once.extend_weighted(nodes.clone()), Ok(30));
-    assert_eq!(at_once.extend_weighted(nodes[..3].to_vec()), Ok(0));
-    for (node, weight) in &nodes {
-        one_by_one.add_weighted(node, *weight).unwrap();
+    for hash in [RingHash::Crc32, RingHash::Balanced] {
+        let (mut at_once, mut one_by_one) = (hash.ring(), hash.ring());
+        assert_eq!(at_once.extend_weighted(nodes.clone()), Ok(30));
+        assert_eq!(at_once.extend_weighted(nodes[..3].to_vec()), Ok(0));
+        for (node, weight) in &nodes {
+            one_by_one.add_weighted(node, *weight).unwrap();
+        }
+        assert_eq!(at_once.arcs(), one_by_one.arcs());
+        let too_heavy = [("http://a:1", weight(1)), ("http://b:1", weight(201))];
+        assert!(at_once.extend_weighted(too_heavy).is_err());
+        assert_eq!(at_once.shares(), one_by_one.shares());
     }
-    assert_eq!(at_once.shares(), one_by_one.shares());
-    let too_heavy = [("http://a:1", weight(1)), ("http://b:1", weight(201))];
-    assert!(at_once.extend_weighted(too_heavy).is_err());
-    assert_eq!(at_once.shares(), one_by_one.shares());
 }
 
 #[test]
@@ -358,11 +362,12 @@ fn a_weight_that_makes_more_points_than_the_most_is_refused() {
 fn shares_add_up_and_agree_with_the_keys() {
     assert_eq!(Ring::new(FIFTY).shares(), []);
     assert_eq!(ring_of(["http://a:1"]).shares(), [("http://a:1", 1.0)]);
-    for hash in [RingHash::Crc32, RingHash::Mixed] {
+    for hash in [RingHash::Crc32, RingHash::Mixed, RingHash::Balanced] {
         let mut ring = hash.ring();
         ring.extend((1..=10).map(|port| format!("http://localhost:{}", 8000 + port)));
         let shares = ring.shares();
-        assert_eq!(shares.iter().map(|(_, share)| share).sum::<f64>(), 1.0, "{hash:?}");
+        let sum: f64 = shares.iter().map(|(_, share)| share).sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{hash:?}: {sum}");
         for (node, share) in shares {
             let keys = keys().filter(|key| ring.get(key) == Some(node)).count() as f64;
             let expected = share * 10_000.0;
@@ -386,7 +391,7 @@ fn mixing_spreads_peers_with_similar_names() {
 #[test]
 fn arcs_are_the_ring_cut_by_owners() {
     let names = ["http://localhost:8001", "http://localhost:8002", "http://localhost:8003"];
-    for hash in [RingHash::Crc32, RingHash::Mixed, RingHash::Fnv1] {
+    for hash in [RingHash::Crc32, RingHash::Mixed, RingHash::Balanced, RingHash::Fnv1] {
         let mut ring = hash.ring();
         ring.extend(names);
         let arcs = ring.arcs();

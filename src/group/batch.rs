@@ -13,50 +13,55 @@ pub(super) type Answer = Result<Loaded, Error>;
 
 /// Answers keys, of which some may be empty or occur more than once: with what `find` has, and with
 /// what `load` says of the rest, each key once. `load` is also told how often these were asked for.
-/// Returns how many were found, too.
 pub(super) fn answer_many(
     keys: &[&str],
     hasher: impl BuildHasher,
-    find: impl Fn(&str) -> Option<Loaded>,
+    find: impl FnOnce(&[&str], &mut [Option<Answer>]),
     load: impl FnOnce(&[&str], usize, &mut [Option<Answer>]),
-) -> (Vec<Answer>, usize) {
-    let mut hits = 0;
-    let mut missing = Vec::new();
-    let mut places = HashMap::with_hasher(hasher);
-    let found: Vec<Result<Answer, usize>> = keys
-        .iter()
-        .map(|&key| {
-            if key.is_empty() {
-                return Ok(Err(Error::EmptyKey));
-            }
-            if let Some(&place) = places.get(key) {
-                return Err(place);
-            }
-            if let Some(loaded) = find(key) {
-                hits += 1;
-                return Ok(Ok(loaded));
-            }
-            if missing.is_empty() {
-                // Where one is missing, most are: it is the key of a peer, or the cache is cold.
-                missing.reserve(keys.len());
-                places.reserve(keys.len());
-            }
-            places.insert(key, missing.len());
-            missing.push(key);
-            Err(missing.len() - 1)
-        })
-        .collect();
+) -> Vec<Answer> {
+    if keys.contains(&"") {
+        let named: Vec<&str> = keys.iter().copied().filter(|key| !key.is_empty()).collect();
+        let mut answers = answer_many(&named, hasher, find, load).into_iter();
+        let answer = |key: &&str| match *key {
+            "" => Err(Error::EmptyKey),
+            _ => answers.next().expect("each key with a name has an answer"),
+        };
+        return keys.iter().map(answer).collect();
+    }
+    let mut answers = vec![None; keys.len()];
+    find(keys, &mut answers);
+    let open: Vec<usize> = (0..keys.len()).filter(|&at| answers[at].is_none()).collect();
+    if open.is_empty() {
+        return all(answers);
+    }
+    let (missing, places) = each_once(open.iter().map(|&at| keys[at]), hasher);
+    if missing.len() == keys.len() {
+        load(&missing, open.len(), &mut answers);
+        return all(answers);
+    }
     let mut loaded = vec![None; missing.len()];
-    if !missing.is_empty() {
-        let asked = found.iter().filter(|found| found.is_err()).count();
-        load(&missing, asked, &mut loaded);
+    load(&missing, open.len(), &mut loaded);
+    for (at, place) in open.into_iter().zip(places) {
+        answers[at] = loaded[place].clone();
     }
-    let loaded: Vec<Answer> = all(loaded);
-    if loaded.len() == keys.len() {
-        return (loaded, hits); // Each key was missing, and was there once.
-    }
-    let found = found.into_iter();
-    (found.map(|found| found.unwrap_or_else(|place| loaded[place].clone())).collect(), hits)
+    all(answers)
+}
+
+/// Each of `keys` once, and the place there of each of them.
+fn each_once<'k>(
+    keys: impl ExactSizeIterator<Item = &'k str>,
+    hasher: impl BuildHasher,
+) -> (Vec<&'k str>, Vec<usize>) {
+    let mut known = HashMap::with_capacity_and_hasher(keys.len(), hasher);
+    let mut once = Vec::with_capacity(keys.len());
+    let place = |key| {
+        *known.entry(key).or_insert_with(|| {
+            once.push(key);
+            once.len() - 1
+        })
+    };
+    let places = keys.map(place).collect();
+    (once, places)
 }
 
 /// The answers to keys, when all of them are there.
@@ -83,12 +88,22 @@ pub(super) fn by_peer<T>(
             nobody.push(item);
             continue;
         };
-        match by_peer.iter_mut().find(|(known, _)| is_same_peer(known, &peer)) {
+        // Most pickers have one handle for each peer.
+        let is_it = |(known, _): &&mut (Arc<dyn PeerGetter>, _)| Arc::ptr_eq(known, &peer);
+        match by_peer.iter_mut().find(is_it) {
             Some((_, theirs)) => theirs.push(item),
-            None => by_peer.push((peer, vec![item])),
+            None => add_to(&mut by_peer, (peer, vec![item])),
         }
     }
     (by_peer, nobody)
+}
+
+/// Adds items of a peer to those that are there.
+pub(super) fn add_to<T>(all: &mut ByPeer<T>, (peer, mut items): (Arc<dyn PeerGetter>, Vec<T>)) {
+    match all.iter_mut().find(|(known, _)| is_same_peer(known, &peer)) {
+        Some((_, theirs)) => theirs.append(&mut items),
+        None => all.push((peer, items)),
+    }
 }
 
 /// Whether two handles lead to one peer.

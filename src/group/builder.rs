@@ -1,8 +1,10 @@
 //! [`GroupBuilder`]: what is optional about a group.
 
+mod source;
+
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::cache::{Accounting, CacheOptions, Eviction};
@@ -11,11 +13,12 @@ use crate::events::{Event, EventSink};
 use crate::getter::{Getter, NoSource};
 use crate::group::Group;
 use crate::group::changes::Changes;
-use crate::group::loads::Loads;
+use crate::group::loads::{LoadOptions, Loads, SourceOptions};
 use crate::group::memory::{HotCache, Lifetimes, Memory};
 use crate::group::owners::{OwnerErrors, Owners};
 use crate::group::parts::{GroupCounters, Parts};
 use crate::group::portions::Portions;
+use crate::group::snapshots::{SnapshotOptions, Snapshots};
 use crate::group::telling::Telling;
 use crate::hot_keys::{DEFAULT_KEYS, HotKeyTable};
 use crate::stack::StackBytes;
@@ -71,12 +74,16 @@ pub struct GroupBuilder {
     hot_cache: HotCache,
     lifetimes: Lifetimes,
     owner_errors: OwnerErrors,
+    hedge: Option<f64>,
     wait_timeout: Option<Duration>,
+    soft_timeout: Option<Duration>,
     max_loaders: NonZeroUsize,
     max_refreshers: NonZeroUsize,
+    source: SourceOptions,
     stack: StackBytes,
     hot_keys: usize,
     events: EventSink,
+    snapshot: Option<SnapshotOptions>,
 }
 
 impl GroupBuilder {
@@ -91,12 +98,16 @@ impl GroupBuilder {
             hot_cache: HotCache::default(),
             lifetimes: Lifetimes::default(),
             owner_errors: OwnerErrors::default(),
+            hedge: None,
             wait_timeout: None,
+            soft_timeout: None,
             max_loaders: NonZeroUsize::new(64).expect("64 is not zero"),
             max_refreshers: NonZeroUsize::new(2).expect("2 is not zero"),
+            source: SourceOptions::default(),
             stack: StackBytes::default(),
             hot_keys: DEFAULT_KEYS,
             events: EventSink::new(),
+            snapshot: None,
         }
     }
 
@@ -115,7 +126,8 @@ impl GroupBuilder {
     }
 
     /// Into how many parts, each with a lock, a cache is split; rounded up to a power of two, and
-    /// at most 65,536. Defaults to 8 per core, of 1.5 to 64 MiB each, and at most 4,096.
+    /// at most 65,536. Defaults to 8 per core, of 0.75 to 64 MiB each (1.5 at least in a cache of
+    /// less than 8 MiB), and at most 4,096.
     ///
     /// The bytes are not split: a part takes more than its share while the cache has room. An entry
     /// that takes more than a quarter of the cache is served, but not kept. With two parts that is
@@ -288,6 +300,23 @@ impl GroupBuilder {
         self
     }
 
+    /// Keeps what is in memory in a file while no process does, so that a program that is started
+    /// again begins with full caches. Takes a path, or [`SnapshotOptions`]. Defaults to none.
+    ///
+    /// A thread of the group, `snapshot of NAME`, loads the file as soon as the peers are known,
+    /// and writes it every few minutes. It is written for the last time when the last handle of the
+    /// group is dropped, or before that by [`Group::close_snapshot`]; `HttpPool::shutdown` and
+    /// `HttpPool::leave` call that for the groups that they serve. What came after the last time is
+    /// lost with a process that is killed, or that ends by [`exit`](std::process::exit).
+    ///
+    /// What exactly is loaded, and what removals mean for it, stands in
+    /// [`guide::snapshots`](crate::guide::snapshots).
+    #[must_use]
+    pub fn snapshot(mut self, snapshot: impl Into<SnapshotOptions>) -> Self {
+        self.snapshot = Some(snapshot.into());
+        self
+    }
+
     /// The clock that life-times are measured with: any monotonic time since a moment of its own.
     /// Defaults to the system's, as of its last tick. For tests, which should not have to wait.
     #[must_use]
@@ -299,7 +328,13 @@ impl GroupBuilder {
     /// Makes the group.
     #[must_use]
     pub fn build(self) -> Group {
+        self.build_with(Changes::new).paying()
+    }
+
+    /// As [`build`](Self::build), with changes that are made in a way of their own.
+    pub(super) fn build_with(self, changes: impl FnOnce(Arc<Telling>) -> Changes) -> Group {
         let telling = Telling::new(self.name, self.events);
+        let changes = changes(Arc::clone(&telling));
         let hot_keys = HotKeyTable::new(self.hot_keys);
         let cache = CacheOptions {
             max_bytes: self.cache_bytes,
@@ -307,19 +342,26 @@ impl GroupBuilder {
             eviction: self.eviction,
             accounting: self.accounting,
         };
-        let (loaders, refreshers) = (self.max_loaders.get(), self.max_refreshers.get());
+        let loads = LoadOptions {
+            max_loaders: self.max_loaders.get(),
+            max_refreshers: self.max_refreshers.get(),
+            stack: self.stack,
+            source: self.source,
+        };
         Group::of(Parts {
             memory: Memory::new(cache, self.hot_cache, self.lifetimes, Arc::clone(&telling)),
-            loads: Arc::new(Loads::new(
+            loads: Arc::new(Loads::new(Arc::clone(&telling), self.getter, loads)),
+            owners: Arc::new(Owners::new(
                 Arc::clone(&telling),
-                self.getter,
-                loaders,
-                refreshers,
+                self.owner_errors,
+                self.hedge,
                 self.stack,
             )),
-            owners: Arc::new(Owners::new(Arc::clone(&telling), self.owner_errors)),
-            changes: Changes::new(Arc::clone(&telling)),
+            changes,
+            snapshots: Snapshots::new(self.snapshot),
+            later_removals: Mutex::default(),
             wait_timeout: self.wait_timeout,
+            soft_timeout: self.soft_timeout,
             portions: Portions::default(),
             counters: GroupCounters::default(),
             hot_keys,

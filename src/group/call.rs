@@ -1,12 +1,13 @@
 //! [`Call`]: how a caller asks, and all that differs between one key and many.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
 use crate::error::{BoxError, NotFound, PeerError, PeerErrorKind};
-use crate::getter::{Getter, Loaded};
-use crate::group::error::GetterPanicked;
+use crate::getter::{Getter, Loaded, Refreshed};
+use crate::group::error::{GetterPanicked, SharedCause, shared};
 use crate::group::nesting::Chain;
 use crate::group::telling::Telling;
 use crate::peers::{PeerGetter, TellAnswer};
@@ -21,6 +22,15 @@ pub(super) struct Call {
     /// The chain in which a getter of a peer asks, if it is one. Loads for such a caller have
     /// threads of their own: all others may wait for it.
     pub(super) chain: Option<Chain>,
+    /// Which keys are waited for a shorter time, as there is an expired value for them.
+    soft: Option<SoftLimit>,
+}
+
+/// Of the keys of a call, those from a place on are waited for until a deadline of their own.
+#[derive(Debug, Clone, Copy)]
+struct SoftLimit {
+    from: usize,
+    deadline: Deadline,
 }
 
 /// A load of one key and a load of many are the same, but for the two questions below.
@@ -33,17 +43,62 @@ enum Form {
 impl Call {
     /// The call of a caller who asks for a single key.
     pub(super) fn one(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::One, deadline, chain: None }
+        Self { form: Form::One, deadline, chain: None, soft: None }
     }
 
     /// The call of a caller who asks for a batch, maybe of one key.
     pub(super) fn many(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::Many, deadline, chain: None }
+        Self { form: Form::Many, deadline, chain: None, soft: None }
     }
 
     /// This call, in the `chain` of a getter of a peer, if there is one.
     pub(super) fn in_chain(self, chain: Option<Chain>) -> Self {
         Self { chain, ..self }
+    }
+
+    /// This call, in which the keys from the place `from` on are waited for no longer than
+    /// `timeout`: there are expired values for them.
+    pub(super) fn softened(self, from: usize, timeout: Duration) -> Self {
+        let soft = Deadline::after(timeout).into_iter().chain(self.deadline);
+        let soft = soft.min_by_key(|deadline| deadline.at);
+        Self { soft: soft.map(|deadline| SoftLimit { from, deadline }), ..self }
+    }
+
+    /// The call of the key at this place alone.
+    pub(super) fn of(self, at: usize) -> Self {
+        match self.soft.filter(|soft| at >= soft.from) {
+            Some(SoftLimit { deadline, .. }) => {
+                Self { deadline: Some(deadline), soft: None, ..self }
+            }
+            None => self.hard(),
+        }
+    }
+
+    /// The call of the keys at these places, of which the lower ones come first.
+    pub(super) fn of_places(self, places: &[usize]) -> Self {
+        let before = |soft: SoftLimit| places.iter().filter(|&&at| at < soft.from).count();
+        let soft = self.soft.map(|soft| SoftLimit { from: before(soft), ..soft });
+        Self { soft, ..self }
+    }
+
+    /// Whether there is an expired value for the key at this place.
+    pub(super) fn is_soft(&self, at: usize) -> bool {
+        self.soft.is_some_and(|soft| at >= soft.from)
+    }
+
+    /// The places of keys for which there is no expired value, and of those for which there is one,
+    /// where there are some.
+    pub(super) fn hard_and_soft(&self, places: Vec<usize>) -> impl Iterator<Item = Vec<usize>> {
+        let (hard, soft) = match self.soft {
+            None => (places, Vec::new()),
+            Some(_) => places.into_iter().partition(|&at| !self.is_soft(at)),
+        };
+        [hard, soft].into_iter().filter(|places| !places.is_empty())
+    }
+
+    /// This call without expired values.
+    pub(super) fn hard(self) -> Self {
+        Self { soft: None, ..self }
     }
 
     /// The queue for a thread in which loads for this caller wait: the second one for a getter of a
@@ -71,7 +126,8 @@ impl Call {
         Self { deadline: Some(Deadline { at, ..deadline }), ..self }
     }
 
-    /// Asks a getter, once. Something comes back for every key, whatever the getter does.
+    /// Asks a getter, once. Something comes back for every key, whatever the getter does. With the
+    /// `old` value of each key it is asked what has become of them.
     ///
     /// If it panics for a single key the panic goes on to the caller. For a batch it is an error of
     /// each key: nobody knows which one it was, and the panic would take those of other keys along.
@@ -80,24 +136,38 @@ impl Call {
         getter: &dyn Getter,
         telling: &Telling,
         keys: &[&str],
-    ) -> Replies<Result<Loaded, BoxError>> {
+        old: &[Loaded],
+    ) -> Replies<GetterReply> {
         let span = spans::load(&telling.group, keys);
+        let ask_one = |key: &str| match old.first() {
+            Some(old) => getter.refresh(key, old),
+            None => getter.get(key).map(Refreshed::Changed),
+        };
+        let ask_many = || match keys {
+            [key] if !old.is_empty() => vec![ask_one(key).map_err(shared)],
+            _ if old.is_empty() => {
+                let changed = |outcome: Result<_, _>| outcome.map(Refreshed::Changed);
+                getter.get_many(keys).into_iter().map(changed).map(share_error).collect()
+            }
+            _ => getter.refresh_many(keys, old).into_iter().map(share_error).collect(),
+        };
         let replies = match (self.form, keys) {
-            (Form::One, [key]) => Replies::One(Some(getter.get(key))),
+            (Form::One, [key]) => Replies::One(Some(share_error(ask_one(key)))),
             (_, keys) => {
-                let replies = match catch_unwind(AssertUnwindSafe(|| getter.get_many(keys))) {
+                let replies = match catch_unwind(AssertUnwindSafe(ask_many)) {
                     Ok(outcomes) if outcomes.len() == keys.len() => outcomes,
                     Ok(outcomes) => {
                         let (got, asked) = (outcomes.len(), keys.len());
-                        let wrong = || format!("the getter answered {got} of {asked} keys");
-                        keys.iter().map(|_| Err(wrong().into())).collect()
+                        let wrong = format!("the getter answered {got} of {asked} keys");
+                        vec![Err(wrong_answer(wrong)); asked]
                     }
                     Err(panic) => {
                         // Its drop may panic as well.
                         std::mem::forget(panic);
                         let what = format!("{} keys from {:?} on", keys.len(), keys[0]);
                         telling.panicked("batch", &what);
-                        keys.iter().map(|_| Err(GetterPanicked.into())).collect()
+                        let panicked: SharedCause = Arc::new(GetterPanicked);
+                        vec![Err(panicked); keys.len()]
                     }
                 };
                 Replies::Many(replies.into_iter())
@@ -140,15 +210,41 @@ pub(super) enum Replies<T> {
     Many(std::vec::IntoIter<T>),
 }
 
-impl Replies<Result<Loaded, BoxError>> {
-    /// Whether the getter failed for one of the keys, which is more than that there is no value.
-    fn has_failed(&self) -> bool {
-        let replies = match self {
+/// What a getter said of one key.
+pub(super) type GetterReply = Result<Refreshed, SharedCause>;
+
+fn share_error(outcome: Result<Refreshed, BoxError>) -> GetterReply {
+    outcome.map_err(shared)
+}
+
+/// The error of keys whose getter does not do as it should.
+pub(super) fn wrong_answer(what: impl Into<BoxError>) -> SharedCause {
+    what.into().into()
+}
+
+impl Replies<GetterReply> {
+    fn as_slice(&self) -> &[GetterReply] {
+        match self {
             Self::One(reply) => reply.as_slice(),
             Self::Many(replies) => replies.as_slice(),
-        };
-        replies.iter().any(|reply| reply.as_ref().is_err_and(|error| !error.is::<NotFound>()))
+        }
     }
+
+    /// Whether the getter failed for one of the keys, which is more than that there is no value.
+    fn has_failed(&self) -> bool {
+        self.as_slice().iter().any(|reply| failure_in(reply).is_some())
+    }
+
+    /// The last error, if the getter failed for all of the keys.
+    pub(super) fn failure(&self) -> Option<SharedCause> {
+        let replies = self.as_slice();
+        let all_failed = replies.iter().all(|reply| failure_in(reply).is_some());
+        replies.last().filter(|_| all_failed).and_then(failure_in).cloned()
+    }
+}
+
+fn failure_in(reply: &GetterReply) -> Option<&SharedCause> {
+    reply.as_ref().err().filter(|error| !error.is::<NotFound>())
 }
 
 impl<T> Iterator for Replies<T> {

@@ -21,33 +21,126 @@
 //!   previous owner is empty, before the others are.
 //! * *The remover has not seen the list change*, and does not know the previous owner. Therefore a
 //!   new owner remembers what was removed during the hand-over, and does not ask for that.
+//! * *A request that was given up arrives after newer changes.* A removal then costs a load. An
+//!   insertion would bring an old value back. Therefore each step of a change has a number that
+//!   grows, and an [owner refuses](order) an insertion that has a smaller number than a change of
+//!   its key by the same process, or than what it remembers. What stays open: an insertion that
+//!   failed and that nothing newer of its key has followed yet, and an owner that was restarted,
+//!   which knows no numbers.
+//! * *A process that only asks has a copy.* Therefore its peers tell it with their answers how many
+//!   [changes](journal) they have made, and it asks which these were. It drops its copy with its
+//!   next get that asks a peer.
 //!
 //! In short, a value can wander from the previous owner to the owner, and from there to copies; a
 //! removal walks the same way.
 //!
-//! What no removal can close: a peer that could not be reached keeps what it has, and so does a
-//! process that only asks, which nobody knows. A peer whose list names another owner, or for which
-//! the owner is up while it is down for the remover, may fetch from that one just before it is
-//! emptied. Copies end with their `hot_ttl` or `fallback_ttl`, the owner's value with its ttl; the
-//! report names the peers that could not be reached.
+//! A peer may not be there when it is to be told:
+//!
+//! * *It is cut off, stopped, down, or its answer gets lost.* The removal is [owed](debts) to it,
+//!   and this process reads nothing from it before that is paid. A get that picked it before looks
+//!   once more when its flight can be doomed: either it sees the debt, or the removal dooms it.
+//! * *It owns a key, and this process asks the next one in its place.* To others who remove the
+//!   key that one is among the rest, and may be emptied after this process. Therefore what it
+//!   answers is not kept as a copy.
+//! * *Others can reach it*, and read the old value from it meanwhile. So what is paid to it is
+//!   [removed once more](paying) from all others, and here, before it counts as paid: from those
+//!   who are in the list when it is paid.
+//! * *It stands in for an owner that is down*, or is the owner while the remover believes it to be
+//!   down, and so is emptied with the rest. One of the rest may ask it just before that, when its
+//!   own copy is gone already, and so may the one that was picked. Therefore all are emptied once
+//!   more if anybody could not be told, or the picked peer is not the owner.
+//! * *Another peer comes to own the key while the rest is emptied*, and has a copy. One that was
+//!   emptied before may ask it, the owner until then among them. Therefore all are emptied once
+//!   more, until the same peers are picked before and after that.
+//! * *It was out of the list*, and nobody has told it. Every process that made a change or was told
+//!   of one [remembers](roster) who was away then, and treats what that one has missed as a debt.
+//! * *It comes into the list while a removal goes on.* The removal looks for such peers at its end,
+//!   and then tells the others once more: they may have asked it before.
+//! * *It is back, and another peer is still to be told*, which does not know yet what the one that
+//!   is back has missed, and reads from it. Therefore what one has missed is removed from all
+//!   others, too, if more than one is owed something.
+//! * *It leaves the list while it is owed something*, or before it is known that it was not told.
+//!   Others may have read from it. Therefore all others are owed that now, and all that it has is
+//!   removed from it when it is back.
+//! * *A debt is paid while the key is removed once more*, and the payment was made before the newer
+//!   removal. So what is owed once more meanwhile stays owed.
+//! * *A newer value was inserted at the peer.* That waives the older removal, and none that is owed
+//!   since the insertion began. A payment that is on its way at that moment costs a load, and no
+//!   more.
+//! * *A process leaves the list*, and nobody will tell it of anything. It drops what it owns when
+//!   its previous keys were taken over, see `HttpPool::leave`.
+//!
+//! A restarted peer is told as well: it may have got its memory from a file.
+//!
+//! What stays open, and what bounds it:
+//!
+//! * *A process dies with debts.* What it owed, nobody tells. The owner's value ends with its ttl,
+//!   copies with their `hot_ttl` or `fallback_ttl`. A pool that ends tries once more before.
+//! * *A peer that is back in the list asks itself*, before the others have told
+//!   it, which they do at once.
+//! * *Others read from a peer before it is told.* The remover reports the debt, and is not settled.
+//!   After the peer is back that lasts for the pause of a debt, 2 s at most, and the time of the
+//!   requests.
+//! * *A split into three parts, or peers that differ about who is up.* A value may go from one who
+//!   was not told to a second, and from there to a third that was told twice. Those are copies:
+//!   `hot_ttl` or `fallback_ttl`.
+//! * *The owner of a key changes more than three times* while one removal of it goes on, or once
+//!   while others remove what was paid: a copy.
+//! * *Too many keys were owed, or the removal of a tag*, so that a peer is emptied and nobody knows
+//!   which copies to remove elsewhere; or a process has started while another one was away, and
+//!   reads from that before the others have told it. Copies as well.
+//! * *Lists that differ.* A peer that is in the list of a reader, and not in that of the remover,
+//!   is told when it comes into the latter. Until then it serves what it has: the ttl. A remover
+//!   that has another list, as one that is out of it, takes another peer for the owner, and empties
+//!   that first: a copy.
+//! * *A process that does not know that it is out of all lists* serves to itself what it owns: the
+//!   ttl. So does one that follows a source which has lost it: as a rule that is for a moment, in
+//!   which it would lose all that it has. The others tell it what it has missed when it is back.
+//!   *A process that only asks* is known to nobody: `hot_ttl` or `fallback_ttl`.
+//!
+//! `group/simulation` drives groups through random schedules of these, and through some of them
+//! one by one.
 //!
 //! This part knows neither caches nor flights. What a change does in its own process it asks of a
 //! [`ChangeHost`], and where it goes of a [`PeerPicker`].
 
+mod answering;
+mod debts;
+mod inserting;
+mod journal;
+mod order;
+mod owed;
+mod owing;
+mod payer;
+mod paying;
 mod report;
+mod roster;
+mod tags;
+mod told;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-pub use report::{InsertReport, PeerReport, RemoveOutcome, RemoveReport};
+pub(super) use payer::{Debtor, Haste};
+pub use report::{InsertReport, PeerDebt, PeerReport, RemoveOutcome, RemoveReport};
 
+use crate::change::{ChangeStamp, LateChange};
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
-use crate::group::batch::{by_peer, is_same_peer};
-use crate::group::telling::Telling;
+use crate::group::batch::is_same_peer;
+use crate::group::changes::answering::Answering;
+use crate::group::changes::journal::Journal;
+use crate::group::changes::order::{Order, Standing};
+use crate::group::telling::{Subject, Telling};
 use crate::peers::{PeerGetter, PeerPicker};
+use crate::random;
 use crate::stats::Counter;
+use crate::tag::Tag;
 use crate::workers::Workers;
+use debts::{Debts, Missed};
+use owed::Everything;
+use payer::Payer;
+use told::{Stamps, Told};
 
 /// How many threads of one group carry its changes to peers, beside the callers' own.
 const MAX_FAN_OUT: usize = 64;
@@ -57,6 +150,14 @@ pub(super) struct Changes {
     telling: Arc<Telling>,
     /// Threads that tell several peers at once. No get ever takes one of them.
     fan_out: Workers,
+    stamps: Stamps,
+    order: Order,
+    /// The same of tags.
+    tag_order: Order,
+    /// What was changed in this process.
+    pub(super) journal: Journal,
+    debts: Debts,
+    payer: Payer,
     pub(super) counters: ChangeCounters,
 }
 
@@ -66,6 +167,9 @@ pub(super) struct ChangeCounters {
     pub(super) removes: Counter,
     pub(super) inserts: Counter,
     pub(super) clears: Counter,
+    pub(super) tag_removes: Counter,
+    /// Insertions that came too late.
+    pub(super) late: Counter,
 }
 
 /// What a change does in this process.
@@ -76,8 +180,25 @@ pub(super) trait ChangeHost {
     /// As [`forget`](Self::forget), for all keys.
     fn forget_all(&self);
 
-    /// Keeps a value as if the getter had loaded it, but wherever it fits. Whether it is there now.
-    fn keep_inserted(&self, key: &str, loaded: Loaded) -> bool;
+    /// The same for what has this tag.
+    fn forget_tag(&self, tag: Tag);
+
+    /// An insertion begins now: tags of the value that are removed later remove it.
+    fn begin(&self, loaded: Loaded) -> Loaded;
+
+    /// Keeps a value as if the getter had loaded it, but wherever it fits, if `is_newest` holds.
+    /// Whether it is there now.
+    fn keep_inserted(&self, key: &str, loaded: Loaded, is_newest: &dyn Fn() -> bool) -> bool;
+
+    /// As [`keep_inserted`](Self::keep_inserted), in place of what there is of `key` unless that
+    /// has the same version or a newer one. Then it stays, and the answer is `None`.
+    fn keep_newer(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        version: u64,
+        is_newest: &dyn Fn() -> bool,
+    ) -> Option<bool>;
 
     /// As [`keep_inserted`](Self::keep_inserted), but as if this process owned the key.
     fn keep_as_owner(&self, key: &str, loaded: Loaded) -> bool;
@@ -86,43 +207,80 @@ pub(super) trait ChangeHost {
 /// Something that a peer is to do.
 enum Change {
     Remove(Vec<String>),
+    RemoveTags(Vec<String>),
     Clear,
     Insert(String, Loaded),
 }
 
-/// The first key of a change and the number of keys, or `None` and none for all keys.
-type Subject = (Option<String>, usize);
-
 impl Change {
     fn subject(&self) -> Subject {
         match self {
-            Self::Remove(keys) => (keys.first().cloned(), keys.len()),
-            Self::Clear => (None, 0),
-            Self::Insert(key, _) => (Some(key.clone()), 1),
+            Self::Remove(keys) => Subject::Keys(keys.first().cloned(), keys.len()),
+            Self::RemoveTags(tags) => {
+                Subject::Tags(tags.first().cloned().unwrap_or_default(), tags.len())
+            }
+            Self::Clear => Subject::Keys(None, 0),
+            Self::Insert(key, _) => Subject::Keys(Some(key.clone()), 1),
+        }
+    }
+
+    /// What a peer still has to do that could not be told of it.
+    fn missed(&self) -> Missed<'_> {
+        match self {
+            Self::Remove(keys) => Missed::Keys(keys),
+            Self::RemoveTags(_) => Missed::All(Everything::Unknown),
+            Self::Clear => Missed::All(Everything::Cleared),
+            Self::Insert(key, _) => Missed::Keys(std::slice::from_ref(key)),
         }
     }
 
     /// Makes it at a peer. Whether the peer has a new value now.
-    fn make_at(&self, peer: &dyn PeerGetter, group: &str) -> Result<bool, PeerError> {
+    fn make_at(
+        &self,
+        peer: &dyn PeerGetter,
+        group: &str,
+        stamp: ChangeStamp,
+    ) -> Result<bool, PeerError> {
         match self {
             Self::Remove(keys) => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                peer.remove(group, &keys).map(|()| false)
+                peer.remove(group, &keys, stamp).map(|()| false)
             }
-            Self::Clear => peer.clear(group).map(|()| false),
-            Self::Insert(key, loaded) => peer.insert(group, key, loaded),
+            Self::RemoveTags(tags) => {
+                let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+                peer.remove_tags(group, &tags, stamp).map(|()| false)
+            }
+            Self::Clear => peer.clear(group, stamp).map(|()| false),
+            Self::Insert(key, loaded) => peer.insert(group, key, loaded, stamp),
         }
     }
 }
 
 impl Changes {
     pub(super) fn new(telling: Arc<Telling>) -> Self {
-        let name = format!("changes of {}", telling.group);
+        Self::with_threads(telling, MAX_FAN_OUT)
+    }
+
+    /// As [`new`](Self::new), but at most so many threads tell peers beside the caller's own.
+    pub(super) fn with_threads(telling: Arc<Telling>, max_threads: usize) -> Self {
+        let name = ("changes of", Arc::clone(&telling.group));
         Self {
-            fan_out: Workers::new(name, MAX_FAN_OUT, &telling.repeats),
+            fan_out: Workers::new(name, max_threads, &telling.repeats),
+            payer: Payer::new(&telling),
             telling,
+            stamps: Stamps::of_a_new_origin(),
+            order: Order::default(),
+            tag_order: Order::default(),
+            journal: Journal::new(random::number()),
+            debts: Debts::default(),
             counters: ChangeCounters::default(),
         }
+    }
+
+    /// How many peers are being told of changes.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn unfinished(&self) -> usize {
+        self.fan_out.unfinished()
     }
 
     /// Removes keys here, at their owners, and at all other peers, in the order of the module.
@@ -132,36 +290,46 @@ impl Changes {
         here: &impl ChangeHost,
         picker: &dyn PeerPicker,
     ) -> RemoveReport {
-        self.remove_here(keys, here);
-        let by = |peer_of: &dyn Fn(&str) -> Option<Arc<dyn PeerGetter>>| {
-            by_peer(keys.iter().map(|&key| (peer_of(key), key.to_owned()))).0
-        };
-        let previous = by(&|key| picker.previous_owner(key));
-        let owners = by(&|key| picker.pick_peer(key));
+        let mut told = self.begin(picker);
+        self.remove_here(keys, self.stamps.next(), here);
+        let answering = Answering::of(keys, picker);
+        let (previous, owners) = (answering.previous(picker), answering.peers());
         // Who owns keys removes these first, and everybody then removes the rest of them.
-        let rest = picker.peers().into_iter().filter_map(|peer| {
-            let owned = owners.iter().find(|(owner, _)| is_same_peer(owner, &peer));
+        let rest = told.listed.iter().filter_map(|peer| {
+            let owned = owners.iter().find(|(owner, _)| is_same_peer(owner, peer));
             let owned: HashSet<&str> =
                 owned.into_iter().flat_map(|(_, owned)| owned).map(String::as_str).collect();
             let rest = keys.iter().filter(|&&key| !owned.contains(key));
             let rest: Vec<String> = rest.map(|&key| key.to_owned()).collect();
-            (!rest.is_empty()).then_some((peer, rest))
+            (!rest.is_empty()).then(|| (Arc::clone(peer), rest))
         });
-        let rest: Vec<_> = rest.collect();
-        let mut told = Told::default();
-        for round in [previous, owners, rest].into_iter().filter(|round| !round.is_empty()) {
-            let round = round.into_iter().map(|(peer, keys)| (peer, Change::Remove(keys)));
-            self.make_at(round.collect(), &mut told);
-            keys.iter().for_each(|key| here.forget(key));
+        let (rest, listed): (Vec<_>, _) = (rest.collect(), told.listed.clone());
+        let all = || keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
+        let mut tell = |round: Vec<(Arc<dyn PeerGetter>, Vec<String>)>| {
+            if !round.is_empty() {
+                let round = round.into_iter().map(|(peer, keys)| (peer, Change::Remove(keys)));
+                self.make_at(round.collect(), &mut told);
+                self.forget(keys, here);
+            }
+            told.has_failed()
+        };
+        tell(previous);
+        tell(owners);
+        answering.tell_the_rest(picker, |again| match again {
+            false => tell(rest.clone()),
+            true => tell(listed.iter().map(|peer| (Arc::clone(peer), all())).collect()),
+        });
+        if self.tell_newcomers(|| Change::Remove(all()), listed, &mut told, picker) {
+            self.forget(keys, here);
         }
         told.report()
     }
 
     /// Removes everything here and at all peers.
     pub(super) fn clear(&self, here: &impl ChangeHost, picker: &dyn PeerPicker) -> RemoveReport {
-        self.clear_here(here);
-        let mut told = Told::default();
-        let peers = picker.peers();
+        let mut told = self.begin(picker);
+        self.clear_here(self.stamps.next(), here);
+        let peers = told.listed.clone();
         if peers.is_empty() {
             return told.report();
         }
@@ -171,71 +339,73 @@ impl Changes {
         for _ in 0..3 {
             let changes = peers.iter().map(|peer| (Arc::clone(peer), Change::Clear)).collect();
             self.make_at(changes, &mut told);
-            here.forget_all();
+            self.forget_all(here);
+        }
+        if self.tell_newcomers(|| Change::Clear, peers, &mut told, picker) {
+            self.forget_all(here);
         }
         told.report()
     }
 
-    /// Puts a value at the owner of `key`, and removes the key everywhere else.
-    pub(super) fn insert(
-        &self,
-        key: &str,
-        loaded: Loaded,
-        here: &impl ChangeHost,
-        picker: &dyn PeerPicker,
-    ) -> InsertReport {
-        let mut told = Told::default();
-        let remove = || Change::Remove(vec![key.to_owned()]);
-        let owner = picker.pick_peer(key);
-        match owner {
-            None => here.forget(key),
-            Some(_) => self.remove_here(&[key], here),
-        }
-        if let Some(previous) = picker.previous_owner(key) {
-            self.make_at(vec![(previous, remove())], &mut told);
-        }
-        let is_kept = match &owner {
-            None => self.insert_here(key, loaded, here),
-            Some(owner) => {
-                let insert = Change::Insert(key.to_owned(), loaded);
-                self.make_at(vec![(Arc::clone(owner), insert)], &mut told)
-            }
-        };
-        // What an owner has that did not take the new value is out of date all the same.
-        let took_it =
-            |owner: &&Arc<dyn PeerGetter>| told.outcome(owner).is_some_and(RemoveOutcome::is_done);
-        let inserted = owner.as_ref().filter(took_it);
-        let others = picker.peers().into_iter();
-        let others = others
-            .filter(|peer| !inserted.is_some_and(|owner| is_same_peer(owner, peer)))
-            .map(|peer| (peer, remove()))
-            .collect();
-        self.make_at(others, &mut told);
-        if owner.is_some() {
-            here.forget(key);
-        }
-        InsertReport { is_kept, peers: told.report().peers }
-    }
-
     /// Removes keys in this process alone.
-    pub(super) fn remove_here(&self, keys: &[&str], here: &impl ChangeHost) {
+    pub(super) fn remove_here(&self, keys: &[&str], stamp: ChangeStamp, here: &impl ChangeHost) {
         for key in keys {
-            here.forget(key);
-            self.counters.removes.add_one();
+            self.order.begin(key, stamp);
         }
+        self.forget(keys, here);
+        self.counters.removes.add(keys.len());
     }
 
     /// Removes everything in this process alone.
-    pub(super) fn clear_here(&self, here: &impl ChangeHost) {
-        here.forget_all();
+    pub(super) fn clear_here(&self, stamp: ChangeStamp, here: &impl ChangeHost) {
+        self.order.begin_clear(stamp);
+        self.forget_all(here);
         self.counters.clears.add_one();
     }
 
     /// Keeps a value in this process alone; whether it is there now.
-    pub(super) fn insert_here(&self, key: &str, loaded: Loaded, here: &impl ChangeHost) -> bool {
+    pub(super) fn insert_here(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        stamp: ChangeStamp,
+        here: &impl ChangeHost,
+    ) -> Result<bool, LateChange> {
+        let version = loaded.version_number();
+        // Insertions with versions have an order of their own: who was first to make a stamp says
+        // nothing of who has the newer version. They come after removals all the same.
+        let standing = match version {
+            Some(_) => self.order.standing(key, stamp),
+            None => self.order.begin(key, stamp),
+        };
+        match standing {
+            Standing::Newest => {}
+            Standing::Superseded => return Err(self.late()),
+            Standing::Unknown => {
+                self.forget(&[key], here);
+                return Err(self.late());
+            }
+        }
+        let loaded = here.begin(loaded);
+        if self.is_removed_later(loaded.tags(), stamp) {
+            self.forget(&[key], here);
+            return Err(self.late());
+        }
+        let is_newest = || match version {
+            Some(_) => self.order.standing(key, stamp) == Standing::Newest,
+            None => self.order.is_newest(key, stamp),
+        };
+        let is_kept = match version {
+            Some(version) => here.keep_newer(key, loaded, version, &is_newest),
+            None => {
+                here.forget(key);
+                Some(here.keep_inserted(key, loaded, &is_newest))
+            }
+        };
+        let Some(is_kept) = is_kept else { return Err(self.late()) };
         self.counters.inserts.add_one();
-        here.forget(key);
-        here.keep_inserted(key, loaded)
+        self.journal.note(&[key]);
+        if is_kept || is_newest() { Ok(is_kept) } else { Err(self.late()) }
     }
 
     /// The same for a value that every peer is given to keep.
@@ -247,66 +417,87 @@ impl Changes {
     ) -> bool {
         self.counters.inserts.add_one();
         here.forget(key);
-        here.keep_as_owner(key, loaded)
+        let is_kept = here.keep_as_owner(key, here.begin(loaded));
+        self.journal.note(&[key]);
+        is_kept
     }
 
-    /// Makes changes at peers, in parallel, and notes what became of them. Whether one of the peers
-    /// has a new value now.
+    /// The insertion of `key` came when its sender waited no longer. The key is removed: the sender
+    /// may have told nobody else.
+    pub(super) fn give_up_insert_here(
+        &self,
+        key: &str,
+        stamp: ChangeStamp,
+        here: &impl ChangeHost,
+    ) -> LateChange {
+        if self.order.begin(key, stamp) != Standing::Superseded {
+            self.forget(&[key], here);
+        }
+        self.late()
+    }
+
+    fn late(&self) -> LateChange {
+        self.counters.late.add_one();
+        LateChange
+    }
+
+    /// What the journal has is gone from the caches: who reads a mark of it, and then a cache,
+    /// finds nothing older.
+    fn forget(&self, keys: &[&str], here: &impl ChangeHost) {
+        keys.iter().for_each(|key| here.forget(key));
+        self.journal.note(keys);
+    }
+
+    fn forget_all(&self, here: &impl ChangeHost) {
+        here.forget_all();
+        self.journal.note_all();
+    }
+
+    /// Makes changes at peers, in parallel, and notes what became of them. Those of the peers that
+    /// have a new value now.
     ///
     /// A peer that did not answer in time before is not asked again: each round would take as long.
-    fn make_at(&self, mut changes: Vec<(Arc<dyn PeerGetter>, Change)>, told: &mut Told) -> bool {
-        changes.retain(|(peer, _)| !told.outcome(peer).is_some_and(RemoveOutcome::is_late));
-        let subject = |(peer, change): &(_, Change)| (Arc::clone(peer), change.subject());
-        let peers: Vec<(Arc<dyn PeerGetter>, _)> = changes.iter().map(subject).collect();
-        let group = Arc::clone(&self.telling.group);
-        let results =
-            self.fan_out.map(changes, move |(peer, change)| change.make_at(&**peer, &group));
-        let mut is_kept = false;
-        for ((peer, subject), result) in peers.into_iter().zip(results) {
+    fn make_at(
+        &self,
+        changes: Vec<(Arc<dyn PeerGetter>, Change)>,
+        told: &mut Told,
+    ) -> Vec<Arc<dyn PeerGetter>> {
+        let changes = changes.into_iter().map(|(peer, change)| (peer, Arc::new(change)));
+        let is_asked = |(peer, _): &(Arc<dyn PeerGetter>, _)| {
+            !told.outcome(peer).is_some_and(RemoveOutcome::has_timed_out)
+        };
+        let changes: Vec<(Arc<dyn PeerGetter>, Arc<Change>)> = changes.filter(is_asked).collect();
+        // Before the change has its number: what is owed later may be newer.
+        let debts = changes.iter().map(|(peer, change)| self.debt_before(peer, change));
+        let debts: Vec<_> = debts.collect();
+        let (group, stamp) = (Arc::clone(&self.telling.group), self.stamps.next());
+        let results = self
+            .fan_out
+            .map(changes.clone(), move |(peer, change)| change.make_at(&**peer, &group, stamp));
+        let mut kept = Vec::new();
+        for (((peer, change), before), result) in changes.into_iter().zip(debts).zip(results) {
             let result = result.unwrap_or_else(|| {
                 let message = "the transport panicked";
                 Err(PeerError::new(PeerErrorKind::Protocol, peer.name(), message))
             });
-            if let Err(error) = &result {
+            if let Err(error) = result.as_ref() {
                 self.telling.change_failed(error);
-                if told.outcome(&peer).is_none_or(RemoveOutcome::is_done) {
-                    self.telling.incomplete(subject, error.clone());
+                let is_late = error.kind() == PeerErrorKind::Late;
+                if !is_late && told.outcome(&peer).is_none_or(RemoveOutcome::is_done) {
+                    self.telling.incomplete(change.subject(), error.clone());
                 }
             }
-            let outcome = RemoveOutcome::from(result.map(|kept| is_kept |= kept));
+            let outcome = match result {
+                Ok(is_kept) => {
+                    kept.extend(is_kept.then(|| Arc::clone(&peer)));
+                    self.was_told(&peer, &change, before);
+                    RemoveOutcome::Done
+                }
+                Err(error) => self.was_not_told(&peer, &change, error, told),
+            };
             told.add(peer, outcome);
         }
-        is_kept
-    }
-}
-
-/// The peers that were told of a change so far, and what became of it there.
-#[derive(Default)]
-struct Told {
-    peers: Vec<(Arc<dyn PeerGetter>, RemoveOutcome)>,
-}
-
-impl Told {
-    fn outcome(&self, peer: &Arc<dyn PeerGetter>) -> Option<&RemoveOutcome> {
-        let mut known = self.peers.iter().filter(|(known, _)| is_same_peer(known, peer));
-        known.next().map(|(_, outcome)| outcome)
-    }
-
-    /// Notes what became of one more change at a peer. What went wrong there once stays.
-    fn add(&mut self, peer: Arc<dyn PeerGetter>, outcome: RemoveOutcome) {
-        match self.peers.iter_mut().find(|(known, _)| is_same_peer(known, &peer)) {
-            Some((_, before)) if before.is_done() => *before = outcome,
-            Some(_) => {}
-            None => self.peers.push((peer, outcome)),
-        }
-    }
-
-    fn report(self) -> RemoveReport {
-        let of_peer = |(peer, outcome): (Arc<dyn PeerGetter>, _)| PeerReport {
-            peer: peer.name().to_owned(),
-            outcome,
-        };
-        RemoveReport { peers: self.peers.into_iter().map(of_peer).collect() }
+        kept
     }
 }
 

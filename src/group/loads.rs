@@ -11,13 +11,16 @@
 //! This part knows neither caches nor peers. What a flight needs of them, it asks of a
 //! [`LoadHost`].
 
+mod flying;
 mod patience;
+mod refreshing;
+mod source;
 mod waiting;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{BoxError, NotFound};
+use crate::cache::KeyHash;
 use crate::getter::{Getter, Loaded};
 use crate::group::batch::Answer;
 use crate::group::call::Call;
@@ -25,25 +28,27 @@ use crate::group::error::{
     GetterPanicked, load_failed, overloaded, reentrant, timed_out, too_deep,
 };
 use crate::group::nesting::{
-    Chain, Inside, LoadId, MAX_LEVELS, is_inside_getter, is_too_deep, may_load_again,
+    Chain, LoadId, MAX_LEVELS, is_inside_getter, is_too_deep, may_load_again,
 };
 use crate::group::telling::Telling;
 use crate::histogram::Latency;
-use crate::origin::Origin;
 use crate::singleflight::{Follower, Leader, Singleflight, Ticket, Waited};
 use crate::spans::Context;
 use crate::stack::StackBytes;
 use crate::stats::Counter;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 use crate::workers::Workers;
 use patience::Patience;
+use source::SourceGate;
+pub(super) use source::SourceOptions;
 
 /// The source of truth of a group, and the flights of those who load from it.
 pub(super) struct Loads {
     group: Arc<str>,
     telling: Arc<Telling>,
     getter: Box<dyn Getter>,
-    flights: Singleflight<Answer>,
+    source: SourceGate,
+    flights: Singleflight<Answer, KeyHash>,
     patience: Patience,
     /// Threads that run the getter for callers who may not wait for its end.
     loaders: Workers,
@@ -62,6 +67,8 @@ pub(super) struct LoadCounters {
     /// Callers who got what another caller loaded.
     pub(super) deduplicated: Counter,
     pub(super) refreshes: Counter,
+    /// Calls of the getter that left an old value as it is.
+    pub(super) unchanged: Counter,
     /// Calls of the getter, and waits of those callers.
     pub(super) getter_calls: Latency,
     pub(super) waits: Latency,
@@ -74,6 +81,17 @@ pub(super) trait LoadHost: Send + Sync + 'static {
 
     /// The time by the group's clock, in milliseconds.
     fn now(&self) -> u64;
+
+    /// The tick of the removals of tags in this process. What a load has read is taken for as old
+    /// as the tick at which it began.
+    fn tick(&self) -> u64;
+
+    /// Whether one who came at the tick `came` may have what another one's load has brought.
+    fn is_for_one_who_came_at(&self, came: u64, loaded: &Loaded) -> bool;
+
+    /// Waits for a moment, if memory is being filled from a disk; whether it was. A load may wait
+    /// for that again and again.
+    fn wait_for_disk(&self) -> bool;
 
     /// Whether previous owners may have what this process lacks.
     fn is_warming_up(&self) -> bool;
@@ -95,31 +113,65 @@ pub(super) trait LoadHost: Send + Sync + 'static {
         now: u64,
         is_wanted: &dyn Fn() -> bool,
     );
+
+    /// What is in memory of a key that is to be loaded, if it is a value: an old one.
+    fn held(&self, key: &str) -> Option<Loaded>;
+
+    /// As [`keep`](Self::keep), for a value that was [held](Self::held), and has a new life. What
+    /// is returned is to be used in its place.
+    fn renew(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        cost: Duration,
+        now: u64,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Loaded;
+}
+
+/// What is optional about loads.
+pub(super) struct LoadOptions {
+    pub(super) max_loaders: usize,
+    pub(super) max_refreshers: usize,
+    pub(super) stack: StackBytes,
+    pub(super) source: SourceOptions,
 }
 
 impl Loads {
     pub(super) fn new(
         telling: Arc<Telling>,
         getter: Box<dyn Getter>,
-        max_loaders: usize,
-        max_refreshers: usize,
-        stack: StackBytes,
+        options: LoadOptions,
     ) -> Self {
+        let LoadOptions { max_loaders, max_refreshers, stack, source } = options;
         let group = Arc::clone(&telling.group);
-        let workers = |name: &str, max| {
-            Workers::with_stack(format!("{name} {group}"), max, stack, &telling.repeats)
+        let workers = |what, max| {
+            Workers::with_stack((what, Arc::clone(&group)), max, stack, &telling.repeats)
         };
         Self {
             loaders: workers("load", max_loaders),
             nested_loaders: workers("nested load", max_loaders),
             refreshers: workers("refresh", max_refreshers),
+            source: SourceGate::new(source, Arc::clone(&telling)),
             group,
             telling,
             getter,
-            flights: Singleflight::new(),
+            flights: Singleflight::with_hasher(KeyHash::random()),
             patience: Patience::new(),
             counters: LoadCounters::default(),
         }
+    }
+
+    /// How many loads wait for a thread.
+    pub(super) fn waiting(&self) -> usize {
+        self.loaders.waiting() + self.nested_loaders.waiting()
+    }
+
+    /// Loads that have not ended, and refreshes.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn unfinished(&self) -> (usize, usize) {
+        let loaders = self.loaders.unfinished() + self.nested_loaders.unfinished();
+        (self.flights.len().max(loaders), self.refreshers.unfinished())
     }
 
     /// Loads keys, which must differ, with one call of the getter for those that nobody is loading.
@@ -143,25 +195,29 @@ impl Loads {
             let error = |key: &&str| Some(Err(too_deep(&self.group, key, MAX_LEVELS)));
             return answers.iter_mut().zip(keys).for_each(|(answer, key)| *answer = error(key));
         }
-        let mut waits_since = None;
+        let (mut waits_since, came) = (None, host.tick());
+        let may_have = |answer: &Answer| {
+            answer.as_ref().map_or(true, |loaded| host.is_for_one_who_came_at(came, loaded))
+        };
         // Who waited for a flight that ended without a value starts over.
         while answers.iter().any(Option::is_none) {
             let followed = self.board(keys, led, answers, call.chain);
             // What is led here comes first: see the rule of the module.
             let started = self.lead(keys, led, answers, call, host);
             for (at, follower) in started {
-                let answer = match follower.wait(call.until()) {
+                let theirs = call.of(at);
+                let answer = match follower.wait_for_start_and_end(theirs.until()) {
                     Waited::Value(answer) => answer,
-                    Waited::TimedOut => Err(timed_out(&self.group, keys[at], call.deadline)),
+                    Waited::TimedOut => Err(timed_out(&self.group, keys[at], theirs.deadline)),
                     Waited::Abandoned => {
-                        Err(load_failed(&self.group, keys[at], GetterPanicked.into()))
+                        Err(load_failed(&self.group, keys[at], Arc::new(GetterPanicked)))
                     }
                 };
                 answers[at] = Some(answer);
             }
             if !followed.is_empty() {
                 let since = *waits_since.get_or_insert_with(Instant::now);
-                if self.follow(keys, followed, led, answers, (call, since)) {
+                if self.follow(keys, followed, (led, answers), (call, since), &may_have) {
                     waits_since = None;
                 }
             }
@@ -182,19 +238,19 @@ impl Loads {
         let waits_for_us = |follower: &Follower<Answer>| {
             chain.is_some_and(|chain| follower.leader().is_some_and(|leader| chain.has(leader)))
         };
-        let mut followed = Vec::new();
+        let (mut boarding, mut followed) = (self.flights.board(keys), Vec::new());
         for (at, key) in keys.iter().enumerate() {
             if answers[at].is_some() || led[at].is_some() {
                 continue;
             }
-            match self.flights.join(key) {
+            match boarding.join(at) {
                 Ok(Ticket::Leader(leader)) => led[at] = Some(leader),
                 Ok(Ticket::Follower(follower)) if may_wait && !waits_for_us(&follower) => {
                     followed.push((at, follower));
                 }
                 Err(_) if may_wait => answers[at] = Some(Err(reentrant(&self.group, key))),
                 _ => {
-                    let leader = self.flights.lead_alone(key);
+                    let leader = boarding.lead_alone(at);
                     if may_load_again(self.id(&leader), chain) {
                         led[at] = Some(leader);
                     } else {
@@ -217,7 +273,10 @@ impl Loads {
         call: Call,
         host: &Arc<impl LoadHost>,
     ) -> Vec<(usize, Follower<Answer>)> {
-        let Some(deadline) = call.deadline.filter(|_| !is_inside_getter()) else {
+        let soft = (0..keys.len()).find(|&at| led[at].is_some() && call.is_soft(at));
+        let earliest = soft.map_or(call, |at| call.of(at)).deadline;
+        let call = call.hard();
+        let Some(deadline) = earliest.filter(|_| !is_inside_getter()) else {
             self.fly(keys, led, answers, call, &**host);
             return Vec::new();
         };
@@ -252,8 +311,9 @@ impl Loads {
         if is_started {
             return started;
         }
-        // The flights ended as the job was dropped.
-        for (at, _) in started {
+        // The flights ended as the job was dropped. Those who have more time start over.
+        let is_final = |at: usize| soft.is_none_or(|first| at >= first);
+        for (at, _) in started.into_iter().filter(|(at, _)| is_final(*at)) {
             answers[at] = Some(Err(overloaded(&self.group, keys[at])));
         }
         Vec::new()
@@ -270,172 +330,9 @@ impl Loads {
         true
     }
 
-    /// Leads flights to their ends, on the calling thread.
-    fn fly(
-        &self,
-        keys: &[&str],
-        led: &mut [Option<Leader<Answer>>],
-        answers: &mut [Option<Answer>],
-        call: Call,
-        host: &impl LoadHost,
-    ) {
-        Self::find(keys, led, answers, host);
-        if host.is_warming_up() {
-            Self::take_over(keys, led, answers, host);
-        }
-        self.run_getter(keys, led, answers, call, host);
-    }
-
-    /// Begins flights, and ends those whose value has come meanwhile.
-    ///
-    /// The caches are asked again, because between this caller's look-up and the start of its
-    /// flight another flight of the key may have begun and ended:
-    ///
-    /// ```text
-    /// this thread: looks up, misses
-    /// another:     looks up, misses, flies, fills the cache, ends the flight
-    /// this thread: starts a flight, and would load a second time
-    /// ```
-    ///
-    /// A flight fills the cache before it is removed. So a caller that finds no flight finds its
-    /// value here.
-    fn find(
-        keys: &[&str],
-        led: &mut [Option<Leader<Answer>>],
-        answers: &mut [Option<Answer>],
-        host: &impl LoadHost,
-    ) {
-        for ((key, led), answer) in keys.iter().zip(led).zip(answers) {
-            let Some(leader) = led else { continue };
-            leader.begin();
-            if let Some(found) = host.find(key) {
-                land(led, answer, Ok(found));
-            }
-        }
-    }
-
-    /// Ends the flights of keys that their previous owners still have.
-    fn take_over(
-        keys: &[&str],
-        led: &mut [Option<Leader<Answer>>],
-        answers: &mut [Option<Answer>],
-        host: &impl LoadHost,
-    ) {
-        let open: Vec<usize> = (0..keys.len()).filter(|&at| led[at].is_some()).collect();
-        let open_keys: Vec<&str> = open.iter().map(|&at| keys[at]).collect();
-        let taken = host.take_over(&open_keys);
-        let now = host.now();
-        for (at, taken) in open.into_iter().zip(taken) {
-            if let (Some(leader), Some(taken)) = (&led[at], taken) {
-                host.keep(keys[at], &taken, Duration::ZERO, now, &|| !leader.is_doomed());
-                land(&mut led[at], &mut answers[at], Ok(taken));
-            }
-        }
-    }
-
-    /// Runs the getter for the keys whose flights have not ended, keeps what it loads, and ends
-    /// them.
-    fn run_getter(
-        &self,
-        keys: &[&str],
-        led: &mut [Option<Leader<Answer>>],
-        answers: &mut [Option<Answer>],
-        call: Call,
-        host: &impl LoadHost,
-    ) {
-        let count = led.iter().flatten().count();
-        if count == 0 {
-            return;
-        }
-        if count > 1 && self.getter.loads_one_by_one() {
-            // Who waits for one of them need not wait for those after it.
-            for at in 0..keys.len() {
-                let (led, answers) = (&mut led[at..=at], &mut answers[at..=at]);
-                self.run_getter(&keys[at..=at], led, answers, call, host);
-            }
-            return;
-        }
-        let start = host.now();
-        let replies = {
-            let loads = led.iter().flatten().map(|leader| self.id(leader));
-            let _inside = Inside::begin(loads, call.chain);
-            let panicked = self.telling.of_panic(led, &self.counters.errors);
-            let _timer = self.counters.getter_calls.timer();
-            let replies = if count == keys.len() {
-                call.ask_getter(&*self.getter, &self.telling, keys)
-            } else {
-                let open = keys.iter().zip(&*led).filter(|(_, led)| led.is_some());
-                let open: Vec<&str> = open.map(|(&key, _)| key).collect();
-                call.ask_getter(&*self.getter, &self.telling, &open)
-            };
-            panicked.disarm();
-            replies
-        };
-        let now = host.now();
-        let took = now.saturating_sub(start);
-        let cost = Duration::from_millis(took / count as u64);
-        // What was stuck until a back-up landed tells nothing of how long loads take.
-        if led.iter().flatten().any(|leader| !leader.is_doomed()) {
-            self.patience.learn(took);
-        }
-        let open = keys.iter().zip(led).zip(answers).filter(|((_, led), _)| led.is_some());
-        for (((key, led), answer), reply) in open.zip(replies) {
-            let Some(leader) = led else { continue };
-            let settled = self.settle(key, reply, (cost, now), host, leader);
-            land(led, answer, settled);
-        }
-    }
-
-    /// Counts what the getter returned, gives it its life, and keeps it.
-    fn settle(
-        &self,
-        key: &str,
-        reply: Result<Loaded, BoxError>,
-        (cost, now): (Duration, u64),
-        host: &impl LoadHost,
-        flight: &Leader<Answer>,
-    ) -> Answer {
-        let loaded = match reply {
-            Ok(loaded) => loaded,
-            Err(error) if error.is::<NotFound>() => Loaded::absent(),
-            Err(error) => {
-                self.counters.errors.add_one();
-                return Err(self.telling.load_failed(key, error));
-            }
-        };
-        self.counters.loads.add_one();
-        log::debug!("loaded {key:?} of group {:?} in {cost:?}", self.group);
-        let loaded = host.with_ttl(loaded).came_from(Origin::Getter);
-        host.keep(key, &loaded, cost, now, &|| !flight.is_doomed());
-        Ok(loaded)
-    }
-
-    /// Has a key refreshed on another thread, unless somebody is loading it, `find` says that
-    /// somebody has done so since, or all threads for that are busy.
-    pub(super) fn refresh<H: LoadHost>(
-        self: &Arc<Self>,
-        key: &str,
-        host: &Arc<H>,
-        find: impl FnOnce(&H, &str) -> Option<Loaded> + Send + 'static,
-    ) {
-        let Ok(Ticket::Leader(leader)) = self.flights.join(key) else { return };
-        let (loads, host) = (Arc::clone(self), Arc::clone(host));
-        let refresh = move || {
-            let key = leader.key().to_owned();
-            let (mut led, mut answer) = ([Some(leader)], [None]);
-            loads.telling.apart(&key, || {
-                led.iter().flatten().for_each(Leader::begin);
-                if let Some(found) = find(&host, &key) {
-                    land(&mut led[0], &mut answer[0], Ok(found));
-                } else {
-                    loads.counters.refreshes.add_one();
-                    loads.run_getter(&[&key], &mut led, &mut answer, Call::one(None), &*host);
-                }
-            });
-        };
-        // Where no thread is free, dropping the job ends the flight, and those who joined it
-        // meanwhile start over.
-        self.refreshers.run_now(refresh);
+    /// Times that the source came to rest, and keys for which the getter was not called.
+    pub(super) fn source_counts(&self) -> (u64, u64) {
+        (self.source.times_at_rest.value(), self.source.refusals.value())
     }
 
     /// Dooms the flight of `key`: its value goes to those who wait, and nobody keeps it.
@@ -451,15 +348,6 @@ impl Loads {
     fn id(&self, leader: &Leader<Answer>) -> LoadId {
         LoadId { group: std::ptr::from_ref(self).addr(), key_hash: leader.key_hash() }
     }
-}
-
-/// Ends the flight of a key with its answer. The failure of a back-up is that of its caller alone:
-/// the first load may yet succeed.
-fn land(led: &mut Option<Leader<Answer>>, slot: &mut Option<Answer>, answer: Answer) {
-    if let Some(leader) = led.take().filter(|leader| answer.is_ok() || !leader.is_back_up()) {
-        leader.land(&answer);
-    }
-    *slot = Some(answer);
 }
 
 #[cfg(test)]

@@ -9,11 +9,15 @@
 //! the cache, see [`changes`](crate::group::changes).
 
 mod beside;
+mod giving;
 mod hot;
+mod keeping;
 mod lifetimes;
+mod stock;
+mod watches;
 
 use std::cell::LazyCell;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use beside::Beside;
@@ -23,21 +27,32 @@ use crate::byteview::ByteView;
 use crate::cache::{Asker, Cache, CacheOptions, Departure, Found, KeyHash, Meta, Observer};
 use crate::events::{Event, EvictionReason, StaleReason};
 use crate::getter::Loaded;
+use crate::group::batch::{Answer, keys_at};
 use crate::group::telling::Telling;
+use crate::peers::HandOverPart;
 use crate::stats::{CacheStats, Counter};
+use crate::tag::RemovedTags;
 use beside::Neighbours;
+use giving::{Given, Givings};
 use hot::HotPolicy;
 use lifetimes::Freshness;
 pub(super) use lifetimes::Lifetimes;
+pub(super) use stock::Stock;
+pub(super) use watches::RemovalWatch;
+use watches::RemovalWatches;
 
 /// The caches of a group, and the rules for what is in them.
 pub(super) struct Memory {
     main: Cache,
     hot: Cache,
     hot_policy: HotPolicy,
+    /// The tags that were removed, for both.
+    removed: Arc<RemovedTags>,
     lifetimes: Lifetimes,
     telling: Arc<Telling>,
     neighbours: Neighbours,
+    watches: RemovalWatches,
+    givings: Givings,
     pub(super) counters: MemoryCounters,
 }
 
@@ -46,9 +61,14 @@ pub(super) struct Memory {
 pub(super) struct MemoryCounters {
     /// Entries that a cache counted as hits of this process, but that were too old to be served.
     pub(super) hits_refused: Counter,
+    /// The same of copies.
+    copy_hits_refused: Counter,
+    most_copy_hits: Counter,
     /// The most gets that the main cache was seen to have answered.
     most_owned_hits: Counter,
     pub(super) hits_stale: Counter,
+    /// Those of them that were served as their load was slow.
+    pub(super) soft_timeouts: Counter,
     pub(super) negative_hits: Counter,
 }
 
@@ -70,13 +90,17 @@ impl Memory {
         telling: Arc<Telling>,
     ) -> Self {
         let hot = CacheOptions { max_bytes: main.max_bytes / 8, ..main };
+        let removed = Arc::new(RemovedTags::default());
         Self {
-            main: Cache::new(main).observed_by(observer(&telling)),
-            hot: Cache::new(hot).observed_by(observer(&telling)),
+            main: Cache::new(main).observed_by(observer(&telling)).without(&removed),
+            hot: Cache::new(hot).observed_by(observer(&telling)).without(&removed),
+            removed,
             hot_policy: HotPolicy::new(hot_cache),
             lifetimes,
             telling,
             neighbours: Neighbours::default(),
+            watches: RemovalWatches::default(),
+            givings: Givings::default(),
             counters: MemoryCounters::default(),
         }
     }
@@ -86,17 +110,15 @@ impl Memory {
     /// Calls `refresh` with the entry that is to be refreshed, if this one is.
     #[inline]
     pub(super) fn value(&self, key: &str, refresh: impl FnOnce(Meta)) -> Option<Option<ByteView>> {
-        let now = LazyCell::new(|| self.lifetimes.now());
-        if self.lifetimes.clock.is_foreign() {
-            // Not to be called under the lock. The system's clock may be: it takes little time, and
-            // the processor reads it while it waits for the entry.
-            LazyCell::force(&now);
-        }
+        self.find(key, refresh).map(|found| found.into_value_of(key))
+    }
+
+    /// As [`value`](Self::value), not yet taken out of the entry.
+    #[inline]
+    pub(super) fn find(&self, key: &str, refresh: impl FnOnce(Meta)) -> Option<Found> {
+        let now = self.time();
         let asker = Asker::ThisProcess;
-        let found = self
-            .in_main(asker, key, || *now, refresh)
-            .or_else(|| self.in_hot(asker, key, || *now))?;
-        Some(found.value)
+        self.in_main(asker, key, || *now, refresh).or_else(|| self.in_hot(asker, key, || *now))
     }
 
     /// As [`value`](Self::value), with what is left of its life.
@@ -111,13 +133,43 @@ impl Memory {
         key: &str,
         refresh: impl FnOnce(Meta),
     ) -> Option<Loaded> {
-        let now = LazyCell::new(|| self.lifetimes.now());
+        let now = self.time();
         self.in_main(asker, key, || *now, refresh)
             .map(|found| self.lifetimes.owned_as_loaded(found, || *now))
             .or_else(|| {
                 let found = self.in_hot(asker, key, || *now)?;
-                Some(Lifetimes::copied_as_loaded(found, || *now))
+                Some(self.lifetimes.copied_as_loaded(found, || *now))
             })
+    }
+
+    /// As [`loaded_for`](Self::loaded_for), for many keys. Element *i* of `answers` becomes what is
+    /// known of `keys[i]`, if something is.
+    pub(super) fn answer(
+        &self,
+        asker: Asker,
+        keys: &[&str],
+        answers: &mut [Option<Answer>],
+        mut refresh: impl FnMut(usize, Meta),
+    ) {
+        let now = self.lifetimes.now();
+        let mut missing = Vec::new();
+        let in_main = self.main.get_many_for(asker, keys, || now).into_iter().enumerate();
+        for (at, found) in in_main {
+            let found = found.filter(|found| {
+                self.may_serve_owned(asker, keys[at], found, || now, |seen| refresh(at, seen))
+            });
+            match found {
+                Some(found) => {
+                    answers[at] = Some(Ok(self.lifetimes.owned_as_loaded(found, || now)))
+                }
+                None => missing.push(at),
+            }
+        }
+        let in_hot = self.hot.get_many_for(asker, &keys_at(keys, &missing), || now);
+        for (at, found) in missing.into_iter().zip(in_hot) {
+            let found = found.filter(|found| self.may_serve_copy(asker, found, || now));
+            answers[at] = found.map(|found| Ok(self.lifetimes.copied_as_loaded(found, || now)));
+        }
     }
 
     #[inline]
@@ -129,16 +181,13 @@ impl Memory {
         refresh: impl FnOnce(Meta),
     ) -> Option<Found> {
         let found = self.main.get_for(asker, key, &now)?;
-        // Most entries have a value and never die. What was found is not moved once more here: that
-        // costs as much as the whole look-up.
-        let never_dies = found.meta.dead_at == 0 && found.value.is_some();
-        let is_served = never_dies || self.may_serve(asker, key, &found, now, refresh);
-        is_served.then_some(found)
+        // What was found is not moved once more here: that costs as much as the whole look-up.
+        self.may_serve_owned(asker, key, &found, now, refresh).then_some(found)
     }
 
     /// Whether an entry of the main cache may be served.
     #[inline]
-    fn may_serve(
+    fn may_serve_owned(
         &self,
         asker: Asker,
         key: &str,
@@ -146,17 +195,32 @@ impl Memory {
         now: impl Fn() -> u64,
         refresh: impl FnOnce(Meta),
     ) -> bool {
-        if found.value.is_none() {
+        // Most entries have a value and never die.
+        let never_dies = found.dead_at() == 0 && found.has_value();
+        never_dies || self.may_serve_mortal(asker, key, found, now, refresh)
+    }
+
+    /// The same of an entry that can die, or has no value.
+    #[inline]
+    fn may_serve_mortal(
+        &self,
+        asker: Asker,
+        key: &str,
+        found: &Found,
+        now: impl Fn() -> u64,
+        refresh: impl FnOnce(Meta),
+    ) -> bool {
+        if !found.has_value() {
             self.counters.negative_hits.add_one();
             return true;
         }
         match self.lifetimes.judge(found, now) {
             Freshness::Fresh => {}
-            Freshness::Ahead => refresh(found.meta),
+            Freshness::Ahead => refresh(found.meta()),
             Freshness::Stale => {
                 self.counters.hits_stale.add_one();
                 self.telling.stale_event(key, StaleReason::Refreshing);
-                refresh(found.meta);
+                refresh(found.meta());
             }
             Freshness::StaleIfError => {
                 if asker == Asker::ThisProcess {
@@ -169,26 +233,41 @@ impl Memory {
     }
 
     fn in_hot(&self, asker: Asker, key: &str, now: impl Fn() -> u64) -> Option<Found> {
-        let found = self.hot.get_for(asker, key, now)?;
-        if found.value.is_none() {
+        let found = self.hot.get_for(asker, key, &now)?;
+        self.may_serve_copy(asker, &found, now).then_some(found)
+    }
+
+    /// Whether an entry of the hot cache may be served.
+    fn may_serve_copy(&self, asker: Asker, found: &Found, now: impl Fn() -> u64) -> bool {
+        if !self.lifetimes.is_fresh_copy(found, now) {
+            if asker == Asker::ThisProcess {
+                self.counters.copy_hits_refused.add_one();
+            }
+            return false;
+        }
+        if !found.has_value() {
             self.counters.negative_hits.add_one();
         }
-        Some(found)
+        true
     }
 
     /// As [`loaded`](Self::loaded), but takes only what is fresh, counts nothing and leaves the
     /// order of use alone.
     pub(super) fn peek(&self, key: &str) -> Option<Loaded> {
-        self.peek_owned(key).or_else(|| {
-            let now = LazyCell::new(|| self.lifetimes.now());
-            let found = self.hot.peek(key, || *now)?;
-            Some(Lifetimes::copied_as_loaded(found, || *now))
-        })
+        self.peek_owned(key).or_else(|| self.peek_copy(key))
+    }
+
+    /// As [`peek`](Self::peek), in the hot cache alone.
+    pub(super) fn peek_copy(&self, key: &str) -> Option<Loaded> {
+        let now = self.time();
+        let found = self.hot.peek(key, || *now)?;
+        let is_fresh = self.lifetimes.is_fresh_copy(&found, || *now);
+        is_fresh.then(|| self.lifetimes.copied_as_loaded(found, || *now))
     }
 
     /// As [`peek`](Self::peek), in the main cache alone.
     pub(super) fn peek_owned(&self, key: &str) -> Option<Loaded> {
-        let now = LazyCell::new(|| self.lifetimes.now());
+        let now = self.time();
         let found = self.main.peek(key, || *now)?;
         let is_fresh = self.lifetimes.is_fresh(&found, || *now);
         is_fresh.then(|| self.lifetimes.owned_as_loaded(found, || *now))
@@ -197,22 +276,51 @@ impl Memory {
     /// A fresh value of a key whose entry was `seen` when it was due for a refresh, if it has got
     /// another one since.
     pub(super) fn peek_newer(&self, key: &str, seen: Meta) -> Option<Loaded> {
-        let now = LazyCell::new(|| self.lifetimes.now());
+        let now = self.time();
         let found = self.main.peek(key, || *now)?;
-        let is_newer = found.meta != seen && self.lifetimes.is_fresh(&found, || *now);
+        let is_newer = found.meta() != seen && self.lifetimes.is_fresh(&found, || *now);
         is_newer.then(|| self.lifetimes.owned_as_loaded(found, || *now))
+    }
+
+    /// What the main cache has of a key that is to be loaded, if it is a value, however old.
+    pub(super) fn held(&self, key: &str) -> Option<Loaded> {
+        if !self.lifetimes.has_old_entries() {
+            return None;
+        }
+        let now = self.time();
+        let found = self.main.peek(key, || *now)?;
+        found.has_value().then(|| self.lifetimes.owned_as_loaded(found, || *now))
     }
 
     /// The expired value of a key whose load failed, if it may be served then. Counts it as served.
     pub(super) fn stale(&self, key: &str) -> Option<Loaded> {
-        let now = LazyCell::new(|| self.lifetimes.now());
-        let found = self.main.peek(key, || *now)?;
-        let may_serve = found.meta.dead_at != 0 && self.lifetimes.serves_on_error(&found, *now);
-        may_serve.then(|| {
-            self.counters.hits_stale.add_one();
-            self.telling.stale_event(key, StaleReason::LoadFailed);
-            self.lifetimes.owned_as_loaded(found, || *now)
-        })
+        let expired = self.expired(key)?;
+        self.counters.hits_stale.add_one();
+        self.telling.stale_event(key, StaleReason::LoadFailed);
+        Some(expired)
+    }
+
+    /// The expired value of a key that may be served when its load fails, or is slow.
+    pub(super) fn expired(&self, key: &str) -> Option<Loaded> {
+        let now = self.time();
+        let in_main = self.main.peek(key, || *now);
+        if let Some(found) = in_main {
+            let may_serve = found.dead_at() != 0 && self.lifetimes.serves_on_error(&found, *now);
+            return may_serve.then(|| self.lifetimes.owned_as_loaded(found, || *now));
+        }
+        if !self.lifetimes.keeps_old_copies {
+            return None;
+        }
+        // It is dead when it may not be served.
+        let found = self.hot.peek(key, || *now)?;
+        Some(self.lifetimes.copied_as_loaded(found, || *now))
+    }
+
+    /// Counts that the expired value of a key was served, as its load is slow.
+    pub(super) fn count_slow(&self, key: &str) {
+        self.counters.hits_stale.add_one();
+        self.counters.soft_timeouts.add_one();
+        self.telling.stale_event(key, StaleReason::SlowLoad);
     }
 }
 
@@ -236,97 +344,18 @@ fn observer(telling: &Arc<Telling>) -> Option<Observer> {
     })
 }
 
-/// Filling and emptying it.
+/// Giving it away.
 impl Memory {
-    /// Keeps what was loaded by the time `now`, while `is_wanted` holds: ours in the main cache,
-    /// and what is not ours for a short time in the hot one.
-    pub(super) fn keep(
+    /// The next part of what is given to the one who owns the keys for which `is_theirs` holds; see
+    /// [`PeerSide::hand_over`](crate::PeerSide::hand_over).
+    pub(super) fn give(
         &self,
-        key: &str,
-        loaded: &Loaded,
-        owner: Owner,
-        now: u64,
-        is_wanted: impl Fn() -> bool,
-    ) {
-        let (cache, meta) = self.cache_for(loaded, owner, now);
-        if let Some(meta) = meta {
-            cache.insert(key, loaded.value(), meta, now, &is_wanted);
-        }
-        if meta.is_none() || owner == Owner::Elsewhere {
-            self.main.remove_if(key, is_wanted); // An older value, which this result replaces.
-        }
-        self.neighbours.tell(|it| it.inserted());
-    }
-
-    /// As [`keep`](Self::keep), for what a caller knows and wants to be there: it is kept wherever
-    /// it fits. Whether it is there now.
-    pub(super) fn keep_wanted(&self, key: &str, loaded: &Loaded, owner: Owner, now: u64) -> bool {
-        let (cache, meta) = self.cache_for(loaded, owner, now);
-        let is_kept = meta.is_some_and(|meta| cache.insert_wanted(key, loaded.value(), meta, now));
-        if meta.is_none() || owner == Owner::Elsewhere {
-            self.main.remove(key); // An older value.
-        }
-        self.neighbours.tell(|it| it.inserted());
-        is_kept
-    }
-
-    /// Where a result belongs, and what to keep beside it, if it is to be kept at all.
-    fn cache_for(&self, loaded: &Loaded, owner: Owner, now: u64) -> (&Cache, Option<Meta>) {
-        match owner {
-            Owner::Here { cost } => (&self.main, self.lifetimes.owned(loaded, cost, now)),
-            Owner::Elsewhere => {
-                (&self.hot, self.lifetimes.copied(loaded, self.lifetimes.fallback_ttl, now))
-            }
-        }
-    }
-
-    /// Keeps a copy of what the owner of `key` answered, if the policy wants it and `is_wanted`
-    /// holds.
-    pub(super) fn keep_copy(&self, key: &str, loaded: &Loaded, is_wanted: impl Fn() -> bool) {
-        if self.hot_policy.keeps_nothing() {
-            return;
-        }
-        let now = self.lifetimes.now();
-        let Some(meta) = self.lifetimes.copied(loaded, self.lifetimes.hot_ttl, now) else { return };
-        if self.hot_policy.keeps(key, now) {
-            self.hot.insert(key, loaded.value(), meta, now, is_wanted);
-            self.neighbours.tell(|it| it.inserted());
-        }
-    }
-
-    /// Drops what both caches have of `key`.
-    pub(super) fn remove(&self, key: &str) {
-        let values = if self.neighbours.are_there() { self.values_of(key) } else { [None, None] };
-        self.main.remove(key);
-        self.hot.remove(key);
-        for value in values.into_iter().flatten() {
-            self.neighbours.tell(|it| it.removed(&value));
-        }
-    }
-
-    /// Drops what the caches have of `key` and is not useful.
-    pub(super) fn remove_useless(&self, key: &str, is_useful: impl Fn(&ByteView) -> bool) {
-        if self.values_of(key).iter().flatten().any(|value| !is_useful(value)) {
-            self.remove(key);
-        }
-    }
-
-    /// Drops everything.
-    pub(super) fn clear(&self) {
-        self.main.clear();
-        self.hot.clear();
-        self.neighbours.tell(|it| it.cleared());
-    }
-
-    /// What both caches have of `key`, whether or not it may be served.
-    fn values_of(&self, key: &str) -> [Option<ByteView>; 2] {
-        // Nothing is dead at the beginning of time.
-        [&self.main, &self.hot].map(|cache| cache.peek(key, || 0)?.value)
-    }
-
-    /// Has `neighbour` learn which entries are gone.
-    pub(super) fn tell_of_entries(&self, neighbour: Weak<dyn Beside>) {
-        self.neighbours.add(neighbour);
+        session: u64,
+        max_bytes: usize,
+        is_theirs: impl Fn(&str) -> bool,
+    ) -> HandOverPart {
+        let from = Given { main: &self.main, hot: &self.hot, lifetimes: &self.lifetimes };
+        self.givings.next(from, session, max_bytes, is_theirs)
     }
 }
 
@@ -335,6 +364,19 @@ impl Memory {
     /// The time of the group's clock, in milliseconds; for [`aged`](Self::aged).
     pub(super) fn now(&self) -> u64 {
         self.lifetimes.now()
+    }
+
+    /// The same, read when it is first asked for.
+    // Part of each look-up: a call of its own would take as long as the rest of it.
+    #[inline(always)]
+    fn time(&self) -> LazyCell<u64, impl FnOnce() -> u64> {
+        let now = LazyCell::new(|| self.lifetimes.now());
+        if self.lifetimes.clock.is_foreign() {
+            // Not to be called under the lock. The system's clock may be: it takes little time, and
+            // the processor reads it while it waits for the entry.
+            LazyCell::force(&now);
+        }
+        now
     }
 
     /// A result of the getter with the life that it has for everyone: its own, or the group's.
@@ -364,7 +406,9 @@ impl Memory {
         let owned = self.main.own_hits().saturating_sub(self.counters.hits_refused.value());
         // A hit is taken back a moment after it was counted.
         let owned = self.counters.most_owned_hits.raise(owned);
-        (owned, self.hot.own_hits())
+        let refused = self.counters.copy_hits_refused.value();
+        let copies = self.hot.own_hits().saturating_sub(refused);
+        (owned, self.counters.most_copy_hits.raise(copies))
     }
 
     /// A hash for keys, which is cheap and which nobody outside can predict.

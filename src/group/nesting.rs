@@ -40,6 +40,7 @@ use std::cell::RefCell;
 pub use chain::Chain;
 
 use crate::random;
+use crate::sync::thread_local;
 
 /// No more getters run one inside the other on one thread. A level takes 16 KiB of the stack at
 /// most, without what the getter itself needs, and the threads of the standard library have 2 MiB.

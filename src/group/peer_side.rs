@@ -4,16 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::Asker;
+use crate::cache::{Asker, Meta};
+use crate::change::{ChangeMark, ChangeStamp, ChangesSince, LateChange};
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::getter::Loaded;
-use crate::group::batch::{Answer, answer_many};
+use crate::group::batch::Answer;
 use crate::group::call::Call;
 use crate::group::error::timed_out;
 use crate::group::nesting::Chain;
 use crate::group::parts::Parts;
 use crate::origin::Origin;
+use crate::peers::{HandOverEntry, HandOverPart};
 
 /// What peers may ask of a [`Group`](crate::Group), for those who write a transport; from
 /// [`Group::peer_side`](crate::Group::peer_side).
@@ -129,14 +131,15 @@ impl<'a> PeerSide<'a> {
     /// `get` then, and that request is the one that counts.
     #[must_use]
     pub fn held_some(&self, keys: &[&str], max_bytes: usize) -> Vec<Option<Loaded>> {
-        let mut left = max_bytes;
-        let held = |key: &&str| {
-            let found = self.in_memory(key)?;
+        let (mut left, mut found) = (max_bytes, vec![None; keys.len()]);
+        self.parts.find_many(Asker::Peer, keys, &mut found);
+        let held = keys.iter().zip(found).map(|(key, found)| {
+            let found = found?.ok()?;
             left = left.checked_sub(found.value().map_or(0, |value| value.len()))?;
             self.count_hit(key, &found);
             Some(found)
-        };
-        keys.iter().map(held).collect()
+        });
+        held.collect()
     }
 
     /// Answers a peer that would like to have what is in memory of `key`, and nothing that is not.
@@ -149,33 +152,107 @@ impl<'a> PeerSide<'a> {
         self.parts.memory.peek_owned(key)
     }
 
+    /// Hands a part of what is in memory to the peer called `new_owner`, as the picker
+    /// [knows](crate::PeerPicker::is_owner) it: keys that it owns, hottest first, and no more than
+    /// `max_bytes` of keys and values. All parts of one hand-over have the same `session`. After
+    /// 10 s without a request a session begins from the start. Up to 8 go on at a time, and others
+    /// are told to come [later](crate::HandOverState::NotYet).
+    ///
+    /// Only what this process loaded is handed over, as an owner or in place of one that was down.
+    /// Values of more than `max_bytes` are left out. It counts as no use of them.
+    #[must_use]
+    pub fn hand_over(&self, new_owner: &str, session: u64, max_bytes: usize) -> HandOverPart {
+        let (owners, memory) = (&self.parts.owners, &self.parts.memory);
+        let is_theirs = |key: &str| owners.picker().is_owner(key, new_owner);
+        let part = memory.give(session, max_bytes, is_theirs);
+        let counters = owners.hand_over_counters();
+        counters.handed_over.add(part.entries.len());
+        counters.handed_over_bytes.add(part.entries.iter().map(HandOverEntry::bytes).sum());
+        part
+    }
+
     /// Removes keys here: what a peer's removal comes to.
-    pub fn remove(&self, keys: &[&str]) {
-        self.parts.changes.remove_here(keys, &**self.parts);
+    pub fn remove(&self, keys: &[&str], stamp: ChangeStamp) {
+        self.begin_change();
+        self.parts.changes.remove_here(keys, stamp, &**self.parts);
+    }
+
+    /// Removes what has one of these tags here: what a peer's removal of tags comes to.
+    pub fn remove_tags(&self, tags: &[&str], stamp: ChangeStamp) {
+        self.begin_change();
+        self.parts.changes.remove_tags_here(tags, stamp, &**self.parts);
     }
 
     /// Empties the caches here: what a peer's clearing comes to.
-    pub fn clear(&self) {
-        self.parts.changes.clear_here(&**self.parts);
+    pub fn clear(&self, stamp: ChangeStamp) {
+        self.begin_change();
+        self.parts.changes.clear_here(stamp, &**self.parts);
     }
 
     /// Keeps a value here: what a peer's insertion comes to. Whether it is there now: not one that
     /// is too large, or that is not to be kept at all, and nothing under an empty key.
-    pub fn insert(&self, key: &str, value: impl Into<Loaded>) -> bool {
-        !key.is_empty() && self.parts.changes.insert_here(key, value.into(), &**self.parts)
+    ///
+    /// # Errors
+    ///
+    /// [`LateChange`] if the `stamp` is older than that of another change of the key.
+    pub fn insert(
+        &self,
+        key: &str,
+        value: impl Into<Loaded>,
+        stamp: ChangeStamp,
+    ) -> Result<bool, LateChange> {
+        if key.is_empty() {
+            return Ok(false);
+        }
+        self.begin_change();
+        self.parts.changes.insert_here(key, value.into(), stamp, &**self.parts)
+    }
+
+    /// Of an insertion that came when its sender waited no longer, as a transport may know: removes
+    /// the key, unless a newer change of the sender was made here.
+    ///
+    /// What to answer: who sent it may still read that.
+    pub fn refuse_insert(&self, key: &str, stamp: ChangeStamp) -> LateChange {
+        self.parts.changes.give_up_insert_here(key, stamp, &**self.parts)
     }
 
     /// As [`insert`](Self::insert), but in the main cache whether or not this process owns the key.
     /// For a value that all peers are given at once, so that the next owner has it, too.
     pub fn insert_as_owner(&self, key: &str, value: impl Into<Loaded>) -> bool {
-        !key.is_empty() && self.parts.changes.insert_as_owner_here(key, value.into(), &**self.parts)
+        if key.is_empty() {
+            return false;
+        }
+        self.begin_change();
+        self.parts.changes.insert_as_owner_here(key, value.into(), &**self.parts)
+    }
+
+    /// A peer changes something, at this process and at others.
+    fn begin_change(&self) {
+        self.parts.changes.begin_told(self.parts.owners.picker());
+    }
+
+    /// The place in the row of changes where this process is. A peer that is told a value
+    /// learns by it whether it has heard of all changes: take the mark before the value.
+    #[must_use]
+    pub fn change_mark(&self) -> ChangeMark {
+        self.parts.changes.journal.mark()
+    }
+
+    /// Which keys were changed here since `mark`: up to 1,000 of them at a time, and 512 KiB.
+    /// `None` asks for a mark only.
+    ///
+    /// The last 65,536 changes are remembered, or fewer where their keys are long: 8 MiB. That
+    /// begins with the first mark that is given away.
+    #[must_use]
+    pub fn changes_since(&self, mark: Option<ChangeMark>) -> ChangesSince {
+        self.parts.changes.journal.since(mark)
     }
 
     fn get_by(&self, key: &str, timeout: Option<Duration>) -> Result<Loaded, Error> {
         if key.is_empty() {
             return Err(Error::EmptyKey);
         }
-        if let Some(found) = self.in_memory(key) {
+        if let Some(found) = self.in_memory(key, |seen| self.parts.refresh(key, seen)) {
             self.count_hit(key, &found);
             return Ok(found);
         }
@@ -183,9 +260,15 @@ impl<'a> PeerSide<'a> {
         self.parts.counters.served_misses.add_one();
         let call = Call::one(timeout.and_then(Deadline::after)).in_chain(self.chain);
         let mut answer = [None];
-        self.parts.load_here(&[key], &mut answer, call);
+        self.load(&[key], &mut answer, call);
         let [answer] = answer;
         answer.expect("a load answers every key")
+    }
+
+    fn load(&self, keys: &[&str], answers: &mut [Option<Answer>], call: Call) {
+        self.parts.load_softly(keys, answers, call, |keys, answers, call| {
+            self.parts.load_here(keys, answers, call);
+        });
     }
 
     fn count_hit(&self, key: &str, found: &Loaded) {
@@ -197,14 +280,14 @@ impl<'a> PeerSide<'a> {
         }
     }
 
-    fn in_memory(&self, key: &str) -> Option<Loaded> {
-        self.parts.memory.loaded_for(Asker::Peer, key, |seen| self.parts.refresh(key, seen))
+    fn in_memory(&self, key: &str, due: impl FnOnce(Meta)) -> Option<Loaded> {
+        self.parts.memory.loaded_for(Asker::Peer, key, due)
     }
 
     fn get_many_by(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<Result<Loaded, Error>> {
         let call = Call::many(timeout.and_then(Deadline::after)).in_chain(self.chain);
         let load = |missing: &[&str], answers: &mut [Option<Answer>]| {
-            self.parts.load_here(missing, answers, call);
+            self.load(missing, answers, call);
         };
         let answers = self.answer_all(keys, load);
         self.count(keys.iter().copied().zip(&answers));
@@ -227,7 +310,7 @@ impl<'a> PeerSide<'a> {
             let portion = portioning.next(planned - taken).min(rest.len());
             let answers = self.answer_all(&rest[..portion], |missing, answers| {
                 if all.is_empty() || !call.is_over() {
-                    return self.parts.load_here(missing, answers, call);
+                    return self.load(missing, answers, call);
                 }
                 for (key, answer) in missing.iter().zip(answers) {
                     *answer = Some(Err(timed_out(&self.parts.name, key, call.deadline)));
@@ -262,7 +345,7 @@ impl<'a> PeerSide<'a> {
         let load = |missing: &[&str], _asked: usize, answers: &mut [Option<Answer>]| {
             load(missing, answers);
         };
-        answer_many(keys, self.parts.memory.key_hash(), |key| self.in_memory(key), load).0
+        self.parts.answer_many(Asker::Peer, keys, load)
     }
 
     /// Counts keys that are answered. What is left out of an answer is asked for again, and is

@@ -1,14 +1,17 @@
 //! [`Telling`]: what a group tells the log, and those who listen to its events.
 
 use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{BoxError, Error, PeerError, PeerErrorKind};
+use crate::error::{Error, PeerError, PeerErrorKind};
 use crate::events::{Event, EventSink, StaleReason};
 use crate::group::batch::Answer;
-use crate::group::error::{GetterPanicked, load_failed};
+use crate::group::error::{GetterPanicked, SharedCause, load_failed};
+use crate::group::snapshots::{LoadReport, SaveReport};
 use crate::one_line::OneLine;
 use crate::repeats::Repeats;
 use crate::singleflight::Leader;
@@ -42,7 +45,7 @@ impl Telling {
 /// Loads.
 impl Telling {
     /// The getter failed on `key`; what its callers get.
-    pub(super) fn load_failed(&self, key: &str, source: BoxError) -> Error {
+    pub(super) fn load_failed(&self, key: &str, source: SharedCause) -> Error {
         let error = load_failed(&self.group, key, source);
         let (group, key) = (self.group(), key.to_owned());
         self.events.tell(Event::LoadFailed { group, key, error: error.clone() });
@@ -86,6 +89,25 @@ impl Telling {
         );
     }
 
+    /// The getter failed several times in a row, and rests.
+    pub(super) fn source_down(&self, pause: Duration, cause: SharedCause) {
+        if let Some(again) = self.repeats.due("source down") {
+            let (group, cause) = (&self.group, OneLine(&cause));
+            log::warn!(
+                "the source of group {group:?} is down, resting for {pause:?}: {cause}{again}"
+            );
+        }
+        self.events.tell(Event::SourceDown { group: self.group(), pause, cause });
+    }
+
+    /// It has answered.
+    pub(super) fn source_up(&self) {
+        if let Some(again) = self.repeats.due("source up") {
+            log::info!("the source of group {:?} is up again{again}", self.group);
+        }
+        self.events.tell(Event::SourceUp { group: self.group() });
+    }
+
     /// A value is served past its ttl, as its load failed.
     pub(super) fn served_stale(&self, key: &str, source: impl fmt::Display) {
         if let Some(again) = self.repeats.due("stale") {
@@ -122,7 +144,7 @@ impl Drop for TellOfPanic<'_> {
         let Some(counter) = self.counter else { return };
         counter.add_one();
         for leader in self.led.iter().flatten() {
-            self.telling.load_failed(leader.key(), GetterPanicked.into());
+            self.telling.load_failed(leader.key(), Arc::new(GetterPanicked));
         }
     }
 }
@@ -150,10 +172,79 @@ impl Telling {
         }
     }
 
-    /// A change was not made everywhere: the first of its keys, and how many they are; or `None`
-    /// and none for all of the group.
-    pub(super) fn incomplete(&self, (first_key, keys): (Option<String>, usize), error: PeerError) {
+    /// A change was not made everywhere.
+    pub(super) fn incomplete(&self, of: Subject, error: PeerError) {
         let group = self.group();
-        self.events.tell(Event::RemovalIncomplete { group, first_key, keys, error });
+        self.events.tell(match of {
+            Subject::Keys(first_key, keys) => {
+                Event::RemovalIncomplete { group, first_key, keys, error }
+            }
+            Subject::Tags(first_tag, tags) => {
+                Event::TagRemovalIncomplete { group, first_tag, tags, error }
+            }
+        });
+    }
+}
+
+/// What a change changes.
+pub(super) enum Subject {
+    /// The first of its keys, and how many they are; or `None` and none for all of the group.
+    Keys(Option<String>, usize),
+    /// The first of its tags, and how many they are.
+    Tags(String, usize),
+}
+
+/// Snapshots.
+impl Telling {
+    pub(super) fn saved(&self, path: &Path, report: &SaveReport) {
+        let (group, path) = (&self.group, path.display());
+        let SaveReport { entries, bytes, took } = report;
+        log::debug!(
+            "snapshot of group {group:?} at {path}: {entries} entries, {bytes} bytes in {took:?}"
+        );
+    }
+
+    pub(super) fn loaded_snapshot(&self, path: &Path, report: &LoadReport) {
+        let (group, path) = (&self.group, path.display());
+        if !report.found {
+            log::info!("group {group:?} has no snapshot at {path} yet");
+            return;
+        }
+        let LoadReport { entries, took, .. } = report;
+        let skipped = report.skipped.total();
+        log::info!(
+            "group {group:?} loaded {entries} entries from {path} in {took:?}, and {skipped} not"
+        );
+        if let Some(at) = report.damaged_at {
+            log::warn!("snapshot of group {group:?} at {path}: damaged from byte {at} on");
+        }
+    }
+
+    pub(super) fn snapshot_failed(&self, path: &Path, error: &Error) {
+        if let Some(again) = self.repeats.due(("snapshot", path)) {
+            log::warn!("group {:?}: {}{again}", self.group, OneLine(error));
+        }
+        let (group, error) = (self.group(), error.clone());
+        self.events.tell(Event::SnapshotFailed { group, error });
+    }
+
+    pub(super) fn no_snapshot_thread(&self, error: &io::Error) {
+        log::error!("no thread for the snapshot of group {:?}: {error}", self.group);
+    }
+
+    /// What a peer could not be told for a while is told.
+    pub(super) fn debt_paid(&self, peer: &str, lasted: Duration) {
+        if let Some(again) = self.repeats.due(("paid", peer)) {
+            let (group, peer) = (&self.group, OneLine(peer));
+            log::info!("{peer} has made all changes of group {group:?} after {lasted:?}{again}");
+        }
+    }
+
+    /// A peer is still to be told.
+    pub(super) fn debt_remains(&self, peer: &str, debt: impl fmt::Display) {
+        if let Some(again) = self.repeats.due(("owed", peer)) {
+            let (group, debt) = (&self.group, OneLine(debt));
+            log::warn!("group {group:?} reads nothing from one who is to be told: {debt}{again}");
+        }
     }
 }

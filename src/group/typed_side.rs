@@ -11,6 +11,7 @@ use crate::group::batch::{Answer, all};
 use crate::group::call::Call;
 use crate::group::memory::Beside;
 use crate::group::parts::IsUseful;
+use crate::origin::Origin;
 use crate::random::is_sampled;
 
 impl Group {
@@ -26,6 +27,24 @@ impl Group {
     /// The load of a key that is not in memory.
     pub(crate) fn load_until(&self, key: &str, deadline: Option<Deadline>) -> Answer {
         self.load_one(key, Call::one(deadline))
+    }
+
+    /// A get with all that is known of the value.
+    pub(crate) fn get_until(&self, key: &str, deadline: Option<Deadline>) -> Answer {
+        self.get_loaded(key, deadline)
+    }
+
+    /// Where a value of `key` came from, that a load says is of this origin: a stand-in answers as
+    /// the owner does.
+    pub(crate) fn origin_of(&self, key: &str, origin: Origin) -> Origin {
+        match origin {
+            Origin::Owner | Origin::OwnerMemory
+                if !self.parts.owners.picker().picks_the_owner(key) =>
+            {
+                Origin::StandIn
+            }
+            origin => origin,
+        }
     }
 
     /// [`get_many`](Self::get_many), with all that is known of the values.

@@ -74,13 +74,15 @@
 //! A peer is down after three failures in a row, or after one refused connection. It is not asked
 //! for 1 s, and twice as long after each failed trial, up to 30 s (each ± 20 %, so that the peers
 //! do not all try it at the same moment). Then one request may try. If that is answered, the peer
-//! is up again.
+//! is up again; so is one that [begins again](crate::guide::deploy), as soon as it is heard.
 //!
 //! While it is down its keys go to the next peer on the ring that is up. That is the same one at
 //! all peers, so each key costs one more load in the whole cluster. That peer keeps the values for
 //! its group's [`fallback_ttl`](crate::GroupBuilder::fallback_ttl), in the room for hot copies.
 //!
-//! Removals and other changes go to a peer that is down all the same.
+//! Removals and other changes go to a peer that is down all the same. What it could not be told is
+//! owed to it, and it is not asked for values of that group before it was told, up or not: see
+//! [`guide::removal`](crate::guide::removal).
 //! [`peer_stats`](crate::HttpPool::peer_stats) tells which peers are down.
 //!
 //! ## When lists of peers differ
@@ -113,6 +115,8 @@
 //! | returns an error | All callers that waited for this load get [`Error::Load`] with the getter's error as its source. Errors are not cached: the next call tries again. With [`stale_if_error`](crate::GroupBuilder::stale_if_error) the old value is served instead, as long as that lasts. |
 //! | returns an error at the owner | The peer that asked runs its own getter, unless the group has [`OwnerErrors::Return`]. |
 //! | is not there: a program that only asks ([`Group::remote`](crate::Group::remote)) | [`Error::Load`] with the owner's [`PeerError`](crate::PeerError) as its source, whatever failed there. |
+//! | fails several times in a row, and the group has a [`source_breaker`](crate::GroupBuilder::source_breaker) | It rests. Expired values are served where `stale_if_error` allows it, and other callers get [`Error::SourceDown`](crate::Error::SourceDown) at once: see [`source`](crate::guide::source). |
+//! | is slow, and the group has a [`soft_timeout`](crate::GroupBuilder::soft_timeout) | Callers get the expired value that `stale_if_error` has kept; the load goes on. |
 //! | says that the key does not exist | [`Error::NotFound`]. From an owner that is final: no other getter runs. |
 //! | panics on the caller's thread | The panic goes on in that caller. Other callers that waited start over. |
 //! | panics on a thread of the group, in a `get_many`, or for a peer | [`Error::Load`] for the caller, a 500 for the peer. The threads live on. |

@@ -20,17 +20,23 @@
 //! | level | what |
 //! |---|---|
 //! | error | a getter panicked on a thread of its group, for many keys, or for a peer |
-//! | | no thread could be started for loads, refreshes, requests to several peers, or changes |
+//! | | no thread could be started for loads, refreshes, requests to several peers, changes, or a snapshot |
 //! | | the server met a panic, and goes on |
 //! | | tiny_http was told of a huge body, and lost a connection for good |
 //! | warn | a peer gave no value, in a request of one key or of many |
 //! | | a peer did not make a change (a removal, a clearing, an insertion) |
+//! | | a peer is still to be told of changes, and is not asked before that |
+//! | | a pool ends, and there are changes that a peer could not be told |
 //! | | a peer is down, and for how long it is not asked |
+//! | | a snapshot can't be written or read, is none of this group, or is damaged |
 //! | | a load takes so long that one who waits for it loads as well |
-//! | | a value past its ttl is served, as its getter failed |
+//! | | a value past its ttl is served, as its getter failed or was not called |
+//! | | a getter has failed several times in a row, and rests |
 //! | | a value can't be decoded, and is loaded (once for each typed group); the error of a codec may show a part of the value |
 //! | | a group asks for a key, and its client pool has no peers (once for each pool) |
 //! | | a peer owns more than 1.5 times the mean share of the ring |
+//! | | a member of the gossip can't be a peer, or there are too many of them |
+//! | | a pool has a zone, and its list tells none of the other peers |
 //! | | a peer's list of peers has differed from ours for more than 10 s: once a minute |
 //! | | a peer in the list is this very process under another name: once, until it is another one |
 //! | | the source of the list has no answer, so the last list stays: once until it has one, and at most once a minute |
@@ -42,14 +48,18 @@
 //! | | a token file can't be taken, so the old tokens stay |
 //! | | a client is refused that has no certificate of the cluster, or speaks no TLS |
 //! | | certificates can't be taken from their files, so the old ones stay |
-//! | info | a pool serves, at which address; it has stopped serving |
+//! | info | a peer has made all changes that it could not be told at first |
+//! | | a pool serves, at which address; it has stopped serving |
 //! | | a pool has a new list of peers, and how many there are |
 //! | | a pool leaves, as its process was told to end |
 //! | | the list follows its source: which peer came or went, and why |
+//! | | a source that was down has answered (once a minute for each group) |
+//! | | a snapshot was loaded, or there is none yet |
 //! | | a peer is up again (once a minute for each peer, too) |
 //! | | the tokens of a file have changed; the certificates have changed |
 //! | debug | a run of the getter for a key, and how long it took |
 //! | | which peer was picked for a key |
+//! | | a snapshot was written |
 //! | | a previous owner did not say what it has in memory |
 //! | | a peer does not know batches, or how to make a change |
 //! | | a request of another cluster, or of this very process |

@@ -25,11 +25,12 @@
 //! | `protocol`, `base_path` | how its peers talk: `geecache`, `geecache-protobuf` or `groupcache`, and where |
 //! | `has_token`, `has_tls` | how it is protected |
 //! | `ring.hash`, `ring.replicas` | by which hash, and with how many points of a peer |
-//! | `ring.peers`, `ring.listed` | how many peers are in the list, and whether it is one of them |
+//! | `ring.peers`, `ring.listed` | how many peers are on it, and whether it is one of them |
+//! | `ring.zone` | the [zone](crate::guide::zones) of this peer, or `null`; `ring.peers` are those of that zone |
 //! | `ring.digest` | a text that is the same at all peers that name the same owners |
 //! | `peers[]` | the whole list, in the order of the URLs |
-//! | `peers[].url`, `.self`, `.share` | the peer, whether it is this one, its part of the ring |
-//! | `peers[].name`, `.weight` | what it is called on the ring, and its weight |
+//! | `peers[].url`, `.self`, `.share` | the peer, whether it is this one, its part of the ring of its zone |
+//! | `peers[].name`, `.weight`, `.zone` | what it is called on the ring, its weight, and its zone or `null` |
 //! | `peers[].state` | `up` or `down`: whether it is asked. This and the next are left out for this peer. |
 //! | `peers[].in_flight`, `.requests`, `.failures`, `.rejected` | as in `PeerStats` |
 //! | `peers[].latency` | how long requests to it took, see below |
@@ -40,6 +41,7 @@
 //! | `groups[].ratios` | `hit`, `owned`, `copy`, `peer`, `server`: the ratios of [`Stats`](crate::Stats) |
 //! | `groups[].main_cache`, `.hot_cache` | all of [`CacheStats`](crate::CacheStats), by the names of its fields |
 //! | `groups[].latency` | `getter`, `waits`, `hits`: [`Latencies`](crate::Latencies) |
+//! | `groups[].debts[]` | [what a peer could not be told](crate::PeerDebt) so far: `peer`, `keys` (null for all), `since_s`, `attempts`, `error` |
 //! | `groups[].hot_keys[]` | up to 10 [hot keys](crate::HotKey): `key`, `gets_per_second`, `share`, `share_error` |
 //! | `events[]` | up to 32 rare events, the last one first |
 //! | `events[].time_ms`, `.age_ms` | when, and how long ago |
@@ -79,7 +81,7 @@
 //! | field | what it is |
 //! |---|---|
 //! | `group`, `key` | what was asked for |
-//! | `position` | where the key lies on the ring, as [`Ring::position`] |
+//! | `position` | where the key lies on the ring, as [`Ring::position`]; `null` where it has several places |
 //! | `owner` | the peer that owns it |
 //! | `asked` | the peer that answers for it now: its owner, or who stands in while that is down |
 //! | `here` | what this process has of it in memory; `null` if nothing |

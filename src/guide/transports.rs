@@ -57,7 +57,13 @@
 //! | [`get_many`](crate::PeerGetter::get_many), [`get_many_timeout`](crate::PeerGetter::get_many_timeout) | [`get_many`](crate::PeerSide::get_many), [`get_many_timeout`](crate::PeerSide::get_many_timeout); [`get_some`](crate::PeerSide::get_some), [`get_some_timeout`](crate::PeerSide::get_some_timeout) where an answer has a bound | one request for many keys; callers who wait for one of them get it as soon as it is [told](crate::TellAnswer) |
 //! | | [`held_some`](crate::PeerSide::held_some) | a transport may send gets that meet together, and answer them from memory |
 //! | [`peek`](crate::PeerGetter::peek), [`peek_many`](crate::PeerGetter::peek_many) | [`peek`](crate::PeerSide::peek) | new owners take over what previous ones have in memory |
-//! | [`remove`](crate::PeerGetter::remove), [`clear`](crate::PeerGetter::clear), [`insert`](crate::PeerGetter::insert) | [`remove`](crate::PeerSide::remove), [`clear`](crate::PeerSide::clear), [`insert`](crate::PeerSide::insert) | changes reach this peer |
+//! | [`hand_over`](crate::PeerGetter::hand_over) | [`hand_over`](crate::PeerSide::hand_over) | [`Group::take_over_from`](crate::Group::take_over_from) gets all of it, before anybody asks |
+//! | [`remove`](crate::PeerGetter::remove), [`remove_tags`](crate::PeerGetter::remove_tags), [`clear`](crate::PeerGetter::clear), [`insert`](crate::PeerGetter::insert) | [`remove`](crate::PeerSide::remove), [`remove_tags`](crate::PeerSide::remove_tags), [`clear`](crate::PeerSide::clear), [`insert`](crate::PeerSide::insert) | changes reach this peer |
+//! | [`Loaded::tags`](crate::Loaded::tags), [`Loaded::version_number`](crate::Loaded::version_number) of what it is given | the same of what it is asked for | copies go with their [tags](crate::guide::tags), and new owners know which version they have |
+//! | [`ChangeStamp`](crate::ChangeStamp) | the same | what lay on its way for long does not replace what is newer |
+//! | [`changes_since`](crate::PeerGetter::changes_since) | [`changes_since`](crate::PeerSide::changes_since) | who was not told of changes learns which keys they were |
+//! | [`change_mark`](crate::PeerGetter::change_mark) | [`change_mark`](crate::PeerSide::change_mark), taken before a get is answered and sent along | a process that nobody knows drops its copies of what was changed |
+//! | | [`refuse_insert`](crate::PeerSide::refuse_insert) | a value for which nobody waits any longer is not kept |
 //! | [`Chain::current`](crate::Chain::current) | [`nested`](crate::PeerSide::nested) | getters that get do not wait for the threads and loads that wait for them |
 //! | [`name`](crate::PeerGetter::name) | | reports and messages name the peer |
 //! | `traceparent` | `with_traceparent` | a trace goes on at the peer (feature `tracing`) |
@@ -69,7 +75,9 @@
 //! | [`picks_the_owner`](crate::PeerPicker::picks_the_owner) | callers see that a stand-in answered |
 //! | [`owns`](crate::PeerPicker::owns) | values that are loaded in place of an owner that is down do not stay long |
 //! | [`peers`](crate::PeerPicker::peers) | changes are told to all peers |
+//! | [`owners_in_other_zones`](crate::PeerPicker::owners_in_other_zones) | changes reach all owners, where each zone has one |
 //! | [`previous_owner`](crate::PeerPicker::previous_owner), [`warm_up`](crate::PeerPicker::warm_up) | warm values move to new owners, and removals find them on the way |
+//! | [`previous_owners`](crate::PeerPicker::previous_owners), [`is_owner`](crate::PeerPicker::is_owner) | who is to be asked to hand over, and what is whose |
 //!
 //! # Rules that keep a cluster alive
 //!

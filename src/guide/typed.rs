@@ -5,6 +5,25 @@
 //! bytes of a value and a value of bytes. All that is said of a group holds for it. Peers, other
 //! programs and logs see the text and the bytes; `group()` gives that group.
 //!
+//! ```
+//! # #[cfg(not(feature = "serde"))] fn main() {}
+//! # #[cfg(feature = "serde")] fn main() -> Result<(), geecache::Error> {
+//! use geecache::{Json, TypedGroup};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct User {
+//!     name: String,
+//! }
+//!
+//! let load = |id: u64| Ok::<_, std::io::Error>(User { name: format!("user {id}") });
+//! let users: TypedGroup<u64, User> = TypedGroup::new("users", 64 << 20, Json, load);
+//! // pool.add(users.group())?;
+//! let tom = users.get(&7)?; // an Arc<User>: in memory it is decoded once, and then shared
+//! assert_eq!(tom.name, "user 7");
+//! # Ok(()) }
+//! ```
+//!
 //! # What a get costs
 //!
 //! * A value that is in memory is decoded once, when it is loaded or at its first get, and shared
@@ -23,10 +42,10 @@
 //! the size of the type and the length of the encoded form.
 //!
 //! A value goes with its entry. A removal and a clearing free it at once. One whose entry expired,
-//! was replaced, or made room for others is freed as new entries come: each of them has 16 places
-//! looked at. Until then it keeps the bytes of its entry in memory, too. As long as new entries
-//! come, that is about an eighth of what is there. `Arc`s that the program holds are its own
-//! affair.
+//! was removed by its tag, was replaced, or made room for others is freed as new entries come: each
+//! of them has 16 places looked at. Until then it keeps the bytes of its entry in memory, too. As
+//! long as new entries come, that is about an eighth of what is there. `Arc`s that the program
+//! holds are its own affair.
 //!
 //! # A value that can't be decoded
 //!

@@ -65,33 +65,24 @@
 //! |---|---|
 //! | how much does the cache spare? | [`Stats::hit_ratio`](crate::Stats::hit_ratio) of each process; the getters' calls are `geecache_loads_total` |
 //! | are the owners warm? | [`Stats::server_hit_ratio`](crate::Stats::server_hit_ratio) there, [`Stats::peer_hit_ratio`](crate::Stats::peer_hit_ratio) where they are asked |
+//! | do new owners get what they need? | `geecache_taken_over_total` and `geecache_taken_over_bytes_total` grow after a new list, and `geecache_handed_over_total` at the others |
 //! | is a cache too small? | `geecache_cache_evictions_total` grows while `geecache_cache_bytes` is at `geecache_cache_max_bytes` |
 //! | is a peer down? | `geecache_peer_up` is 0; `geecache_peer_failures_total` says how often it failed |
-//! | does one peer do too much? | `geecache_ring_share_ratio` |
+//! | does one peer do too much? | `geecache_ring_share_ratio` times `geecache_ring_peers` |
 //! | do all peers have the same list? | `geecache_peer_list_differs` is 1 for one that has another; `HttpPool::list_stats` |
 //! | does a peer refuse work? | `geecache_server_rejected_total`, and `geecache_server_unauthorized_total` for a wrong token |
 //! | is the source slow? | `geecache_getter_duration_seconds`: its 99th percentile, not its mean |
+//! | is the source down, or protected from too much? | `geecache_source_rests_total`, `geecache_source_refusals_total`, `geecache_soft_timeouts_total`: see [`source`](crate::guide::source) |
 //! | is a peer slow? | `geecache_peer_request_duration_seconds{peer=…}`; [`Latencies`](crate::Latencies) and `PeerStats::latency` tell the same in the program |
+//! | are there too few threads to load? | `geecache_loads_waiting` is over 0 for long: `max_loaders` is too small, or the source too slow |
 //! | do callers wait for each other? | `geecache_wait_duration_seconds` |
+//! | was the snapshot loaded? | `geecache_snapshot_entries_total{result=…}`: `loaded` and `skipped`; `geecache_snapshot_failures_total` |
 //! | which keys are asked for most? | [`Group::hot_keys`](crate::Group::hot_keys) |
 //! | is something told too often to be told at all? | `geecache_log_lines_suppressed_total{group=…}`, `geecache_events_dropped_total` |
-//! | where did this value come from? | [`Group::get_with_origin`](crate::Group::get_with_origin) |
+//! | where did this value come from? | [`get_with_origin`](crate::Group::get_with_origin), [`get_many_with_origin`](crate::Group::get_many_with_origin); a `TypedGroup` has both |
 //!
-//! As alarms:
-//!
-//! ```text
-//! geecache_peer_up == 0                                                    for 1m
-//! rate(geecache_loads_total{result="error"}[5m]) > 0                       for 5m
-//! rate(geecache_server_rejected_total[5m]) > 0                             for 5m
-//! histogram_quantile(0.99, sum by (peer, le)
-//!   (rate(geecache_peer_request_duration_seconds_bucket[5m]))) > 0.1       for 5m
-//! geecache_peer_list_differs == 1                                          for 1m
-//! ```
-//!
-//! The last one finds peers whose lists differ: each request and each answer between them tells a
-//! digest of the sender's list. The one before it finds peers that answer slowly:
-//! one request in a hundred takes more than 100 ms. Look at percentiles and not at means: a cache
-//! has many fast answers and few slow ones, and the mean is none of them.
+//! What to raise an alarm on stands in [`alarms`](crate::guide::alarms); spans and traces in
+//! [`traces`](crate::guide::traces).
 //!
 //! # How long it takes
 //!
@@ -131,50 +122,6 @@
 //! assert!(told.recv()?.contains("the disk is gone"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! # In traces
-//!
-//! With the feature `tracing` the crate tells the subscriber of a program, by the crate
-//! [`tracing`](https://docs.rs/tracing), what it does. All spans are at the level `DEBUG` and have
-//! the target `geecache`, so `geecache=debug` or `geecache=off` is their filter:
-//!
-//! | span | is | fields |
-//! |---|---|---|
-//! | `get` | a get of one key or many, of those that were not in memory | `group`, `key` (the first one), `keys` (how many) |
-//! | `load` | one call of the getter | `group`, `key`, `keys`; `outcome`: `loaded`, or `failed` where it failed for one of the keys |
-//! | `peer_request` | one request to a peer | `peer`, `operation`, `group`; `outcome`: `answered`, or in which way it failed |
-//! | `serve` | one request of a peer, or of one who watches, that was let in | `method`, `target`, `traceparent`, `outcome`: the status |
-//!
-//! The operations are `get`, `get_held` (gets that are sent together), `get_many`, `peek`,
-//! `remove`, `clear`, `insert` and `greet`. An `outcome` is missing where the getter panicked.
-//! Control characters in names and keys are escaped, and what is longer than 400 characters is cut.
-//! Tokens and values are in no span. Where keys are secrets, turn the spans off.
-//!
-//! A value in memory has no span: that would cost more than the hit itself. A call that waits for
-//! the load of another has its `get`, and the load is in the trace of the other one. What a group
-//! does for a caller on other threads stands below the caller's spans. What a getter does on
-//! threads of its own does not, unless it hands its span along. A refresh has a trace of its own.
-//!
-//! Between processes a trace goes on by the header
-//! [`traceparent`](https://www.w3.org/TR/trace-context/#traceparent-header) of W3C. Spans of
-//! `tracing` have no such name of their own, so a pool asks the program for it. This is how it
-//! would be with the crates `tracing-opentelemetry` and `opentelemetry`:
-//!
-//! ```text
-//! let pool = HttpPool::builder().traceparent(|| {
-//!     let context = tracing::Span::current().context(); // the span `peer_request`
-//!     let span = context.span().span_context().clone();
-//!     let (trace, id, flags) = (span.trace_id(), span.span_id(), span.trace_flags().to_u8());
-//!     span.is_valid().then(|| format!("00-{trace}-{id}-{flags:02x}"))
-//! });
-//! ```
-//!
-//! A program without such crates says it for a call: `geecache::with_traceparent(text, || …)`. At
-//! the owner it is a field of `serve`, and the getter reads it by `geecache::traceparent()`, also
-//! on a thread of the group. What that getter asks of other peers carries it along. A text that is
-//! not valid is neither sent nor recorded, and changes nothing else. Gets that are sent together
-//! are one request, with the `traceparent` of one of them. `tracestate` is not carried. Peers
-//! without the feature, and those in Go, ignore the header.
 //!
 //! # In the program
 //!

@@ -23,7 +23,9 @@ impl PeerAddress {
     /// A peer that others know by another name than its URL. All members of a cluster must call it
     /// the same.
     ///
-    /// A weight stands behind the URL, as in every list: `http://10.0.0.1:8080#weight=2`.
+    /// Options stand behind the URL, as in every list: `http://10.0.0.1:8080#weight=2`. A name may
+    /// stand there, too (`#name=cache-0`), for lists that are text, such as files; the name that is
+    /// given here counts then.
     ///
     /// Without a name of its own a peer is called what the [protocol](crate::Protocol) says: its
     /// URL, or its host and port.

@@ -7,10 +7,16 @@ use std::sync::Arc;
 use crate::byteview::ByteView;
 
 /// A body up to this long gets all of its memory before its first byte has come.
-pub(crate) const AHEAD_BYTES: usize = 1 << 20;
+const AHEAD_BYTES: usize = 1 << 20;
 /// A longer one gets this many times what has come of it, again and again. Each time, what has come
-/// is copied: a third of the body altogether, and a quarter of it at the end.
-const GROWTH: usize = 4;
+/// is copied: a fifth of the body altogether, and a sixth of it at the end. There are never more
+/// than 7 bytes in memory for 6 of the body.
+const GROWTH: usize = 6;
+
+/// How much memory a body of `length` bytes gets before any of it has come.
+pub(crate) fn ahead(length: usize) -> usize {
+    room_within(length, AHEAD_BYTES)
+}
 
 /// The part of a body that has come, in the allocation that it is going to live in.
 ///
@@ -25,13 +31,14 @@ pub(crate) struct Arriving {
 impl Arriving {
     /// A body of `length` bytes of which none has come.
     pub(crate) fn new(length: usize) -> Self {
-        Self { bytes: zeros(length.min(AHEAD_BYTES)), come: 0, length }
+        Self { bytes: zeros(ahead(length)), come: 0, length }
     }
 
     /// Where the next bytes go; empty when all have come.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.come == self.bytes.len() && self.come < self.length {
-            let mut more = zeros(self.length.min(self.come.saturating_mul(GROWTH)));
+            let longest = self.come.saturating_mul(GROWTH);
+            let mut more = zeros(room_within(self.length, longest));
             unshared(&mut more)[..self.come].copy_from_slice(&self.bytes);
             self.bytes = more;
         }
@@ -78,6 +85,13 @@ impl Arriving {
     }
 }
 
+/// The longest room up to `most` from which the room grows to `length` and no further.
+fn room_within(length: usize, most: usize) -> usize {
+    iter::successors(Some(length), |room| Some(room.div_ceil(GROWTH)))
+        .find(|room| *room <= most)
+        .unwrap_or(most)
+}
+
 fn zeros(length: usize) -> Arc<[u8]> {
     // Collecting a run of known length into an `Arc` allocates once, and copies nothing.
     iter::repeat_n(0, length).collect()
@@ -92,7 +106,7 @@ mod tests {
     use super::*;
 
     /// Gives so many bytes, and notes the longest run that it was asked for when it had given less
-    /// than a quarter of that.
+    /// than a sixth of that.
     struct Slow {
         left: usize,
         given: usize,
@@ -101,7 +115,7 @@ mod tests {
 
     impl Read for Slow {
         fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            if self.given < room.len() / 4 {
+            if self.given < room.len() / GROWTH {
                 self.most_ahead = self.most_ahead.max(room.len());
             }
             let n = room.len().min(self.left).min(10_000);
@@ -119,6 +133,19 @@ mod tests {
             let error = Arriving::new(announced).read_from(&mut slow).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
             assert!(slow.most_ahead <= AHEAD_BYTES, "{} bytes", slow.most_ahead);
+        }
+    }
+
+    #[test]
+    fn body_takes_a_sixth_more_than_its_length_when_it_is_moved_for_the_last_time() {
+        for length in [1 << 20, (1 << 20) + 1, 3 << 20, (6 << 20) + 1, 100 << 20, usize::MAX >> 8] {
+            let mut room = ahead(length);
+            assert!(room <= AHEAD_BYTES);
+            while room < length {
+                let next = room_within(length, room * GROWTH);
+                assert!(room < next && room + next <= length + length.div_ceil(GROWTH));
+                room = next;
+            }
         }
     }
 

@@ -26,7 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 ///                                                        open, twice as long, up to 30 s (± 20 %)
 /// ```
 ///
-/// The jitter keeps the peers of a cluster from trying a restarting one all at the same moment.
+/// The jitter keeps the peers of a cluster from trying a restarting one all at the same moment. One
+/// that says by itself that it has [begun again](Breaker::begin_again) is asked at once.
 ///
 /// One caller in a hurry proves nothing about a peer that is silent to it. But if all callers are
 /// in a hurry, a peer that answers nobody must be noticed too: silence to all of them for as long
@@ -163,6 +164,17 @@ impl Breaker {
         opens.then(|| Transition::Opened(self.open(now)))
     }
 
+    /// Closes it: the peer was heard to have just begun. What calls of before come to says nothing
+    /// of it.
+    pub(crate) fn begin_again(&mut self) -> Option<Transition> {
+        if self.is_closed() {
+            return None;
+        }
+        (self.state, self.pause) = (BreakerState::WELL, FIRST_PAUSE);
+        self.opened += 1;
+        Some(Transition::Closed)
+    }
+
     /// Opens it; for how long.
     fn open(&mut self, now: Instant) -> Duration {
         let length = self.pause * self.jitter_percent() / 100;
@@ -215,6 +227,22 @@ mod tests {
         };
         assert!(length >= pause * 8 / 10 && length <= pause * 12 / 10, "{length:?} for {pause:?}");
         length
+    }
+
+    #[test]
+    fn one_that_begins_again_is_asked_at_once_and_late_news_of_before_count_for_nothing() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.breaker.begin_again(), None, "nothing was held against it");
+        for late in [Verdict::Refused, Verdict::Answered] {
+            assert_opened_for(bench.call(Verdict::Refused), SECOND);
+            bench.now += 2 * SECOND;
+            let trial = bench.breaker.admit(bench.now).unwrap();
+            assert!(!bench.is_ready());
+            assert_eq!(bench.breaker.begin_again(), Some(Transition::Closed));
+            assert!(bench.breaker.is_closed());
+            assert_eq!(bench.breaker.record(trial, late, bench.now), None);
+            assert!(bench.breaker.is_closed());
+        }
     }
 
     #[test]

@@ -33,8 +33,16 @@ pub(crate) enum Transfer {
 #[derive(Debug)]
 struct Part {
     most: u64,
-    taken: Mutex<u64>,
+    state: Mutex<PartState>,
     freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct PartState {
+    taken: u64,
+    /// How many wait for more to come free. A condition is told with a system call, though nobody
+    /// waits for it.
+    waiting: usize,
 }
 
 impl Budget {
@@ -42,7 +50,7 @@ impl Budget {
     pub(crate) const DEFAULT_BYTES: u64 = 256 << 20;
 
     pub(crate) fn new(bytes: u64) -> Self {
-        let part = |most| Part { most, taken: Mutex::new(0), freed: Condvar::new() };
+        let part = |most| Part { most, state: Mutex::default(), freed: Condvar::new() };
         Self { received: part(bytes / 4), written: part(bytes / 4), answers: part(bytes / 2) }
     }
 
@@ -61,16 +69,18 @@ impl Budget {
         let part = self.part(transfer);
         let bytes = (bytes as u64).min(part.most);
         let until = Instant::now().checked_add(wait);
-        let mut taken = lock(&part.taken);
-        while bytes > part.most - *taken {
+        let mut state = lock(&part.state);
+        while bytes > part.most - state.taken {
             let left = until.map_or(wait, |at| at.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return None;
             }
-            let waited = part.freed.wait_timeout(taken, left);
-            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting += 1;
+            let waited = part.freed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting -= 1;
         }
-        *taken += bytes;
+        state.taken += bytes;
         Some(Share { budget: Some(Arc::clone(self)), transfer, bytes })
     }
 
@@ -102,8 +112,13 @@ impl Drop for Share {
     fn drop(&mut self) {
         if let Some(budget) = &self.budget {
             let part = budget.part(self.transfer);
-            *lock(&part.taken) -= self.bytes;
-            part.freed.notify_all();
+            let mut state = lock(&part.state);
+            state.taken -= self.bytes;
+            let is_awaited = state.waiting > 0;
+            drop(state);
+            if is_awaited {
+                part.freed.notify_all();
+            }
         }
     }
 }

@@ -3,23 +3,34 @@
 mod dns;
 mod file;
 mod follower;
+#[cfg(any(test, feature = "unstable-bench"))]
+pub(crate) mod fuzz;
+#[cfg(feature = "gossip")]
+mod gossip;
 mod roll;
 mod source;
 mod stats;
+mod zones;
 
 pub(crate) use follower::Following;
 pub use source::Discover;
 pub use stats::{FollowStats, ListChange, ListChangeKind};
 
+#[cfg(all(feature = "gossip", any(test, feature = "unstable-bench")))]
+pub(crate) use gossip::fuzz as fuzz_gossip;
+
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dns::DnsSource;
 use file::FileSource;
+#[cfg(feature = "gossip")]
+use gossip::GossipSource;
 
 use crate::error::{BoxError, Error};
-use crate::http::url::PeerScheme;
+use crate::http::peers::Peers;
 
 /// How often a name is looked up, or a source of one's own is asked.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -62,7 +73,19 @@ pub struct Discovery {
 
 enum SourceKind {
     Dns(String),
+    /// Those who are told of this process.
+    #[cfg(feature = "gossip")]
+    Gossip(Vec<String>),
     Other(Box<dyn Discover>),
+}
+
+/// What it means that a peer is missing in a source, and does not answer this process either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Silence {
+    /// Sources leave some out, and peers are slow: it stays for the absence.
+    SaysNothing,
+    /// The source has others ask, too: the peer goes.
+    IsTheEnd,
 }
 
 impl Discovery {
@@ -88,6 +111,29 @@ impl Discovery {
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let source = FileSource::new(path.into());
         Self::with(SourceKind::Other(Box::new(source)), READ_EVERY)
+    }
+
+    /// Peers that tell each other who is there, feature `gossip`. This process tells those of
+    /// `seeds` of itself, and learns from them of all others; it has no need of more than one that
+    /// is there. Its own URL may be among them. So all peers may have the same short list, and the
+    /// first of them to start is alone for a while.
+    ///
+    /// A peer that ends is out of all lists within seconds, one that is killed as well. Where some
+    /// can't reach it while this process can, it stays in the list here for as long as the
+    /// [`absence`](Self::absence). What others say goes into no breaker, but messages are requests
+    /// to the peers, and a peer that does not answer them is [down](crate::PeerState::Down) soon.
+    ///
+    /// Members tell their [zones](crate::HttpPoolBuilder::zone). Those that have a weight or a name
+    /// on the ring give it with their own URL among the
+    /// `seeds`: `http://10.0.0.1:8001#weight=2`.
+    ///
+    /// It is the protocol SWIM, by the crate `foca` (MPL-2.0). Messages go to the port of the pool,
+    /// with its token and TLS: some ten a second from each peer, whatever the number of peers.
+    #[cfg(feature = "gossip")]
+    #[must_use]
+    pub fn gossip(seeds: impl IntoIterator<Item: Into<String>>) -> Self {
+        let seeds = seeds.into_iter().map(Into::into).collect();
+        Self::with(SourceKind::Gossip(seeds), READ_EVERY)
     }
 
     /// A list that does not change.
@@ -124,10 +170,21 @@ impl Discovery {
         self
     }
 
-    /// The source, for peers that are talked to by `scheme`.
-    fn into_source(self, scheme: PeerScheme) -> Result<Box<dyn Discover>, Error> {
+    /// What it means that a peer is missing, and does not answer either.
+    fn silence(&self) -> Silence {
+        match &self.source {
+            #[cfg(feature = "gossip")]
+            SourceKind::Gossip(_) => Silence::IsTheEnd,
+            _ => Silence::SaysNothing,
+        }
+    }
+
+    /// The source, for a process with these peers.
+    fn into_source(self, peers: &Arc<Peers>) -> Result<Box<dyn Discover>, Error> {
         match self.source {
-            SourceKind::Dns(name) => Ok(Box::new(DnsSource::new(&name, scheme)?)),
+            SourceKind::Dns(name) => Ok(Box::new(DnsSource::new(&name, peers.scheme())?)),
+            #[cfg(feature = "gossip")]
+            SourceKind::Gossip(seeds) => Ok(Box::new(GossipSource::begin(peers, &seeds)?)),
             SourceKind::Other(source) => Ok(source),
         }
     }
@@ -143,6 +200,8 @@ impl fmt::Debug for Discovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match &self.source {
             SourceKind::Dns(name) => format!("dns:{name}"),
+            #[cfg(feature = "gossip")]
+            SourceKind::Gossip(_) => "gossip".to_owned(),
             SourceKind::Other(source) => source.name(),
         };
         f.debug_struct("Discovery").field("source", &source).finish_non_exhaustive()

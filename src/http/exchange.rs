@@ -3,8 +3,10 @@
 mod agents;
 mod body;
 mod connector;
+mod dialer;
 mod failure;
 mod incoming;
+mod line;
 mod options;
 mod outgoing;
 mod resolver;
@@ -12,6 +14,8 @@ mod socket;
 mod sweeper;
 mod trace;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use dialer::Dialer;
 pub(crate) use failure::{CallError, Failure};
 pub(crate) use incoming::Incoming;
 pub(crate) use options::ExchangeOptions;
@@ -22,10 +26,11 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
-use agents::{AgentLimits, Agents};
+use agents::{AgentLimits, Agents, Taken};
 use body::Allowance;
 use connector::NotingConnector;
 use failure::Spent;
+use line::INPUT_BYTES;
 use outgoing::PeerOrigin;
 use resolver::Addresses;
 use trace::Trace;
@@ -73,7 +78,7 @@ impl Exchange {
             .timeout_global(Some(options.timeout))
             .timeout_connect(Some(options.connect_timeout))
             .max_response_header_size(8 << 10)
-            .input_buffer_size(64 << 10)
+            .input_buffer_size(INPUT_BYTES)
             .output_buffer_size(16 << 10)
             // See `Agents`.
             .max_idle_connections(1)
@@ -87,6 +92,7 @@ impl Exchange {
         };
         let sweeper = options.sweeper.clone();
         let connector = NotingConnector::to(&url, options.tls.as_ref(), options.tokens.clone());
+        let connector = connector.by(options.dialer.clone());
         let kept = Arc::clone(&addresses);
         let agents = Agents::new(config, connector, kept, limits, sweeper);
         let acquaintance = Arc::new(Acquaintance::new(Arc::clone(&options.identity), url.clone()));
@@ -168,7 +174,7 @@ impl Exchange {
 
     fn call(
         &self,
-        agent: &Agent,
+        agent: &Taken<'_>,
         (outgoing, traceparent): (&Outgoing<'_>, Option<Traceparent>),
         left: Duration,
         reuse: Reuse,
@@ -188,7 +194,8 @@ impl Exchange {
             None => agent.run(request),
             Some(body) => agent.run(request.map(|()| body)),
         };
-        let allowance = Allowance { budget: Arc::clone(&self.options.budget), until };
+        let (budget, line) = (Arc::clone(&self.options.budget), Some(agent.line()));
+        let allowance = Allowance { budget, until, line };
         answer.map(|answer| Incoming::new(answer, allowance)).map_err(CallError::Http)
     }
 }

@@ -5,23 +5,30 @@
 //! request   version  operation  count   then for each key:  length  key
 //!           u8 = 1   u8         u32                          u32    UTF-8
 //!
-//! answer    version  operation  count   then for each key:  status  ttl      length  data
-//!           u8 = 1   u8         u32                          u8     u64, ms  u64     bytes
+//! answer    version  operation  count   then for each key:  status  ttl      length  marks  data
+//!           u8 = 1   u8         u32                          u8     u64, ms  u64            bytes
 //! ```
 //!
 //! The data is a value or a message. Numbers are in network order. A ttl of all ones is none, and
 //! with the status of what came too late a ttl of 0 means that the peer is overloaded. The highest
-//! bit of a status is set where a value, or its absence, was in memory. All answers
-//! have the operation 1. They have the order of the keys, and a frame ends where its last part
-//! does. Whatever comes off a socket is checked before anything is allocated for it.
+//! bit of a status is set where a value, or its absence, was in memory, and the next one where it
+//! has marks: its tags and its version. All answers have the operation 1. They have the order of
+//! the keys, and a frame ends where its last part does. Whatever comes off a socket is checked
+//! before anything is allocated for it.
+
+mod answers;
+mod marks;
+
+pub(crate) mod handed;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::byteview::ByteView;
-use crate::error::PeerErrorKind;
-use crate::getter::Loaded;
-use crate::origin::Origin;
+pub(crate) use answers::{
+    AnswerRef, KeyAnswer, MAX_ANSWER_OVERHEAD_BYTES, decode_answers, encode_answers,
+};
+
+use marks::FrameMarks;
 
 /// The most keys in one frame.
 pub(crate) const MAX_KEYS: usize = 1024;
@@ -34,21 +41,11 @@ pub(crate) const MAX_REQUEST_BYTES: usize = 1 << 20;
 pub(crate) const MAX_VALUES_BYTES: usize = 8 << 20;
 /// The same for an answer from memory only, for which nobody waits long.
 pub(crate) const MAX_PEEKED_BYTES: usize = 1 << 20;
-/// As much is sent of an error's message, in bytes.
-const MAX_MESSAGE_BYTES: usize = 1 << 10;
-/// All of an answer that is not value, at its largest.
-pub(crate) const MAX_ANSWER_OVERHEAD_BYTES: usize =
-    HEAD_BYTES + MAX_KEYS * (ANSWER_HEAD_BYTES + MAX_MESSAGE_BYTES);
 
 const VERSION: u8 = 1;
 /// Version, operation, count.
 const HEAD_BYTES: usize = 6;
-/// Status, ttl, length.
-const ANSWER_HEAD_BYTES: usize = 17;
 const NO_TTL: u64 = u64::MAX;
-/// Stands for the ttl of a [`status::TIMED_OUT`] that is an overload. Readers that do not know this
-/// skip the ttl of a failure, and take an overload for a lack of time.
-const OVERLOADED_TTL: u64 = 0;
 
 /// What the keys of a frame are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +56,11 @@ pub(crate) enum Operation {
     Peek,
     /// To get what is in memory of them, as a get does.
     Held,
+    /// To get the keys that were changed since a mark, which is the only key. The answer is such a
+    /// frame, too: a mark, and the keys behind it.
+    Changes,
+    /// To remove what has one of these tags. They take the places of keys.
+    RemoveTags,
 }
 
 impl Operation {
@@ -68,41 +70,16 @@ impl Operation {
             Self::Remove => 2,
             Self::Peek => 3,
             Self::Held => 4,
+            Self::Changes => 5,
+            Self::RemoveTags => 8,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        let all = [Self::Get, Self::Remove, Self::Peek, Self::Held];
+        let all =
+            [Self::Get, Self::Remove, Self::Peek, Self::Held, Self::Changes, Self::RemoveTags];
         all.into_iter().find(|operation| operation.code() == code)
     }
-}
-
-/// What is answered about one key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum KeyAnswer {
-    /// A value, or the knowledge that there is none.
-    Loaded(Loaded),
-    /// Neither; with a message.
-    Failed(PeerErrorKind, String),
-    /// It is not in memory.
-    NotCached,
-    /// Nothing: the answer had become too long. It is to be asked for again.
-    Left,
-}
-
-/// The status byte of an [`KeyAnswer`].
-mod status {
-    pub(super) const VALUE: u8 = 0;
-    pub(super) const ABSENT: u8 = 1;
-    pub(super) const LEFT: u8 = 2;
-    pub(super) const LOAD_FAILED: u8 = 3;
-    pub(super) const TIMED_OUT: u8 = 4;
-    pub(super) const BAD_KEY: u8 = 5;
-    pub(super) const NOT_CACHED: u8 = 6;
-    /// The bit of what was in memory.
-    pub(super) const HELD: u8 = 0x80;
-    pub(super) const HELD_VALUE: u8 = VALUE | HELD;
-    pub(super) const HELD_ABSENT: u8 = ABSENT | HELD;
 }
 
 /// How many of `keys`, from the first on, fit into one request. At least one, if there is one and
@@ -135,133 +112,24 @@ pub(crate) fn decode_request(frame: &[u8]) -> Result<(Operation, Vec<&str>), Mal
     }
     let mut rest = FrameReader(frame);
     let (operation, count) = rest.head(4)?;
+    // The lengths of short keys are text, too: then one look is enough for all of the frame.
+    let text = std::str::from_utf8(frame).ok();
     let mut keys = Vec::with_capacity(count);
     for _ in 0..count {
         let length = u32::from_be_bytes(rest.array()?) as usize;
         if length > MAX_KEY_BYTES {
             return Err(MalformedFrame("a key is too long"));
         }
-        let key = std::str::from_utf8(rest.take(length)?);
-        keys.push(key.map_err(|_| MalformedFrame("a key is not UTF-8"))?);
+        let start = frame.len() - rest.0.len();
+        let bytes = rest.take(length)?;
+        let key = match text {
+            Some(text) => text.get(start..start + length),
+            None => std::str::from_utf8(bytes).ok(),
+        };
+        keys.push(key.ok_or(MalformedFrame("a key is not UTF-8"))?);
     }
     rest.end()?;
     Ok((operation, keys))
-}
-
-/// The answer to a request to get, or peek at, many keys. From the value on with which the values
-/// would come to more than `max_bytes`, they are [left](KeyAnswer::Left) out; the first one is
-/// always in it.
-pub(crate) fn encode_answers(answers: &[KeyAnswer], max_bytes: usize) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(encoded_bytes(answers, max_bytes));
-    push_head(&mut frame, Operation::Get, answers.len());
-    let mut room = Room { left: max_bytes, is_empty: true, is_full: false };
-    for answer in answers {
-        let ttl_of = |loaded: &Loaded| loaded.time_to_live().map_or(NO_TTL, millis);
-        let (status, ttl, bytes) = match answer {
-            KeyAnswer::Loaded(loaded) => match loaded.value() {
-                Some(value) if room.takes(value.len()) => {
-                    (status::VALUE | origin_bit(loaded), ttl_of(loaded), value.as_slice())
-                }
-                Some(_) => (status::LEFT, NO_TTL, &[][..]),
-                None => (status::ABSENT | origin_bit(loaded), ttl_of(loaded), &[][..]),
-            },
-            KeyAnswer::Failed(kind, message) => {
-                let (status, ttl) = match kind {
-                    PeerErrorKind::TimedOut => (status::TIMED_OUT, NO_TTL),
-                    PeerErrorKind::Overloaded => (status::TIMED_OUT, OVERLOADED_TTL),
-                    PeerErrorKind::Protocol => (status::BAD_KEY, NO_TTL),
-                    _ => (status::LOAD_FAILED, NO_TTL),
-                };
-                (status, ttl, cut(message).as_bytes())
-            }
-            KeyAnswer::NotCached => (status::NOT_CACHED, NO_TTL, &[][..]),
-            KeyAnswer::Left => (status::LEFT, NO_TTL, &[][..]),
-        };
-        frame.push(status);
-        frame.extend_from_slice(&ttl.to_be_bytes());
-        frame.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-        frame.extend_from_slice(bytes);
-    }
-    frame
-}
-
-fn origin_bit(loaded: &Loaded) -> u8 {
-    if loaded.origin().is_memory() { status::HELD } else { 0 }
-}
-
-/// About as much as the answers take.
-fn encoded_bytes(answers: &[KeyAnswer], max_bytes: usize) -> usize {
-    let values = answers.iter().map(|answer| match answer {
-        KeyAnswer::Loaded(loaded) => loaded.value().map_or(0, |value| value.len()),
-        _ => 0,
-    });
-    HEAD_BYTES + answers.len() * ANSWER_HEAD_BYTES + values.sum::<usize>().min(max_bytes)
-}
-
-/// How much more of values an answer takes.
-struct Room {
-    left: usize,
-    is_empty: bool,
-    is_full: bool,
-}
-
-impl Room {
-    fn takes(&mut self, bytes: usize) -> bool {
-        self.is_full |= bytes > self.left && !self.is_empty;
-        if !self.is_full {
-            self.left = self.left.saturating_sub(bytes);
-            self.is_empty = false;
-        }
-        !self.is_full
-    }
-}
-
-/// Reads what [`encode_answers`] wrote, in answer to a request for `count` keys.
-///
-/// A value that takes up at least half of the frame shares its allocation. A smaller one is copied
-/// out of it: a caller who keeps one short value would else keep all the others in memory.
-pub(crate) fn decode_answers(
-    frame: &ByteView,
-    count: usize,
-) -> Result<Vec<KeyAnswer>, MalformedFrame> {
-    let mut rest = FrameReader(frame);
-    let (operation, told) = rest.head(ANSWER_HEAD_BYTES)?;
-    if operation != Operation::Get || told != count {
-        return Err(MalformedFrame("it answers another request"));
-    }
-    let mut answers = Vec::with_capacity(count);
-    for _ in 0..count {
-        let [status] = rest.array()?;
-        let told_ttl = u64::from_be_bytes(rest.array()?);
-        let ttl = (told_ttl != NO_TTL).then(|| Duration::from_millis(told_ttl));
-        let length = usize::try_from(u64::from_be_bytes(rest.array()?))
-            .map_err(|_| MalformedFrame("a value is longer than the frame"))?;
-        let start = frame.len() - rest.0.len();
-        let bytes = rest.take(length)?;
-        let failed = |kind| KeyAnswer::Failed(kind, String::from_utf8_lossy(bytes).into_owned());
-        let origin = if status & status::HELD == 0 { Origin::default() } else { Origin::Memory };
-        let loaded = |loaded: Loaded| {
-            KeyAnswer::Loaded(ttl.into_iter().fold(loaded, Loaded::ttl).came_from(origin))
-        };
-        answers.push(match status {
-            status::VALUE | status::HELD_VALUE if length >= frame.len() / 2 => {
-                loaded(Loaded::from(frame.slice(start..start + length)))
-            }
-            status::VALUE | status::HELD_VALUE => loaded(Loaded::from(bytes)),
-            status::ABSENT | status::HELD_ABSENT if length == 0 => loaded(Loaded::absent()),
-            status::LEFT if length == 0 => KeyAnswer::Left,
-            status::NOT_CACHED if length == 0 => KeyAnswer::NotCached,
-            status::LOAD_FAILED => failed(PeerErrorKind::Load),
-            status::TIMED_OUT if told_ttl == OVERLOADED_TTL => failed(PeerErrorKind::Overloaded),
-            status::TIMED_OUT => failed(PeerErrorKind::TimedOut),
-            status::BAD_KEY => failed(PeerErrorKind::Protocol),
-            _ => {
-                return Err(MalformedFrame("a status is unknown, or has bytes that it can't have"));
-            }
-        });
-    }
-    rest.end()?;
-    Ok(answers)
 }
 
 fn push_head(frame: &mut Vec<u8>, operation: Operation, count: usize) {
@@ -272,15 +140,6 @@ fn push_head(frame: &mut Vec<u8>, operation: Operation, count: usize) {
 /// Whole milliseconds, rounded down, so that no copy outlives its original.
 fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(NO_TTL)
-}
-
-/// The beginning of `message`.
-fn cut(message: &str) -> &str {
-    let mut end = message.len().min(MAX_MESSAGE_BYTES);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    &message[..end]
 }
 
 /// The part of a frame that is not read yet.
@@ -298,6 +157,12 @@ impl<'a> FrameReader<'a> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
+    }
+
+    fn marks(&mut self) -> Result<FrameMarks, MalformedFrame> {
+        let [kind] = self.array()?;
+        let marks = FrameMarks::read(kind, || self.array().map(u64::from_be_bytes))?;
+        marks.ok_or(MalformedFrame("a value has too many tags"))
     }
 
     /// The operation, and the number of parts, each of which takes `part_bytes` at least.
@@ -326,6 +191,12 @@ impl<'a> FrameReader<'a> {
 /// Why bytes are no frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MalformedFrame(&'static str);
+
+impl MalformedFrame {
+    pub(crate) const fn new(reason: &'static str) -> Self {
+        Self(reason)
+    }
+}
 
 impl fmt::Display for MalformedFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::byteview::ByteView;
+use crate::change::{ChangeMark, ChangeStamp, ChangesSince};
 use crate::error::{Error, PeerError};
 use crate::getter::Loaded;
 use crate::http::exchange::ExchangeOptions;
@@ -141,16 +142,34 @@ impl PeerGetter for HttpGetter {
         self.url()
     }
 
-    fn remove(&self, group: &str, keys: &[&str]) -> Result<(), PeerError> {
-        self.peer.remove(group, keys)
+    fn remove(&self, group: &str, keys: &[&str], stamp: ChangeStamp) -> Result<(), PeerError> {
+        self.peer.remove(group, keys, stamp)
     }
 
-    fn clear(&self, group: &str) -> Result<(), PeerError> {
-        self.peer.clear(group)
+    fn remove_tags(&self, group: &str, tags: &[&str], stamp: ChangeStamp) -> Result<(), PeerError> {
+        self.peer.remove_tags(group, tags, stamp)
     }
 
-    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
-        self.peer.insert(group, key, value)
+    fn clear(&self, group: &str, stamp: ChangeStamp) -> Result<(), PeerError> {
+        self.peer.clear(group, stamp)
+    }
+
+    fn insert(
+        &self,
+        group: &str,
+        key: &str,
+        value: &Loaded,
+        stamp: ChangeStamp,
+    ) -> Result<bool, PeerError> {
+        self.peer.insert(group, key, value, stamp)
+    }
+
+    fn changes_since(
+        &self,
+        group: &str,
+        mark: Option<ChangeMark>,
+    ) -> Result<ChangesSince, PeerError> {
+        self.peer.changes_since(group, mark)
     }
 }
 

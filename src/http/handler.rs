@@ -4,13 +4,16 @@ mod changes;
 mod door;
 mod foreign;
 mod gets;
+mod handover;
 mod pages;
 mod replies;
 mod serving;
+mod through;
 
 pub(crate) use door::Door;
 pub(crate) use pages::{Page, Pages};
 pub(crate) use serving::Serving;
+pub(crate) use through::HandedOver;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -18,7 +21,7 @@ use std::time::Duration;
 
 use replies::{done, refuse};
 
-use crate::http::frame::{self, Operation};
+use crate::http::frame::{self, Operation, handed};
 use crate::http::note::{self, Note, Status};
 use crate::http::protocol::Protocol;
 use crate::http::server::{Handler, Headers, HttpRequest, HttpResponse};
@@ -168,9 +171,13 @@ fn post(
     note: &Note,
 ) -> Result<HttpResponse, HttpResponse> {
     if serving.is_greeting(request, note) {
-        return Ok(serving.greet(note));
+        return Ok(serving.greet(note, request.body));
     }
     let group = serving.group_alone(request, note)?;
+    if handed::is_hand_over(request.body) {
+        serving.identity.hear_of_start(note);
+        return handover::hand_over(serving, &group, request.body, note);
+    }
     let (operation, keys) = frame::decode_request(request.body).map_err(|error| {
         log::debug!("a peer sent {}", OneLine(&error));
         refuse(Status::BadRequest, error)
@@ -181,9 +188,17 @@ fn post(
             gets::get_many(serving, &group, &keys, note)
         }
         Operation::Peek => Ok(gets::peek_many(&group, &keys)),
-        Operation::Held => Ok(gets::held(&group, &keys)),
+        Operation::Held => Ok(gets::held(&group, &keys, note)),
+        Operation::Changes => {
+            serving.identity.hear_of_start(note);
+            changes::since(&group, &keys)
+        }
         Operation::Remove => {
-            group.peer_side().remove(&keys);
+            group.peer_side().remove(&keys, note.stamp());
+            Ok(done())
+        }
+        Operation::RemoveTags => {
+            group.peer_side().remove_tags(&keys, note.stamp());
             Ok(done())
         }
     }

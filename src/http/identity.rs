@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::http::note::{Note, Status};
+use crate::http::time::PoolClock;
 use crate::http::url::PeerUrl;
 use crate::sync::lock;
 
@@ -33,6 +35,7 @@ pub(crate) struct Identity {
     /// What logs call it.
     name: String,
     cluster: Option<(Box<str>, u32)>,
+    zone: Option<Arc<str>>,
     /// `None` for a getter on its own, which has no list and tells nothing.
     incarnation: Option<u64>,
     /// Of the list in force. See [`packed`].
@@ -46,6 +49,9 @@ pub(crate) struct Identity {
     misdirected: AtomicU64,
     has_left: AtomicBool,
     bell: Arc<Bell>,
+    /// Where the bodies of greetings go, if anybody reads them.
+    ears: Mutex<Option<SyncSender<Vec<u8>>>>,
+    clock: PoolClock,
 }
 
 /// Wakes who follows a source: somebody leaves, or it is over.
@@ -91,6 +97,21 @@ impl Identity {
         Self { name, cluster, incarnation: Some(incarnation), ..Self::default() }
     }
 
+    /// The same in a zone.
+    pub(crate) fn in_zone(self, zone: Option<Arc<str>>) -> Self {
+        Self { zone, ..self }
+    }
+
+    /// The zone, which those are told who greet.
+    pub(crate) fn zone(&self) -> Option<&Arc<str>> {
+        self.zone.as_ref()
+    }
+
+    /// The same by another clock.
+    pub(crate) fn by(self, clock: PoolClock) -> Self {
+        Self { clock, ..self }
+    }
+
     /// What each request and each answer tells.
     pub(crate) fn note(&self) -> Note {
         Note {
@@ -118,11 +139,39 @@ impl Identity {
         &self.bell
     }
 
+    /// Has the bodies of greetings go there from now on.
+    #[cfg(feature = "gossip")]
+    pub(crate) fn listen(&self, ears: Option<SyncSender<Vec<u8>>>) {
+        let before = std::mem::replace(&mut *lock(&self.ears), ears);
+        drop(before);
+    }
+
+    /// Passes the body of a greeting on. It is lost where nobody reads, or too many wait to be
+    /// read.
+    pub(crate) fn hear(&self, body: &[u8]) {
+        let ears = lock(&self.ears).clone();
+        if let Some(ears) = ears {
+            let _ = ears.try_send(body.to_vec());
+        }
+    }
+
     /// The peer of an incarnation says that it leaves.
     pub(crate) fn is_left_by(&self, incarnation: u64) {
         if let Some(peer) = self.known(incarnation) {
             peer.leaves.store(true, Ordering::Relaxed);
             self.bell.ring();
+        }
+    }
+
+    /// The sender of `note` greets, or asks for what it needs at its start. If it is another life
+    /// of a peer, then that is up, whatever was known of it.
+    pub(crate) fn hear_of_start(&self, note: &Note) {
+        let Some(incarnation) = note.incarnation else { return };
+        if let Some(peer) = self.known(incarnation) {
+            let before = peer.life.swap(incarnation, Ordering::Relaxed);
+            if before != incarnation {
+                peer.has_begun.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -155,8 +204,8 @@ impl Identity {
         let is_other = self.is_other(digest);
         if is_other || self.differing.load(Ordering::Relaxed) > 0 {
             match self.known(incarnation) {
-                Some(acquaintance) => acquaintance.learn(digest, Instant::now()),
-                None if is_other => self.learn_of_stranger(Instant::now()),
+                Some(acquaintance) => acquaintance.learn(digest, self.clock.now()),
+                None if is_other => self.learn_of_stranger(self.clock.now()),
                 None => {}
             }
         }
@@ -185,7 +234,8 @@ impl Identity {
         (!is_past).then(|| now.saturating_duration_since(strangers.since))
     }
 
-    fn is_other(&self, digest: u32) -> bool {
+    /// Whether that is not the digest of the list in force.
+    pub(crate) fn is_other(&self, digest: u32) -> bool {
         self.digest.load(Ordering::Relaxed) != packed(digest)
     }
 
@@ -268,6 +318,10 @@ pub(crate) struct Acquaintance {
     /// Whether it was this very process when it was heard last. When that was stands in the state.
     was_us: AtomicBool,
     leaves: AtomicBool,
+    /// The incarnation of which it was heard last that it begins; 0 of none.
+    life: AtomicU64,
+    /// Whether that is news.
+    has_begun: AtomicBool,
 }
 
 #[derive(Default)]
@@ -291,13 +345,16 @@ impl Acquaintance {
             state: Mutex::default(),
             was_us: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
+            life: AtomicU64::new(0),
+            has_begun: AtomicBool::new(false),
         }
     }
 
     /// Learns from the note of an answer.
     pub(crate) fn hear(&self, note: &Note, code: u16) {
         if note.status_with(code) == Some(Status::Itself) {
-            lock(&self.state).was_us = Some(Instant::now());
+            let now = self.identity.clock.now();
+            lock(&self.state).was_us = Some(now);
             if !self.was_us.swap(true, Ordering::Relaxed) {
                 log::warn!(
                     "{}: peer {} is this very process under another name, and is not asked: leave \
@@ -314,13 +371,13 @@ impl Acquaintance {
         }
         let agreed = self.agreed.load(Ordering::Relaxed);
         if agreed != packed(digest) || self.identity.is_other(digest) {
-            self.learn(digest, Instant::now());
+            self.learn(digest, self.identity.clock.now());
         }
     }
 
     /// Whether it is this very process under another name, as far as that was heard lately.
     pub(crate) fn is_us(&self) -> bool {
-        self.was_us.load(Ordering::Relaxed) && self.is_us_at(Instant::now())
+        self.was_us.load(Ordering::Relaxed) && self.is_us_at(self.identity.clock.now())
     }
 
     fn is_us_at(&self, now: Instant) -> bool {
@@ -331,6 +388,11 @@ impl Acquaintance {
     /// Whether it has said that it leaves, since this was asked last.
     pub(crate) fn take_leaves(&self) -> bool {
         self.leaves.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether it was heard to have begun again, since this was asked last.
+    pub(crate) fn take_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed) && self.has_begun.swap(false, Ordering::Relaxed)
     }
 
     /// For how long its list has been another than ours, as far as it was heard.

@@ -8,22 +8,28 @@ use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
 use crate::http::url::{PeerScheme, PeerUrl};
 
-/// A peer of a list: its URL, what it is called on the ring, and how many times the usual share of
-/// the keys it is to have.
+/// The name of a zone is no longer, in bytes.
+pub(crate) const MAX_ZONE_BYTES: usize = 64;
+
+/// A peer of a list: its URL, what it is called on the ring, how many times the usual share of the
+/// keys it is to have, and in which zone it is.
 ///
-/// It is written as the URL alone, or as `http://a:8001#weight=2`.
+/// It is written as the URL alone, or with options behind it:
+/// `http://a:8001#weight=2&name=cache-0&zone=a`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ListedPeer {
     pub(crate) url: PeerUrl,
     pub(crate) name: Arc<str>,
     pub(crate) weight: NonZeroUsize,
+    /// `None` is the zone of those that have no other.
+    pub(crate) zone: Option<Arc<str>>,
 }
 
 impl ListedPeer {
-    /// A peer of weight 1, which is called by its URL.
+    /// A peer of weight 1 and without a zone, which is called by its URL.
     pub(crate) fn new(url: PeerUrl) -> Self {
         let name = Arc::clone(url.text());
-        Self { url, name, weight: NonZeroUsize::MIN }
+        Self { url, name, weight: NonZeroUsize::MIN, zone: None }
     }
 
     /// The same peer by another name.
@@ -31,20 +37,53 @@ impl ListedPeer {
         Self { name: name.into(), ..self }
     }
 
+    /// The same peer in a zone.
+    pub(crate) fn in_zone(self, zone: Option<Arc<str>>) -> Self {
+        Self { zone, ..self }
+    }
+
     /// Reads a peer of those who are talked to by `scheme`. It is called by its URL.
     pub(crate) fn parse(text: &str, scheme: PeerScheme) -> Result<Self, Error> {
         let (url, options) = text.split_once('#').map_or((text, None), |(u, o)| (u, Some(o)));
         let mut peer = Self::new(PeerUrl::parse(url)?.for_scheme(scheme)?);
+        let mut name = None;
         for option in options.into_iter().flat_map(|options| options.split('&')) {
-            peer.weight = option.strip_prefix("weight=").and_then(weight).ok_or_else(|| {
-                let reason = format!(
-                    "behind its # stands {option:?}, and not a weight from 1 to {MAX_REPLICAS} \
-                     (#weight=2)"
-                );
-                Error::InvalidPeer { url: text.to_owned(), reason }
-            })?;
+            let refuse = |what: String| {
+                let reason = format!("behind its # stands {option:?}, and not {what}");
+                Err(Error::InvalidPeer { url: text.to_owned(), reason })
+            };
+            match option.split_once('=') {
+                Some(("weight", text)) => match weight(text) {
+                    Some(weight) => peer.weight = weight,
+                    None => return refuse(format!("a weight from 1 to {MAX_REPLICAS}")),
+                },
+                Some(("name", text)) if !text.is_empty() => name = Some(text),
+                Some(("name", _)) => return refuse("a weight, or a name with a letter".to_owned()),
+                Some(("zone", text)) => match zone(text) {
+                    Some(zone) => peer.zone = Some(zone),
+                    None => return refuse(format!("a weight, or a zone: {ZONE_RULE}")),
+                },
+                _ => {
+                    let known = "#weight=2), a name on the ring (#name=a) or a zone (#zone=a)";
+                    return refuse(format!("a weight ({known}"));
+                }
+            }
+        }
+        if let Some(name) = name {
+            peer = peer.called(name);
         }
         Ok(peer)
+    }
+
+    /// How lists of text write it.
+    #[cfg(feature = "gossip")]
+    pub(crate) fn text(&self) -> String {
+        let Self { url, name, weight, zone } = self;
+        let weight = (weight.get() != 1).then(|| format!("weight={weight}"));
+        let name = (**name != *url.as_str()).then(|| format!("name={name}"));
+        let zone = zone.as_ref().map(|zone| format!("zone={zone}"));
+        let options: Vec<String> = weight.into_iter().chain(name).chain(zone).collect();
+        if options.is_empty() { url.to_string() } else { format!("{url}#{}", options.join("&")) }
     }
 
     /// Sorts a list by its URLs, and leaves out what stands there twice. An error where the ring
@@ -54,11 +93,14 @@ impl ListedPeer {
         list.dedup();
         if let Some(pair) = list.windows(2).find(|pair| pair[0].url == pair[1].url) {
             let (one, other) = (&pair[0], &pair[1]);
-            return Err(one.invalid(if one.name == other.name {
+            return Err(one.invalid(if one.name != other.name {
+                format!("it has two names on the ring, {:?} and {:?}", one.name, other.name)
+            } else if one.weight != other.weight {
                 let (one, other) = (one.weight, other.weight);
                 format!("the list has it twice, with the weights {one} and {other}")
             } else {
-                format!("it has two names on the ring, {:?} and {:?}", one.name, other.name)
+                let [one, other] = [one, other].map(|it| it.zone.as_deref().unwrap_or("none"));
+                format!("the list has it twice, with the zones {one} and {other}")
             }));
         }
         let mut by_name = HashMap::with_capacity(list.len());
@@ -85,12 +127,25 @@ impl ListedPeer {
     pub(crate) fn digest(list: &[Self], hash: RingHash, replicas: NonZeroUsize) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(format!("{hash:?} {replicas}\n").as_bytes());
-        for Self { url, name, weight } in list {
+        for Self { url, name, weight, zone } in list {
             // In quotes, so that nothing in a name is taken for the next peer.
             hasher.update(format!("{url} {weight} {name:?}\n").as_bytes());
+            if let Some(zone) = zone {
+                hasher.update(format!(" {zone}\n").as_bytes());
+            }
         }
         hasher.finalize()
     }
+}
+
+/// What the name of a zone may be.
+pub(crate) const ZONE_RULE: &str = "up to 64 letters, digits and -._ of ASCII";
+
+/// The name of a zone, if `text` can be one.
+pub(crate) fn zone(text: &str) -> Option<Arc<str>> {
+    let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_name = (1..=MAX_ZONE_BYTES).contains(&text.len()) && text.bytes().all(may_be);
+    is_name.then(|| text.into())
 }
 
 fn weight(text: &str) -> Option<NonZeroUsize> {
@@ -117,6 +172,8 @@ mod tests {
             ("http://a:1", "http://a:1", 1),
             ("http://a:1#weight=2", "http://a:1", 2),
             ("http://a:1/#weight=10000", "http://a:1", 10_000),
+            ("http://a:1#name=weight=2", "http://a:1", 1),
+            ("http://a:1#name=cache-0&weight=3", "http://a:1", 3),
         ] {
             let peer = parse(text).unwrap();
             assert_eq!((peer.url.as_str(), peer.weight.get()), (url, weight));
@@ -124,10 +181,36 @@ mod tests {
     }
 
     #[test]
+    fn peers_are_read_with_their_zones() {
+        let long = "z".repeat(MAX_ZONE_BYTES);
+        for (text, zone) in [
+            ("http://a:1", None),
+            ("http://a:1#zone=a", Some("a")),
+            ("http://a:1#weight=2&zone=eu-west-1.a_b", Some("eu-west-1.a_b")),
+            (&format!("http://a:1#zone={long}"), Some(&*long)),
+        ] {
+            assert_eq!(parse(text).unwrap().zone.as_deref(), zone, "{text}");
+        }
+        for text in
+            ["http://a:1#zone=a b", "http://a:1#zone=ä", &format!("http://a:1#zone={long}z")]
+        {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains("a zone: up to 64 letters"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_no_weight_is_refused_with_what_was_given() {
-        for option in ["", "weight", "weight=", "weight=0", "weight=10001", "weight=+2"]
-            .into_iter()
-            .chain(["weight=02", "weight=1.5", "weight=2&", "zone=a", "Weight=2"])
+        for option in
+            ["", "weight", "weight=", "weight=0", "weight=10001", "weight=+2"].into_iter().chain([
+                "weight=02",
+                "weight=1.5",
+                "weight=2&",
+                "zone=",
+                "zone=a/b",
+                "Weight=2",
+                "name=",
+            ])
         {
             let text = format!("http://a:1#{option}");
             match parse(&text) {
@@ -146,6 +229,8 @@ mod tests {
         assert_eq!(urls, ["http://a:1", "http://b:1"]);
         let error = list(&["http://a:1", "http://a:1#weight=3"]).unwrap_err().to_string();
         assert!(error.contains("http://a:1") && error.contains("1 and 3"), "{error}");
+        let error = list(&["http://a:1#zone=x", "http://a:1"]).unwrap_err().to_string();
+        assert!(error.contains("http://a:1") && error.contains("none and x"), "{error}");
     }
 
     #[test]
@@ -173,6 +258,8 @@ mod tests {
             (&["http://a:1"][..], RingHash::Crc32),
             (&["http://a:1", "http://c:1"], RingHash::Crc32),
             (&["http://a:1", "http://b:1#weight=2"], RingHash::Crc32),
+            (&["http://a:1", "http://b:1#zone=b"], RingHash::Crc32),
+            (&["http://a:1#zone=b", "http://b:1"], RingHash::Crc32),
             (&["http://a:1", "http://b:1"], RingHash::Mixed),
         ] {
             assert_ne!(digest(other, hash), ours);

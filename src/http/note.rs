@@ -13,6 +13,10 @@
 //! | `p` | the [protocol](Protocol) of the asker | the protocol of the body |
 //! | `s` | `not-found` in a `PUT`: there is no value; `has-left` in a greeting: the asker leaves | what the answer [means](Status) |
 //! | `ttl` | milliseconds that are left of the value's life | the same |
+//! | `n` | of a change: its [stamp](ChangeStamp), as its origin and its number: `0123456789abcdef.17` | |
+//! | `m` | without a value: the asker wants to hear of changes | the [mark](ChangeMark) of the group, as its origin and its count |
+//! | `g` | the numbers of the value's [tags](crate::Tag), with commas: `0123456789abcdef,…` | the same |
+//! | `v` | the value's version, if it has one | the same |
 //! | `nested` | a getter asks, in the [chain](Chain) of this id and after so many requests: `c0ffee01.2`; without a value, in one that is not known | |
 //! | `c` | hash of the name of the cluster, if it has one | |
 //! | `i` | who asks, and in which of its lives | the same of who answers |
@@ -22,17 +26,22 @@
 //! Names that are not known are ignored, and so is the whole header at peers of other programs. No
 //! clocks need to agree. Neither reading nor writing allocates.
 
+mod tags;
+
 use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
+use crate::change::{ChangeMark, ChangeStamp};
+use crate::getter::Loaded;
 use crate::group::Chain;
 use crate::http::protocol::Protocol;
+pub(crate) use tags::NoteTags;
 
 /// The name of the header.
 pub(crate) const HEADER: &str = "Geecache";
 /// No note is longer, in bytes.
-const MAX_BYTES: usize = 256;
+const MAX_BYTES: usize = 384;
 
 /// What a request or an answer tells a peer of ours. The default tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,16 +60,56 @@ pub(crate) struct Note {
     pub(crate) incarnation: Option<u64>,
     /// The digest of the sender's list of peers.
     pub(crate) digest: Option<u32>,
+    /// What is told of changes.
+    pub(crate) order: InOrder,
+    /// The tags of the value.
+    pub(crate) tags: NoteTags,
+    /// Its version.
+    pub(crate) version: Option<u64>,
     /// The chain in which a getter asks, if one does.
     pub(crate) nested: Option<Chain>,
     /// Whether the answer was in memory.
     pub(crate) is_hit: bool,
 }
 
+/// What a note tells of changes. One thing at most: requests to change, gets and answers are
+/// different notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum InOrder {
+    #[default]
+    Nothing,
+    /// Which change a request makes.
+    Stamp(ChangeStamp),
+    /// The asker wants to know the mark of the group.
+    MarkWanted,
+    /// The mark of the group, before the answer was made.
+    Mark(ChangeMark),
+}
+
 impl Note {
+    /// Which change a request makes.
+    pub(crate) fn stamp(&self) -> ChangeStamp {
+        match self.order {
+            InOrder::Stamp(stamp) => stamp,
+            _ => ChangeStamp::UNORDERED,
+        }
+    }
+
     /// A note that tells what an answer means.
     pub(crate) fn of(status: Status) -> Self {
         Self { status: Some(status), ..Self::default() }
+    }
+
+    /// The same with what is to be told of a value.
+    pub(crate) fn with(self, loaded: &Loaded) -> Self {
+        let (ttl, tags) = (loaded.time_to_live(), NoteTags::of(loaded));
+        Self { ttl, tags, version: loaded.version_number(), ..self }
+    }
+
+    /// A value with what the note tells of it.
+    pub(crate) fn mark(&self, loaded: Loaded) -> Loaded {
+        let loaded = self.ttl.into_iter().fold(loaded, Loaded::ttl);
+        self.version.into_iter().fold(self.tags.tag(loaded), Loaded::version)
     }
 
     /// Reads the value of the header.
@@ -79,6 +128,11 @@ impl Note {
                 b"p" => note.protocol = Some(Protocol::named(value).ok_or(BadNote("p"))?),
                 b"s" => note.status = Status::named(value),
                 b"ttl" => note.ttl = Some(millis(value).ok_or(BadNote("ttl"))?),
+                b"n" => note.order = InOrder::Stamp(stamp(value).ok_or(BadNote("n"))?),
+                b"m" if value.is_empty() => note.order = InOrder::MarkWanted,
+                b"m" => note.order = InOrder::Mark(mark(value).ok_or(BadNote("m"))?),
+                b"g" => note.tags = tags(value).ok_or(BadNote("g"))?,
+                b"v" => note.version = Some(decimal(value).ok_or(BadNote("v"))?),
                 b"nested" => note.nested = Some(chain(value).unwrap_or_default()),
                 b"hit" => note.is_hit = true,
                 _ => {}
@@ -106,8 +160,7 @@ impl Note {
             text.push("c", &hexadecimal(cluster));
         }
         if let Some(incarnation) = self.incarnation {
-            text.push("i", &hexadecimal((incarnation >> 32) as u32));
-            text.push_bytes(&hexadecimal(incarnation as u32));
+            text.push("i", &long_hexadecimal(incarnation));
         }
         if let Some(digest) = self.digest {
             text.push("r", &hexadecimal(digest));
@@ -121,12 +174,30 @@ impl Note {
         if let Some(ttl) = self.ttl {
             text.push("ttl", Decimal::of(ttl).digits());
         }
+        match self.order {
+            InOrder::Nothing => {}
+            InOrder::Stamp(stamp) => text.push_place("n", stamp.origin(), stamp.number()),
+            InOrder::MarkWanted => text.push_name("m"),
+            InOrder::Mark(mark) => text.push_place("m", mark.origin(), mark.count()),
+        }
+        for (at, number) in self.tags.numbers().iter().enumerate() {
+            match at {
+                0 => text.push("g", &long_hexadecimal(*number)),
+                _ => {
+                    text.push_bytes(b",");
+                    text.push_bytes(&long_hexadecimal(*number));
+                }
+            }
+        }
+        if let Some(version) = self.version {
+            text.push("v", Decimal::new(version).digits());
+        }
         match self.nested {
             Some(chain) if chain.id() == 0 => text.push_name("nested"),
             Some(chain) => {
                 text.push("nested", &hexadecimal(chain.id()));
                 text.push_bytes(b".");
-                text.push_bytes(Decimal::of(Duration::from_millis(chain.hops().into())).digits());
+                text.push_bytes(Decimal::new(chain.hops().into()).digits());
             }
             None => {}
         }
@@ -169,6 +240,13 @@ impl NoteText {
         self.push_name(name);
         self.push_bytes(b"=");
         self.push_bytes(value);
+    }
+
+    /// A place in the row of an origin.
+    fn push_place(&mut self, name: &str, origin: u64, number: u64) {
+        self.push(name, &long_hexadecimal(origin));
+        self.push_bytes(b".");
+        self.push_bytes(Decimal::new(number).digits());
     }
 
     fn push_name(&mut self, name: &str) {
@@ -219,29 +297,37 @@ pub(crate) fn hash_of(group: &str, key: Option<&str>) -> u32 {
     hasher.finalize()
 }
 
-/// Reads whole milliseconds. More digits than fit are the longest span; anything but digits is
-/// none.
+/// Reads whole milliseconds.
 fn millis(text: &[u8]) -> Option<Duration> {
+    decimal(text).map(Duration::from_millis)
+}
+
+/// Reads digits. More of them than fit are the greatest number; anything but digits is none.
+fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let add = |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(value_of(*digit));
-    Some(Duration::from_millis(text.iter().fold(0, add)))
+    Some(text.iter().fold(0, add))
 }
 
 fn value_of(digit: u8) -> u64 {
     (digit - b'0').into()
 }
 
-/// Milliseconds as digits: whole ones, rounded down, so that no copy outlives its original.
+/// A number as digits.
 struct Decimal {
     bytes: [u8; 20],
     begin: usize,
 }
 
 impl Decimal {
+    /// Whole milliseconds, rounded down, so that no copy outlives its original.
     fn of(time: Duration) -> Self {
-        let mut rest = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self::new(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn new(mut rest: u64) -> Self {
         let mut decimal = Self { bytes: [0; 20], begin: 20 };
         loop {
             decimal.begin -= 1;
@@ -268,6 +354,14 @@ fn hexadecimal(number: u32) -> [u8; 8] {
     // 1 in each byte that is more than 9, whose digit is a letter.
     let letters = (bits + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
     (bits + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
+}
+
+/// Sixteen of them.
+fn long_hexadecimal(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    digits[..8].copy_from_slice(&hexadecimal((number >> 32) as u32));
+    digits[8..].copy_from_slice(&hexadecimal(number as u32));
+    digits
 }
 
 /// Reads eight hexadecimal digits.
@@ -300,10 +394,36 @@ fn number(text: &[u8]) -> Option<u64> {
     Some(u64::from(hash(high)?) << 32 | u64::from(hash(low)?))
 }
 
+/// Reads the stamp of a change.
+fn stamp(text: &[u8]) -> Option<ChangeStamp> {
+    let (origin, count) = text.split_at_checked(16)?;
+    Some(ChangeStamp::new(number(origin)?, decimal(count.strip_prefix(b".")?)?))
+}
+
+/// A mark as text, as its origin and its count: `0123456789abcdef.17`.
+pub(crate) fn mark_text(mark: ChangeMark) -> String {
+    format!("{:016x}.{}", mark.origin(), mark.count())
+}
+
+/// Reads a mark.
+pub(crate) fn mark(text: &[u8]) -> Option<ChangeMark> {
+    let (origin, count) = text.split_at_checked(16)?;
+    Some(ChangeMark::new(number(origin)?, decimal(count.strip_prefix(b".")?)?))
+}
+
+/// Reads the numbers of tags.
+fn tags(text: &[u8]) -> Option<NoteTags> {
+    let mut tags = NoteTags::default();
+    for digits in text.split(|&byte| byte == b',') {
+        tags.add(number(digits)?)?;
+    }
+    Some(tags)
+}
+
 /// Reads what stands for a chain. What can't be read is a chain that is not known.
 fn chain(text: &[u8]) -> Option<Chain> {
     let (id, hops) = text.split_at_checked(8)?;
-    let (id, hops) = (hash(id)?, millis(hops.strip_prefix(b".")?)?.as_millis());
+    let (id, hops) = (hash(id)?, decimal(hops.strip_prefix(b".")?)?);
     (id != 0).then(|| Chain::new(id, u8::try_from(hops).unwrap_or(u8::MAX)))
 }
 
@@ -332,10 +452,12 @@ pub(crate) enum Status {
     NotSupported,
     /// An insertion has removed the older value, and the new one is not kept.
     NotKept,
+    /// An insertion came too late. There is no older value.
+    Late,
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::OtherKey,
         Self::OtherProtocol,
@@ -351,6 +473,7 @@ impl Status {
         Self::HasLeft,
         Self::NotSupported,
         Self::NotKept,
+        Self::Late,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -370,6 +493,7 @@ impl Status {
             Self::HasLeft => "has-left",
             Self::NotSupported => "not-supported",
             Self::NotKept => "not-kept",
+            Self::Late => "late",
         }
     }
 
@@ -384,6 +508,7 @@ impl Status {
             Self::Unauthorized => 401,
             Self::NoSuchGroup | Self::NotFound => 404,
             Self::NotSupported => 405,
+            Self::Late => 409,
             Self::HasLeft => 410,
             Self::OtherCluster | Self::Itself => 421,
             Self::NotKept => 204,

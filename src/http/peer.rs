@@ -7,8 +7,11 @@ mod foreign;
 mod frames;
 mod gets;
 mod greeting;
+mod handover;
 mod lanes;
 mod link;
+mod marks;
+mod news;
 mod options;
 mod pages;
 mod peeks;
@@ -16,6 +19,7 @@ mod stats;
 mod together;
 
 pub(crate) use greeting::Greeting;
+pub use options::ChangeNews;
 pub(crate) use options::PeerOptions;
 pub use stats::{PeerState, PeerStats};
 
@@ -29,11 +33,12 @@ use lanes::Lanes;
 use link::Link;
 
 use crate::byteview::ByteView;
+use crate::change::{ChangeMark, ChangeStamp, ChangesSince};
 use crate::error::PeerError;
 use crate::getter::Loaded;
 use crate::http::identity::Acquaintance;
 use crate::http::url::PeerUrl;
-use crate::peers::{PeerGetter, TellAnswer};
+use crate::peers::{HandOverPart, PeerGetter, TellAnswer};
 
 /// One peer: a link to it, and what is remembered of the operations that it knows.
 ///
@@ -88,7 +93,13 @@ impl Peer {
 
     /// Greets it, whether or not it is up. Each side learns the other's list.
     pub(crate) fn greet(&self) -> Greeting {
-        greeting::greet(&self.link)
+        greeting::greet(&self.link, b"")
+    }
+
+    /// Greets it, and tells it what its source of peers reads.
+    #[cfg(feature = "gossip")]
+    pub(crate) fn greet_with(&self, body: &[u8]) -> Greeting {
+        greeting::greet(&self.link, body)
     }
 
     pub(crate) fn stats(&self) -> PeerStats {
@@ -148,20 +159,54 @@ impl PeerGetter for Peer {
         peeks::peek_many(&self.link, &self.abilities, group, keys)
     }
 
+    fn hand_over(
+        &self,
+        group: &str,
+        session: u64,
+        max_bytes: usize,
+    ) -> Result<HandOverPart, PeerError> {
+        handover::hand_over(&self.link, group, session, max_bytes)
+    }
+
     fn name(&self) -> &str {
         self.url().as_str()
     }
 
-    fn remove(&self, group: &str, keys: &[&str]) -> Result<(), PeerError> {
-        changes::remove(&self.link, &self.abilities, group, keys)
+    fn remove(&self, group: &str, keys: &[&str], stamp: ChangeStamp) -> Result<(), PeerError> {
+        changes::remove(&self.link, &self.abilities, (group, stamp), keys)
     }
 
-    fn clear(&self, group: &str) -> Result<(), PeerError> {
-        changes::clear(&self.link, group)
+    fn remove_tags(&self, group: &str, tags: &[&str], stamp: ChangeStamp) -> Result<(), PeerError> {
+        changes::remove_tags(&self.link, (group, stamp), tags)
     }
 
-    fn insert(&self, group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
-        changes::insert(&self.link, &self.abilities, group, key, value)
+    fn clear(&self, group: &str, stamp: ChangeStamp) -> Result<(), PeerError> {
+        changes::clear(&self.link, (group, stamp))
+    }
+
+    fn insert(
+        &self,
+        group: &str,
+        key: &str,
+        value: &Loaded,
+        stamp: ChangeStamp,
+    ) -> Result<bool, PeerError> {
+        changes::insert(&self.link, &self.abilities, (group, stamp), key, value)
+    }
+
+    fn change_mark(&self, group: &str) -> Option<ChangeMark> {
+        match self.link.options().change_news {
+            ChangeNews::On => self.link.marks().of(group),
+            ChangeNews::Off => None,
+        }
+    }
+
+    fn changes_since(
+        &self,
+        group: &str,
+        mark: Option<ChangeMark>,
+    ) -> Result<ChangesSince, PeerError> {
+        news::changes_since(&self.link, group, mark)
     }
 }
 

@@ -2,7 +2,10 @@
 
 mod list;
 mod looks;
+mod moved;
+mod picking;
 mod previous;
+mod rings;
 mod stats;
 
 pub(crate) use crate::http::peer::Greeting;
@@ -12,13 +15,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use list::PeerList;
 use previous::PreviousOwners;
+use rings::{ZoneName, ZoneRings};
 
-use crate::consistenthash::{MAX_REPLICAS, Ring, RingHash};
+use crate::consistenthash::{MAX_REPLICAS, RingHash};
 use crate::error::Error;
 use crate::events::Event;
 use crate::http::address::PeerAddress;
@@ -27,7 +31,7 @@ use crate::http::listed::ListedPeer;
 use crate::http::peer::{Peer, PeerOptions};
 use crate::http::url::PeerScheme;
 use crate::http::url::PeerUrl;
-use crate::peers::{PeerGetter, PeerPicker};
+use crate::peers::PeersWatcher;
 use crate::sync::lock;
 
 /// A share of the ring this many times the mean is worth a warning.
@@ -49,6 +53,8 @@ pub(crate) struct Peers {
     changing: Mutex<()>,
     /// Whether it was told that a client without peers is asked.
     warned: AtomicBool,
+    /// The groups that ask.
+    watchers: Mutex<Vec<Weak<dyn PeersWatcher>>>,
 }
 
 /// What is alike for all peers.
@@ -57,6 +63,8 @@ pub(crate) struct PeersOptions {
     pub(crate) replicas: NonZeroUsize,
     /// For how long new owners of keys ask the previous ones.
     pub(crate) warm_up: Duration,
+    /// The zone of this process, if it was given one.
+    pub(crate) zone: ZoneName,
     pub(crate) peer: PeerOptions,
 }
 
@@ -69,12 +77,14 @@ impl PeersOptions {
         ListedPeer::digest(list, self.hash, self.replicas)
     }
 
-    /// The ring of a list that was [checked](Peers::check).
-    fn ring_of(&self, list: &[ListedPeer]) -> Ring {
-        let mut ring = self.hash.ring_with(self.replicas);
-        // Who would have too many points does not get through the check.
-        let _ = ring.extend_weighted(list.iter().map(|peer| (&peer.name, peer.weight)));
-        ring
+    /// The rings of a list that was [checked](Peers::check).
+    fn rings_of(&self, list: &[ListedPeer], zone: ZoneName, is_listed: bool) -> ZoneRings {
+        ZoneRings::of(list, zone, is_listed, |peers| {
+            let mut ring = self.hash.ring_with(self.replicas);
+            // Who would have too many points does not get through the check.
+            let _ = ring.extend_weighted(peers.map(|peer| (&peer.name, peer.weight)));
+            ring
+        })
     }
 
     /// What a peer is called on the ring that was given no name.
@@ -88,8 +98,11 @@ struct Members {
     list: PeerList,
     /// `None` if nobody owned anything before this list, or nothing is to be handed over.
     previous: Option<Arc<PreviousOwners>>,
-    /// How often owners began to ask previous ones.
+    /// How often owners began to ask previous ones. That of the first list begins before it: what
+    /// is removed until then is remembered.
     warm_ups: u64,
+    /// Whether there was no list yet.
+    is_new: bool,
     /// Whether this process has left, and so is not among the owners.
     has_left: bool,
 }
@@ -106,13 +119,15 @@ impl Peers {
 
     /// As [`new`](Self::new), for a process that has a name of its own on the ring.
     pub(crate) fn with_name(own: Option<ListedPeer>, options: PeersOptions) -> Self {
+        let own = own.map(|own| own.in_zone(options.zone.clone()));
         let listed: Arc<[ListedPeer]> = own.iter().cloned().collect();
-        let ring = options.ring_of(&listed);
+        let rings = options.rings_of(&listed, options.zone.clone(), own.is_some());
         options.identity().set_list(options.digest(&listed), std::iter::empty());
-        let list = PeerList { ring, listed, peers: BTreeMap::new() };
-        let alone = Members { list, previous: None, warm_ups: 0, has_left: false };
+        let list = PeerList { rings, listed, peers: BTreeMap::new() };
+        let alone = Members { list, previous: None, warm_ups: 1, is_new: true, has_left: false };
         let (members, changing) = (Mutex::new(Arc::new(alone)), Mutex::new(()));
-        Self { own, options, members, changing, warned: AtomicBool::new(false) }
+        let (warned, watchers) = (AtomicBool::new(false), Mutex::default());
+        Self { own, options, members, changing, warned, watchers }
     }
 
     /// Who this process is to others.
@@ -137,10 +152,13 @@ impl Peers {
         let own = self.own.as_ref().filter(|own| own.url == listed.url);
         let name = match (name, own) {
             (Some(name), _) => name.into(),
+            // The list names it itself.
+            (None, _) if listed.name != *listed.url.text() => Arc::clone(&listed.name),
             (None, Some(own)) => Arc::clone(&own.name),
             (None, None) => self.options.usual_name(&listed.url),
         };
-        Ok(listed.called(name))
+        let zone = listed.zone.clone().or_else(|| own.and_then(|own| own.zone.clone()));
+        Ok(listed.called(name).in_zone(zone))
     }
 
     /// How peers are talked to.
@@ -149,15 +167,16 @@ impl Peers {
     }
 
     /// An error if a peer of a list can't have its weight, a ring can't have all of them, or this
-    /// process has another name there than its own.
+    /// process has another name there than its own, or another zone.
     pub(crate) fn check(&self, list: &[ListedPeer]) -> Result<(), Error> {
         let (most, replicas) = (MAX_REPLICAS, self.options.replicas);
         let mut points = 0_usize;
         for peer in list {
-            let ListedPeer { url, name, weight } = peer;
+            let ListedPeer { url, name, weight, zone } = peer;
             let of_this = weight.saturating_mul(replicas).get();
             points = points.saturating_add(of_this);
-            let own = self.own.as_ref().filter(|own| own.url == *url).map(|own| &own.name);
+            let own = self.own.as_ref().filter(|own| own.url == *url);
+            let (own, own_zone) = (own.map(|own| &own.name), own.and_then(|own| own.zone.as_ref()));
             let reason = if of_this > most {
                 format!("its weight {weight} times {replicas} replicas is more than {most} points")
             } else if points > MAX_POINTS {
@@ -167,6 +186,12 @@ impl Peers {
                 format!(
                     "this pool calls itself {own:?} on the ring, see `ring_name`, and the list \
                      calls it {name:?}"
+                )
+            } else if let Some(own) = own_zone.filter(|own| Some(*own) != zone.as_ref()) {
+                format!(
+                    "this pool is in the zone {own:?}, see `HttpPoolBuilder::zone`, and the list \
+                     says {:?}",
+                    zone.as_deref().unwrap_or_default()
                 )
             } else {
                 continue;
@@ -212,6 +237,13 @@ impl Peers {
         self.report();
     }
 
+    /// The URLs of those that got keys from this process when the list changed last.
+    pub(crate) fn heirs(&self) -> Vec<Arc<str>> {
+        let members = self.members();
+        let (Some(own), Some(previous)) = (&self.own, &members.previous) else { return Vec::new() };
+        previous.heirs(&own.name, &members.list)
+    }
+
     /// The list in force.
     pub(crate) fn list(&self) -> Arc<[ListedPeer]> {
         Arc::clone(&self.members().list.listed)
@@ -248,17 +280,37 @@ impl Peers {
         peer.map_or(Greeting::Failed, |peer| peer.greet())
     }
 
+    /// Greets one that may be no peer yet.
+    pub(crate) fn greet_anybody(&self, url: &PeerUrl) -> Greeting {
+        self.known_or_stranger(url).greet()
+    }
+
+    /// Tells what others know of who is there, be it to a peer or to a stranger that may become
+    /// one.
+    #[cfg(feature = "gossip")]
+    pub(crate) fn whisper(&self, url: &PeerUrl, body: &[u8]) -> Greeting {
+        self.known_or_stranger(url).greet_with(body)
+    }
+
+    fn known_or_stranger(&self, url: &PeerUrl) -> Arc<Peer> {
+        self.members().known(url).unwrap_or_else(|| self.stranger(url))
+    }
+
+    fn stranger(&self, url: &PeerUrl) -> Arc<Peer> {
+        Arc::new(Peer::new(url.clone(), self.options.peer.clone()))
+    }
+
     /// The URL of the owner of `key`, whether or not it is up.
     pub(crate) fn owner(&self, key: &str) -> Option<String> {
         let members = self.members();
-        members.list.ring.get(key).map(|name| self.url_of(&members, name).to_owned())
+        members.list.rings.owner(key).map(|name| self.url_of(&members, name).to_owned())
     }
 
     /// How many peers there are, if this process is one of them.
     pub(crate) fn listed(&self) -> Option<usize> {
         let members = self.members();
         let is_listed = self.own.is_some() && !members.has_left;
-        is_listed.then(|| members.list.ring.len())
+        is_listed.then(|| members.list.listed.len())
     }
 
     /// All but this process, in the order of their URLs.
@@ -270,7 +322,7 @@ impl Peers {
     /// while that is down.
     pub(crate) fn asked_for(&self, key: &str) -> Option<String> {
         let members = self.members();
-        let picked = members.list.pick(key, Peer::is_ready).map(|peer| peer.url());
+        let picked = members.list.pick(key, |peer| peer.is_ready()).map(|peer| peer.url());
         picked.or_else(|| self.own()).map(|url| url.as_str().to_owned())
     }
 
@@ -287,13 +339,18 @@ impl Peers {
 
     /// Warns, once, of a client that is to ask and has nobody to.
     fn warn_without_peers(&self, members: &Members, key: &str) {
-        let is_idle = self.own.is_none() && members.list.ring.is_empty();
+        let is_idle = self.own.is_none() && members.list.listed.is_empty();
         if is_idle && !self.warned.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "{self:?} has no peers: {key:?} and all other keys are loaded here until \
                  `set_peers` names some"
             );
         }
+    }
+
+    /// The moment by the clock of the pool.
+    pub(crate) fn now(&self) -> Instant {
+        self.options.peer.exchange.clock.now()
     }
 
     fn members(&self) -> Arc<Members> {
@@ -317,6 +374,12 @@ impl Peers {
         };
         // The connections of peers that left are closed here, outside of the locks.
         drop(gone);
+        let watchers = {
+            let mut watchers = lock(&self.watchers);
+            watchers.retain(|watcher| watcher.strong_count() > 0);
+            watchers.clone()
+        };
+        watchers.iter().filter_map(Weak::upgrade).for_each(|watcher| watcher.peers_changed());
     }
 
     /// Lets go of the peers that left long ago, and of the connections to them.
@@ -325,6 +388,19 @@ impl Peers {
             list: old.list.clone(),
             previous: old.previous.clone().filter(|previous| previous.is_emptied(now)),
             warm_ups: old.warm_ups,
+            is_new: old.is_new,
+            has_left: old.has_left,
+        });
+    }
+
+    /// Ends the time in which new owners of keys ask the previous ones.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn end_warm_up(&self) {
+        self.change(|old| Members {
+            list: old.list.clone(),
+            previous: None,
+            warm_ups: old.warm_ups,
+            is_new: false,
             has_left: old.has_left,
         });
     }
@@ -344,14 +420,17 @@ impl Peers {
 
     /// The members that a list names, with the peers of `old` that are among them.
     fn members_of(&self, list: Vec<ListedPeer>, old: &Members) -> Members {
-        let (options, ring) = (&self.options, self.options.ring_of(&list));
+        let options = &self.options;
+        // A list tells this process its zone, too. One that has left stays in it.
+        let own = list.iter().find(|peer| Some(&peer.url) == self.own());
+        let zone = own.map_or_else(|| old.list.rings.zone(), |own| &own.zone).clone();
+        let rings = options.rings_of(&list, zone, own.is_some());
         let others = list.iter().filter(|peer| Some(&peer.url) != self.own());
         let peers = others.map(|ListedPeer { url, name, .. }| {
-            let another = || Arc::new(Peer::new(url.clone(), options.peer.clone()));
-            (Arc::clone(name), old.known(url).unwrap_or_else(another))
+            (Arc::clone(name), old.known(url).unwrap_or_else(|| self.stranger(url)))
         });
-        let list = PeerList { ring, peers: peers.collect(), listed: list.into() };
-        let now = Instant::now();
+        let list = PeerList { rings, peers: peers.collect(), listed: list.into() };
+        let now = self.now();
         let previous = if list.is_same(&old.list) {
             // A caller that sets the list again and again has not changed it.
             old.previous.clone()
@@ -362,22 +441,43 @@ impl Peers {
             PreviousOwners::new(own, &old.list, &list, now, options.warm_up).map(Arc::new)
         };
         // A change while owners ask already only prolongs that.
-        let goes_on = old.previous.as_ref().is_some_and(|previous| previous.is_asked(now));
+        let goes_on = old.is_new || old.previous.as_ref().is_some_and(|it| it.is_asked(now));
         let begins = previous.is_some() && !goes_on && !list.is_same(&old.list);
         let warm_ups = old.warm_ups + u64::from(begins);
-        Members { list, previous, warm_ups, has_left: old.has_left }
+        let is_new = old.is_new && list.is_same(&old.list);
+        Members { list, previous, warm_ups, is_new, has_left: old.has_left }
     }
 
     /// Tells how many peers there are, and which of them will have more than their share to
     /// do.
     fn report(&self) {
         let list = &self.members().list;
-        log::info!("{self:?} has a ring of {} peers", list.ring.len());
-        let weights: usize = list.listed.iter().map(|peer| peer.weight.get()).sum();
+        let (listed, others) = (list.listed.len(), list.listed.len() - list.rings.in_use().len());
+        match list.rings.zone() {
+            _ if others == 0 => log::info!("{self:?} has a ring of {listed} peers"),
+            zone => log::info!(
+                "{self:?} has a ring of {} peers in the zone {:?}, and others have {others}",
+                listed - others,
+                zone.as_deref().unwrap_or_default()
+            ),
+        }
+        if let (true, Some(zone)) = (list.tells_no_zone_but_ours(), list.rings.zone()) {
+            if let Some(again) = self.options.peer.repeats.due(("alone in a zone", &zone)) {
+                log::warn!(
+                    "{self:?} is alone in its zone {zone:?}: the list tells no zone of its other \
+                     {others} peers, as http://host:port#zone={zone} does{again}"
+                );
+            }
+        }
+        let mut weights = BTreeMap::<&ZoneName, usize>::new();
+        for ListedPeer { weight, zone, .. } in &*list.listed {
+            *weights.entry(zone).or_default() += weight.get();
+        }
         for (peer, share) in list.shares() {
             let url = peer.url.as_str();
             let is_due = || self.options.peer.repeats.due(("large share", url));
-            let due = peer.weight.get() as f64 / weights as f64;
+            let due =
+                peer.weight.get() as f64 / weights.get(&peer.zone).map_or(1.0, |&it| it as f64);
             if let Some(again) = (share > LARGE_SHARE * due).then(is_due).flatten() {
                 let times = share / due;
                 let what = if peer.weight.get() == 1 { "the mean share" } else { "its due share" };
@@ -386,71 +486,6 @@ impl Peers {
         }
         let peers = list.listed.iter().map(|peer| peer.url.as_str().to_owned()).collect();
         self.options.peer.events.tell(Event::ListChanged { peers });
-    }
-}
-
-impl PeerPicker for Peers {
-    fn pick_peer(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
-        let members = self.members();
-        self.warn_without_peers(&members, key);
-        let picked = Arc::clone(members.list.pick(key, Peer::is_ready)?);
-        log::debug!("{self:?} picks {picked:?} for {key:?}");
-        Some(picked)
-    }
-
-    fn pick_peers(&self, keys: &[&str]) -> Vec<Option<Arc<dyn PeerGetter>>> {
-        let members = self.members();
-        self.warn_without_peers(&members, keys.first().unwrap_or(&""));
-        let mut asked: Vec<(*const Peer, bool)> = Vec::new();
-        let mut is_ready = |peer: &Peer| {
-            let known = asked.iter().find(|(it, _)| std::ptr::eq(*it, peer));
-            known.map(|(_, ready)| *ready).unwrap_or_else(|| {
-                let ready = peer.is_ready();
-                asked.push((peer, ready));
-                ready
-            })
-        };
-        let mut pick = |key: &&str| {
-            let picked = Arc::clone(members.list.pick(key, &mut is_ready)?);
-            log::debug!("{self:?} picks {picked:?} for {key:?}");
-            Some(picked as Arc<dyn PeerGetter>)
-        };
-        keys.iter().map(&mut pick).collect()
-    }
-
-    fn picks_the_owner(&self, key: &str) -> bool {
-        self.members().list.is_owner_ready(key)
-    }
-
-    fn owns(&self, key: &str) -> bool {
-        self.members().list.is_ours(key)
-    }
-
-    /// All other peers, and for a while those that have left: new owners may still take over what
-    /// these have.
-    fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
-        let (members, now) = (self.members(), Instant::now());
-        let previous = members.previous.iter().filter(|previous| previous.is_emptied(now));
-        let left = previous.flat_map(|previous| previous.left());
-        let all = members.list.others().chain(left);
-        all.map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
-    }
-
-    fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
-        let members = self.members();
-        let previous = members.previous.as_ref();
-        let previous = previous.filter(|previous| previous.is_emptied(Instant::now()))?;
-        let (owner, peer) = previous.owner(key)?;
-        (members.list.ring.get(key) != Some(owner)).then(|| Arc::clone(peer) as _)
-    }
-
-    fn warm_up(&self) -> Option<u64> {
-        let (members, now) = (self.members(), Instant::now());
-        let previous = members.previous.as_ref()?;
-        if !previous.is_emptied(now) {
-            self.forget_previous(now);
-        }
-        previous.is_asked(now).then_some(members.warm_ups)
     }
 }
 

@@ -2,11 +2,14 @@
 
 mod builder;
 mod checks;
+mod ending;
 mod exposure;
+mod interface;
 #[cfg(all(unix, feature = "signal"))]
 mod leaving;
 mod making;
 mod service;
+mod taking;
 
 pub use builder::HttpPoolBuilder;
 
@@ -17,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use checks::validate_group;
 use service::Service;
+use taking::Taking;
 
 use crate::error::Error;
 use crate::events::PastEvent;
@@ -111,21 +115,34 @@ struct Halves {
     peers: Arc<Peers>,
     registry: Registry,
     monitor: Arc<Monitor>,
+    /// Ends before the service does.
+    taking: Taking,
     /// What keeps the list current, if anything does.
     following: Mutex<Option<Following>>,
     /// `None` for a client.
     service: Option<Service>,
+    /// How long it may take to end.
+    drain: Duration,
 }
+
+/// How often a pool that leaves looks whether the others have all.
+const LOOKED_EVERY: Duration = Duration::from_millis(10);
+/// For how long at least it answers, so that those who follow a source hear from itself that it has
+/// left: they greet each peer about once a second, and one that is told of that asks at once.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 impl HttpPool {
     fn of(
         peers: Arc<Peers>,
         registry: Registry,
         monitor: Arc<Monitor>,
-        service: Option<Service>,
+        (service, taking): (Option<Service>, Taking),
+        drain: Duration,
     ) -> Self {
         let following = Mutex::default();
-        Self { halves: Arc::new(Halves { peers, registry, monitor, following, service }) }
+        taking.watch(&*peers);
+        let halves = Halves { peers, registry, monitor, taking, following, service, drain };
+        Self { halves: Arc::new(halves) }
     }
 
     /// Shares the keys of `group` with the peers: serves it to them, and has it ask them.
@@ -140,7 +157,7 @@ impl HttpPool {
     /// [`Error::PeersAlreadyRegistered`] if the group asks the peers of another pool, or other
     /// ones. In each case nothing has changed.
     pub fn add(&self, group: &Group) -> Result<(), Error> {
-        let Halves { registry, service, peers, .. } = &*self.halves;
+        let Halves { registry, service, peers, taking, .. } = &*self.halves;
         validate_group(group.name())?;
         let Some(service) = service else {
             return group.register_shared_peers(self.picker());
@@ -152,9 +169,11 @@ impl HttpPool {
             let url = peers.own().map_or("", PeerUrl::as_str).to_owned();
             Err(Error::ShutDown { url })
         };
-        added.inspect_err(|_| {
-            registry.remove(group.name());
-        })
+        match &added {
+            Ok(()) => taking.add(group),
+            Err(_) => drop(registry.remove(group.name())),
+        }
+        added
     }
 
     /// Stops serving the group called `name`: peers are told from now on that there is no such
@@ -175,18 +194,22 @@ impl HttpPool {
     /// `http://host:port#weight=2` has about twice the usual share of the keys. All lists must have
     /// the same weights. The greatest is 10,000 divided by the
     /// [`replicas`](HttpPoolBuilder::replicas), which is 200 by default. Peers in Go know none.
+    /// `http://host:port#name=cache-0` is called `cache-0` on the ring, as by
+    /// [`PeerAddress::named`]; both at once are `#weight=2&name=cache-0`. `#zone=a` is its
+    /// [zone](HttpPoolBuilder::zone); those without are a zone, too.
     ///
     /// What is known about peers that stay is kept: their open connections, and whether they are
     /// up. All peers should be given the same list; while the lists differ, some keys are loaded
-    /// more than once, which [`list_stats`](Self::list_stats) tells. For a while after a change,
-    /// new owners of keys [take over](HttpPoolBuilder::warm_up) what the previous ones have.
+    /// more than once, which [`list_stats`](Self::list_stats) tells. After a change, new owners of
+    /// keys [take over](HttpPoolBuilder::hand_over_rate) what the previous ones have.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidPeer`] if one of them is not a peer's URL, has a weight that is too large or
     /// stands there with two weights, if two have one [name](PeerAddress::named) or one has two, if
-    /// this pool's own [`url`](Self::url) is not among them, or if the weights times the replicas
-    /// are more than 4,194,304 together. Then the old list stays in force.
+    /// this pool's own [`url`](Self::url) is not among them or is in another zone, or if the
+    /// weights times the replicas are more than 4,194,304 together. Then the old list stays in
+    /// force.
     pub fn set_peers(
         &self,
         peers: impl IntoIterator<Item: Into<PeerAddress>>,
@@ -224,36 +247,89 @@ impl HttpPool {
         Ok(())
     }
 
+    /// Joins the cluster of those at `seeds`, and knows all of its peers from then on: as
+    /// [`follow`](Self::follow) with [`Discovery::gossip`]. Feature `gossip`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPeer`] if one of `seeds` is not a peer's URL, [`Error::InvalidOption`] in a
+    /// client, which is no member, and if there is no thread to be had. That none of them answers
+    /// is no error: they are told again and again.
+    ///
+    /// # Blocking
+    ///
+    /// Until one of them has answered, at most for some 2 s.
+    #[cfg(feature = "gossip")]
+    pub fn join(&self, seeds: impl IntoIterator<Item: Into<String>>) -> Result<(), Error> {
+        self.follow(Discovery::gossip(seeds))
+    }
+
     /// How the list follows its source; `None` if it [follows](Self::follow) none.
     #[must_use]
     pub fn follow_stats(&self) -> Option<FollowStats> {
         lock(&self.halves.following).as_ref().map(Following::stats)
     }
 
-    /// Leaves the cluster without taking what is in memory along: owns no key from now on, goes on
-    /// to answer for as long as `stay`, and [shuts down](Self::shutdown). Meanwhile the new owners
-    /// of its keys take over what they are asked for.
+    /// Leaves the cluster, and what is in memory here goes to the others: owns no key from now on,
+    /// hands over what the new owners of its keys come for, and [shuts down](Self::shutdown) as
+    /// soon as all of them have everything, or after `stay`.
     ///
     /// Peers that [follow](Self::follow) a source are told here, and take this one out of their
     /// lists. Tell other ones first, by [`set_peers`](Self::set_peers) with a list that this one is
-    /// not in: it is the list which makes them owners, and has them ask here before they load, for
-    /// as long as their builder's [`warm_up`](HttpPoolBuilder::warm_up). A `stay` in which most of
-    /// the keys in use are asked for once spares the source most of the loads; a few seconds are
-    /// enough under traffic. Groups of this process can go on, as those of a client.
+    /// not in: it is the list which makes them owners. They come for the values at once, each at
+    /// the rate of its builder's [`hand_over_rate`](HttpPoolBuilder::hand_over_rate), and ask for
+    /// single keys before their turn. So `stay` is a limit, and may be long: a gigabyte takes about
+    /// 16 s. Groups of this process can go on, as those of a client.
+    ///
+    /// It is for the whole `stay` where somebody does not come: a peer with another list, of an
+    /// older version or another program, or with a rate or a
+    /// [`warm_up`](HttpPoolBuilder::warm_up) of zero; or where nobody gets its keys. So it may
+    /// be where somebody does not take everything, as its cache is full: it asks for single keys
+    /// then, for as long as this peer answers.
+    ///
+    /// What this process has as an owner is dropped after the `stay`, or after its `warm_up` if
+    /// that is shorter: for so long new owners ask for it, and removals reach it. Later nobody
+    /// would tell this process that a value is old.
     ///
     /// To a client it does nothing at all.
     ///
     /// # Blocking
     ///
-    /// For as long as `stay`, less if somebody else shuts the pool down meanwhile; then as
+    /// Until the others have everything, 2 s at least, so that those who follow a source hear of
+    /// it, and `stay` at most; less if somebody else shuts the pool down meanwhile. Then as
     /// `shutdown`.
     pub fn leave(&self, stay: Duration) {
         let Some(service) = &self.halves.service else { return };
         let begun = Instant::now();
+        service.handed_over().forget();
         self.halves.peers.leave();
         self.halves.peers.say_farewell(stay);
-        service.stay(stay.saturating_sub(begun.elapsed()));
-        service.shutdown();
+        self.halves.close_snapshots();
+        let (heirs, keeps) = (self.halves.peers.heirs(), self.halves.peers.options().warm_up);
+        let mut has_dropped = false;
+        let has_all = || begun.elapsed() >= HEARD_WITHIN && self.is_inherited_by(&heirs);
+        while begun.elapsed() < stay && service.is_serving() && !has_all() {
+            if !has_dropped && begun.elapsed() >= keeps {
+                has_dropped = true;
+                self.halves.drop_owned();
+            }
+            service.stay(LOOKED_EVERY.min(stay.saturating_sub(begun.elapsed())));
+        }
+        self.halves.end();
+    }
+
+    /// Whether so many have got all that is theirs, and there are some.
+    fn is_inherited_by(&self, heirs: &[Arc<str>]) -> bool {
+        let Halves { registry, service, .. } = &*self.halves;
+        let Some(service) = service else { return true };
+        let (names, through) = (registry.names(), service.handed_over());
+        // By the list before this one, other keys were theirs.
+        let is_through = |heir: &str, group: &str| {
+            let digest = through.is_through_by(heir, group);
+            digest.is_some_and(|digest| !self.halves.peers.identity().is_other(digest))
+        };
+        let has_all = |heir: &Arc<str>| names.iter().all(|group| is_through(heir, group));
+        !heirs.is_empty() && heirs.iter().all(has_all)
     }
 
     /// This pool's own URL, as its peers should know it; `None` for a client.
@@ -328,23 +404,33 @@ impl HttpPool {
         Arc::clone(&self.halves.peers) as Arc<dyn PeerPicker>
     }
 
-    /// Stops serving: refuses new connections, and answers the requests in flight. Calls after the
-    /// first wait for its end, and do nothing else; to a client it does nothing at all. The drop of
-    /// the last handle does the same.
+    /// Ends the time in which new owners of keys ask the previous ones.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn end_warm_up(&self) {
+        self.halves.peers.end_warm_up();
+    }
+
+    /// Stops serving: has the groups write their [snapshots](crate::GroupBuilder::snapshot) for the
+    /// last time, tries once more to [tell peers](crate::Group::pay_debts) what they could not be
+    /// told, refuses new connections, and answers the requests in flight. Calls after the first
+    /// wait for its end, and do nothing else; to a client it does nothing at all. The drop of the
+    /// last handle does the same.
     ///
-    /// Groups that use the pool can go on: the other peers can still be asked.
+    /// Groups that use the pool can go on: the other peers can still be asked. If there are some,
+    /// this process owns no key any more, and what it had as an owner is dropped: nobody can tell
+    /// it of removals.
+    ///
     /// [`Server::TinyHttp`](crate::Server::TinyHttp) keeps some threads, and the connections that
     /// its clients keep, for an [`idle_timeout`](HttpPoolBuilder::idle_timeout) more, to tell these
     /// clients that it is over.
     ///
     /// # Blocking
     ///
-    /// Until the requests in flight are answered, at most for the builder's
+    /// Until the snapshots are written; and until peers were told, and the requests in flight are
+    /// answered, each at most for the builder's
     /// [`drain_timeout`](HttpPoolBuilder::drain_timeout).
     pub fn shutdown(&self) {
-        if let Some(service) = &self.halves.service {
-            service.shutdown();
-        }
+        self.halves.end();
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a peer's port tells those who watch it: [`Monitor`].
 
 mod fan_out;
+#[cfg(any(test, feature = "unstable-bench"))]
+pub(crate) mod fuzz;
 mod groups;
 mod json;
 mod key;
@@ -177,7 +179,7 @@ impl Monitor {
                 view::write_arcs(object, &self.peers);
             }
             if let Some(others) = others {
-                let (_, digest) = self.peers.ring();
+                let digest = self.peers.digest();
                 let agree = others.iter().all(|told| told.agrees_on(digest));
                 object.member("agree", agree);
                 object.list("cluster", &others, |object, told| told.write(object));
@@ -250,6 +252,7 @@ mod tests {
             hash: RingHash::Crc32,
             replicas: NonZeroUsize::new(50).unwrap(),
             warm_up: Duration::ZERO,
+            zone: None,
             peer: PeerOptions::default(),
         };
         let peers = Peers::new(Some(PeerUrl::parse("http://a:1").unwrap()), options);
@@ -263,6 +266,8 @@ mod tests {
             body: b"",
             own_body: None,
             client: &client,
+            came: Instant::now(),
+            is_given_up: &|| false,
         };
         let status = |page| monitor.page(page, &request).status;
         assert_eq!((status(Page::Health), status(Page::Readiness)), (200, 200));

@@ -1,4 +1,4 @@
-//! [`FaultyPeer`], for the tests of the modules beside this one.
+//! [`FaultyPeer`] and [`with_changed`], for the tests of the modules beside this one.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::sync::lock;
+use crate::testing::with_seeds;
 
 /// What "in bounded time" means on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -124,4 +125,22 @@ impl Talk {
 pub(crate) fn ok(value: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", value.len());
     [head.as_bytes(), value].concat()
+}
+
+/// Runs `test` on one of the `seeds` with up to four bytes replaced by some of `others`, `runs`
+/// times: for parsers of which a fuzzer has found what is worth keeping.
+pub(crate) fn with_changed<S: AsRef<[u8]>>(
+    runs: u64,
+    seeds: &[S],
+    others: &[u8],
+    test: impl Fn(&[u8]),
+) {
+    with_seeds(runs, |random| {
+        let mut bytes = seeds[random.below(seeds.len() as u64) as usize].as_ref().to_vec();
+        for _ in 0..random.below(5) {
+            let at = random.below(bytes.len() as u64) as usize;
+            bytes[at] = others[random.below(others.len() as u64) as usize];
+        }
+        test(&bytes);
+    });
 }

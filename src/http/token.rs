@@ -1,13 +1,12 @@
 //! [`Tokens`]: the secret by which peers know each other.
 
 use std::fmt;
-use std::fs::File;
 use std::hint::black_box;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::http::small_file;
 use crate::repeats::Repeats;
 use crate::sync::lock;
 
@@ -56,14 +55,8 @@ impl Known {
 
     /// Those of a file: one in each line that is neither empty nor a comment.
     fn of_file(path: &Path) -> Result<Self, String> {
-        let mut text = String::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
-            .map_err(|error| error.to_string())?;
-        if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(format!("it is longer than {MAX_FILE_BYTES} bytes"));
-        }
-        Self::of_text(&text)
+        let text = small_file::read_text(path, MAX_FILE_BYTES);
+        Self::of_text(&text.map_err(|error| error.to_string())?)
     }
 
     fn of_text(text: &str) -> Result<Self, String> {
@@ -197,7 +190,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::testing::with_seeds;
+    use crate::http::testing::with_changed;
 
     fn tokens(all: &[&str]) -> Result<Tokens, String> {
         Tokens::fixed(all.iter().map(ToString::to_string).collect())
@@ -301,13 +294,6 @@ mod tests {
         for seed in SEEDS {
             fuzz::drive(seed);
         }
-        with_seeds(20_000, |random| {
-            let mut bytes = SEEDS[random.below(SEEDS.len() as u64) as usize].to_vec();
-            for _ in 0..random.below(4) {
-                let at = random.below(bytes.len() as u64) as usize;
-                bytes[at] = b"\r\n\0 #ab=B\xff"[random.below(10) as usize];
-            }
-            fuzz::drive(&bytes);
-        });
+        with_changed(20_000, SEEDS, b"\r\n\0 #ab=B\xff", fuzz::drive);
     }
 }

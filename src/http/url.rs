@@ -91,7 +91,11 @@ impl PeerUrl {
                 _ => return Err(invalid("its port is not a number from 1 to 65535")),
             },
         };
-        let address = host.trim_matches(['[', ']']);
+        let address = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) => address,
+            None if host.contains(['[', ']']) => return Err(invalid("this is no host and port")),
+            None => host,
+        };
         if host.starts_with('[') && address.parse::<Ipv6Addr>().is_err() {
             return Err(invalid("what stands in the brackets of its host is no IPv6 address"));
         }
@@ -305,6 +309,9 @@ mod tests {
             ("http://[fe80::1%25eth0:1", "host"),
             ("http://[fe80::1%25eth0]1", "host"),
             ("http://[::1]1", "host"),
+            ("http://a[b]", "host"),
+            ("http://a[::1]:1", "port"),
+            ("http://[[::1]]:1", "host"),
             ("http://[fe80%25eth0]:1", "host"),
             ("http://[::1%25lo]%25lo:1", "host"),
             ("http://host%25eth0:1", "host"),

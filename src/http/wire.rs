@@ -9,7 +9,7 @@
 //! | request | does | answer |
 //! |---|---|---|
 //! | `POST {base}{group}` with a [frame](crate::http::frame) | gets many keys, or what is in memory of them | 200 with a frame |
-//! | `POST {base}{group}` with a frame | removes keys | 204 |
+//! | `POST {base}{group}` with a frame | removes keys, or what has a tag | 204 |
 //! | `DELETE {base}{group}/{key}` | removes a key | 204 |
 //! | `DELETE {base}{group}` | removes all keys | 204 |
 //! | `PUT {base}{group}/{key}` with a value, or with `s=not-found` in its note | inserts it | 204; with `s=not-kept` where the value is not kept, and the older one is gone |
@@ -257,6 +257,7 @@ impl ErrorAnswer<'_> {
             Status::Unauthorized => (PeerErrorKind::Unauthorized, Verdict::Answered),
             Status::NotSupported => (PeerErrorKind::NotSupported, Verdict::Answered),
             Status::Overloaded => (PeerErrorKind::Overloaded, Verdict::Answered),
+            Status::Late => (PeerErrorKind::Late, Verdict::Answered),
             Status::NotKept => self.usual(),
         }
     }

@@ -1,6 +1,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use super::*;
@@ -254,4 +255,112 @@ fn one_back_up_at_a_time_and_the_next_one_after_twice_the_patience() {
     assert!(next >= begun + HOUR && next < begun + 2 * HOUR);
     assert!(flights.back_up(&follower, Duration::ZERO).is_ok());
     drop(leader);
+}
+
+/// Leaders of keys that board together.
+fn board(flights: &Singleflight<u32>, keys: &[&str]) -> Vec<Leader<u32>> {
+    let mut boarding = flights.board(keys);
+    let lead = |at| match boarding.join(at) {
+        Ok(Ticket::Leader(leader)) => leader,
+        _ => panic!("{} flies already", keys[at]),
+    };
+    (0..keys.len()).map(lead).collect()
+}
+
+#[test]
+fn keys_that_board_together_end_one_by_one() {
+    let flights = Singleflight::new();
+    let mut led = board(&flights, &["a", "bb", "ccc", ""]);
+    assert_eq!(led.iter().map(Leader::key).collect::<Vec<_>>(), ["a", "bb", "ccc", ""]);
+    let follow = |key| match flights.join(key) {
+        Ok(Ticket::Follower(follower)) => follower,
+        _ => panic!("{key} should fly"),
+    };
+    let followers = ["a", "bb", "ccc"].map(follow);
+    let over = Some(Instant::now());
+    led[1].land(&2);
+    assert!(matches!(followers[1].wait(None), Waited::Value(2)));
+    assert!(matches!(followers[0].wait(over), Waited::TimedOut));
+    assert_eq!(flights.len(), 3);
+    flights.doom("a");
+    assert_eq!(led.iter().map(Leader::is_doomed).collect::<Vec<_>>(), [true, true, false, false]);
+    drop(led.remove(2));
+    assert!(matches!(followers[2].wait(None), Waited::Abandoned), "as it panicked");
+    assert!(matches!(followers[0].wait(over), Waited::TimedOut));
+    led[0].land(&1);
+    led[0].land(&7);
+    assert!(matches!(followers[0].wait(None), Waited::Value(1)), "it has landed once");
+    drop(led);
+    assert_eq!(flights.len(), 0);
+}
+
+#[test]
+fn keys_that_board_together_begin_together_and_can_be_given_up_one_by_one() {
+    let flights = Singleflight::new();
+    let mut led = board(&flights, &["a", "key"]);
+    let follower = follower_of(&flights);
+    let _back_up = back_up_of(&flights);
+    led[0].begin();
+    assert!(flights.join("key").is_err() && flights.join("a").is_err());
+    assert_eq!(follower.leader(), Some(thread::current().id()));
+    drop(led.pop());
+    assert!(follower.leader().is_none() && matches!(flights.join("key"), Ok(Ticket::Follower(_))));
+    assert!(flights.join("a").is_err());
+}
+
+#[test]
+fn a_key_that_is_led_alone_beside_others_of_its_batch_is_not_found() {
+    let flights = Singleflight::new();
+    let (_go, _leader) = take_off(&flights, || 7);
+    let keys = ["other", "key"];
+    let mut boarding = flights.board(&keys);
+    let Ok(Ticket::Leader(_other)) = boarding.join(0) else { panic!("nobody flies it") };
+    assert!(matches!(boarding.join(1), Ok(Ticket::Follower(_))));
+    let alone = boarding.lead_alone(1);
+    assert_eq!((alone.key(), flights.len()), ("key", 2));
+    assert!(alone.is_doomed());
+    alone.land(&8);
+    assert_eq!(flights.len(), 2);
+}
+
+#[test]
+fn who_had_a_flight_started_does_not_take_it_for_one_that_waits_for_a_thread() {
+    let flights = Singleflight::new();
+    let Ok(Ticket::Leader(leader)) = flights.join("key") else { panic!("nobody flies") };
+    let follower = leader.follower();
+    follower.queue(0);
+    // A thread has taken it, and has not come to its beginning.
+    let (waiting, waits) = mpsc::channel();
+    let waiter = thread::spawn(move || {
+        waiting.send(()).unwrap();
+        match follower.wait_for_start_and_end(None) {
+            Waited::Value(value) => Some(value),
+            Waited::Abandoned | Waited::TimedOut => None,
+        }
+    });
+    waits.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(leader.lead(|leader| if leader.is_doomed() { 0 } else { 7 }), 7);
+    assert_eq!(waiter.join().unwrap(), Some(7));
+}
+
+/// Counts how often it is used.
+struct Counting(RandomState, AtomicUsize);
+
+impl BuildHasher for Counting {
+    type Hasher = <RandomState as BuildHasher>::Hasher;
+
+    fn build_hasher(&self) -> Self::Hasher {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.build_hasher()
+    }
+}
+
+#[test]
+fn a_key_is_hashed_once() {
+    let flights = Singleflight::with_hasher(Counting(RandomState::new(), AtomicUsize::new(0)));
+    flights.run("key", || 1).unwrap();
+    assert_eq!(flights.hasher.1.load(Ordering::Relaxed), 1);
+    let mut boarding = flights.board(&["a", "b"]);
+    assert!((0..2).all(|at| matches!(boarding.join(at), Ok(Ticket::Leader(_)))));
+    assert_eq!(flights.hasher.1.load(Ordering::Relaxed), 3);
 }

@@ -37,7 +37,8 @@ use crate::error::BoxError;
 ///   something wrong is not noticed.
 /// * What `decode` makes of the bytes of `encode` is what callers see, also in the process that
 ///   loaded the value.
-/// * A panic of `decode` counts as an error of it.
+/// * A panic of `decode` counts as an error of it, and one of `encode` as one of the getter, or of
+///   the caller who inserts.
 pub trait Codec<V>: Send + Sync + 'static {
     /// The bytes of a value.
     ///

@@ -33,6 +33,9 @@ pub(super) struct Inner<V> {
     pub(super) has_told: AtomicBool,
 }
 
+/// A value, and where a load says that it came from.
+type TypedAnswer<V> = Result<(Arc<V>, Origin), Error>;
+
 /// How many bytes a value takes.
 pub(super) type Weigher<V> = dyn Fn(&V) -> u64 + Send + Sync;
 
@@ -55,10 +58,30 @@ impl<V: Send + Sync + 'static> Inner<V> {
             return Err(Error::EmptyKey);
         }
         let loaded = self.group.load_until(key, deadline);
+        self.accept_or_load(key, loaded, deadline).map(|(value, _)| value)
+    }
+
+    /// As [`get`](Self::get), and where the value came from.
+    pub(super) fn get_with_origin(&self, key: &str, timeout: Option<Duration>) -> TypedAnswer<V> {
+        let deadline = timeout.and_then(Deadline::after);
+        let loaded = self.group.get_until(key, deadline);
+        self.with_origin(key, self.accept_or_load(key, loaded, deadline))
+    }
+
+    fn accept_or_load(
+        &self,
+        key: &str,
+        loaded: Result<Loaded, Error>,
+        deadline: Option<Deadline>,
+    ) -> TypedAnswer<V> {
         match self.accept(key, loaded) {
             Accepted::Answer(answer) => answer,
             Accepted::Useless(error) => self.load_here(&[key], vec![error], deadline).remove(0),
         }
+    }
+
+    fn with_origin(&self, key: &str, found: TypedAnswer<V>) -> TypedAnswer<V> {
+        found.map(|(value, origin)| (value, self.group.origin_of(key, origin)))
     }
 
     fn decode_or_load(
@@ -68,7 +91,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         deadline: Option<Deadline>,
     ) -> Result<Arc<V>, Error> {
         self.value_of(key, entry)
-            .or_else(|error| self.load_here(&[key], vec![error], deadline).remove(0))
+            .or_else(|error| Ok(self.load_here(&[key], vec![error], deadline).remove(0)?.0))
     }
 
     pub(super) fn get_many(
@@ -76,6 +99,21 @@ impl<V: Send + Sync + 'static> Inner<V> {
         keys: &[&str],
         timeout: Option<Duration>,
     ) -> Vec<Result<Arc<V>, Error>> {
+        let found = self.find_many(keys, timeout).into_iter();
+        found.map(|found| found.map(|(value, _)| value)).collect()
+    }
+
+    /// As [`get_many`](Self::get_many), and where the values came from.
+    pub(super) fn get_many_with_origin(
+        &self,
+        keys: &[&str],
+        timeout: Option<Duration>,
+    ) -> Vec<TypedAnswer<V>> {
+        let found = keys.iter().zip(self.find_many(keys, timeout));
+        found.map(|(key, found)| self.with_origin(key, found)).collect()
+    }
+
+    fn find_many(&self, keys: &[&str], timeout: Option<Duration>) -> Vec<TypedAnswer<V>> {
         let deadline = timeout.and_then(Deadline::after);
         let loaded = self.group.get_many_until(keys, deadline);
         let (mut answers, mut useless) = (Vec::with_capacity(keys.len()), Vec::new());
@@ -112,7 +150,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         keys: &[&str],
         errors: Vec<Error>,
         deadline: Option<Deadline>,
-    ) -> Vec<Result<Arc<V>, Error>> {
+    ) -> Vec<TypedAnswer<V>> {
         let mut answers: Vec<_> = errors.into_iter().map(Err).collect();
         let mut open: Vec<usize> = (0..keys.len()).collect();
         for _ in 0..MAX_LOADS {
@@ -151,6 +189,9 @@ impl<V: Send + Sync + 'static> Inner<V> {
         let origin = loaded.origin();
         let value = if origin.is_memory() {
             self.value_of(key, bytes)
+        } else if let Some(value) = self.decoded.get(bytes) {
+            // The getter said that it has not changed.
+            Ok(value)
         } else {
             self.decode(key, bytes).map(|value| match self.group.entry_of(key, &loaded) {
                 Some(entry) => self.keep(&entry, value),
@@ -158,9 +199,9 @@ impl<V: Send + Sync + 'static> Inner<V> {
             })
         };
         match value {
-            // To ask the getter again would not help.
-            Err(error) if origin != Origin::Getter => Accepted::Useless(error),
-            answer => Accepted::Answer(answer),
+            // To ask the getter again would not help where it has made the value.
+            Err(error) if !loaded.is_of_the_getter() => Accepted::Useless(error),
+            value => Accepted::Answer(value.map(|value| (value, origin))),
         }
     }
 
@@ -221,14 +262,23 @@ impl<V> Inner<V> {
 
 /// What became of what the group said of a key.
 enum Accepted<V> {
-    Answer(Result<Arc<V>, Error>),
+    Answer(TypedAnswer<V>),
     /// There are bytes that can't be decoded, and that the own getter may do better than.
     Useless(Error),
 }
 
-impl<V: Send + Sync> Beside for Inner<V> {
+impl<V: Send + Sync + 'static> Beside for Inner<V> {
     fn removed(&self, value: &ByteView) {
         self.decoded.remove(value);
+    }
+
+    fn renewed(&self, old: &ByteView, new: &ByteView) {
+        // The entry may not have been kept.
+        let is_another = !Arc::ptr_eq(old.allocation(), new.allocation());
+        if let Some(value) = self.decoded.get(old).filter(|_| is_another) {
+            self.keep(new, value);
+            self.decoded.remove(old);
+        }
     }
 
     fn cleared(&self) {

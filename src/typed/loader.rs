@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{BoxError, Error};
-use crate::getter::{Getter, Loaded, spread};
+use crate::getter::{Getter, Loaded, Refreshed, spread};
+use crate::tag::Tag;
 use crate::typed::codec::Codec;
 use crate::typed::key::{CacheKey, parse_exactly};
+use crate::typed::old::TypedOld;
 
 /// The slow source of truth behind a [`TypedGroup`](crate::TypedGroup).
 ///
@@ -39,6 +41,22 @@ pub trait TypedGetter<K: CacheKey + ?Sized, V>: Send + Sync + 'static {
     fn loads_one_by_one(&self) -> bool {
         false
     }
+
+    /// Loads a key of which the cache still has an `old` value, or says that this has not changed:
+    /// as [`Getter::refresh`]. A batch of such keys goes to [`get_many`](Self::get_many), unless
+    /// they are loaded [one by one](Self::loads_one_by_one). Defaults to [`get`](Self::get).
+    ///
+    /// # Errors
+    ///
+    /// As `get`.
+    fn refresh(
+        &self,
+        key: K::Owned,
+        old: &TypedOld<'_, V>,
+    ) -> Result<Refreshed<TypedLoaded<V>>, BoxError> {
+        let _ = old;
+        self.get(key).map(Refreshed::Changed)
+    }
 }
 
 impl<K, V, F, R, E> TypedGetter<K, V> for F
@@ -62,21 +80,37 @@ where
 #[derive(Debug, Clone)]
 pub struct TypedLoaded<V> {
     value: Option<V>,
-    ttl: Option<Duration>,
+    /// What is said beside the value, as it would be of none.
+    said: Loaded,
 }
 
 impl<V> TypedLoaded<V> {
     /// The key does not exist.
     #[must_use]
     pub fn absent() -> Self {
-        Self { value: None, ttl: None }
+        Self::of(None)
+    }
+
+    fn of(value: Option<V>) -> Self {
+        Self { value, said: Loaded::absent() }
     }
 
     /// This result holds for `ttl` from now on, and is not served from a cache afterwards.
     #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self { said: self.said.ttl(ttl), ..self }
+    }
+
+    /// As [`Loaded::tag`]: this result is removed with all others that have this tag.
+    #[must_use]
+    pub fn tag(self, tag: impl Into<Tag>) -> Self {
+        Self { said: self.said.tag(tag), ..self }
+    }
+
+    /// As [`Loaded::version`]: what is cached of a newer version is not replaced by this result.
+    #[must_use]
+    pub fn version(self, version: u64) -> Self {
+        Self { said: self.said.version(version), ..self }
     }
 
     /// As a group keeps it.
@@ -88,7 +122,8 @@ impl<V> TypedLoaded<V> {
             Some(value) => codec.encode(value)?.into(),
             None => Loaded::absent(),
         };
-        Ok(match self.ttl {
+        let loaded = loaded.with_marks(self.said.shared_marks());
+        Ok(match self.said.time_to_live() {
             Some(ttl) => loaded.ttl(ttl),
             None => loaded,
         })
@@ -97,13 +132,13 @@ impl<V> TypedLoaded<V> {
 
 impl<V> From<V> for TypedLoaded<V> {
     fn from(value: V) -> Self {
-        Self { value: Some(value), ttl: None }
+        Self::of(Some(value))
     }
 }
 
 impl<V> From<Option<V>> for TypedLoaded<V> {
     fn from(value: Option<V>) -> Self {
-        Self { value, ttl: None }
+        Self::of(value)
     }
 }
 
@@ -257,6 +292,15 @@ where
 
     fn loads_one_by_one(&self) -> bool {
         self.getter.loads_one_by_one()
+    }
+
+    fn refresh(&self, key: &str, old: &Loaded) -> Result<Refreshed, BoxError> {
+        let key = parse_exactly::<K>(key).ok_or(NotAKey)?;
+        Ok(match self.getter.refresh(key, &TypedOld::new(old, &*self.codec))? {
+            Refreshed::Changed(loaded) => Refreshed::Changed(self.encode(loaded)?),
+            Refreshed::Unchanged => Refreshed::Unchanged,
+            Refreshed::UnchangedFor(ttl) => Refreshed::UnchangedFor(ttl),
+        })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Work on many items, on as many threads as are free.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::spans::Context;
-use crate::sync::lock;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, lock};
 use crate::workers::{Workers, unless_panicked};
 
 impl Workers {
@@ -144,7 +144,7 @@ mod tests {
             0 => {
                 drop(lock(&open).take());
                 let deadline = Instant::now() + SOON;
-                while lock(&theirs.shared.state).idle == 0 {
+                while lock(&theirs.shared().state).idle == 0 {
                     assert!(Instant::now() < deadline, "the thread becomes free");
                     thread::yield_now();
                 }

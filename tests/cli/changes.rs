@@ -48,6 +48,8 @@ fn removed_keys_are_gone_everywhere() {
     let cluster = Cluster::of(3);
     cluster.groups.iter().for_each(|group| drop(group.get("Tom")));
     assert_eq!(cluster.run("remove scores Tom Sam").well().text(), "2 keys removed at 3 peers\n");
+    let removed = cluster.run("remove scores --tag user:7").well();
+    assert_eq!(removed.text(), "1 tag removed at 3 peers\n");
     assert!(cluster.groups.iter().all(|group| group.peek("Tom").is_none()));
     let json = cluster.run("remove scores Tom --json").well().json().remove(0);
     assert_eq!((&json["complete"], json["peers"].as_array().unwrap().len()), (&true.into(), 3));

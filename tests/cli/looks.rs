@@ -52,6 +52,35 @@ fn the_ring_tells_shares_and_what_moves() {
 }
 
 #[test]
+fn each_zone_has_owners_of_its_own() {
+    let cluster = Cluster::of(4);
+    let urls = cluster.urls();
+    let list =
+        ["a", "a", "b", "b"].iter().zip(&urls).map(|(zone, url)| format!("{url}#zone={zone}"));
+    let list: Vec<String> = list.collect();
+    cluster.pools.iter().for_each(|pool| pool.set_peers(&list).unwrap());
+    let stats = cluster.run("stats").well();
+    assert!(stats.text().contains("ZONE"), "{}", stats.text());
+    for (option, zone) in [("", &urls[..2]), (" --zone b", &urls[2..])] {
+        let owner = cluster.run(&format!("owner Tom{option}")).well().text().trim().to_owned();
+        assert!(zone.contains(&owner), "{owner}");
+        let got = cluster.run(&format!("get scores Tom --json{option}")).well().json().remove(0);
+        assert_eq!(got["from"], owner);
+        assert!(got["origin"].as_str().unwrap().starts_with("owner"), "{got}");
+        let ring = cluster.run(&format!("ring --json{option}")).well().json().remove(0);
+        assert_eq!(ring["peers"].as_array().unwrap().len(), 2);
+    }
+    assert_eq!(cluster.loads(), 2, "once in each zone");
+    assert!(cluster.run("ring").well().text().contains("2 peers in the zone a"));
+    cluster.run("insert scores Sam --text 5").well();
+    assert!(cluster.groups.iter().all(|group| group.get("Sam").unwrap() == "5"));
+    assert_eq!(cluster.loads(), 2, "it was set in both zones");
+    let ran = cluster.run("check scores").well();
+    assert_eq!(ran.text().matches('✓').count(), 7, "{}", ran.text());
+    cluster.run("owner Tom --zone c").failed(2, &["no peer is in the zone \"c\""]);
+}
+
+#[test]
 fn a_sound_cluster_passes_and_is_left_as_it_was() {
     let cluster = Cluster::of(3);
     let ran = cluster.run("check scores").well();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use geecache::{Error, Group, HotCache, Loaded, Origin, PeerErrorKind};
+use geecache::{ChangeStamp, Error, Group, HotCache, Loaded, Origin, PeerErrorKind};
 
 use crate::support::{CountingGetter, Hand, MemoryPeers, alone, value_of};
 
@@ -57,15 +57,37 @@ fn what_others_own_comes_from_their_memory_their_source_a_copy_or_a_stand_in() {
     let (us, key) = (&peers.node(0).group, peers.key_owned_by(&[1, 2]));
     assert_origin(us, &key, Origin::Owner);
     assert_origin(us, &key, Origin::Copy);
-    us.peer_side().remove(&[&key]);
+    us.peer_side().remove(&[&key], ChangeStamp::UNORDERED);
     assert_origin(us, &key, Origin::OwnerMemory);
-    us.peer_side().remove(&[&key]);
+    us.peer_side().remove(&[&key], ChangeStamp::UNORDERED);
     peers.node(1).link.fail_once(PeerErrorKind::Unreachable);
     peers.node(1).link.take_down();
     assert_origin(us, &key, Origin::StandIn);
-    us.peer_side().remove(&[&key]);
+    us.peer_side().remove(&[&key], ChangeStamp::UNORDERED);
     peers.node(2).link.take_down();
     assert_origin(us, &key, Origin::Getter);
+}
+
+#[test]
+fn each_value_of_a_batch_tells_where_it_came_from() {
+    let build =
+        |getter| Group::builder("memory", 1 << 20, getter).hot_cache(HotCache::Always).build();
+    let peers = MemoryPeers::built(3, |_| CountingGetter::new(), build);
+    let us = &peers.node(0).group;
+    let ours = peers.keys_owned_by(&[0], 2);
+    let (theirs, copy) = (peers.key_owned_by(&[2]), peers.key_owned_by(&[1, 0]));
+    let stood_in = peers.key_owned_by(&[1, 2]);
+    us.get_many([&ours[0], &copy]);
+    peers.node(1).link.take_down();
+    peers.node(1).link.fail_once(PeerErrorKind::Unreachable);
+
+    let keys = [&*ours[0], &ours[1], &theirs, &copy, &stood_in, ""];
+    let answers = us.get_many_with_origin(keys);
+    let expected = [Origin::Memory, Origin::Getter, Origin::Owner, Origin::Copy, Origin::StandIn];
+    for ((key, answer), origin) in keys.iter().zip(&answers).zip(expected) {
+        assert_eq!(*answer.as_ref().unwrap(), (value_of(key).into(), origin), "{key}");
+    }
+    assert!(matches!(answers[5], Err(Error::EmptyKey)));
 }
 
 #[test]
@@ -101,7 +123,7 @@ fn ratios_tell_gets_of_own_keys_of_others_keys_and_questions_of_peers_apart() {
     }
     // In one batch: each key as often as it is there, and two misses. One of them is in their
     // memory by now.
-    us.peer_side().remove(&[&theirs[1]]);
+    us.peer_side().remove(&[&theirs[1]], ChangeStamp::UNORDERED);
     let batch = [of(&ours, 0), of(&ours, 1), of(&theirs, 1), of(&theirs, 1), of(&theirs, 0)];
     us.get_many(&batch.each_ref().map(String::as_str));
     // A peer asks: one hit, one miss.

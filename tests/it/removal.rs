@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use geecache::{Error, Group, HotCache, Loaded, PeerErrorKind, RemoveOutcome, RemoveReport};
+use geecache::{
+    ChangeStamp, Error, Group, HotCache, Loaded, PeerErrorKind, RemoveOutcome, RemoveReport,
+};
 
 use crate::support::{
     Condition, CountingGetter, Gate, Hand, MemoryPeers, Point, ScriptedPeer, Versions, keep_logs,
@@ -521,7 +523,7 @@ fn nothing_is_inserted_or_removed_under_the_empty_key() {
     let group = Group::new("alone", 1 << 20, CountingGetter::new());
     assert!(matches!(group.insert("", "v"), Err(Error::EmptyKey)));
     assert!(group.remove("").is_complete());
-    group.peer_side().insert("", "v");
+    group.peer_side().insert("", "v", ChangeStamp::UNORDERED).unwrap();
     let stats = group.stats();
     assert_eq!((stats.inserts, stats.removes), (0, 0));
     assert_eq!(group.main_cache_stats().entries, 0);
@@ -562,7 +564,7 @@ fn a_removal_with_a_peer_that_does_not_answer_is_done_at_the_others_and_reported
     for report in &report.peers {
         match (report.peer.as_str(), &report.outcome) {
             ("1", RemoveOutcome::Done) => {}
-            ("2", RemoveOutcome::Failed(error)) => {
+            ("2", RemoveOutcome::Owed(error)) => {
                 assert_eq!(error.kind(), PeerErrorKind::Unreachable);
             }
             other => panic!("{other:?}"),
@@ -594,7 +596,11 @@ fn a_peer_that_is_silent_costs_a_change_its_timeout_once() {
             .collect();
         assert_eq!((done, report.len()), (vec!["2"], 2), "change {count}");
     }
-    assert_eq!(silent.requests(), 3);
+    // Beside these, the group tries from time to time to tell it what it has missed.
+    let attempts = |group: &Group| group.debts().first().map_or(0, |debt| debt.attempts as usize);
+    let before = attempts(group);
+    let requests = silent.requests();
+    assert!((3 + before..=4 + attempts(group)).contains(&requests), "{requests}");
 }
 
 #[test]

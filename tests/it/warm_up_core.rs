@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use geecache::{Group, HotCache, PeerErrorKind};
+use geecache::{ChangeStamp, Group, HotCache, PeerErrorKind};
 
 use crate::support::{Condition, CountingGetter, Hand, MemoryPeers, Versions, version_of};
 
@@ -154,8 +154,8 @@ fn what_was_removed_at_the_new_owner_is_not_taken_over_again() {
         // one only after it.
         let owner = peers.node(2);
         match clear {
-            false => owner.group.peer_side().remove(&[&key]),
-            true => owner.group.peer_side().clear(),
+            false => owner.group.peer_side().remove(&[&key], ChangeStamp::UNORDERED),
+            true => owner.group.peer_side().clear(ChangeStamp::UNORDERED),
         }
         let value = match batch {
             false => owner.group.get(&key).unwrap(),

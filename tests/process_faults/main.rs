@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a child answers on its standard output")]
 
 mod peers;
+mod removals;
 mod rolling;
 
 use std::net::TcpStream;

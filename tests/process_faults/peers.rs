@@ -2,8 +2,10 @@
 //! the time.
 
 use std::env;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -18,11 +20,16 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// Threads that get all the time.
 pub(crate) const THREADS: usize = 8;
 
+/// Any port of this machine that is free.
+const ANY: &str = "127.0.0.1:0";
+
 /// What makes this binary a peer: the server that it runs on.
 const SERVER: &str = "GEECACHE_TEST_SERVER";
 const LISTEN: &str = "GEECACHE_TEST_LISTEN";
 /// Set where a previous owner has all the time to say what it has.
 const PATIENT: &str = "GEECACHE_TEST_PATIENT";
+/// The file with the version of all values, for a process whose values change.
+const VERSION_FILE: &str = "GEECACHE_TEST_VERSION_FILE";
 /// What the lines for the parent begin with, among those of the test harness.
 const MARK: &str = "peer: ";
 
@@ -31,14 +38,32 @@ pub(crate) fn value_of(key: &str) -> String {
     format!("value of {key}")
 }
 
+/// The group of a process that keeps what it has got for as long as it can. All values are what
+/// the file holds, and change with it. Such processes have no warm-up, in which one that has left
+/// the list is still told of removals.
+fn versioned_group(file: PathBuf) -> Group {
+    Group::builder("scores", 64 << 20, move |_: &str| fs::read_to_string(&file))
+        .hot_cache(HotCache::Always)
+        .hot_ttl(100 * SOON)
+        .fallback_ttl(100 * SOON)
+        .build()
+}
+
 /// What a peer process does: it serves, and does what its standard input says until that ends.
 pub(crate) fn be_a_peer() {
     let Ok(server) = env::var(SERVER) else { return };
-    let group = Group::builder("scores", 64 << 20, |key: &str| Ok::<_, io::Error>(value_of(key)))
-        .hot_cache(HotCache::Off)
-        .build();
     let server = if server == "guarded" { Server::Guarded } else { Server::TinyHttp };
     let mut builder = HttpPool::builder().server(server);
+    let group = match env::var(VERSION_FILE) {
+        Ok(file) => {
+            builder = builder.warm_up(Duration::ZERO);
+            versioned_group(file.into())
+        }
+        Err(_) => {
+            let getter = |key: &str| Ok::<_, io::Error>(value_of(key));
+            Group::builder("scores", 64 << 20, getter).hot_cache(HotCache::Off).build()
+        }
+    };
     if env::var(PATIENT).is_ok() {
         builder = builder.peek_timeout(SOON);
     }
@@ -97,6 +122,7 @@ pub(crate) struct Process {
     pub(crate) url: String,
     server: &'static str,
     descriptors: Option<u32>,
+    set: Vec<(&'static str, String)>,
     child: Child,
     input: ChildStdin,
     answers: Receiver<String>,
@@ -104,24 +130,30 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(server: &'static str) -> Self {
-        Self::start_at("127.0.0.1:0", server, None, &[])
+        Self::start_at(ANY, server, None, Vec::new())
+    }
+
+    /// A process whose values are what the file holds.
+    pub(crate) fn start_versioned(server: &'static str, file: &Path) -> Self {
+        let file = file.to_str().unwrap().to_owned();
+        Self::start_at(ANY, server, None, vec![(VERSION_FILE, file)])
     }
 
     /// A process that waits for what previous owners have.
     pub(crate) fn start_patient(server: &'static str) -> Self {
-        Self::start_at("127.0.0.1:0", server, None, &[(PATIENT, "")])
+        Self::start_at(ANY, server, None, vec![(PATIENT, String::new())])
     }
 
     /// A process that may open so many descriptors and no more.
     pub(crate) fn start_with_descriptors(server: &'static str, descriptors: u32) -> Self {
-        Self::start_at("127.0.0.1:0", server, Some(descriptors), &[])
+        Self::start_at(ANY, server, Some(descriptors), Vec::new())
     }
 
     fn start_at(
         listen: &str,
         server: &'static str,
         descriptors: Option<u32>,
-        set: &[(&str, &str)],
+        set: Vec<(&'static str, String)>,
     ) -> Self {
         let this = env::current_exe().unwrap();
         let mut command = match descriptors {
@@ -138,7 +170,7 @@ impl Process {
             .args(["--exact", "peer_process", "--ignored", "--nocapture"])
             .env(SERVER, server)
             .env(LISTEN, listen)
-            .envs(set.iter().copied())
+            .envs(set.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -157,7 +189,7 @@ impl Process {
         });
         let input = child.stdin.take().unwrap();
         let url = String::new();
-        let mut process = Self { url, server, descriptors, child, input, answers };
+        let mut process = Self { url, server, descriptors, set, child, input, answers };
         process.url = process.answer();
         process
     }
@@ -204,15 +236,34 @@ impl Process {
     /// `urls`.
     pub(crate) fn restart(&mut self, urls: &[String]) {
         let listen = self.url.strip_prefix("http://").unwrap();
-        let again = Self::start_at(listen, self.server, self.descriptors, &[]);
+        let again = Self::start_at(listen, self.server, self.descriptors, self.set.clone());
         assert_eq!(again.url, self.url);
         *self = again;
+        self.have_peers(urls);
+    }
+
+    /// Tells it the list of peers.
+    #[track_caller]
+    pub(crate) fn have_peers(&mut self, urls: &[String]) {
         assert_eq!(self.ask(&format!("peers {}", urls.join(" "))), "done");
     }
 
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        #[cfg(target_os = "linux")]
+        if signal == "-STOP" {
+            // Its other threads may go on for a moment.
+            let tasks = format!("/proc/{pid}/task");
+            until("all of its threads have stopped", || {
+                let mut tasks = fs::read_dir(&tasks).unwrap();
+                tasks.all(|task| {
+                    let stat = fs::read_to_string(task.unwrap().path().join("stat"));
+                    let stat = stat.unwrap_or_default();
+                    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+                })
+            });
+        }
     }
 }
 
@@ -236,14 +287,21 @@ impl Here {
         let group = Group::builder("scores", 0, |key: &str| Ok::<_, io::Error>(value_of(key)))
             .hot_cache(HotCache::Off)
             .build();
-        let pool = HttpPool::builder().server(server).bind("127.0.0.1:0").unwrap();
+        Self::of(group, HttpPool::builder().server(server).bind(ANY).unwrap(), others)
+    }
+
+    /// The same with values that are what the file holds.
+    pub(crate) fn versioned(file: &Path, others: &mut [Process]) -> Self {
+        let pool = HttpPool::builder().warm_up(Duration::ZERO).bind(ANY).unwrap();
+        Self::of(versioned_group(file.to_owned()), pool, others)
+    }
+
+    fn of(group: Group, pool: HttpPool, others: &mut [Process]) -> Self {
         pool.add(&group).unwrap();
         let here = Self { group, pool };
         let urls = here.urls(others);
         here.pool.set_peers(&urls).unwrap();
-        for other in others {
-            assert_eq!(other.ask(&format!("peers {}", urls.join(" "))), "done");
-        }
+        others.iter_mut().for_each(|other| other.have_peers(&urls));
         here
     }
 

@@ -262,7 +262,7 @@ mod tests {
             ("get a b --jsno", "there is no option --jsno of get", "did you mean --json?"),
             ("--yes clear a", "there is no option --yes", "behind that word"),
             ("get a b --peers", "--peers needs its URL,...", ""),
-            ("get a b --hash md5", "--hash can't be \"md5\"", "crc32, mixed, fnv1"),
+            ("get a b --hash md5", "--hash can't be \"md5\"", "crc32, mixed, balanced, fnv1"),
         ] {
             let (told, next) = failure(line);
             assert!(told.contains(message) && next.contains(hint), "{line}: {told} / {next}");

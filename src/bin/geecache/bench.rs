@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use geecache::{Loaded, PeerError, PeerErrorKind, PeerGetter};
+use geecache::{ChangeStamp, Loaded, PeerError, PeerErrorKind, PeerGetter};
 use serde_json::json;
 
 use crate::args::Args;
@@ -103,14 +103,16 @@ fn write(
     ending: &AtomicBool,
 ) -> Result<(), PeerError> {
     load.each(threads, ending, |target, key| {
-        target.member.getter.insert(load.group, key, value).map(drop)
+        target.member.getter.insert(load.group, key, value, ChangeStamp::UNORDERED).map(drop)
     })
 }
 
 fn remove(load: &Load<'_>, out: &Output) {
     for target in &load.targets {
         for keys in target.keys.chunks(AT_ONCE) {
-            if let Err(error) = target.member.getter.remove(load.group, keys) {
+            if let Err(error) =
+                target.member.getter.remove(load.group, keys, ChangeStamp::UNORDERED)
+            {
                 out.warn(format_args!(
                     "{error}; the keys there end in a few minutes by themselves"
                 ));

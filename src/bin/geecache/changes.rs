@@ -20,17 +20,24 @@ pub(crate) fn remove(args: &Args, out: &Output) -> Result<Exit, Failure> {
     check_group(group)?;
     keys.iter().try_for_each(|key| check_key(key))?;
     let cluster = Cluster::find(args, out)?;
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let report = cluster.group(group)?.remove_many(&keys);
+    let group_here = cluster.group(group)?;
+    let (report, what) = if args.has("tag") {
+        (group_here.remove_tags(keys), "tag")
+    } else {
+        (group_here.remove_many(keys), "key")
+    };
     if out.is_json() {
         let (complete, peers) = (report.is_complete(), reports(&report.peers));
-        out.json(&json!({"group": group, "keys": keys, "complete": complete, "peers": peers}))?;
+        let keys_or_tags = format!("{what}s");
+        out.json(
+            &json!({"group": group, keys_or_tags: keys, "complete": complete, "peers": peers}),
+        )?;
     }
     if let Some(failure) = incomplete(&report.peers) {
         return Err(failure);
     }
     if !out.is_json() {
-        let (keys, peers) = (plural(keys.len(), "key"), plural(report.peers.len(), "peer"));
+        let (keys, peers) = (plural(keys.len(), what), plural(report.peers.len(), "peer"));
         out.line(format_args!("{keys} removed at {peers}"))?;
     }
     Ok(Exit::Done)

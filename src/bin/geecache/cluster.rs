@@ -134,14 +134,20 @@ impl Cluster {
             Ok(Member { url, getter })
         });
         let members = members.collect::<Result<_, Failure>>()?;
-        Ok((Self { settings, members, is_told_by_peer }, doubt))
+        let cluster = Self { settings, members, is_told_by_peer };
+        if args.text("zone").is_some() && cluster.ring().is_empty() {
+            let zone = cluster.settings.zone();
+            let failure = Failure::usage(format_args!("no peer is in the zone {zone:?}"));
+            return Err(failure.hint("see: geecache stats"));
+        }
+        Ok((cluster, doubt))
     }
 
     pub(crate) fn ring(&self) -> UrlRing {
         self.settings.ring(self.members.iter().map(|member| &member.url))
     }
 
-    /// The peers, in the order in which they would own `key`.
+    /// The peers of the zone, in the order in which they would own `key`.
     pub(crate) fn owners(&self, key: &str) -> Vec<&Member> {
         let ring = self.ring();
         ring.owners(key).filter_map(|url| self.member(url)).collect()
@@ -154,8 +160,12 @@ impl Cluster {
     /// A group of that name whose changes reach all peers. It has nothing and loads nothing.
     pub(crate) fn group(&self, name: &str) -> Result<Group, Failure> {
         check_group(name)?;
-        let urls = self.members.iter().map(|member| member.url.clone());
-        let pool: HttpPool = self.settings.builder().client(urls)?;
+        let peers = self.members.iter().map(|member| self.settings.address(&member.url));
+        let mut builder = self.settings.builder();
+        if !self.settings.zone().is_empty() {
+            builder = builder.zone(self.settings.zone());
+        }
+        let pool: HttpPool = builder.client(peers)?;
         let group =
             Group::new(name, 0, |_: &str| Err::<&str, _>(io::Error::other("not loaded here")));
         pool.add(&group)?;
@@ -290,8 +300,9 @@ pub(crate) fn check_group(name: &str) -> Result<(), Failure> {
 pub(crate) fn reports(reports: &[PeerReport]) -> Value {
     let report = |report: &PeerReport| match &report.outcome {
         RemoveOutcome::Done => json!({"peer": report.peer, "outcome": "done"}),
+        RemoveOutcome::Late => json!({"peer": report.peer, "outcome": "late"}),
         RemoveOutcome::NotSupported => json!({"peer": report.peer, "outcome": "not-supported"}),
-        RemoveOutcome::Failed(error) => {
+        RemoveOutcome::Owed(error) | RemoveOutcome::Failed(error) => {
             json!({"peer": report.peer, "outcome": "failed", "error": error.to_string()})
         }
         other => json!({"peer": report.peer, "outcome": format!("{other:?}")}),
@@ -303,8 +314,8 @@ pub(crate) fn reports(reports: &[PeerReport]) -> Value {
 fn no_such_group(reports: &[PeerReport]) -> Option<&PeerError> {
     let mut first = None;
     for report in reports {
-        match &report.outcome {
-            RemoveOutcome::Failed(error) if error.kind() == PeerErrorKind::NoSuchGroup => {
+        match report.outcome.error() {
+            Some(error) if error.kind() == PeerErrorKind::NoSuchGroup => {
                 first = first.or(Some(error));
             }
             _ => return None,
@@ -316,11 +327,11 @@ fn no_such_group(reports: &[PeerReport]) -> Option<&PeerError> {
 /// That a change did not reach all peers; none if it did.
 pub(crate) fn incomplete(reports: &[PeerReport]) -> Option<Failure> {
     let reason = |report: &PeerReport| match &report.outcome {
-        RemoveOutcome::Done => None,
+        RemoveOutcome::Done | RemoveOutcome::Late => None,
         RemoveOutcome::NotSupported => {
             Some(format!("\n  {} can not be told: it knows no such request", report.peer))
         }
-        RemoveOutcome::Failed(error) => Some(format!("\n  {error}")),
+        RemoveOutcome::Owed(error) | RemoveOutcome::Failed(error) => Some(format!("\n  {error}")),
         other => Some(format!("\n  {}: {other:?}", report.peer)),
     };
     let reasons: Vec<String> = reports.iter().filter_map(reason).collect();
@@ -328,20 +339,16 @@ pub(crate) fn incomplete(reports: &[PeerReport]) -> Option<Failure> {
         return None;
     }
     let refused = |report: &PeerReport| {
-        matches!(&report.outcome, RemoveOutcome::Failed(error)
-            if error.kind() == PeerErrorKind::Unauthorized)
+        report.outcome.error().is_some_and(|error| error.kind() == PeerErrorKind::Unauthorized)
     };
     if let Some(report) = reports.iter().find(|report| refused(report)) {
-        if let RemoveOutcome::Failed(error) = &report.outcome {
+        if let Some(error) = report.outcome.error() {
             return Some(Failure::peer(error));
         }
     }
     let errors: Vec<&PeerError> = reports
         .iter()
-        .filter_map(|report| match &report.outcome {
-            RemoveOutcome::Failed(error) if is_silence(error) => Some(error),
-            _ => None,
-        })
+        .filter_map(|report| report.outcome.error().filter(|error| is_silence(error)))
         .collect();
     if errors.len() == reports.len() {
         return Some(nobody(&errors));

@@ -114,8 +114,9 @@ pub(crate) const GLOBAL: &[Flag] = &[
     ]),
     Flag::valued("base-path", "PATH", "where peers answer [default: that of the protocol]"),
     Flag::valued("hash", "NAME", "the hash of the ring [default: that of the protocol]")
-        .one_of(&["crc32", "mixed", "fnv1"]),
+        .one_of(&["crc32", "mixed", "balanced", "fnv1"]),
     Flag::valued("replicas", "N", "points of each peer on the ring [default: that of the hash]"),
+    Flag::valued("zone", "NAME", "the zone whose owners are asked [default: that of the peer]"),
     #[cfg(feature = "tls")]
     Flag::valued("tls-ca", "FILE", "talks TLS to peers whose certificates this authority signed"),
     #[cfg(feature = "tls")]
@@ -200,12 +201,15 @@ pub(crate) const COMMANDS: &[Command] = &[
         words: "GROUP KEY...",
         least: 2,
         most: MANY,
-        flags: &[],
+        flags: &[Flag::switch("tag", "the words behind GROUP are tags: all that has one of them")],
         details: &[
             "A peer that can't be reached keeps what it has: then the code is 6, and the report \
              names it. Run it again when the peer is back.",
         ],
-        examples: &[("geecache remove scores Tom Sam", "the next gets load both again")],
+        examples: &[
+            ("geecache remove scores Tom Sam", "the next gets load both again"),
+            ("geecache remove pages --tag user:7", "all values that were made from that user"),
+        ],
     },
     Command {
         action: Action::Insert,

@@ -169,7 +169,7 @@ fn to_json(cluster: &Cluster, group: &str, key: &str, answer: &Answer) -> Value 
 
 /// What the answering peer is to the key, and whether it had to load.
 fn origin(cluster: &Cluster, key: &str, answer: &Answer) -> &'static str {
-    let is_owner = cluster.ring().get(key) == Some(&*answer.from);
+    let is_owner = cluster.ring().is_owner(key, &answer.from);
     // A getter for one peer tells what that peer sees.
     match answer.loaded.origin() {
         Origin::Memory if is_owner => Origin::OwnerMemory.name(),
@@ -223,7 +223,7 @@ pub(crate) fn peek(args: &Args, out: &Output) -> Result<Exit, Failure> {
 /// Tells of each peer whether it has the key.
 fn peek_all(cluster: &Cluster, group: &str, key: &str, out: &Output) -> Result<Exit, Failure> {
     let found = cluster.ask(|member| member.getter.peek(group, key));
-    let owner = cluster.ring().get(key).map(str::to_owned);
+    let ring = cluster.ring();
     let mut columns = Columns::new(&[
         ("PEER", Side::Left),
         ("ROLE", Side::Left),
@@ -233,7 +233,7 @@ fn peek_all(cluster: &Cluster, group: &str, key: &str, out: &Output) -> Result<E
     ]);
     let mut is_somewhere = false;
     for (Member { url, .. }, found) in cluster.members.iter().zip(&found) {
-        let is_owner = Some(url) == owner.as_ref();
+        let is_owner = ring.is_owner(key, url);
         if out.is_json() {
             let mut object = json!({"group": group, "key": key, "peer": url, "owner": is_owner});
             match found {

@@ -90,6 +90,7 @@ pub(crate) fn ring(args: &Args, out: &Output) -> Result<Exit, Failure> {
         let mut object = json!({
             "hash": cluster.settings.hash_name(),
             "replicas": cluster.settings.replicas(),
+            "zone": Some(now.zone()).filter(|zone| !zone.is_empty()),
             "peers": shares(&now),
         });
         if let Some(moved) = moved {
@@ -111,7 +112,12 @@ fn show(
 ) -> Result<(), Failure> {
     let (hash, replicas) = (cluster.settings.hash_name(), cluster.settings.replicas());
     let peers = plural(now.len(), "peer");
-    out.line(format_args!("{peers}, hash {hash}, {replicas} points each"))?;
+    match now.zone() {
+        "" => out.line(format_args!("{peers}, hash {hash}, {replicas} points each"))?,
+        zone => out.line(format_args!(
+            "{peers} in the zone {zone}, hash {hash}, {replicas} points each"
+        ))?,
+    }
     let mut all: Vec<&str> =
         now.shares().into_iter().chain(then.shares()).map(|(url, _)| url).collect();
     all.sort_unstable();

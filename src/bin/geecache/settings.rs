@@ -9,7 +9,7 @@ use std::time::Duration;
 #[cfg(feature = "tls")]
 use geecache::TlsConfig;
 use geecache::consistenthash::{MAX_REPLICAS, RingHash};
-use geecache::{HttpGetter, HttpPool, HttpPoolBuilder, Protocol};
+use geecache::{HttpGetter, HttpPool, HttpPoolBuilder, PeerAddress, Protocol};
 
 use crate::args::Args;
 use crate::failure::{Exit, Failure};
@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     replicas: Option<NonZeroUsize>,
     /// What peers are on the ring, by their URLs, as one of them tells it.
     seats: BTreeMap<String, Seat>,
+    /// The zone that is looked at; empty if it is that of peers without one.
+    zone: Option<String>,
     pub(crate) timeout: Duration,
     secret: Secret,
     #[cfg(feature = "tls")]
@@ -52,6 +54,7 @@ impl Settings {
             hash: args.text("hash").and_then(hash_named),
             replicas: replicas.and_then(NonZeroUsize::new),
             seats: BTreeMap::new(),
+            zone: args.text("zone").map(str::to_owned),
             timeout,
             secret: Secret::of(args)?,
             #[cfg(feature = "tls")]
@@ -66,6 +69,7 @@ impl Settings {
         self.base_path = self.base_path.take().or_else(|| view.base_path.clone());
         self.hash = self.hash.or_else(|| view.hash.as_deref().and_then(hash_named));
         self.seats.clone_from(&view.seats);
+        self.zone = self.zone.take().or_else(|| view.zone.clone());
         self.replicas = self.replicas.or_else(|| view.replicas.and_then(NonZeroUsize::new));
     }
 
@@ -99,7 +103,7 @@ impl Settings {
     }
 
     pub(crate) fn ring<'a>(&self, urls: impl IntoIterator<Item = &'a String>) -> UrlRing {
-        let mut ring = UrlRing::new(self.hash().ring_with(self.replicas()));
+        let mut ring = UrlRing::new(self.zone(), self.hash().ring_with(self.replicas()));
         self.extend(&mut ring, urls);
         ring
     }
@@ -113,14 +117,28 @@ impl Settings {
         ring.extend(urls.into_iter().map(|url| (url.clone(), self.seat(url))));
     }
 
+    /// The zone that is looked at; empty if peers have none.
+    pub(crate) fn zone(&self) -> &str {
+        self.zone.as_deref().unwrap_or_default()
+    }
+
+    /// A peer as lists have it.
+    pub(crate) fn address(&self, url: &str) -> PeerAddress {
+        let Seat { name, weight, zone } = self.seat(url);
+        let zone = if zone.is_empty() { zone } else { format!("&zone={zone}") };
+        PeerAddress::named(name, format!("{url}#weight={weight}{zone}"))
+    }
+
     /// What a peer is on the ring: as was told, or as is usual.
-    fn seat(&self, url: &str) -> Seat {
+    pub(crate) fn seat(&self, url: &str) -> Seat {
         let usual = || {
             let name = match self.protocol {
                 Some(Protocol::GroupcacheGo) => host_and_port(url),
                 _ => url.to_owned(),
             };
-            Seat { name, weight: NonZeroUsize::MIN }
+            // One that may come to be a peer comes to this zone.
+            let zone = if self.seats.is_empty() { "" } else { self.zone() };
+            Seat { name, weight: NonZeroUsize::MIN, zone: zone.to_owned() }
         };
         self.seats.get(url).cloned().unwrap_or_else(usual)
     }
@@ -189,8 +207,12 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-const HASHES: [(&str, RingHash); 3] =
-    [("crc32", RingHash::Crc32), ("mixed", RingHash::Mixed), ("fnv1", RingHash::Fnv1)];
+const HASHES: [(&str, RingHash); 4] = [
+    ("crc32", RingHash::Crc32),
+    ("mixed", RingHash::Mixed),
+    ("balanced", RingHash::Balanced),
+    ("fnv1", RingHash::Fnv1),
+];
 
 fn hash_named(name: &str) -> Option<RingHash> {
     HASHES.iter().find(|(known, _)| *known == name).map(|(_, hash)| *hash)

@@ -102,7 +102,9 @@ fn counters(sum: &GroupView, out: &Output) -> Result<(), Failure> {
 }
 
 fn peers(cluster: &Cluster, looks: &[Look]) -> Columns {
-    let mut columns = Columns::new(&[
+    let zone_of = |url: &str| cluster.settings.seat(url).zone;
+    let has_zones = cluster.members.iter().any(|member| !zone_of(&member.url).is_empty());
+    let mut heads = vec![
         ("PEER", Side::Left),
         ("STATE", Side::Left),
         ("VERSION", Side::Left),
@@ -111,9 +113,13 @@ fn peers(cluster: &Cluster, looks: &[Look]) -> Columns {
         ("REQUESTS", Side::Right),
         ("FAILURES", Side::Right),
         ("P99", Side::Right),
-    ]);
+    ];
+    if has_zones {
+        heads.push(("ZONE", Side::Left));
+    }
+    let mut columns = Columns::new(&heads);
     let ring = cluster.ring();
-    let shares: BTreeMap<&str, f64> = ring.shares().into_iter().collect();
+    let shares: BTreeMap<&str, f64> = ring.all_shares().into_iter().collect();
     let nothing = || Cell::from(format::NOTHING);
     let views = || looks.iter().filter_map(|look| look.view.as_ref().ok());
     let slowest = |url: &str| match views().filter_map(|view| view.p99.get(url)).max() {
@@ -123,8 +129,8 @@ fn peers(cluster: &Cluster, looks: &[Look]) -> Columns {
     for (member, look) in cluster.members.iter().zip(looks) {
         let share = percent(shares.get(&*member.url).copied()).into();
         let url = format::short(&member.url).into();
-        match &look.view {
-            Ok(view) => columns.row([
+        let mut cells: Vec<Cell> = match &look.view {
+            Ok(view) => vec![
                 url,
                 state(look),
                 format::printable(&view.version).into(),
@@ -133,13 +139,17 @@ fn peers(cluster: &Cluster, looks: &[Look]) -> Columns {
                 count(view.server_requests).into(),
                 count(view.failures).into(),
                 slowest(&member.url),
-            ]),
+            ],
             Err(_) => {
                 let [version, uptime, requests, failures] = [(); 4].map(|()| nothing());
                 let p99 = slowest(&member.url);
-                columns.row([url, state(look), version, uptime, share, requests, failures, p99]);
+                vec![url, state(look), version, uptime, share, requests, failures, p99]
             }
+        };
+        if has_zones {
+            cells.push(zone_of(&member.url).into());
         }
+        columns.row(cells);
     }
     columns
 }

@@ -20,6 +20,8 @@ pub(crate) struct View {
     pub(crate) base_path: Option<String>,
     pub(crate) hash: Option<String>,
     pub(crate) replicas: Option<usize>,
+    /// The zone in which it is; `None` if it is in none.
+    pub(crate) zone: Option<String>,
     pub(crate) digest: Option<String>,
     /// Its clock, in milliseconds since 1970.
     pub(crate) clock: Option<u64>,
@@ -73,7 +75,8 @@ impl View {
         let seat = |peer: &Value| {
             let weight = peer["weight"].as_u64().and_then(|weight| weight.try_into().ok())?;
             let weight = NonZeroUsize::new(weight)?;
-            Some((text(&peer["url"])?, Seat { name: text(&peer["name"])?, weight }))
+            let (name, zone) = (text(&peer["name"])?, text(&peer["zone"]).unwrap_or_default());
+            Some((text(&peer["url"])?, Seat { name, weight, zone }))
         };
         Some(Self {
             url: text(&whole["url"]).unwrap_or_default(),
@@ -82,6 +85,7 @@ impl View {
             base_path: text(&whole["base_path"]),
             hash: text(&ring["hash"]),
             replicas: ring["replicas"].as_u64().and_then(|number| number.try_into().ok()),
+            zone: text(&ring["zone"]),
             digest: text(&ring["digest"]),
             clock: whole["time_ms"].as_u64(),
             uptime: millis(&whole["uptime_ms"]),

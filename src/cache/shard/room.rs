@@ -103,7 +103,7 @@ impl CacheShard {
             return None;
         }
         let mut last = ListName::ALL.into_iter().filter_map(|list| self.table.last(list));
-        last.find(|&at| self.table.is_dead(at, || now))
+        last.find(|&at| self.table.is_dead(at, || now, &self.common.removed))
     }
 
     /// Drops the dead entries among the next few slots.
@@ -115,7 +115,7 @@ impl CacheShard {
             if !self.table.has_place(self.sweep_at) {
                 self.sweep_at = FIRST;
             }
-            if self.table.is_dead(self.sweep_at, || now) {
+            if self.table.is_dead(self.sweep_at, || now, &self.common.removed) {
                 // Another entry may move into this place, so the next look is at the same one.
                 gone.push(self.table.remove(self.sweep_at), Departure::Expired);
             } else {

@@ -18,7 +18,7 @@ fn put(cache: &Cache, key: &str, bytes: u64) -> bool {
 
 fn put_surely(cache: &Cache, key: &str, bytes: u64) -> bool {
     let value = ByteView::from(vec![0; bytes as usize]);
-    cache.insert_wanted(key, Some(&value), Meta::default(), 0)
+    cache.insert_wanted(key, Some(&value), Meta::default(), 0, || true)
 }
 
 /// Keys whose entries lie in shard `at`.

@@ -107,7 +107,7 @@ fn eight_threads_never_see_a_value_older_than_one_already_seen() {
                     _ => {
                         let before = state.seen[at as usize].load(Ordering::SeqCst);
                         let Some(found) = state.cache.get(&key, || 0) else { continue };
-                        let value = found.value.expect("only values are inserted");
+                        let value = found.into_value().expect("only values are inserted");
                         let (a, b) = value.split_at(8);
                         let version = u64::from_le_bytes(a.try_into().expect("8 bytes"));
                         state.seen[at as usize].fetch_max(version, Ordering::SeqCst);

@@ -1,3 +1,6 @@
+mod later;
+mod zones;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,26 +21,46 @@ impl ChangeHost for Here {
         lock(&self.0).push("here clear".to_owned());
     }
 
-    fn keep_inserted(&self, key: &str, loaded: Loaded) -> bool {
+    fn forget_tag(&self, tag: Tag) {
+        lock(&self.0).push(format!("here -#{tag:?}"));
+    }
+
+    fn begin(&self, loaded: Loaded) -> Loaded {
+        loaded
+    }
+
+    fn keep_newer(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        version: u64,
+        _is_newest: &dyn Fn() -> bool,
+    ) -> Option<bool> {
+        lock(&self.0).push(format!("here +{key}@{version}"));
+        (version > 1).then_some(loaded.value().is_some())
+    }
+
+    fn keep_inserted(&self, key: &str, loaded: Loaded, is_newest: &dyn Fn() -> bool) -> bool {
         lock(&self.0).push(format!("here +{key}"));
-        loaded.value().is_some()
+        loaded.value().is_some() && is_newest()
     }
 
     fn keep_as_owner(&self, key: &str, loaded: Loaded) -> bool {
-        self.keep_inserted(key, loaded)
+        self.keep_inserted(key, loaded, &|| true)
     }
 }
 
 struct Peer {
     name: &'static str,
-    error: Option<PeerErrorKind>,
+    error: Mutex<Option<PeerErrorKind>>,
     log: Log,
 }
 
 impl Peer {
     fn told(&self, what: String) -> Result<(), PeerError> {
         lock(&self.log).push(format!("{} {what}", self.name));
-        self.error.map_or(Ok(()), |kind| Err(PeerError::new(kind, self.name, "as it was told")))
+        lock(&self.error)
+            .map_or(Ok(()), |kind| Err(PeerError::new(kind, self.name, "as it was told")))
     }
 }
 
@@ -50,15 +73,30 @@ impl PeerGetter for Peer {
         self.name
     }
 
-    fn remove(&self, _group: &str, keys: &[&str]) -> Result<(), PeerError> {
+    fn remove(&self, _group: &str, keys: &[&str], _stamp: ChangeStamp) -> Result<(), PeerError> {
         self.told(format!("-{}", keys.join(",")))
     }
 
-    fn clear(&self, _group: &str) -> Result<(), PeerError> {
+    fn remove_tags(
+        &self,
+        _group: &str,
+        tags: &[&str],
+        _stamp: ChangeStamp,
+    ) -> Result<(), PeerError> {
+        self.told(format!("-#{}", tags.join(",")))
+    }
+
+    fn clear(&self, _group: &str, _stamp: ChangeStamp) -> Result<(), PeerError> {
         self.told("clear".to_owned())
     }
 
-    fn insert(&self, _group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
+    fn insert(
+        &self,
+        _group: &str,
+        key: &str,
+        value: &Loaded,
+        _stamp: ChangeStamp,
+    ) -> Result<bool, PeerError> {
         self.told(format!("+{key}")).map(|()| value.value().is_some())
     }
 }
@@ -83,7 +121,8 @@ impl PeerPicker for Three {
 /// Three peers, of which the owner fails with `error`, if any; a process, and the log of all.
 fn three(error: Option<PeerErrorKind>) -> (Changes, Here, Three, Log) {
     let log = Log::default();
-    let peer = |name, error| Arc::new(Peer { name, error, log: Arc::clone(&log) });
+    let peer =
+        |name, error| Arc::new(Peer { name, error: Mutex::new(error), log: Arc::clone(&log) });
     let peers = Three([peer("previous", None), peer("owner", error), peer("third", None)]);
     (Changes::new(Telling::quiet("g")), Here(Arc::clone(&log)), peers, log)
 }
@@ -191,14 +230,20 @@ impl PeerGetter for Nameless {
         unreachable!("changes ask for nothing")
     }
 
-    fn remove(&self, _group: &str, _keys: &[&str]) -> Result<(), PeerError> {
+    fn remove(&self, _group: &str, _keys: &[&str], _stamp: ChangeStamp) -> Result<(), PeerError> {
         self.told.fetch_add(1, Ordering::SeqCst);
         let late = || PeerError::new(PeerErrorKind::TimedOut, self.name(), "too late");
         if self.is_late { Err(late()) } else { Ok(()) }
     }
 
-    fn insert(&self, group: &str, key: &str, _value: &Loaded) -> Result<bool, PeerError> {
-        self.remove(group, &[key]).map(|()| true)
+    fn insert(
+        &self,
+        group: &str,
+        key: &str,
+        _value: &Loaded,
+        stamp: ChangeStamp,
+    ) -> Result<bool, PeerError> {
+        self.remove(group, &[key], stamp).map(|()| true)
     }
 }
 
@@ -223,7 +268,7 @@ fn a_late_peer_without_a_name_keeps_nothing_from_the_others() {
             true => changes.insert("k", Loaded::from("v"), &here, &peers).peers,
         };
         let told: Vec<_> = peers.0.iter().map(|peer| peer.told.load(Ordering::SeqCst)).collect();
-        assert_eq!(told, [1, 1, 1]);
+        assert_eq!(told, [1, 2, 2], "the others once more, as one was not told");
         let done = reports.iter().filter(|report| report.outcome.is_done()).count();
         assert_eq!((reports.len(), done), (3, 2), "{reports:?}");
     }
@@ -242,7 +287,12 @@ fn as_many_peers_as_there_are_threads_are_told_at_the_same_time() {
             &self.1
         }
 
-        fn remove(&self, _group: &str, _keys: &[&str]) -> Result<(), PeerError> {
+        fn remove(
+            &self,
+            _group: &str,
+            _keys: &[&str],
+            _stamp: ChangeStamp,
+        ) -> Result<(), PeerError> {
             self.0.wait();
             Err(PeerError::new(PeerErrorKind::TimedOut, self.name(), "it is silent"))
         }
@@ -268,6 +318,76 @@ fn as_many_peers_as_there_are_threads_are_told_at_the_same_time() {
     });
     let report = is_done.recv_timeout(std::time::Duration::from_secs(10));
     let report = report.expect("nobody waits until another one was told");
-    assert!(report.peers.iter().all(|peer| peer.outcome.is_late()));
+    assert!(report.peers.iter().all(|peer| peer.outcome.has_timed_out()));
     assert_eq!(report.peers.len(), count);
+}
+
+#[test]
+fn an_insertion_that_a_newer_change_overtakes_is_not_kept() {
+    /// Makes a newer change just before the value would be kept.
+    struct Overtaken<'a>(&'a Changes, Here, ChangeStamp);
+    impl ChangeHost for Overtaken<'_> {
+        fn forget(&self, key: &str) {
+            self.1.forget(key);
+        }
+
+        fn forget_all(&self) {
+            self.1.forget_all();
+        }
+
+        fn forget_tag(&self, tag: Tag) {
+            self.1.forget_tag(tag);
+        }
+
+        fn begin(&self, loaded: Loaded) -> Loaded {
+            loaded
+        }
+
+        fn keep_newer(
+            &self,
+            key: &str,
+            loaded: Loaded,
+            version: u64,
+            is_newest: &dyn Fn() -> bool,
+        ) -> Option<bool> {
+            self.1.keep_newer(key, loaded, version, is_newest)
+        }
+
+        fn keep_inserted(&self, key: &str, loaded: Loaded, is_newest: &dyn Fn() -> bool) -> bool {
+            self.0.remove_here(&[key], self.2, &self.1);
+            self.1.keep_inserted(key, loaded, is_newest)
+        }
+
+        fn keep_as_owner(&self, key: &str, loaded: Loaded) -> bool {
+            self.1.keep_as_owner(key, loaded)
+        }
+    }
+    for (number, is_late) in [(6, true), (4, false)] {
+        let (changes, here, ..) = three(None);
+        let host = Overtaken(&changes, here, ChangeStamp::new(7, number));
+        let inserted = changes.insert_here("k", Loaded::from("v"), ChangeStamp::new(7, 5), &host);
+        assert_eq!(inserted, if is_late { Err(LateChange) } else { Ok(true) });
+        assert_eq!(changes.counters.late.value(), u64::from(is_late));
+    }
+}
+
+#[test]
+fn the_steps_of_a_change_have_growing_numbers_and_no_step_of_another_group_is_compared() {
+    let (changes, ..) = three(None);
+    let (first, second) = (changes.stamps.next(), changes.stamps.next());
+    assert_eq!((first.number(), second.number()), (1, 2));
+    assert_eq!(first.origin(), second.origin());
+    assert!(first.is_ordered());
+    assert_ne!(three(None).0.stamps.next().origin(), first.origin());
+}
+
+#[test]
+fn a_late_insertion_is_told_as_such_and_leaves_nothing_older() {
+    let (changes, here, peers, log) = three(Some(PeerErrorKind::Late));
+    let report = changes.insert("k", Loaded::from("v"), &here, &peers);
+    assert!(report.is_complete() && !report.is_kept, "{report:?}");
+    let is_late = |peer: &PeerReport| matches!(peer.outcome, RemoveOutcome::Late);
+    assert!(report.peers.iter().any(is_late), "{report:?}");
+    // It is not told to remove what it does not have.
+    assert!(!lock(&log).contains(&"owner -k".to_owned()));
 }

@@ -6,10 +6,13 @@ use std::thread;
 
 use super::*;
 use crate::clock::Deadline;
-use crate::error::Error;
+use crate::error::{BoxError, Error};
 use crate::group::batch::all;
 use crate::stack::StackBytes;
 use crate::sync::lock;
+use crate::tag::RemovedTags;
+
+mod places;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -17,10 +20,12 @@ const SOON: Duration = Duration::from_secs(20);
 #[derive(Default)]
 struct Host {
     kept: Mutex<BTreeMap<String, Loaded>>,
+    old: Mutex<BTreeMap<String, Loaded>>,
     previous: BTreeMap<&'static str, &'static str>,
     /// Stands still between two calls of the getter, if that does not move it.
     clock: AtomicU64,
     cost: Mutex<Duration>,
+    removed: RemovedTags,
     /// Whether nothing is kept.
     forgets: bool,
 }
@@ -32,6 +37,18 @@ impl LoadHost for Host {
 
     fn now(&self) -> u64 {
         self.clock.load(Ordering::Relaxed)
+    }
+
+    fn tick(&self) -> u64 {
+        self.removed.tick()
+    }
+
+    fn is_for_one_who_came_at(&self, came: u64, loaded: &Loaded) -> bool {
+        loaded.is_for_one_who_came_at(came, &self.removed)
+    }
+
+    fn wait_for_disk(&self) -> bool {
+        false
     }
 
     fn is_warming_up(&self) -> bool {
@@ -60,10 +77,32 @@ impl LoadHost for Host {
             lock(&self.kept).insert(key.to_owned(), loaded.clone());
         }
     }
+
+    fn held(&self, key: &str) -> Option<Loaded> {
+        lock(&self.old).get(key).cloned()
+    }
+
+    fn renew(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        cost: Duration,
+        now: u64,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Loaded {
+        self.keep(key, &loaded, cost, now, is_wanted);
+        loaded
+    }
 }
 
 fn loads(getter: impl Getter) -> Arc<Loads> {
-    Arc::new(Loads::new(Telling::quiet("g"), Box::new(getter), 1, 2, StackBytes::default()))
+    loads_with(getter, SourceOptions::default())
+}
+
+fn loads_with(getter: impl Getter, source: SourceOptions) -> Arc<Loads> {
+    let stack = StackBytes::default();
+    let options = LoadOptions { max_loaders: 1, max_refreshers: 2, stack, source };
+    Arc::new(Loads::new(Telling::quiet("g"), Box::new(getter), options))
 }
 
 /// Loads keys; their answers.
@@ -195,23 +234,24 @@ fn a_refresh_runs_elsewhere_and_only_if_it_is_still_due() {
         upper(key)
     });
     let host = Arc::new(Host::default());
-    loads.refresh("a", &host, |_, _| None);
+    loads.refresh(&[("a", ())], &host, |_, _, ()| None);
     assert_eq!(results.recv_timeout(SOON).unwrap(), "a");
     let (asked, asks) = mpsc::channel();
-    loads.refresh("b", &host, move |_, key| {
+    loads.refresh(&[("b", ())], &host, move |_, key, ()| {
         asked.send(key.to_owned()).unwrap();
         Some(Loaded::from("found"))
     });
     assert_eq!(asks.recv_timeout(SOON).unwrap(), "b");
-    loads.refresh("c", &host, |_, _| None);
+    loads.refresh(&[("c", ())], &host, |_, _, ()| None);
     assert_eq!(results.recv_timeout(SOON).unwrap(), "c", "and b was not loaded");
 }
 
 /// Loads whose callers lose their patience at once.
 fn impatient(getter: impl Getter) -> Arc<Loads> {
-    let mut loads = Loads::new(Telling::quiet("g"), Box::new(getter), 1, 2, StackBytes::default());
-    loads.patience = Patience::at_least(Duration::from_millis(20));
-    Arc::new(loads)
+    let mut loads = loads(getter);
+    let inner = Arc::get_mut(&mut loads).expect("nobody has it yet");
+    inner.patience = Patience::at_least(Duration::from_millis(20));
+    loads
 }
 
 /// A getter of which the first call waits at the gate, and that numbers its values by their calls.
@@ -263,7 +303,8 @@ fn who_starts_over_has_its_patience_again() {
         let (mut led, mut answers) = ([None], [None]);
         let (follower, stays) = (leader.follower(), (!leader_gives_up).then_some(leader));
         let call = (Call::one(None), long_ago);
-        let starts_over = loads.follow(&["a"], vec![(0, follower)], &mut led, &mut answers, call);
+        let slots = (&mut led[..], &mut answers[..]);
+        let starts_over = loads.follow(&["a"], vec![(0, follower)], slots, call, &|_| true);
         drop(stays);
         (starts_over, led[0].is_some())
     };
@@ -367,7 +408,7 @@ fn getters_that_split_their_work_in_the_pool_of_their_callers_all_return() {
 
 #[test]
 fn a_key_that_a_closure_has_loaded_is_there_while_the_rest_of_its_batch_loads() {
-    let flights = Arc::new(OnceLock::<Singleflight<Answer>>::new());
+    let flights: Arc<OnceLock<Singleflight<Answer, _>>> = Arc::default();
     let theirs = Arc::clone(&flights);
     let loads = loads(move |key: &str| {
         let joins = || match theirs.get().unwrap().join("a") {

@@ -1,10 +1,10 @@
 //! [`Beside`]: what is kept beside the entries of a group, by those who know what is in them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Weak};
+use std::sync::Weak;
 
 use crate::byteview::ByteView;
-use crate::sync::lock;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// Somebody who keeps something for each entry, and gives it up when the entry is gone.
 ///
@@ -16,6 +16,9 @@ pub(crate) trait Beside: Send + Sync {
 
     /// All entries were.
     fn cleared(&self);
+
+    /// The entry with the `old` value got another life, and a copy of its value with that.
+    fn renewed(&self, old: &ByteView, new: &ByteView);
 
     /// Another entry was made, for which others may have had to leave.
     fn inserted(&self);

@@ -1,10 +1,11 @@
 //! Which copies of what other peers own are worth keeping: [`HotCache`].
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::cache::KeyHash;
 use crate::random;
 
 /// Of which values, got from the peer that owns them, a process keeps a copy.
@@ -40,12 +41,12 @@ pub(super) struct HotPolicy {
     /// The upper half of a key's hash, and the low 32 bits of the time of its fetch; 0 is nothing.
     /// Made by the first fetch: most groups of most processes never fetch from a peer.
     fetched: OnceLock<Box<[AtomicU64]>>,
-    hasher: RandomState,
+    hasher: KeyHash,
 }
 
 impl HotPolicy {
     pub(super) fn new(rule: HotCache) -> Self {
-        Self { rule, fetched: OnceLock::new(), hasher: RandomState::new() }
+        Self { rule, fetched: OnceLock::new(), hasher: KeyHash::random() }
     }
 
     /// Whether the rule is to keep no copies.

@@ -34,6 +34,8 @@ pub(in crate::group) struct Lifetimes {
     /// How long a copy of what another peer owns may be kept.
     pub(in crate::group) hot_ttl: Duration,
     pub(in crate::group) fallback_ttl: Duration,
+    /// Whether a copy is kept for `stale_if_error` past its end.
+    pub(in crate::group) keeps_old_copies: bool,
     pub(in crate::group) clock: Clock,
 }
 
@@ -48,6 +50,7 @@ impl Default for Lifetimes {
             refresh_ahead: 0.0,
             hot_ttl: Duration::from_secs(30),
             fallback_ttl: Duration::from_secs(10),
+            keeps_old_copies: false,
             clock: Clock::system(),
         }
     }
@@ -116,19 +119,54 @@ impl Lifetimes {
             None if loaded.value().is_none() => return None,
             None => limit,
         };
-        (millis(life) > 0).then(|| Meta { dead_at: now.saturating_add(millis(life)), load_ms: 0 })
+        let grace = self.grace_of(loaded.value().is_some());
+        (millis(life) > 0).then(|| {
+            let dead_at = now.saturating_add(span(life)).saturating_add(grace);
+            Meta { dead_at, load_ms: 0 }
+        })
+    }
+
+    /// What to keep beside a value that this process loaded in place of its owner, which may ask
+    /// for it; `None` when it is not to be kept. It is kept as a copy is, and no longer. Its own
+    /// life goes on when the owner has it: how much longer that is stands where an owner keeps the
+    /// time of the load.
+    pub(in crate::group) fn stood_in(&self, loaded: &Loaded, now: u64) -> Option<Meta> {
+        let meta = self.copied(loaded, self.fallback_ttl, now)?;
+        let end = meta.dead_at.saturating_sub(self.grace_of(loaded.value().is_some()));
+        let beyond = loaded.time_to_live().map_or(FOR_EVER, |ttl| {
+            let steps = now.saturating_add(span(ttl)).saturating_sub(end) / STEP_MS;
+            u32::try_from(steps).unwrap_or(FOR_EVER).clamp(0, FOR_EVER - 2) + 1
+        });
+        Some(Meta { load_ms: beyond, ..meta })
+    }
+
+    /// The same value with what is left of its own life; `None` of a copy of what another peer
+    /// answered.
+    pub(in crate::group) fn stood_in_as_loaded(&self, found: Found, now: u64) -> Option<Loaded> {
+        let (end, marks) = (self.end_of_copy(&found), found.marks());
+        let load_ms = found.meta().load_ms;
+        let value = Loaded::from(found.into_value()).came_from(Origin::Copy).with_marks(marks);
+        match load_ms {
+            0 => None,
+            FOR_EVER => Some(value),
+            steps => {
+                let beyond = u64::from(steps - 1) * STEP_MS;
+                let left = end.saturating_sub(now).saturating_add(beyond);
+                Some(value.ttl(Duration::from_millis(left)))
+            }
+        }
     }
 
     /// The state of an entry of the main cache that is not dead yet.
     #[inline]
     pub(in crate::group) fn judge(&self, found: &Found, now: impl Fn() -> u64) -> Freshness {
-        if found.meta.dead_at == 0 || found.value.is_none() {
+        if found.dead_at() == 0 || !found.has_value() {
             return Freshness::Fresh;
         }
         let (now, expiry) = (now(), self.expiry(found));
         if now < expiry {
-            let ahead =
-                self.refresh_ahead > 0.0 && self.is_chosen_ahead(expiry - now, found.meta.load_ms);
+            let ahead = self.refresh_ahead > 0.0
+                && self.is_chosen_ahead(expiry - now, found.meta().load_ms);
             if ahead { Freshness::Ahead } else { Freshness::Fresh }
         } else if now < expiry.saturating_add(millis(self.stale_while_revalidate)) {
             Freshness::Stale
@@ -137,9 +175,14 @@ impl Lifetimes {
         }
     }
 
+    /// Whether an entry may be there although its key is to be loaded.
+    pub(in crate::group) fn has_old_entries(&self) -> bool {
+        self.grace() > 0 || self.refresh_ahead > 0.0
+    }
+
     /// Whether an entry of the main cache is not past its expiry.
     pub(in crate::group) fn is_fresh(&self, found: &Found, now: impl Fn() -> u64) -> bool {
-        found.meta.dead_at == 0 || now() < self.expiry(found)
+        found.dead_at() == 0 || now() < self.expiry(found)
     }
 
     /// Whether the reload of this entry of the main cache may be answered with the entry itself
@@ -150,24 +193,46 @@ impl Lifetimes {
 
     /// An entry of the main cache as if it had just been loaded: with what is left of its life.
     pub(in crate::group) fn owned_as_loaded(&self, found: Found, now: impl Fn() -> u64) -> Loaded {
-        match found.meta.dead_at {
-            0 => Loaded::from(found.value).came_from(Origin::Memory),
+        let marks = found.marks();
+        match found.dead_at() {
+            0 => Loaded::from(found.into_value()).came_from(Origin::Memory).with_marks(marks),
             _ => {
                 let left = self.expiry(&found).saturating_sub(now());
                 let origin = if left > 0 { Origin::Memory } else { Origin::Stale };
-                Loaded::from(found.value).ttl(Duration::from_millis(left)).came_from(origin)
+                let loaded = Loaded::from(found.into_value()).ttl(Duration::from_millis(left));
+                loaded.came_from(origin).with_marks(marks)
             }
         }
     }
 
     /// A copy as if it had just been loaded: with what is left of its life.
-    pub(in crate::group) fn copied_as_loaded(found: Found, now: impl Fn() -> u64) -> Loaded {
-        let left = found.meta.dead_at.saturating_sub(now());
-        Loaded::from(found.value).ttl(Duration::from_millis(left)).came_from(Origin::Copy)
+    pub(in crate::group) fn copied_as_loaded(&self, found: Found, now: impl Fn() -> u64) -> Loaded {
+        let left = self.end_of_copy(&found).saturating_sub(now());
+        let origin = if left > 0 { Origin::Copy } else { Origin::Stale };
+        let marks = found.marks();
+        let loaded = Loaded::from(found.into_value()).ttl(Duration::from_millis(left));
+        loaded.came_from(origin).with_marks(marks)
+    }
+
+    /// Whether a copy may be served although no load of it has failed.
+    #[inline]
+    pub(in crate::group) fn is_fresh_copy(&self, found: &Found, now: impl Fn() -> u64) -> bool {
+        !self.keeps_old_copies || now() < self.end_of_copy(found)
+    }
+
+    fn end_of_copy(&self, found: &Found) -> u64 {
+        let grace = self.grace_of(found.has_value());
+        found.dead_at().saturating_sub(grace)
+    }
+
+    /// For how long a copy is kept past its end.
+    fn grace_of(&self, has_value: bool) -> u64 {
+        if has_value && self.keeps_old_copies { span(self.stale_if_error) } else { 0 }
     }
 
     /// What a peer answered to a question of the time `asked`, with what is certainly left of its
     /// life: the answer may have been under way for all the time since.
+    #[inline]
     pub(in crate::group) fn aged(&self, loaded: Loaded, asked: u64) -> Loaded {
         match loaded.time_to_live() {
             None => loaded,
@@ -179,8 +244,8 @@ impl Lifetimes {
     }
 
     fn expiry(&self, found: &Found) -> u64 {
-        let grace = if found.value.is_some() { self.grace() } else { 0 };
-        found.meta.dead_at.saturating_sub(grace)
+        let grace = if found.has_value() { self.grace() } else { 0 };
+        found.dead_at().saturating_sub(grace)
     }
 
     fn grace(&self) -> u64 {
@@ -205,6 +270,12 @@ impl Lifetimes {
         left_ms <= (-scale * u.ln()) as u64
     }
 }
+
+/// The life that a value has beyond the time for which it is kept in place of its owner is told in
+/// steps of so many milliseconds, rounded down; 0 is none of these values, and 1 no step.
+const STEP_MS: u64 = 100;
+/// A life without an end.
+const FOR_EVER: u32 = u32::MAX;
 
 /// No random number is below 2 to the power of -53, whose logarithm is -36.7.
 const MOST_DRAWN: f64 = 37.0;
@@ -231,7 +302,7 @@ mod tests {
     }
 
     fn found(meta: Meta) -> Found {
-        Found { value: Some(ByteView::from("v")), meta }
+        Found::unmarked(Some(&ByteView::from("v")), meta)
     }
 
     #[test]
@@ -239,7 +310,7 @@ mod tests {
         let times = lifetimes();
         let loaded = times.with_ttl(Loaded::from("v"));
         let entry = found(times.owned(&loaded, SECOND, 1).unwrap());
-        assert_eq!(entry.meta.dead_at, 15_001);
+        assert_eq!(entry.dead_at(), 15_001);
         assert_eq!(times.judge(&entry, || 10_000), Freshness::Fresh);
         assert_eq!(times.judge(&entry, || 10_001), Freshness::Stale);
         assert_eq!(times.judge(&entry, || 12_000), Freshness::Stale);
@@ -282,6 +353,25 @@ mod tests {
         assert_eq!(dead_at(&Loaded::from("v").ttl(Duration::ZERO)), None);
         assert_eq!(dead_at(&Loaded::absent()), None);
         assert_eq!(dead_at(&Loaded::absent().ttl(SECOND)), Some(1001));
+    }
+
+    #[test]
+    fn what_was_loaded_in_place_of_an_owner_keeps_its_own_life_and_gains_none() {
+        for keeps_old_copies in [false, true] {
+            let times = Lifetimes { keeps_old_copies, fallback_ttl: 10 * SECOND, ..lifetimes() };
+            let left = |loaded: Loaded, after: u64| {
+                let entry = found(times.stood_in(&loaded, 1).unwrap());
+                times.stood_in_as_loaded(entry, 1 + after).unwrap().time_to_live()
+            };
+            let short = Loaded::from("v").ttl(4 * SECOND);
+            assert_eq!(left(short.clone(), 1000), Some(3 * SECOND));
+            assert_eq!(left(short, 6000), Some(Duration::ZERO), "kept only if the owner fails");
+            let long = Loaded::from("v").ttl(60 * SECOND);
+            assert_eq!(left(long, 1000), Some(59 * SECOND));
+            assert_eq!(left(Loaded::from("v"), 1000), None, "without an end");
+            let copy = found(times.copied(&Loaded::from("v"), SECOND, 1).unwrap());
+            assert!(times.stood_in_as_loaded(copy, 1).is_none(), "the owner has it");
+        }
     }
 
     #[test]

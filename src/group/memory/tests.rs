@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{OnceLock, Weak, mpsc};
 use std::time::Instant;
 
 use super::*;
@@ -13,14 +14,17 @@ fn memory(lifetimes: Lifetimes) -> (Memory, Arc<AtomicU64>) {
     let clock = Arc::new(AtomicU64::new(0));
     let hand = Arc::clone(&clock);
     let clock_of = move || Duration::from_millis(hand.load(Ordering::Relaxed));
-    let lifetimes = Lifetimes { clock: Clock::injected(clock_of), ..lifetimes };
+    (memory_of(Lifetimes { clock: Clock::injected(clock_of), ..lifetimes }), clock)
+}
+
+fn memory_of(lifetimes: Lifetimes) -> Memory {
     let options = CacheOptions {
         max_bytes: 1 << 20,
         shards: None,
         eviction: Eviction::default(),
         accounting: Accounting::default(),
     };
-    (Memory::new(options, HotCache::Always, lifetimes, Telling::quiet("g")), clock)
+    Memory::new(options, HotCache::Always, lifetimes, Telling::quiet("g"))
 }
 
 fn keep_ours(memory: &Memory, key: &str, loaded: Loaded) {
@@ -125,6 +129,16 @@ fn known_absence_is_a_hit_without_a_value() {
 }
 
 #[test]
+fn who_watches_removals_learns_of_copies_that_go_and_of_values_that_are_replaced() {
+    let (memory, _) = memory(Lifetimes::default());
+    let watch = memory.watch_removals();
+    memory.remove_copy("copy");
+    let newer = Loaded::from("2").version(2);
+    assert!(memory.keep_newer("versioned", &newer, Owner::Here { cost: SECOND }, 0, || true));
+    assert!(watch.is_gone("copy") && watch.is_gone("versioned") && !watch.is_gone("other"));
+}
+
+#[test]
 fn nothing_is_left_after_a_removal() {
     let (memory, _) = memory(Lifetimes::default());
     for key in ["a", "b"] {
@@ -135,4 +149,39 @@ fn nothing_is_left_after_a_removal() {
     assert_eq!((value(&memory, "a"), value(&memory, "b").is_some()), (None, true));
     memory.clear();
     assert_eq!(value(&memory, "b"), None);
+}
+
+#[test]
+fn a_clock_of_others_is_not_asked_under_a_lock() {
+    let known = Arc::new(OnceLock::<Weak<Memory>>::new());
+    let theirs = Arc::clone(&known);
+    // Needs the locks of all shards, on another thread, so that it ends in any case.
+    let clock = move || {
+        if let Some(memory) = theirs.get().and_then(Weak::upgrade) {
+            let (tell, told) = mpsc::channel();
+            std::thread::spawn(move || tell.send((memory.main_stats(), memory.hot_stats())));
+            told.recv_timeout(10 * SECOND).expect("no lock is held");
+        }
+        Duration::ZERO
+    };
+    let memory = Arc::new(memory_of(Lifetimes {
+        ttl: Some(SECOND),
+        stale_if_error: SECOND,
+        keeps_old_copies: true,
+        clock: Clock::injected(clock),
+        ..Lifetimes::default()
+    }));
+    keep_ours(&memory, "ours", Loaded::from("1"));
+    memory.keep_copy("copy", &Loaded::from("2"), || true);
+    known.set(Arc::downgrade(&memory)).expect("it is set once");
+    for key in ["ours", "copy"] {
+        assert!(value(&memory, key).is_some());
+        assert!(memory.loaded(key, |_| panic!("nothing is due")).is_some());
+        assert!(memory.peek(key).is_some() && memory.expired(key).is_some());
+    }
+    assert!(memory.held("ours").is_some());
+    assert!(memory.peek_newer("ours", Meta::default()).is_some());
+    let mut answers = [None, None];
+    memory.answer(Asker::Peer, &["ours", "copy"], &mut answers, |_, _| panic!("nothing is due"));
+    assert!(answers.iter().all(Option::is_some));
 }

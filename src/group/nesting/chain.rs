@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU8;
 use std::sync::Mutex;
-use std::thread::{self, ThreadId};
 
 use crate::sync::lock;
+use crate::sync::thread::{self, ThreadId};
 
 /// The threads of this process that load for a chain of which peers may know. A chain crosses
 /// groups, and a getter may ask any of them: so this belongs to the process.

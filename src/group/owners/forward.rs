@@ -1,21 +1,23 @@
 //! [`Request`]: keys that one peer is asked for, in forward flights that are led here.
 
+use std::cell::{Cell, OnceCell};
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
 
 use crate::clock::moment;
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
-use crate::group::batch::{by_peer, is_same_peer};
+use crate::group::batch::{Answer, by_peer, is_same_peer};
 use crate::group::call::Call;
 use crate::group::nesting::is_in_circle;
 use crate::group::owners::losses::{Losses, Round};
+use crate::group::owners::news::{CopyHost, News};
 use crate::group::owners::rule::OwnerErrors;
 use crate::group::telling::Telling;
 use crate::histogram::Latency;
 use crate::origin::Origin;
 use crate::peers::{PeerGetter, PeerPicker};
-use crate::singleflight::Leader;
+use crate::singleflight::{Follower, Leader};
 use crate::stats::Counter;
 use crate::sync::lock;
 
@@ -31,17 +33,30 @@ pub(in crate::group) struct OwnerCounters {
     pub(in crate::group) errors: Counter,
     /// Callers who got what another caller was answered.
     pub(in crate::group) deduplicated: Counter,
-    /// Their waits.
+    /// Keys that were loaded here as well, and those of them that were there first.
+    pub(in crate::group) hedges: Counter,
+    pub(in crate::group) hedges_won: Counter,
+    /// Waits for other callers.
     pub(in crate::group) waits: Latency,
 }
 
 /// What those who ask peers need of their group.
-pub(in crate::group) trait OwnerHost: Send + Sync + 'static {
-    /// A fresh value that is in memory by now.
-    fn find(&self, key: &str) -> Option<Loaded>;
+pub(in crate::group) trait OwnerHost: CopyHost + Send + Sync + 'static {
+    /// A fresh copy of what another peer owns that is in memory by now.
+    fn find_copy(&self, key: &str) -> Option<Loaded>;
+
+    /// Whether a peer may be asked: it was told of all that it has to remove.
+    fn may_ask(&self, peer: &Arc<dyn PeerGetter>) -> bool;
 
     /// The time by the group's clock, in milliseconds.
     fn now(&self) -> u64;
+
+    /// The tick of the removals of tags in this process. What a peer answers is taken for as old as
+    /// the tick at which it was asked.
+    fn tick(&self) -> u64;
+
+    /// Whether one who came at the tick `came` may have what was answered to another one.
+    fn is_for_one_who_came_at(&self, came: u64, loaded: &Loaded) -> bool;
 
     /// Keeps a copy of what an owner answered to a question of the time `asked`, if it is worth one
     /// and `is_wanted` holds. Returns the answer with what is left of its life.
@@ -52,6 +67,9 @@ pub(in crate::group) trait OwnerHost: Send + Sync + 'static {
         asked: u64,
         is_wanted: &dyn Fn() -> bool,
     ) -> Loaded;
+
+    /// Loads a key here although its owner is being asked.
+    fn load_beside(self: &Arc<Self>, key: &str, call: Call) -> Answer;
 }
 
 /// What a forward flight comes back with.
@@ -78,6 +96,7 @@ pub(super) struct Asking<'a, H> {
     pub(super) picker: &'a dyn PeerPicker,
     pub(super) owner_errors: OwnerErrors,
     pub(super) counters: &'a OwnerCounters,
+    pub(super) news: &'a News,
     pub(super) host: &'a H,
     pub(super) call: Call,
     pub(super) losses: &'a Losses,
@@ -88,35 +107,51 @@ pub(super) struct Request {
     peer: Arc<dyn PeerGetter>,
     /// Taken when the request is sent.
     led: Mutex<Vec<LedFlight>>,
+    pub(super) call: Call,
 }
 
 impl Request {
-    pub(super) fn new(peer: Arc<dyn PeerGetter>, led: Vec<LedFlight>) -> Self {
-        Self { peer, led: Mutex::new(led) }
+    pub(super) fn new(peer: Arc<dyn PeerGetter>, led: Vec<LedFlight>, call: Call) -> Self {
+        Self { peer, led: Mutex::new(led), call }
+    }
+
+    pub(super) fn peer_name(&self) -> &str {
+        self.peer.name()
+    }
+
+    /// The place of the key, the key, and a place among those who wait for it, if it is only one
+    /// and was not asked for yet.
+    pub(super) fn only_flight(&self) -> Option<(usize, Arc<str>, Follower<Forwarded>)> {
+        let led = lock(&self.led);
+        let [only] = &led[..] else { return None };
+        Some((only.at, Arc::from(only.leader.key()), only.leader.follower()))
     }
 
     /// Asks the peer, and where it fails the one that the picker names then. Ends all flights, each
     /// as soon as its answer is there.
     pub(super) fn run(&self, asking: &Asking<'_, impl OwnerHost>) -> Vec<(usize, Forwarded)> {
-        let led = std::mem::take(&mut *lock(&self.led));
-        let mut landed = Vec::with_capacity(led.len());
+        let all = std::mem::take(&mut *lock(&self.led));
+        let mut landed = Vec::with_capacity(all.len());
         let tell = &mut |at, forwarded| landed.push((at, forwarded));
-        let mut open = Vec::with_capacity(led.len());
-        for led in led {
-            led.leader.begin();
+        // They are of one boarding, and so begin together.
+        all.first().into_iter().for_each(|led| led.leader.begin());
+        let mut open = Vec::with_capacity(all.len());
+        for led in &all {
             // Another flight of the key may have filled the cache since this caller looked there.
-            match asking.host.find(led.leader.key()) {
+            match asking.host.find_copy(led.leader.key()) {
                 Some(found) => led.land(Forwarded::Answered(found), tell),
                 None => open.push(led),
             }
         }
         let unanswered = asking.ask_once(&self.peer, PeerRole::Owner, open, tell);
-        let next = |(led, may_ask_again): (LedFlight, bool)| {
-            let next = asking.picker.pick_peer(led.leader.key());
+        let next = |led, may_ask_again| {
+            let next = asking.pick(led);
             let is_worth_it = |next: &_| may_ask_again || !is_same_peer(next, &self.peer);
-            (next.filter(|next| !asking.call.is_over() && is_worth_it(next)), led)
+            next.filter(|next| !asking.call.is_over() && is_worth_it(next))
         };
-        let (mut stand_ins, mut unanswered) = by_peer(unanswered.into_iter().map(next));
+        let again =
+            unanswered.into_iter().map(|(led, may_ask_again)| (next(led, may_ask_again), led));
+        let (mut stand_ins, mut unanswered) = by_peer(again);
         // Of several stand-ins one is asked, that of the most keys. More of them, if they are
         // silent as well, would each take their time.
         stand_ins.sort_by_key(|(_, theirs)| Reverse(theirs.len()));
@@ -132,8 +167,8 @@ impl Request {
         }
         let (is_over, is_final) =
             (asking.call.is_over(), asking.owner_errors == OwnerErrors::ReturnAll);
-        for mut led in unanswered {
-            let end = match led.error.take() {
+        for led in unanswered {
+            let end = match led.error.get().cloned() {
                 _ if is_over => Forwarded::CutShort { rounds: asking.losses.rounds() },
                 error if is_final => {
                     Forwarded::Refused(error.unwrap_or_else(|| no_answer(&*self.peer)))
@@ -147,24 +182,38 @@ impl Request {
 }
 
 impl<H: OwnerHost> Asking<'_, H> {
+    /// Who is to be asked for a key now.
+    fn pick(&self, led: &LedFlight) -> Option<Arc<dyn PeerGetter>> {
+        let key = led.leader.key();
+        let next = self.picker.pick_peer(key)?;
+        led.is_in_place.set(!self.host.may_ask(&next));
+        if !led.is_in_place.get() {
+            return Some(next);
+        }
+        self.picker.pick_peer_that(key, &|peer| self.host.may_ask(peer))
+    }
+
     /// Asks one peer once. The flights of what it answers end; the others come back, and with each
     /// of them whether the peer may be asked for it once more.
-    fn ask_once(
+    fn ask_once<'l>(
         &self,
         peer: &Arc<dyn PeerGetter>,
         role: PeerRole,
-        led: Vec<LedFlight>,
+        led: Vec<&'l LedFlight>,
         tell: Tell<'_>,
-    ) -> Vec<(LedFlight, bool)> {
-        let Some(round) = self.losses.begin().filter(|_| !led.is_empty()) else {
+    ) -> Vec<(&'l LedFlight, bool)> {
+        // Looked at once more, now that the flights can be doomed: a removal that could not be told
+        // to the peer since it was picked would find nothing to doom.
+        let may_ask = !led.is_empty() && self.host.may_ask(peer);
+        let Some(round) = may_ask.then(|| self.losses.begin()).flatten() else {
             return led.into_iter().map(|led| (led, false)).collect();
         };
-        let keys: Vec<Arc<str>> = led.iter().map(|led| led.leader.shared_key()).collect();
-        let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
+        let keys: Vec<&str> = led.iter().map(|led| led.leader.key()).collect();
         let mut answers = Answers {
             asking: self,
             role,
             asked: self.host.now(),
+            tick: self.host.tick(),
             left: led.len(),
             open: led.into_iter().map(Some).collect(),
             failed: Vec::new(),
@@ -175,43 +224,46 @@ impl<H: OwnerHost> Asking<'_, H> {
         self.call.ask_peer(&**peer, &self.telling.group, &keys, &mut |at, answer| {
             answers.take(at, answer, tell);
         });
-        answers.end(&**peer, round)
+        let unanswered = answers.end(&**peer, round);
+        self.news.follow(&**peer, &self.telling.group, self.call, self.host);
+        unanswered
     }
 }
 
 /// What a peer answers to one request.
-struct Answers<'a, H> {
+struct Answers<'a, 'l, H> {
     asking: &'a Asking<'a, H>,
     role: PeerRole,
-    /// When.
+    /// When, and at which tick.
     asked: u64,
+    tick: u64,
     /// The flights, by the places of the keys in the request, until they are told of.
-    open: Vec<Option<LedFlight>>,
+    open: Vec<Option<&'l LedFlight>>,
     /// How many these are.
     left: usize,
     /// Those for which somebody else has to be asked.
-    failed: Vec<LedFlight>,
+    failed: Vec<&'l LedFlight>,
     last_error: Option<PeerError>,
     /// Whether the peer is what was wrong.
     is_lost: bool,
     tally: Tally,
 }
 
-impl<H: OwnerHost> Answers<'_, H> {
+impl<'l, H: OwnerHost> Answers<'_, 'l, H> {
     /// Takes what is told of the key at a place, once.
     fn take(&mut self, at: usize, answer: Result<Loaded, PeerError>, tell: Tell<'_>) {
-        let Some(mut led) = self.open.get_mut(at).and_then(Option::take) else { return };
+        let Some(led) = self.open.get_mut(at).and_then(Option::take) else { return };
         self.left -= 1;
         self.tally.add(&answer);
         if self.left == 0 {
             // Now, as those who wait for the flight may look at the counters next.
             self.tally.count(self.asking.counters);
         }
-        match self.settle(answer, &led.leader) {
+        match self.settle(answer, led) {
             Ok(forwarded) => led.land(forwarded, tell),
             Err(error) => {
                 self.is_lost |= error.kind() != PeerErrorKind::Load;
-                led.error.get_or_insert_with(|| error.clone());
+                let _ = led.error.set(error.clone());
                 self.last_error = Some(error);
                 self.failed.push(led);
             }
@@ -222,7 +274,7 @@ impl<H: OwnerHost> Answers<'_, H> {
     fn settle(
         &self,
         answer: Result<Loaded, PeerError>,
-        flight: &Leader<Forwarded>,
+        led: &LedFlight,
     ) -> Result<Forwarded, PeerError> {
         let loaded = match answer {
             Ok(loaded) => loaded,
@@ -236,14 +288,16 @@ impl<H: OwnerHost> Answers<'_, H> {
                 };
             }
         };
-        let (loaded, is_wanted) = (self.role.mark(loaded), || !flight.is_doomed());
+        let loaded = self.role.mark(loaded).begun_at(self.tick);
+        let flight = &led.leader;
+        let is_wanted = || !led.is_in_place.get() && !flight.is_doomed();
         let host = self.asking.host;
         Ok(Forwarded::Answered(host.keep_copy(flight.key(), loaded, self.asked, &is_wanted)))
     }
 
     /// The flights that have not ended, when nothing more is told. The peer may be asked once more
     /// for what it did not speak of, if it spoke of something.
-    fn end(mut self, peer: &dyn PeerGetter, round: Round) -> Vec<(LedFlight, bool)> {
+    fn end(mut self, peer: &dyn PeerGetter, round: Round) -> Vec<(&'l LedFlight, bool)> {
         let (asking, untold) = (self.asking, self.left);
         let has_answered = self.failed.len() + untold < self.open.len();
         self.tally.errors += untold;
@@ -320,17 +374,21 @@ pub(super) struct LedFlight {
     /// The key's place among those that were asked for.
     pub(super) at: usize,
     pub(super) leader: Leader<Forwarded>,
+    /// Whether another peer is asked than the one that the others ask, as this process owes that
+    /// one a removal. To a remover it is one of the rest, which are emptied at the same time as
+    /// this process. So what it has is no copy to keep.
+    is_in_place: Cell<bool>,
     /// What the first peer that was asked for it said, where that failed.
-    error: Option<PeerError>,
+    error: OnceCell<PeerError>,
 }
 
 impl LedFlight {
-    pub(super) fn new(at: usize, leader: Leader<Forwarded>) -> Self {
-        Self { at, leader, error: None }
+    pub(super) fn new(at: usize, leader: Leader<Forwarded>, is_in_place: bool) -> Self {
+        Self { at, leader, is_in_place: Cell::new(is_in_place), error: OnceCell::new() }
     }
 
     /// Ends the flight, and tells how.
-    fn land(self, forwarded: Forwarded, tell: Tell<'_>) {
+    fn land(&self, forwarded: Forwarded, tell: Tell<'_>) {
         self.leader.land(&forwarded);
         tell(self.at, forwarded);
     }

@@ -5,23 +5,42 @@
 //! into the memory of the previous one. It does so in the local flight of the key: once for any
 //! number of callers, and a removal that arrives meanwhile dooms what it comes back with, as it
 //! does with a load.
+//!
+//! Beside that, a thread has the previous owners hand over all that has moved, a part at a time. No
+//! flight covers what is in such a part, so a removal is remembered instead for as long as the
+//! warm-up lasts, and it is asked under the lock of the cache whether a value was removed. These
+//! are the ways in which a removed value could come back, and what closes each:
+//!
+//! * *The part is under way as the removal arrives here.* The removal is remembered before the
+//!   cache is emptied. Either the value was kept before that, and is emptied with the rest, or it
+//!   is refused.
+//! * *The removal arrives here before the part is asked for, and at the previous owner after it
+//!   was answered.* It was remembered, so the value is refused.
+//! * *The removal arrives at the previous owner after the part was answered, and here later.* It
+//!   empties this cache then: a removal goes to the previous owner before the owner. It goes to the
+//!   owner in the end also where the remover does not know that keys have moved.
+//! * *The removal arrives here before this process knows that keys move.* A process that was told
+//!   of no list yet remembers removals from its start. One that has a list is told of a removal
+//!   that does not know of the new list after the owner by the old one, which is the previous
+//!   owner.
+//! * *Something newer was loaded or inserted here.* What has an entry keeps it.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
-use crate::group::batch::by_peer;
+use crate::group::batch::{by_peer, is_same_peer};
 use crate::one_line::OneLine;
-use crate::peers::{PeerGetter, PeerPicker};
+use crate::peers::{MayAsk, PeerGetter, PeerPicker};
 use crate::stats::Counter;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// So many removed keys are remembered. After more of them, nothing is taken over until the warm-up
 /// ends.
-const MOST_REMOVED: usize = 4096;
+const MOST_REMOVED: usize = 64 << 10;
 
 /// The hand-over, and what was removed while it goes on: the previous owner may be yet to learn of
 /// it, so it is not asked for that.
@@ -29,6 +48,8 @@ const MOST_REMOVED: usize = 4096;
 pub(super) struct HandOver {
     hasher: RandomState,
     removed: Mutex<Removed>,
+    /// Previous owners that have handed over all that they had: there is nothing to peek at.
+    through: Mutex<Vec<Arc<dyn PeerGetter>>>,
     counters: HandOverCounters,
 }
 
@@ -36,6 +57,11 @@ pub(super) struct HandOver {
 pub(in crate::group) struct HandOverCounters {
     pub(in crate::group) peeks: Counter,
     pub(in crate::group) peek_hits: Counter,
+    /// What was taken over in parts, and what was handed over so.
+    pub(in crate::group) taken_over: Counter,
+    pub(in crate::group) taken_over_bytes: Counter,
+    pub(in crate::group) handed_over: Counter,
+    pub(in crate::group) handed_over_bytes: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +72,8 @@ struct Removed {
     /// Hashes of keys. Another key that shares one is loaded, rather than taken over.
     keys: HashSet<u64>,
     all: bool,
+    /// The tick before the first removal of a tag.
+    tick: Option<u64>,
 }
 
 impl HandOver {
@@ -56,13 +84,15 @@ impl HandOver {
         group: &str,
         keys: &[&str],
         picker: &dyn PeerPicker,
+        may_ask: MayAsk<'_>,
     ) -> Vec<Option<Loaded>> {
         let Some(warm_up) = picker.warm_up().filter(|_| !keys.is_empty()) else {
             return Vec::new();
         };
         let previous = |key: &str| {
             let may_have = picker.owns(key) && !self.was_removed(key, warm_up);
-            may_have.then(|| picker.previous_owner(key)).flatten()
+            let previous = may_have.then(|| picker.previous_owner(key)).flatten().filter(may_ask);
+            previous.filter(|peer| !self.is_through(peer))
         };
         let (questions, _) = by_peer((0..keys.len()).map(|at| (previous(keys[at]), at)));
         let mut taken = Vec::new();
@@ -119,22 +149,61 @@ impl HandOver {
     /// So only what was there before the question is forgotten by its answer.
     pub(super) fn remember_removal(&self, key: Option<&str>, picker: &dyn PeerPicker) {
         let hash = key.map(|key| self.hasher.hash_one(key));
+        self.remember(picker, |removed| match hash {
+            Some(hash) if removed.keys.len() < MOST_REMOVED => {
+                removed.keys.insert(hash);
+            }
+            _ => removed.all = true,
+        });
+    }
+
+    /// The same of a tag: what has it and this tick, or an older one, is removed.
+    pub(super) fn remember_tag_removal(&self, tick: u64, picker: &dyn PeerPicker) {
+        self.remember(picker, |removed| {
+            removed.tick.get_or_insert(tick);
+        });
+    }
+
+    fn remember(&self, picker: &dyn PeerPicker, remember: impl FnOnce(&mut Removed)) {
         let before = lock(&self.removed).warm_up;
         let warm_up = picker.warm_up();
         let mut removed = lock(&self.removed);
         if removed.warm_up < warm_up || (removed.warm_up == before && warm_up.is_none()) {
             *removed = Removed { warm_up, ..Removed::default() };
         }
-        match hash {
-            _ if warm_up.is_none() => {}
-            Some(hash) if removed.keys.len() < MOST_REMOVED => {
-                removed.keys.insert(hash);
-            }
-            _ => removed.all = true,
+        if warm_up.is_some() {
+            remember(&mut removed);
         }
     }
 
-    fn was_removed(&self, key: &str, warm_up: u64) -> bool {
+    /// The tick of what was taken over since the present one was `tick`: that before the first
+    /// removal of a tag in the hand-over, as the previous owner may be yet to learn of that.
+    pub(super) fn tick_of_what_is_taken_over(&self, tick: u64) -> u64 {
+        lock(&self.removed).tick.map_or(tick, |first| first.min(tick))
+    }
+
+    /// A previous owner is asked for all that it has, maybe again.
+    pub(super) fn begin(&self, peer: &Arc<dyn PeerGetter>) {
+        // A name is foreign code, and so is a drop.
+        let mut through = lock(&self.through).clone();
+        through.retain(|it| !is_same_peer(it, peer));
+        let before = std::mem::replace(&mut *lock(&self.through), through);
+        drop(before);
+    }
+
+    /// A previous owner has handed over all that it had.
+    pub(super) fn end(&self, peer: &Arc<dyn PeerGetter>) {
+        self.begin(peer);
+        lock(&self.through).push(Arc::clone(peer));
+    }
+
+    fn is_through(&self, peer: &Arc<dyn PeerGetter>) -> bool {
+        let through = lock(&self.through).clone();
+        through.iter().any(|it| is_same_peer(it, peer))
+    }
+
+    /// Whether `key` was removed since the warm-up of that number began.
+    pub(super) fn was_removed(&self, key: &str, warm_up: u64) -> bool {
         let hash = self.hasher.hash_one(key);
         let removed = lock(&self.removed);
         removed.warm_up >= Some(warm_up) && (removed.all || removed.keys.contains(&hash))
@@ -188,8 +257,8 @@ mod tests {
     #[test]
     fn only_what_has_moved_is_taken_over_and_only_for_a_while() {
         let hand_over = HandOver::default();
-        assert!(hand_over.take_over("g", &["a", "bb"], &SETTLED).is_empty());
-        let taken = hand_over.take_over("g", &["a", "bb", "ccc"], &WARMING_UP);
+        assert!(hand_over.take_over("g", &["a", "bb"], &SETTLED, &|_| true).is_empty());
+        let taken = hand_over.take_over("g", &["a", "bb", "ccc"], &WARMING_UP, &|_| true);
         assert_eq!(taken, [Some(Loaded::from("a")), None, Some(Loaded::from("ccc"))]);
         assert_eq!(
             (hand_over.counters.peeks.value(), hand_over.counters.peek_hits.value()),
@@ -200,8 +269,8 @@ mod tests {
     #[test]
     fn a_transport_that_panics_has_nothing_to_hand_over() {
         let hand_over = HandOver::default();
-        assert_eq!(hand_over.take_over("g", &["panic"], &WARMING_UP), [None]);
-        let taken = hand_over.take_over("g", &["panic", "a"], &WARMING_UP);
+        assert_eq!(hand_over.take_over("g", &["panic"], &WARMING_UP, &|_| true), [None]);
+        let taken = hand_over.take_over("g", &["panic", "a"], &WARMING_UP, &|_| true);
         assert_eq!(taken, [None, Some(Loaded::from("a"))]);
     }
 
@@ -209,26 +278,36 @@ mod tests {
     fn what_was_removed_meanwhile_is_not_taken_over() {
         let hand_over = HandOver::default();
         hand_over.remember_removal(Some("a"), &WARMING_UP);
-        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP), []);
-        assert_eq!(hand_over.take_over("g", &["a", "b"], &WARMING_UP)[1], Some(Loaded::from("b")));
+        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP, &|_| true), []);
+        assert_eq!(
+            hand_over.take_over("g", &["a", "b"], &WARMING_UP, &|_| true)[1],
+            Some(Loaded::from("b"))
+        );
         for n in 0..MOST_REMOVED {
             hand_over.remember_removal(Some(&n.to_string()), &WARMING_UP);
         }
-        assert_eq!(hand_over.take_over("g", &["b"], &WARMING_UP), [], "too many to tell apart");
+        assert_eq!(
+            hand_over.take_over("g", &["b"], &WARMING_UP, &|_| true),
+            [],
+            "too many to tell apart"
+        );
         hand_over.remember_removal(None, &SETTLED);
         assert_eq!(lock(&hand_over.removed).keys.len(), 0, "its room is free");
-        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP), [Some(Loaded::from("a"))]);
+        assert_eq!(
+            hand_over.take_over("g", &["a"], &WARMING_UP, &|_| true),
+            [Some(Loaded::from("a"))]
+        );
     }
 
     #[test]
     fn what_was_removed_in_one_warm_up_does_not_keep_the_next_one_from_anything() {
         let hand_over = HandOver::default();
         hand_over.remember_removal(None, &WARMING_UP);
-        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP), []);
+        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP, &|_| true), []);
         let next = Moved { warm_up: Some(2) };
-        assert_eq!(hand_over.take_over("g", &["a"], &next), [Some(Loaded::from("a"))]);
+        assert_eq!(hand_over.take_over("g", &["a"], &next, &|_| true), [Some(Loaded::from("a"))]);
         hand_over.remember_removal(Some("ccc"), &next);
-        let taken = hand_over.take_over("g", &["a", "ccc"], &next);
+        let taken = hand_over.take_over("g", &["a", "ccc"], &next, &|_| true);
         assert_eq!(taken, [Some(Loaded::from("a")), None]);
     }
 
@@ -248,6 +327,6 @@ mod tests {
         }
         let hand_over: &'static HandOver = Box::leak(Box::default());
         hand_over.remember_removal(Some("b"), &Changing(hand_over));
-        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP), []);
+        assert_eq!(hand_over.take_over("g", &["a"], &WARMING_UP, &|_| true), []);
     }
 }

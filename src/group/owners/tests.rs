@@ -11,16 +11,36 @@ use crate::group::nesting::{Inside, LoadId};
 use crate::peers::TellAnswer;
 use crate::sync::lock;
 
+mod rounds;
+
 /// A group that keeps nothing, and whose clock stands.
 struct Host;
 
+impl CopyHost for Host {
+    fn drop_copy(&self, _key: &str) {}
+
+    fn drop_copies(&self) {}
+}
+
 impl OwnerHost for Host {
-    fn find(&self, _key: &str) -> Option<Loaded> {
+    fn find_copy(&self, _key: &str) -> Option<Loaded> {
         None
+    }
+
+    fn may_ask(&self, peer: &Arc<dyn PeerGetter>) -> bool {
+        !peer.name().ends_with(" that is owed")
     }
 
     fn now(&self) -> u64 {
         1
+    }
+
+    fn tick(&self) -> u64 {
+        0
+    }
+
+    fn is_for_one_who_came_at(&self, _came: u64, _loaded: &Loaded) -> bool {
+        true
     }
 
     fn keep_copy(
@@ -31,6 +51,10 @@ impl OwnerHost for Host {
         _is_wanted: &dyn Fn() -> bool,
     ) -> Loaded {
         loaded
+    }
+
+    fn load_beside(self: &Arc<Self>, _key: &str, _call: Call) -> Answer {
+        Ok(Loaded::from("beside"))
     }
 }
 
@@ -90,10 +114,16 @@ impl PeerPicker for ByLetter {
         *nth += 1;
         peers.nth(*nth - 1).map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>)
     }
+
+    /// The last of all.
+    fn pick_peer_that(&self, _key: &str, may_ask: MayAsk<'_>) -> Option<Arc<dyn PeerGetter>> {
+        let last = Arc::clone(self.peers.last()?) as Arc<dyn PeerGetter>;
+        Some(last).filter(may_ask)
+    }
 }
 
 fn owners(peers: &[&Arc<Peer>], rule: OwnerErrors) -> Arc<Owners> {
-    let owners = Owners::new(Telling::quiet("g"), rule);
+    let owners = Owners::new(Telling::quiet("g"), rule, None, StackBytes::default());
     let peers = peers.iter().map(|&peer| Arc::clone(peer)).collect();
     let picker = ByLetter { peers, picks: Mutex::default() };
     assert!(owners.register(Arc::new(picker)));
@@ -103,7 +133,7 @@ fn owners(peers: &[&Arc<Peer>], rule: OwnerErrors) -> Arc<Owners> {
 /// Asks, and loads as "here"; the values, and the keys that were loaded, in the order of the calls.
 fn ask(owners: &Arc<Owners>, keys: &[&str], call: Call) -> (Vec<String>, Vec<Vec<String>>) {
     let loaded = Mutex::new(Vec::new());
-    let load_here = |keys: &[&str], answers: &mut [Option<Answer>]| {
+    let load_here = |keys: &[&str], answers: &mut [Option<Answer>], _: Call| {
         lock(&loaded).push(keys.iter().map(|&key| key.to_owned()).collect());
         answers.fill(Some(Ok(Loaded::from("here"))));
     };
@@ -114,6 +144,27 @@ fn ask(owners: &Arc<Owners>, keys: &[&str], call: Call) -> (Vec<String>, Vec<Vec
         Err(error) => error.to_string(),
     };
     (all(answers).into_iter().map(text).collect(), loaded.into_inner().unwrap())
+}
+
+#[test]
+fn one_that_may_not_be_asked_is_passed_over_for_all_its_keys() {
+    let (a, b) = (Peer::new("a that is owed", None), Peer::new("b", None));
+    let keys = ["a1", "x", "b1", "a2"];
+    let (answers, loaded) =
+        ask(&owners(&[&a, &b], OwnerErrors::default()), &keys, Call::many(None));
+    assert_eq!(
+        (answers, loaded),
+        (["b", "here", "b", "b"].map(String::from).into(), vec![vec!["x".into()]])
+    );
+    assert_eq!(
+        (a.asked().len(), b.asked()),
+        (0, vec![["b1", "a1", "a2"].map(String::from).into()])
+    );
+    let alone = owners(&[&a], OwnerErrors::default());
+    let (answers, loaded) = ask(&alone, &["x", "a1", "y", "a2"], Call::many(None));
+    assert_eq!((answers.len(), a.asked().len()), (4, 0));
+    assert_eq!(loaded, [["x", "a1", "y", "a2"].map(String::from)]);
+    assert_eq!((alone.counters.misses.value(), alone.counters.own_misses.value()), (0, 4));
 }
 
 #[test]
@@ -132,7 +183,12 @@ fn each_owner_is_asked_once_for_all_its_keys_and_ours_are_loaded_here() {
 
 #[test]
 fn nobody_is_asked_where_there_is_nobody() {
-    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
+    let owners = Arc::new(Owners::new(
+        Telling::quiet("g"),
+        OwnerErrors::default(),
+        None,
+        StackBytes::default(),
+    ));
     let (answers, loaded) = ask(&owners, &["a1", "b1"], Call::many(None));
     assert_eq!((answers, loaded), (vec!["here".into(); 2], vec![vec!["a1".into(), "b1".into()]]));
 }
@@ -170,7 +226,8 @@ fn one_stand_in_is_asked_for_a_batch_however_many_there_are() {
     }
     let silent = |name| Peer::new(name, Some(PeerErrorKind::TimedOut));
     let stand_ins: Vec<_> = ["one", "two", "three"].map(silent).into_iter().collect();
-    let owners = Owners::new(Telling::quiet("g"), OwnerErrors::default());
+    let owners =
+        Owners::new(Telling::quiet("g"), OwnerErrors::default(), None, StackBytes::default());
     let picker = Spread(silent("owner"), stand_ins.clone(), Mutex::default());
     assert!(owners.register(Arc::new(picker)));
     let (answers, _) = ask(&Arc::new(owners), &["k", "kk", "kkk", "kkkk"], Call::many(None));
@@ -197,7 +254,7 @@ fn a_caller_without_time_left_sends_nothing_and_holds_nothing_against_the_peer()
         let owners = owners(&[&a], OwnerErrors::default());
         let call = form(Deadline::after(Duration::ZERO));
         let mut answers = [None];
-        owners.ask(&["a1"], &mut answers, call, &Arc::new(Host), |_, _| {});
+        owners.ask(&["a1"], &mut answers, call, &Arc::new(Host), |_, _, _| {});
         assert!(matches!(answers, [Some(Err(Error::TimedOut { .. }))]), "{answers:?}");
         assert_eq!(owners.counters.errors.value(), 0);
     }
@@ -241,7 +298,12 @@ impl PeerPicker for SilentFirst {
 #[test]
 fn what_is_asked_after_a_silent_owner_keeps_its_share_of_the_time_without_a_free_thread() {
     for inside_getter in [false, true] {
-        let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
+        let owners = Arc::new(Owners::new(
+            Telling::quiet("g"),
+            OwnerErrors::default(),
+            None,
+            StackBytes::default(),
+        ));
         let a = Peer::new("a", None);
         assert!(owners.register(Arc::new(SilentFirst(Arc::new(Silent), Arc::clone(&a)))));
         let (open, gate) = std::sync::mpsc::channel::<()>();
@@ -307,7 +369,12 @@ impl PeerPicker for ManyTwins {
 /// Asks twins for keys on one thread; the values, and how often it waited for a timeout.
 fn ask_twins(keys: &[&str], is_silent: fn(&str, usize) -> bool) -> (String, usize) {
     let twins = Arc::new(Twins { is_silent, waits: AtomicUsize::new(0), picks: Mutex::default() });
-    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
+    let owners = Arc::new(Owners::new(
+        Telling::quiet("g"),
+        OwnerErrors::default(),
+        None,
+        StackBytes::default(),
+    ));
     assert!(owners.register(Arc::new(ManyTwins(Arc::clone(&twins)))));
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let gate = Arc::new(Mutex::new(gate));
@@ -315,7 +382,7 @@ fn ask_twins(keys: &[&str], is_silent: fn(&str, usize) -> bool) -> (String, usiz
         let gate = Arc::clone(&gate);
         assert!(owners.fan_out.run_now(move || assert!(lock(&gate).recv().is_err())));
     }
-    let load_here = |_: &[&str], answers: &mut [Option<Answer>]| {
+    let load_here = |_: &[&str], answers: &mut [Option<Answer>], _: Call| {
         answers.fill(Some(Ok(Loaded::from("here"))));
     };
     let mut answers = vec![None; keys.len()];
@@ -368,7 +435,12 @@ fn the_flight_of_a_key_ends_as_soon_as_the_peer_has_told_of_it() {
             Some(Arc::clone(&self.0) as _)
         }
     }
-    let owners = Arc::new(Owners::new(Telling::quiet("g"), OwnerErrors::default()));
+    let owners = Arc::new(Owners::new(
+        Telling::quiet("g"),
+        OwnerErrors::default(),
+        None,
+        StackBytes::default(),
+    ));
     let peer = Arc::new(Streaming(OnceLock::new()));
     assert!(owners.register(Arc::new(Always(Arc::clone(&peer)))));
     assert!(peer.0.set(Arc::clone(&owners)).is_ok());

@@ -63,6 +63,18 @@ impl LoadHost for FreshHost {
         LoadHost::now(&*self.parts)
     }
 
+    fn tick(&self) -> u64 {
+        LoadHost::tick(&*self.parts)
+    }
+
+    fn is_for_one_who_came_at(&self, came: u64, loaded: &Loaded) -> bool {
+        LoadHost::is_for_one_who_came_at(&*self.parts, came, loaded)
+    }
+
+    fn wait_for_disk(&self) -> bool {
+        false
+    }
+
     fn is_warming_up(&self) -> bool {
         false
     }
@@ -84,5 +96,20 @@ impl LoadHost for FreshHost {
         is_wanted: &dyn Fn() -> bool,
     ) {
         self.parts.keep(key, loaded, cost, now, is_wanted);
+    }
+    /// What is there is of no use.
+    fn held(&self, _key: &str) -> Option<Loaded> {
+        None
+    }
+
+    fn renew(
+        &self,
+        key: &str,
+        loaded: Loaded,
+        cost: Duration,
+        now: u64,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Loaded {
+        self.parts.renew(key, loaded, cost, now, is_wanted)
     }
 }

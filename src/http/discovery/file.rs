@@ -1,11 +1,10 @@
 //! [`FileSource`]: a file with a peer in each line.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 
 use crate::error::BoxError;
 use crate::http::discovery::source::Discover;
+use crate::http::small_file;
 
 /// The longest file, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -23,20 +22,11 @@ impl FileSource {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, read: None, taken: None }
     }
-
-    fn read(&self) -> Result<String, BoxError> {
-        let mut text = String::new();
-        File::open(&self.path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(format!("it is longer than {MAX_FILE_BYTES} bytes").into());
-        }
-        Ok(text)
-    }
 }
 
 impl Discover for FileSource {
     fn discover(&mut self) -> Result<Option<Vec<String>>, BoxError> {
-        let text = self.read()?;
+        let text = small_file::read_text(&self.path, MAX_FILE_BYTES)?;
         if self.read.as_ref() != Some(&text) {
             self.read = Some(text);
             return Ok(None);
@@ -44,8 +34,7 @@ impl Discover for FileSource {
         if self.taken.as_ref() == Some(&text) {
             return Ok(None);
         }
-        let peers = text.lines().map(without_comment).filter(|line| !line.is_empty());
-        let peers = peers.map(str::to_owned).collect();
+        let peers = peers_in(&text).map(str::to_owned).collect();
         self.taken = Some(text);
         Ok(Some(peers))
     }
@@ -53,6 +42,11 @@ impl Discover for FileSource {
     fn name(&self) -> String {
         format!("file:{}", self.path.display())
     }
+}
+
+/// The peers that a file with this text names.
+pub(super) fn peers_in(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(without_comment).filter(|line| !line.is_empty())
 }
 
 /// A line without a comment, and without the space around it. What stands behind a URL without a
@@ -70,6 +64,8 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::http::discovery::fuzz;
+    use crate::http::testing::with_changed;
 
     #[test]
     fn a_line_is_a_peer_and_a_comment_is_none() {
@@ -115,5 +111,17 @@ mod tests {
         fs::write(&path, b"http://\xff:1").unwrap();
         assert!(source.discover().is_err());
         fs::remove_file(&path).unwrap();
+    }
+    /// What a fuzzer found worth keeping, and the same with bytes changed at random.
+    #[test]
+    fn any_file_is_a_list_of_peers_or_is_refused() {
+        const SEEDS: &[&str] = &[
+            "http://a:1\nhttp://b:1#weight=2 # large\n\n# all\n",
+            "http://[::1%25lo]:1\nHTTP://[0::1%lo]:1/\n",
+            "http://a:80\nhttp://A/\nhttp://a:080\n",
+            "http://a:1#weight=2\nhttp://a:1#weight=3\n",
+        ];
+        const OTHERS: &[u8] = b"\r\n\0 #:/[]%12aA=&@.-";
+        with_changed(20_000, SEEDS, OTHERS, fuzz::drive);
     }
 }

@@ -8,13 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{BoxError, Error};
-use crate::http::discovery::Discovery;
 use crate::http::discovery::roll::{IsPeer, Made, Roll, Why};
 use crate::http::discovery::source::Discover;
 use crate::http::discovery::stats::{FollowStats, ListChange, ListChangeKind};
+use crate::http::discovery::zones::ToldZones;
+use crate::http::discovery::{Discovery, Silence};
 use crate::http::identity::Bell;
 use crate::http::listed::ListedPeer;
 use crate::http::peers::{Greeting, Peers};
+use crate::http::time::PoolClock;
 use crate::http::url::PeerUrl;
 use crate::one_line::OneLine;
 use crate::sync::lock;
@@ -23,7 +25,7 @@ use crate::sync::lock;
 const MAX_CHANGES: usize = 64;
 /// How often peers are greeted, so that lists that differ are seen without any gets.
 const GREET_EVERY: Duration = Duration::from_secs(1);
-/// How many peers are greeted at a time, or asked whether they are there.
+/// How many peers are greeted at a time.
 const GREETED_AT_ONCE: usize = 8;
 /// How long farewells wait for each other. All who reach the port can send some.
 const FAREWELLS_EVERY: Duration = Duration::from_millis(100);
@@ -36,6 +38,7 @@ const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Following {
     shared: Arc<Followed>,
     bell: Arc<Bell>,
+    clock: PoolClock,
 }
 
 /// What the thread and its handle share.
@@ -61,7 +64,8 @@ impl Following {
     pub(crate) fn begin(peers: &Arc<Peers>, discovery: Discovery) -> Result<Self, Error> {
         let (follower, every) = ListFollower::new(peers, discovery)?;
         let bell = Arc::clone(peers.identity().bell());
-        let this = Self { shared: Arc::clone(&follower.shared), bell: Arc::clone(&bell) };
+        let clock = follower.clock.clone();
+        let this = Self { shared: Arc::clone(&follower.shared), bell: Arc::clone(&bell), clock };
         let thread = thread::Builder::new().name("geecache-follow".to_owned());
         thread.spawn(move || follower.run(every, &bell)).map_err(|error| no_thread(&error))?;
         Ok(this)
@@ -73,7 +77,8 @@ impl Following {
     }
 
     pub(crate) fn stats(&self) -> FollowStats {
-        let (state, now) = (lock(&self.shared.state), Instant::now());
+        let now = self.clock.now();
+        let state = lock(&self.shared.state);
         let ago = |at: Instant| now.saturating_duration_since(at);
         let change = |(at, url, kind, reason): &(Instant, PeerUrl, ListChangeKind, String)| {
             let (url, reason) = (url.as_str().to_owned(), reason.clone());
@@ -126,6 +131,7 @@ struct ListFollower {
     /// The pool may end first.
     peers: Weak<Peers>,
     shared: Arc<Followed>,
+    clock: PoolClock,
     source: Box<dyn Discover>,
     name: String,
     roll: Roll,
@@ -135,6 +141,7 @@ struct ListFollower {
     refused: Option<String>,
     /// Those that do not tell who they are, and since when that is known.
     foreign: HashMap<PeerUrl, Instant>,
+    zones: ToldZones,
     next_greeted: usize,
     /// Those who are said to leave, and are still to be asked.
     said_to_leave: BTreeSet<PeerUrl>,
@@ -142,13 +149,15 @@ struct ListFollower {
     farewells_heard: Option<Instant>,
     /// When those that are missing were greeted.
     missing_greeted: Option<Instant>,
+    silence: Silence,
 }
 
 impl ListFollower {
     /// One that has not asked yet, and how often it is to ask.
     fn new(peers: &Arc<Peers>, discovery: Discovery) -> Result<(Self, Duration), Error> {
         let (every, absence) = (discovery.every, discovery.absence);
-        let source = discovery.into_source(peers.scheme())?;
+        let silence = discovery.silence();
+        let source = discovery.into_source(peers)?;
         let name = source.name();
         let state = FollowState {
             is_over: false,
@@ -164,43 +173,49 @@ impl ListFollower {
         let this = Self {
             peers: Arc::downgrade(peers),
             shared: Arc::new(shared),
+            clock: peers.options().peer.exchange.clock.clone(),
             source,
             name,
             roll: Roll::new(peers.own_listed().cloned(), absence, &peers.list()),
             found: None,
             refused: None,
             foreign: HashMap::new(),
+            zones: ToldZones::default(),
             next_greeted: 0,
             said_to_leave: BTreeSet::new(),
             farewells_heard: None,
             missing_greeted: None,
+            silence,
         };
         Ok((this, every))
     }
 
     fn run(mut self, every: Duration, bell: &Bell) {
         let mut greeted = Instant::now();
-        let mut asked = None::<Instant>;
+        // By the clock of the pool, and by the system's: whichever is faster.
+        let mut asked = None::<(Instant, Instant)>;
         loop {
             let heard = bell.rings();
             if self.is_over() {
                 return;
             }
-            let now = Instant::now();
+            let now = self.clock.now();
             self.let_go(now);
-            let is_due = asked.is_none_or(|asked| now.saturating_duration_since(asked) >= every);
+            let is_due = asked.is_none_or(|(asked, really)| {
+                now.saturating_duration_since(asked) >= every || really.elapsed() >= every
+            });
             if is_due {
-                asked = Some(now);
+                asked = Some((now, Instant::now()));
                 if !self.step(now) {
                     return;
                 }
             }
             if greeted.elapsed() >= GREET_EVERY {
                 greeted = Instant::now();
-                self.greet(greeted);
+                self.greet(self.clock.now());
             }
-            let rest = every.saturating_sub(asked.map_or(every, |asked| asked.elapsed()));
-            bell.wait(heard, rest.min(GREET_EVERY));
+            let rest = every.saturating_sub(asked.map_or(every, |(_, really)| really.elapsed()));
+            bell.wait(heard, self.clock.nap(rest.min(GREET_EVERY)));
         }
     }
 
@@ -213,8 +228,7 @@ impl ListFollower {
     fn let_go(&mut self, now: Instant) {
         let Some(peers) = self.peers.upgrade() else { return };
         self.said_to_leave.extend(peers.take_leaving());
-        let heard = self.farewells_heard;
-        let is_due = heard.is_none_or(|at| now.saturating_duration_since(at) >= FAREWELLS_EVERY);
+        let is_due = self.farewells_heard.is_none_or(|at| at.elapsed() >= FAREWELLS_EVERY);
         if self.said_to_leave.is_empty() || !is_due {
             return;
         }
@@ -229,7 +243,7 @@ impl ListFollower {
                 break;
             }
         }
-        self.farewells_heard = Some(now);
+        self.farewells_heard = Some(begun);
         self.put_in_force_if_any(made, &peers, now);
     }
 
@@ -291,18 +305,24 @@ impl ListFollower {
             },
         };
         peers.check(&found)?;
+        let (found, as_found) = (self.zones.complete(&found, peers, GREET_EVERY), found);
         let is_due =
             self.missing_greeted.is_none_or(|at| now.saturating_duration_since(at) >= GREET_EVERY);
-        let mut rest = if is_due { GREETED_AT_ONCE } else { 0 };
+        let (begun, silence) = (Instant::now(), self.silence);
         let made = self.roll.take(&found, now, |url| {
-            let is_asked = rest > 0;
-            rest = rest.saturating_sub(1);
-            is_asked && matches!(peers.greet(url), Greeting::Refused | Greeting::HasLeft)
+            // One that is silent takes long, and the source is to be asked in time.
+            is_due
+                && begun.elapsed() < GREET_EVERY
+                && match peers.greet(url) {
+                    Greeting::Refused | Greeting::HasLeft => true,
+                    Greeting::Failed => silence == Silence::IsTheEnd,
+                    Greeting::Ours(_) | Greeting::Foreign => false,
+                }
         });
         if is_due {
             self.missing_greeted = Some(now);
         }
-        self.found = Some(found);
+        self.found = Some(as_found);
         self.put_in_force(made, peers, now)?;
         // Who waits for the first answer looks at the list then.
         self.succeed(now);
@@ -360,6 +380,9 @@ impl ListFollower {
     fn record(&self, made: Made, peers: &Peers, now: Instant) {
         let Made { url, kind, why } = made;
         let reason = match why {
+            Why::Source if kind == ListChangeKind::Moved && self.zones.has(&url) => {
+                "it said so".to_owned()
+            }
             Why::Source => format!("{} says so", self.name),
             Why::Missing(time) => format!("{} has lacked it for {time:?}", self.name),
             Why::Leaves => "it said that it leaves".to_owned(),
@@ -377,6 +400,7 @@ impl ListFollower {
     /// list by that.
     fn greet(&mut self, now: Instant) {
         let Some(peers) = self.peers.upgrade() else { return };
+        let begun = Instant::now();
         self.foreign.retain(|_, since| now.saturating_duration_since(*since) < FOREIGN_FOR);
         let urls = peers.ready();
         if urls.is_empty() {
@@ -384,9 +408,10 @@ impl ListFollower {
         }
         let first = self.next_greeted % urls.len();
         let count = urls.len().min(GREETED_AT_ONCE);
-        self.next_greeted = first + count;
-        let mut made = Vec::new();
+        self.next_greeted = first;
+        let (mut made, mut has_moved) = (Vec::new(), false);
         for url in urls.iter().cycle().skip(first).take(count) {
+            self.next_greeted += 1;
             if self.foreign.contains_key(url) {
                 continue;
             }
@@ -395,12 +420,17 @@ impl ListFollower {
                     self.foreign.insert(url.clone(), now);
                 }
                 Greeting::HasLeft => made.extend(self.roll.leaves(url, now)),
-                Greeting::Ours | Greeting::Refused | Greeting::Failed => {}
+                Greeting::Ours(zone) => has_moved |= self.zones.tells(url, zone),
+                Greeting::Refused | Greeting::Failed => {}
             }
             // One that is silent takes long, and the source is to be asked in time.
-            if now.elapsed() >= GREET_EVERY {
+            if begun.elapsed() >= GREET_EVERY {
                 break;
             }
+        }
+        if let Some(found) = self.found.clone().filter(|_| has_moved) {
+            let found = self.zones.complete(&found, &peers, GREET_EVERY);
+            made.extend(self.roll.take_zones(&found));
         }
         self.put_in_force_if_any(made, &peers, now);
     }

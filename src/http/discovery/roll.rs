@@ -82,6 +82,7 @@ impl Roll {
                     ListChangeKind::Added
                 }
                 Some(before) if before.peer.name != peer.name => ListChangeKind::Renamed,
+                Some(before) if before.peer.zone != peer.zone => ListChangeKind::Moved,
                 Some(before) if before.peer != *peer => ListChangeKind::Weighed,
                 Some(_) => continue,
             };
@@ -109,6 +110,24 @@ impl Roll {
             made.push(Made { url: url.clone(), kind: ListChangeKind::Removed, why });
             false
         });
+        made
+    }
+
+    /// Takes the zones of those who are there, and nothing else, from a list: the source has said
+    /// nothing new.
+    pub(super) fn take_zones(&mut self, found: &[ListedPeer]) -> Vec<Made> {
+        let mut made = Vec::new();
+        for ListedPeer { url, zone, .. } in found {
+            let Some(entry) = self.entries.get_mut(url) else { continue };
+            if entry.peer.zone == *zone {
+                continue;
+            }
+            entry.peer.zone.clone_from(zone);
+            if entry.left_until.is_none() {
+                let (kind, why) = (ListChangeKind::Moved, Why::Source);
+                made.push(Made { url: url.clone(), kind, why });
+            }
+        }
         made
     }
 

@@ -48,6 +48,8 @@ pub enum ListChangeKind {
     Weighed,
     /// It is called otherwise on the ring.
     Renamed,
+    /// It is in another zone.
+    Moved,
 }
 
 impl fmt::Display for ListChangeKind {
@@ -57,6 +59,7 @@ impl fmt::Display for ListChangeKind {
             Self::Removed => "is no longer in the list",
             Self::Weighed => "has another weight",
             Self::Renamed => "has another name on the ring",
+            Self::Moved => "is in another zone",
         })
     }
 }

@@ -22,6 +22,7 @@ use ureq::Agent;
 use ureq::config::Config;
 
 use crate::http::exchange::connector::NotingConnector;
+use crate::http::exchange::line::Line;
 use crate::http::exchange::resolver::{Addresses, KeptAddresses};
 use crate::http::exchange::sweeper::Sweeper;
 use crate::sync::lock;
@@ -173,6 +174,14 @@ fn old_ones(idle: &Idle, now: Instant, max_age: Duration) -> usize {
 pub(super) struct Taken<'a> {
     connection: Option<KeptAgent>,
     agents: &'a Agents,
+}
+
+impl Taken<'_> {
+    /// The agent's connection.
+    pub(super) fn line(&self) -> Line {
+        let connection = self.connection.as_ref();
+        connection.expect("it is there until this is dropped").connector.line().clone()
+    }
 }
 
 impl Deref for Taken<'_> {

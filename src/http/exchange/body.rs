@@ -13,9 +13,10 @@ use ureq::http::header::{
 
 use crate::byteview::ByteView;
 use crate::error::PeerErrorKind;
-use crate::http::arriving::{AHEAD_BYTES, Arriving};
+use crate::http::arriving::{self, Arriving};
 use crate::http::budget::{Budget, SHORT_BODY, Share, Transfer};
 use crate::http::exchange::failure::{CallError, Failure};
+use crate::http::exchange::line::{INPUT_BYTES, Line};
 use crate::http::verdict::Verdict;
 
 /// As much of an error's text is read, and kept.
@@ -25,6 +26,8 @@ const MAX_TEXT_BYTES: u64 = 8 << 10;
 pub(super) struct Allowance {
     pub(super) budget: Arc<Budget>,
     pub(super) until: Instant,
+    /// What a long one is read from, if its connection stays open.
+    pub(super) line: Option<Line>,
 }
 
 impl Allowance {
@@ -105,15 +108,27 @@ fn read_exactly(
     let mut reader = body.as_reader();
     let mut value = Arriving::new(length);
     // All of the share is for those of which something comes.
-    let ahead = length.min(AHEAD_BYTES);
+    let ahead = arriving::ahead(length);
     let mut share = allowance.take(ahead)?;
-    value.read_ahead(&mut reader, ahead)?;
+    let line = allowance.line.as_ref().filter(|_| length > INPUT_BYTES);
+    let mut rest = line.and_then(|line| line.rest(allowance.until));
+    let mut source: &mut dyn Read = &mut reader;
+    if let Some(rest) = &mut rest {
+        // All that ureq has read already: its buffer is shorter than the body.
+        value.read_ahead(&mut source, 1)?;
+        source = rest;
+    }
+    value.read_ahead(&mut source, ahead)?;
     if ahead < length {
         drop(share);
         share = allowance.take(length)?;
     }
-    let value = value.read_from(&mut reader)?;
+    let value = value.read_from(&mut source)?;
     drop(share);
+    if let Some(rest) = rest {
+        rest.ended();
+        return Ok(value);
+    }
     // Only a reader that has seen the end gives its connection back.
     if reader.read(&mut [0])? != 0 {
         return Err(broken("the value is longer than its Content-Length"));

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
 
+use crate::http::exchange::dialer::Dialer;
+use crate::http::exchange::line::Line;
 use crate::http::exchange::socket::Socket;
 use crate::http::exchange::trace::Trace;
 use crate::http::tls::TlsConfig;
@@ -25,8 +27,10 @@ pub(crate) struct NotingConnector {
     /// How, and with whom, if connections are to be TLS.
     tls: Option<(TlsConfig, Box<str>)>,
     tokens: Option<Arc<Tokens>>,
+    dialer: Dialer,
     /// What it opened last, for those who ask whether that is still to be used.
     opened: Arc<Mutex<Option<Opened>>>,
+    line: Line,
 }
 
 /// A connection that was opened.
@@ -41,12 +45,22 @@ impl NotingConnector {
     pub(super) fn to(peer: &PeerUrl, tls: Option<&TlsConfig>, tokens: Option<Arc<Tokens>>) -> Self {
         let is_tls = peer.scheme() == PeerScheme::Https;
         let tls = tls.filter(|_| is_tls).map(|tls| (tls.clone(), peer.host().into()));
-        Self { tls, tokens, opened: Arc::default() }
+        Self { tls, tokens, ..Self::default() }
+    }
+
+    /// One like this that opens connections by `dialer`.
+    pub(super) fn by(self, dialer: Dialer) -> Self {
+        Self { dialer, ..self }
     }
 
     /// One like this, which has opened nothing yet.
     pub(super) fn another(&self) -> Self {
-        Self { opened: Arc::default(), ..self.clone() }
+        Self { opened: Arc::default(), line: Line::default(), ..self.clone() }
+    }
+
+    /// The connection that it opened.
+    pub(super) fn line(&self) -> &Line {
+        &self.line
     }
 
     /// What it opened last.
@@ -63,42 +77,51 @@ impl Connector for NotingConnector {
         details: &ConnectionDetails<'_>,
         _chained: Option<()>,
     ) -> Result<Option<Socket>, ureq::Error> {
+        let config = details.config;
+        if let Some(socket) = self.line.take_rested(config.max_idle_age()) {
+            return Ok(Some(socket));
+        }
         Trace::note_connect();
         let timeout = details.timeout;
         // Where no time is left, the `not_zero` of ureq would make a second of it.
         let within = (!timeout.after.is_not_happening()).then_some(*timeout.after);
-        let stream = connect(&details.addrs, within).map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => ureq::Error::Timeout(timeout.reason),
-            _ => ureq::Error::Io(error),
-        })?;
+        let stream =
+            connect(&self.dialer, &details.addrs, within).map_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => ureq::Error::Timeout(timeout.reason),
+                _ => ureq::Error::Io(error),
+            })?;
         stream.set_nodelay(true)?;
         *lock(&self.opened) = Some(Opened { at: Instant::now(), to: stream.peer_addr()? });
         let tls = self.tls.as_ref().map(|(tls, host)| tls.connect(host)).transpose()?;
-        let config = details.config;
         let (input, output) = (config.input_buffer_size(), config.output_buffer_size());
         let tokens = self.tokens.clone();
-        Ok(Some(Socket::new(stream, tls, tokens, (input, output))))
+        let socket = Socket::new(stream, tls, tokens, (input, output));
+        Ok(Some(self.line.lead_over(socket)))
     }
 }
 
 /// Connects to the first of `addresses` that can be connected to. Each of them gets half of the
 /// time that is left, the last one all of it.
-fn connect(addresses: &[SocketAddr], within: Option<Duration>) -> io::Result<TcpStream> {
+fn connect(
+    dialer: &Dialer,
+    addresses: &[SocketAddr],
+    within: Option<Duration>,
+) -> io::Result<TcpStream> {
     let begun = Instant::now();
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (n, address) in addresses.iter().enumerate() {
-        let connected = match within {
-            None => TcpStream::connect(address),
+        let share = match within {
+            None => None,
             Some(within) => {
                 let left = within.saturating_sub(begun.elapsed());
                 let share = if n + 1 < addresses.len() { left / 2 } else { left };
                 if share.is_zero() {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
-                TcpStream::connect_timeout(address, share)
+                Some(share)
             }
         };
-        match connected {
+        match dialer.dial(address, share) {
             Ok(stream) => return Ok(stream),
             Err(error) => failed = error,
         }
@@ -124,10 +147,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = [refusing, listener.local_addr().unwrap()];
         for within in [None, Some(Duration::from_secs(10))] {
-            let stream = connect(&addresses, within).unwrap();
+            let stream = connect(&Dialer::default(), &addresses, within).unwrap();
             assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
         }
-        let error = connect(&addresses[..1], None).unwrap_err();
+        let error = connect(&Dialer::default(), &addresses[..1], None).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 
@@ -167,7 +190,7 @@ mod tests {
     fn no_time_is_too_late() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = [listener.local_addr().unwrap()];
-        let error = connect(&addresses, Some(Duration::ZERO)).unwrap_err();
+        let error = connect(&Dialer::default(), &addresses, Some(Duration::ZERO)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

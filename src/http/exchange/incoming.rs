@@ -1,9 +1,9 @@
 //! [`Incoming`]: an answer whose head has come, and whose body has not been read.
 
 use ureq::Body;
-use ureq::http::Response;
-use ureq::http::header::HeaderValue;
+use ureq::http::header::{self, HeaderValue};
 use ureq::http::response::Parts;
+use ureq::http::{Response, Version};
 
 use crate::byteview::ByteView;
 use crate::http::exchange::body::{self, Allowance};
@@ -22,10 +22,14 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(answer: Response<Body>, allowance: Allowance) -> Self {
+    pub(super) fn new(answer: Response<Body>, mut allowance: Allowance) -> Self {
         let (head, body) = answer.into_parts();
         let note = head.headers.get(note::HEADER);
         let note = note.map_or_else(|| Ok(Note::default()), |text| Note::read(text.as_bytes()));
+        // HTTP/1.1 without a word on the connection leaves it open.
+        let stays_open =
+            head.version == Version::HTTP_11 && !head.headers.contains_key(header::CONNECTION);
+        allowance.line = allowance.line.filter(|_| stays_open);
         Self { head, body, note, allowance }
     }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::budget::Budget;
+use crate::http::exchange::dialer::Dialer;
 use crate::http::exchange::sweeper::Sweeper;
 use crate::http::identity::Identity;
+use crate::http::time::PoolClock;
 use crate::http::tls::TlsConfig;
 use crate::http::token::Tokens;
 use crate::http::url::PeerScheme;
@@ -32,6 +34,10 @@ pub(crate) struct ExchangeOptions {
     pub(crate) sweeper: Sweeper,
     /// The memory for answers.
     pub(crate) budget: Arc<Budget>,
+    /// Who opens the connections.
+    pub(crate) dialer: Dialer,
+    /// By which is decided what is done later.
+    pub(crate) clock: PoolClock,
     /// Which trace a request belongs to.
     pub(crate) traceparent: TraceparentSource,
 }
@@ -48,6 +54,8 @@ impl Default for ExchangeOptions {
             tls: None,
             sweeper: Sweeper::default(),
             budget: Arc::default(),
+            dialer: Dialer::default(),
+            clock: PoolClock::default(),
             traceparent: TraceparentSource::default(),
         }
     }

@@ -6,7 +6,8 @@ use ureq::http::header::{HeaderName, HeaderValue};
 use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 use ureq::http::{self, Method, Request, Uri};
 
-use crate::http::note::Note;
+use crate::change::ChangeStamp;
+use crate::http::note::{InOrder, Note};
 use crate::http::url::{PeerScheme, PeerUrl};
 use crate::spans::Traceparent;
 
@@ -41,6 +42,20 @@ pub(crate) struct Target {
     pub(crate) path: String,
     /// Names the same for a second time.
     pub(crate) note: Note,
+}
+
+impl Target {
+    /// The same, for a get whose answer is to tell of changes.
+    pub(crate) fn with_news(mut self) -> Self {
+        self.note.order = InOrder::MarkWanted;
+        self
+    }
+
+    /// The same, for a change that has a stamp.
+    pub(crate) fn stamped(mut self, stamp: ChangeStamp) -> Self {
+        self.note.order = InOrder::Stamp(stamp);
+        self
+    }
 }
 
 /// A request, which may have to be sent twice.

@@ -13,24 +13,43 @@
 //!   call where the system has a way to.
 //! * What is sent is held back until an answer is awaited, or there is much of it.
 
+use std::fmt;
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use crate::http::exchange::trace::Trace;
+use crate::http::glance;
 use crate::http::tls::TlsSession;
 use crate::http::token::{MAX_HEADER_BYTES, Tokens};
 
 /// A timeout this short is set as it is.
 const SHORT: Duration = Duration::from_millis(20);
 
+/// Who takes a socket back that ureq drops.
+pub(super) trait WayBack: fmt::Debug + Send + Sync {
+    /// Whether it is awaited. Then it is given back, if it can be used again.
+    fn is_awaited(&self) -> Option<Awaited>;
+
+    fn give_back(&self, socket: Socket);
+}
+
+/// What became of a socket that is awaited.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    /// The timeout that it has by now.
+    pub(super) read_timeout: Option<Duration>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
+    /// Whose it is when ureq drops it.
+    way_back: Option<Weak<dyn WayBack>>,
     /// What is between the socket and the buffers, if they hold other than what goes over the wire.
     tls: Option<TlsSession>,
     /// The secret, which is added to the heads of requests as they leave.
@@ -42,6 +61,8 @@ pub(crate) struct Socket {
     write_timeout: Option<Duration>,
     /// Nothing was sent or received since somebody asked whether it is open.
     resting: bool,
+    /// A request was sent, at least in part, and its answer has not come.
+    is_unanswered: bool,
     /// Why the other side takes nothing any more. It may have said why before it closed, so this is
     /// an error only when nothing comes.
     refused: Option<io::Error>,
@@ -56,7 +77,8 @@ impl Socket {
     ) -> Self {
         let reserved_bytes = tokens.as_ref().map_or(0, |_| MAX_HEADER_BYTES);
         Self {
-            stream,
+            stream: Arc::new(stream),
+            way_back: None,
             tls,
             tokens,
             awaits_head: true,
@@ -64,8 +86,18 @@ impl Socket {
             read_timeout: None,
             write_timeout: None,
             resting: false,
+            is_unanswered: false,
             refused: None,
         }
+    }
+
+    /// The connection itself, where what is read from it is what the other side says.
+    pub(super) fn plain_stream(&self) -> Option<&Arc<TcpStream>> {
+        self.tls.is_none().then_some(&self.stream)
+    }
+
+    pub(super) fn set_way_back(&mut self, way_back: Weak<dyn WayBack>) {
+        self.way_back = Some(way_back);
     }
 
     /// Adds the secret to the head of a request. It is done here, as ureq logs every byte that it
@@ -92,6 +124,7 @@ impl Socket {
         if self.tls.is_some() {
             self.shake_hands(&mut countdown)?;
         }
+        self.is_unanswered = true;
         let mut sent = 0;
         while sent < self.buffers.held && self.refused.is_none() {
             match &mut self.tls {
@@ -110,7 +143,7 @@ impl Socket {
     /// Writes once, from `sent` on.
     fn write(&mut self, countdown: &mut Countdown, sent: usize) -> Result<usize, Error> {
         countdown.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
-        let written = (&self.stream).write(&self.buffers.output[sent..self.buffers.held]);
+        let written = (&*self.stream).write(&self.buffers.output[sent..self.buffers.held]);
         self.wrote(countdown, written)
     }
 
@@ -139,7 +172,7 @@ impl Socket {
                 break;
             }
             countdown.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
-            let written = tls.send(&mut &self.stream);
+            let written = tls.send(&mut &*self.stream);
             self.wrote(countdown, written)?;
         }
         Ok(())
@@ -153,7 +186,7 @@ impl Socket {
                 return Ok(());
             };
             countdown.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
-            match tls.receive(&mut &self.stream) {
+            match tls.receive(&mut &*self.stream) {
                 Ok(0) => {
                     let message = "TLS: the other side closed the connection in the handshake";
                     let kind = io::ErrorKind::UnexpectedEof;
@@ -168,25 +201,17 @@ impl Socket {
     /// Waits for bytes and puts them into the buffer. Zero is the end.
     fn fill(&mut self, countdown: &mut Countdown) -> Result<usize, Error> {
         loop {
-            if let Some(tls) = &mut self.tls {
-                if let Some(n) = tls.plain(self.buffers.input_append_buf())? {
-                    return Ok(n);
-                }
+            let Some(tls) = &mut self.tls else {
+                let room = self.buffers.input_append_buf();
+                return receive(&self.stream, countdown, &mut self.read_timeout, room);
+            };
+            if let Some(n) = tls.plain(self.buffers.input_append_buf())? {
+                return Ok(n);
             }
             countdown.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
-            let read = match &mut self.tls {
-                None => (&self.stream).read(self.buffers.input_append_buf()),
-                Some(tls) => tls.receive(&mut &self.stream),
-            };
-            match read {
-                Ok(n) => {
-                    if n > 0 {
-                        Trace::note_heard(n);
-                    }
-                    if self.tls.is_none() {
-                        return Ok(n);
-                    }
-                }
+            match tls.receive(&mut &*self.stream) {
+                Ok(n) if n > 0 => Trace::note_heard(n),
+                Ok(_) => {}
                 Err(error) => countdown.go_on_after(error)?,
             }
         }
@@ -213,7 +238,11 @@ impl Transport for Socket {
         self.flush(timeout)?;
         self.awaits_head = true;
         let mut countdown = Countdown::start(timeout.for_read());
-        match self.fill(&mut countdown)? {
+        let filled = self.fill(&mut countdown);
+        // Where it is not the time that was over, the other side has ended the connection, or what
+        // it said made an end of it.
+        self.is_unanswered &= matches!(filled, Err(Error::Timeout(_)));
+        match filled? {
             0 => self.refused.take().map_or(Ok(false), |why| Err(Error::Io(why))),
             n => {
                 self.buffers.input_appended(n);
@@ -228,7 +257,7 @@ impl Transport for Socket {
         let was_resting = std::mem::replace(&mut self.resting, true);
         let is_whole = self.buffers.held == 0 && self.refused.is_none();
         let is_quiet = self.tls.as_mut().is_none_or(TlsSession::is_quiet);
-        is_whole && is_quiet && (!was_resting || is_silent(&self.stream))
+        is_whole && is_quiet && (!was_resting || glance::is_silent(&self.stream))
     }
 
     fn is_tls(&self) -> bool {
@@ -236,15 +265,67 @@ impl Transport for Socket {
     }
 }
 
+impl Drop for Socket {
+    /// A request that was given up must not arrive later: with a reset, the system forgets what it
+    /// has not delivered, and the peer learns that nobody waits.
+    fn drop(&mut self) {
+        if self.is_unanswered {
+            // Where that can't be set, the connection ends as usual.
+            let _ = socket2::SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO));
+            return;
+        }
+        let Some(way_back) = self.way_back.as_ref().and_then(Weak::upgrade) else { return };
+        let Some(Awaited { read_timeout }) = way_back.is_awaited() else { return };
+        let is_whole = self.buffers.held == 0 && self.buffers.input().is_empty();
+        if is_whole && self.refused.is_none() {
+            way_back.give_back(Self {
+                stream: Arc::clone(&self.stream),
+                way_back: None,
+                tls: None,
+                tokens: self.tokens.take(),
+                awaits_head: true,
+                buffers: std::mem::take(&mut self.buffers),
+                read_timeout,
+                write_timeout: self.write_timeout,
+                resting: true,
+                is_unanswered: false,
+                refused: None,
+            });
+        }
+    }
+}
+
+/// Waits for bytes and puts them into the room. Zero is the end. `current` is the timeout that the
+/// socket has.
+pub(super) fn receive(
+    stream: &TcpStream,
+    countdown: &mut Countdown,
+    current: &mut Option<Duration>,
+    room: &mut [u8],
+) -> Result<usize, Error> {
+    loop {
+        countdown.set(stream, TcpStream::set_read_timeout, current)?;
+        match (&mut &*stream).read(room) {
+            Ok(n) => {
+                if n > 0 {
+                    Trace::note_heard(n);
+                }
+                return Ok(n);
+            }
+            Err(error) => countdown.go_on_after(error)?,
+        }
+    }
+}
+
 /// The time that an operation on a socket may take.
-struct Countdown {
+pub(super) struct Countdown {
     timeout: NextTimeout,
     begun: Instant,
     left: Option<Duration>,
 }
 
 impl Countdown {
-    fn start(timeout: NextTimeout) -> Self {
+    pub(super) fn start(timeout: NextTimeout) -> Self {
         let left = timeout.not_zero().map(|left| *left);
         Self { timeout, begun: Instant::now(), left }
     }
@@ -298,30 +379,8 @@ fn is_good_for(timeout: Option<Duration>, left: Option<Duration>) -> bool {
     }
 }
 
-/// Whether the other side has neither sent anything nor closed the connection.
-fn is_silent(stream: &TcpStream) -> bool {
-    matches!(peek(stream), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-/// Looks at a byte that has come, without waiting for one.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn peek(stream: &TcpStream) -> io::Result<usize> {
-    /// MSG_PEEK and MSG_DONTWAIT, on all architectures.
-    const FLAGS: i32 = 0x02 | 0x40;
-    let mut byte = [std::mem::MaybeUninit::uninit()];
-    socket2::SockRef::from(stream).recv_with_flags(&mut byte, FLAGS)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn peek(stream: &TcpStream) -> io::Result<usize> {
-    stream.set_nonblocking(true)?;
-    let peeked = stream.peek(&mut [0]);
-    stream.set_nonblocking(false)?;
-    peeked
-}
-
 /// What is to be sent, and what has come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct SocketBuffers {
     /// Its first `held` bytes wait to be sent. Its last `reserved` ones are not for ureq.
     output: Box<[u8]>,

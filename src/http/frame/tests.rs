@@ -1,8 +1,14 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::fuzz::{bytes_of, drive};
+use super::answers::{ANSWER_HEAD_BYTES, MAX_MESSAGE_BYTES};
+use super::fuzz::{bytes_of, drive, encoded};
 use super::*;
+use crate::byteview::ByteView;
+use crate::error::PeerErrorKind;
+use crate::getter::Loaded;
+use crate::origin::Origin;
+use crate::tag::Tag;
 use crate::testing::{Random, with_seeds};
 
 /// Frames and their parts, by chance.
@@ -51,6 +57,9 @@ impl Chance<'_> {
 
     fn loaded(&mut self, loaded: Loaded, ttl: Option<Duration>) -> KeyAnswer {
         let origin = [Origin::Getter, Origin::Memory, Origin::Copy, Origin::Stale][self.of(0..4)];
+        let tags = [0, 0, 0, 1, 3, 8, 9][self.of(0..7)];
+        let loaded = (0..tags).fold(loaded, |it, _| it.tag(Tag::from_number(self.0.next())));
+        let loaded = if self.of(0..4) == 0 { loaded.version(self.0.next()) } else { loaded };
         KeyAnswer::Loaded(ttl.into_iter().fold(loaded, Loaded::ttl).came_from(origin))
     }
 
@@ -61,7 +70,7 @@ impl Chance<'_> {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             encode_request([Operation::Get, Operation::Remove][self.of(0..2)], &keys)
         } else {
-            encode_answers(&self.answers(), usize::MAX)
+            encoded(&self.answers(), usize::MAX)
         }
     }
 
@@ -94,9 +103,9 @@ fn what_is_written_is_read_back() {
             assert_eq!(decode_request(&frame), Ok((operation, keys.clone())));
         }
         let answers = chance.answers();
-        let frame = ByteView::from(encode_answers(&answers, usize::MAX));
+        let frame = ByteView::from(encoded(&answers, usize::MAX));
         let decoded = decode_answers(&frame, answers.len()).unwrap();
-        assert_eq!(ByteView::from(encode_answers(&decoded, usize::MAX)), frame);
+        assert_eq!(ByteView::from(encoded(&decoded, usize::MAX)), frame);
         assert_eq!(decoded, answers);
     });
 }
@@ -148,7 +157,7 @@ fn each_malformed_request_is_told_by_its_fault() {
 #[test]
 fn an_answer_to_another_request_is_none() {
     let answers = [KeyAnswer::Left, KeyAnswer::Loaded(Loaded::from("v"))];
-    let frame = ByteView::from(encode_answers(&answers, 100));
+    let frame = ByteView::from(encoded(&answers, 100));
     assert!(decode_answers(&frame, 2).is_ok());
     for count in [0, 1, 3] {
         assert!(decode_answers(&frame, count).is_err());
@@ -162,7 +171,7 @@ fn an_answer_that_grows_too_long_leaves_the_rest_and_never_the_first_value() {
     let value = |bytes: usize| KeyAnswer::Loaded(Loaded::from(vec![0; bytes]));
     let absent = || KeyAnswer::Loaded(Loaded::absent());
     let lens = |answers: &[KeyAnswer]| -> Vec<Option<usize>> {
-        let frame = ByteView::from(encode_answers(answers, 100));
+        let frame = ByteView::from(encoded(answers, 100));
         let answers = decode_answers(&frame, answers.len()).unwrap();
         answers.iter().map(|it| (*it != KeyAnswer::Left).then(|| bytes_of(it))).collect()
     };
@@ -188,26 +197,39 @@ fn keys_are_cut_into_frames_that_fit() {
 
 #[test]
 fn a_short_value_does_not_keep_the_whole_frame_in_memory() {
-    let answers = [
-        KeyAnswer::Loaded(Loaded::from(vec![1; 1000])),
-        KeyAnswer::Loaded(Loaded::from("short")),
-        KeyAnswer::Loaded(Loaded::from("")),
-    ];
-    let frame = ByteView::from(encode_answers(&answers, usize::MAX));
-    let inside = frame.as_ptr_range();
-    let decoded = decode_answers(&frame, 3).unwrap();
-    let shares = |answer: &KeyAnswer| match answer {
-        KeyAnswer::Loaded(loaded) => inside.contains(&loaded.value().unwrap().as_ptr()),
-        _ => false,
+    let value = |bytes: usize| KeyAnswer::Loaded(Loaded::from(vec![1; bytes]));
+    let mut answers = vec![value(100_000), value(5), value(0), value(3_000)];
+    answers.extend((0..1000).map(|n| value(n % 50)));
+    let frame = ByteView::from(encoded(&answers, usize::MAX));
+    let decoded = decode_answers(&frame, answers.len()).unwrap();
+    assert_eq!(decoded, answers);
+    let kept = |answer: &KeyAnswer| match answer {
+        KeyAnswer::Loaded(loaded) => loaded.value().unwrap().allocation().len(),
+        _ => 0,
     };
-    assert_eq!(decoded.iter().map(shares).collect::<Vec<_>>(), [true, false, false]);
+    let kept: Vec<usize> = decoded.iter().map(kept).collect();
+    assert_eq!((kept[0], kept[3]), (frame.len(), 3_000));
+    assert!(kept[1..].iter().all(|&kept| kept <= 4 << 10), "{kept:?}");
+}
+
+#[test]
+fn short_values_that_are_neighbours_share_their_memory() {
+    let answers = vec![KeyAnswer::Loaded(Loaded::from(vec![1; 64])); 1000];
+    let frame = ByteView::from(encoded(&answers, usize::MAX));
+    let place = |answer: &KeyAnswer| match answer {
+        KeyAnswer::Loaded(loaded) => loaded.value().unwrap().allocation().as_ptr(),
+        _ => panic!("{answer:?}"),
+    };
+    let decoded = decode_answers(&frame, 1000).unwrap();
+    let places: HashSet<_> = decoded.iter().map(place).collect();
+    assert!(places.len() <= 1000 * 81 / 4000 + 1, "{}", places.len());
 }
 
 #[test]
 fn an_overloaded_peer_is_told_from_a_late_one_and_old_readers_take_both_for_late() {
     let answers = [PeerErrorKind::TimedOut, PeerErrorKind::Overloaded]
         .map(|kind| KeyAnswer::Failed(kind, "later".to_owned()));
-    let frame = encode_answers(&answers, 0);
+    let frame = encoded(&answers, 0);
     let (late, overloaded) = frame[HEAD_BYTES..].split_at(ANSWER_HEAD_BYTES + 5);
     // Old readers know of a failure its status and its message, and skip its ttl.
     assert_eq!((late[0], overloaded[0]), (4, 4));
@@ -220,7 +242,7 @@ fn an_overloaded_peer_is_told_from_a_late_one_and_old_readers_take_both_for_late
 fn messages_are_cut_between_characters() {
     let long =
         KeyAnswer::Failed(PeerErrorKind::Load, format!("x{}", "ä".repeat(MAX_MESSAGE_BYTES)));
-    let frame = ByteView::from(encode_answers(&[long], 0));
+    let frame = ByteView::from(encoded(&[long], 0));
     assert!(frame.len() <= MAX_ANSWER_OVERHEAD_BYTES);
     let KeyAnswer::Failed(_, message) = &decode_answers(&frame, 1).unwrap()[0] else { panic!() };
     assert_eq!(message.len(), MAX_MESSAGE_BYTES - 1);

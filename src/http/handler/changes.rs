@@ -1,10 +1,12 @@
 //! Makes the changes that peers ask for.
 
 use crate::getter::Loaded;
+use crate::group::Group;
 use crate::http::handler::replies::{done, refuse};
 use crate::http::handler::serving::Serving;
-use crate::http::note::{Note, Status};
+use crate::http::note::{self, Note, Status};
 use crate::http::server::{HttpRequest, HttpResponse};
+use crate::http::since;
 
 /// A value, or the word that there is none, from a peer that knows.
 pub(super) fn put(
@@ -20,7 +22,16 @@ pub(super) fn put(
         Some(Status::NotFound) => Loaded::absent(),
         _ => Loaded::from(request.body_to_keep()),
     };
-    let is_kept = group.peer_side().insert(&key, note.ttl.into_iter().fold(loaded, Loaded::ttl));
+    let loaded = note.mark(loaded);
+    let side = group.peer_side();
+    // Who waits no longer has told others that the value is not there. (A client without a stamp
+    // may end its side of the connection when it has sent all.)
+    let is_late = note.timeout.is_some_and(|timeout| request.came.elapsed() > timeout);
+    if is_late || note.stamp().is_ordered() && (request.is_given_up)() {
+        return Err(refuse(Status::Late, side.refuse_insert(&key, note.stamp())));
+    }
+    let is_kept = side.insert(&key, loaded, note.stamp());
+    let is_kept = is_kept.map_err(|late| refuse(Status::Late, late))?;
     Ok(if is_kept { done() } else { not_kept() })
 }
 
@@ -39,13 +50,25 @@ pub(super) fn delete(
     note: &Note,
 ) -> Result<HttpResponse, HttpResponse> {
     if serving.names_group_alone(request) {
-        serving.group_alone(request, note)?.peer_side().clear();
+        serving.group_alone(request, note)?.peer_side().clear(note.stamp());
         return Ok(done());
     }
     let (group, key) = serving.group_and_key(request, note)?;
     if key.is_empty() {
         return Err(refuse(Status::BadRequest, "bad request"));
     }
-    group.peer_side().remove(&[&key]);
+    group.peer_side().remove(&[&key], note.stamp());
     Ok(done())
+}
+
+/// The keys that were changed since the mark that is the only key of a frame. An empty one is none.
+pub(super) fn since(group: &Group, keys: &[&str]) -> Result<HttpResponse, HttpResponse> {
+    let &[asked] = keys else {
+        return Err(refuse(Status::BadRequest, "changes are asked for by one mark"));
+    };
+    let told = group.peer_side().changes_since(note::mark(asked.as_bytes()));
+    Ok(HttpResponse {
+        content_type: "application/octet-stream",
+        ..HttpResponse::text(200, since::encode(&told))
+    })
 }

@@ -4,6 +4,7 @@
 use std::time::SystemTime;
 
 use crate::byteview::ByteView;
+use crate::change::ChangeStamp;
 use crate::getter::Loaded;
 use crate::http::handler::replies::{done_for_foreign, refuse};
 use crate::http::handler::serving::Serving;
@@ -53,14 +54,14 @@ pub(super) fn delete(
     request: &HttpRequest<'_>,
 ) -> Result<HttpResponse, HttpResponse> {
     if serving.names_group_alone(request) {
-        serving.group_alone(request, &Note::default())?.peer_side().clear();
+        serving.group_alone(request, &Note::default())?.peer_side().clear(ChangeStamp::UNORDERED);
         return Ok(done_for_foreign());
     }
     let (group, key) = serving.changed_key(request)?;
     if key.is_empty() {
         return Err(refuse(Status::BadRequest, "bad request"));
     }
-    group.peer_side().remove(&[&key]);
+    group.peer_side().remove(&[&key], ChangeStamp::UNORDERED);
     Ok(done_for_foreign())
 }
 
@@ -74,7 +75,7 @@ pub(super) fn remove_keys(
     if removed.group.as_ref().is_some_and(|name| name != group.name()) {
         return Err(refuse_other_group());
     }
-    removed.keys().for_each(|key| group.peer_side().remove(&[&key]));
+    removed.keys().for_each(|key| group.peer_side().remove(&[&key], ChangeStamp::UNORDERED));
     Ok(done_for_foreign())
 }
 

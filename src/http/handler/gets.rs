@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
+use crate::change::ChangeMark;
 use crate::error::{Error, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::group::{Group, PeerSide};
-use crate::http::frame::{self, KeyAnswer};
+use crate::http::frame::{self, AnswerRef};
 use crate::http::handler::replies::refuse;
 use crate::http::handler::serving::Serving;
-use crate::http::note::{Note, Status};
+use crate::http::note::{InOrder, Note, Status};
 use crate::http::server::{HttpRequest, HttpResponse};
 
 /// One value.
@@ -19,12 +20,13 @@ pub(super) fn get(
     note: &Note,
 ) -> Result<HttpResponse, HttpResponse> {
     let (group, key) = serving.group_and_key(request, note)?;
+    let mark = mark_for(&group, note);
     let serve = || match note.timeout {
         Some(timeout) => side_for(&group, note).get_timeout(&key, timeout),
         None => side_for(&group, note).get(&key),
     };
     match unless_panicked(serving, &group, &key, serve)? {
-        Ok(loaded) => Ok(value(serving, &group, &key, &loaded)),
+        Ok(loaded) => Ok(marked(value(serving, &group, &key, &loaded), mark)),
         Err(error) => Err(refuse_for(&error)),
     }
 }
@@ -37,16 +39,27 @@ pub(super) fn get_many(
     note: &Note,
 ) -> Result<HttpResponse, HttpResponse> {
     let first = keys.first().copied().unwrap_or_default();
+    let mark = mark_for(group, note);
     let serve = || match note.timeout {
         Some(timeout) => {
             side_for(group, note).get_some_timeout(keys, frame::MAX_VALUES_BYTES, timeout)
         }
         None => side_for(group, note).get_some(keys, frame::MAX_VALUES_BYTES),
     };
-    let answers = unless_panicked(serving, group, first, serve)?.into_iter();
-    let answers: Vec<KeyAnswer> =
-        answers.map(|served| served.map_or(KeyAnswer::Left, answer)).collect();
-    Ok(many(&answers, frame::MAX_VALUES_BYTES))
+    let answers = unless_panicked(serving, group, first, serve)?;
+    let answers = answers.iter().map(|served| served.as_ref().map_or(AnswerRef::Left, answer));
+    Ok(marked(many(answers, frame::MAX_VALUES_BYTES), mark))
+}
+
+/// The mark of a group, if the asker wants it. It is taken before the values are: they are as new
+/// as that, or newer.
+fn mark_for(group: &Group, note: &Note) -> Option<ChangeMark> {
+    (note.order == InOrder::MarkWanted).then(|| group.peer_side().change_mark())
+}
+
+fn marked(mut response: HttpResponse, mark: Option<ChangeMark>) -> HttpResponse {
+    response.note.order = mark.map_or(InOrder::Nothing, InOrder::Mark);
+    response
 }
 
 fn side_for<'g>(group: &'g Group, note: &Note) -> PeerSide<'g> {
@@ -56,12 +69,8 @@ fn side_for<'g>(group: &'g Group, note: &Note) -> PeerSide<'g> {
 
 /// What is in memory of many keys, and never a load.
 pub(super) fn peek_many(group: &Group, keys: &[&str]) -> HttpResponse {
-    let peek = |key: &&str| match group.peer_side().peek(key) {
-        Some(loaded) => KeyAnswer::Loaded(loaded),
-        None => KeyAnswer::NotCached,
-    };
-    let answers: Vec<KeyAnswer> = keys.iter().map(peek).collect();
-    many(&answers, frame::MAX_PEEKED_BYTES)
+    let peeked: Vec<Option<Loaded>> = keys.iter().map(|key| group.peer_side().peek(key)).collect();
+    many(peeked.iter().map(in_memory), frame::MAX_PEEKED_BYTES)
 }
 
 /// What is in memory of one key, as a peer of another program asks for it, and never a load.
@@ -76,11 +85,14 @@ pub(super) fn peek(
 }
 
 /// The values of those keys that are in memory.
-pub(super) fn held(group: &Group, keys: &[&str]) -> HttpResponse {
-    let held = group.peer_side().held_some(keys, frame::MAX_PEEKED_BYTES).into_iter();
-    let answers: Vec<KeyAnswer> =
-        held.map(|held| held.map_or(KeyAnswer::NotCached, KeyAnswer::Loaded)).collect();
-    many(&answers, frame::MAX_PEEKED_BYTES)
+pub(super) fn held(group: &Group, keys: &[&str], note: &Note) -> HttpResponse {
+    let mark = mark_for(group, note);
+    let held = group.peer_side().held_some(keys, frame::MAX_PEEKED_BYTES);
+    marked(many(held.iter().map(in_memory), frame::MAX_PEEKED_BYTES), mark)
+}
+
+fn in_memory(found: &Option<Loaded>) -> AnswerRef<'_> {
+    found.as_ref().map_or(AnswerRef::NotCached, AnswerRef::Loaded)
 }
 
 /// The answer about a key that was loaded.
@@ -95,7 +107,7 @@ fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> HttpRe
                 note: Note { protocol: Some(serving.protocol), ..Note::default() },
                 has_expires: wire.has_expires,
                 headers: &[],
-                body: wire.encode(value, ttl, SystemTime::now()),
+                body: wire.encode(value, ttl, SystemTime::now()).into(),
             }
         }
         None => {
@@ -103,12 +115,15 @@ fn value(serving: &Serving, group: &Group, key: &str, loaded: &Loaded) -> HttpRe
             refuse(Status::NotFound, text)
         }
     };
-    response.note.ttl = ttl;
+    response.note = response.note.with(loaded);
     response.note.is_hit = loaded.origin().is_memory();
     response
 }
 
-fn many(answers: &[KeyAnswer], max_bytes: usize) -> HttpResponse {
+fn many<'a>(
+    answers: impl ExactSizeIterator<Item = AnswerRef<'a>> + Clone,
+    max_bytes: usize,
+) -> HttpResponse {
     HttpResponse {
         status: 200,
         content_type: "application/octet-stream",
@@ -151,16 +166,17 @@ fn refuse_for(error: &Error) -> HttpResponse {
 }
 
 /// What is told of a key of a batch: the same as in the answer to a single get.
-fn answer(served: Result<Loaded, Error>) -> KeyAnswer {
-    let failed = |kind, message: String| KeyAnswer::Failed(kind, message);
-    match served {
-        Ok(loaded) => KeyAnswer::Loaded(loaded),
-        Err(Error::EmptyKey) => failed(PeerErrorKind::Protocol, "bad request".to_owned()),
-        Err(error @ Error::TimedOut { .. }) => failed(PeerErrorKind::TimedOut, error.to_string()),
-        Err(error @ Error::Overloaded { .. }) => {
-            failed(PeerErrorKind::Overloaded, error.to_string())
-        }
-        Err(Error::Load { source, .. }) => failed(PeerErrorKind::Load, source.to_string()),
-        Err(error) => failed(PeerErrorKind::Load, error.to_string()),
-    }
+fn answer(served: &Result<Loaded, Error>) -> AnswerRef<'_> {
+    let error = match served {
+        Ok(loaded) => return AnswerRef::Loaded(loaded),
+        Err(error) => error,
+    };
+    let (kind, message) = match error {
+        Error::EmptyKey => (PeerErrorKind::Protocol, "bad request".to_owned()),
+        Error::TimedOut { .. } => (PeerErrorKind::TimedOut, error.to_string()),
+        Error::Overloaded { .. } => (PeerErrorKind::Overloaded, error.to_string()),
+        Error::Load { source, .. } => (PeerErrorKind::Load, source.to_string()),
+        _ => (PeerErrorKind::Load, error.to_string()),
+    };
+    AnswerRef::Failed(kind, message.into())
 }

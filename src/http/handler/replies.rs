@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Write};
 
-use crate::byteview::ByteView;
 use crate::http::note::{Note, Status};
 use crate::http::server::HttpResponse;
 
@@ -11,12 +10,12 @@ pub(super) const MAX_TEXT_BYTES: usize = 8 << 10;
 
 /// A change was made.
 pub(super) fn done() -> HttpResponse {
-    HttpResponse::text(204, ByteView::default())
+    HttpResponse::text(204, Vec::new())
 }
 
 /// A change was made that a peer of another program asked for.
 pub(super) fn done_for_foreign() -> HttpResponse {
-    HttpResponse::text(200, ByteView::default())
+    HttpResponse::text(200, Vec::new())
 }
 
 /// An error, as text with a newline, and with our header beside it.

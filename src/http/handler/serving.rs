@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::group::Group;
 use crate::http::handler::pages::Pages;
 use crate::http::handler::replies::{done, refuse};
+use crate::http::handler::through::HandedOver;
 use crate::http::identity::Identity;
 use crate::http::note::{self, Note, Status};
 use crate::http::protocol::{Plus, Protocol};
@@ -27,6 +28,8 @@ pub(crate) struct Serving {
     pub(crate) identity: Arc<Identity>,
     /// Which keys are this process's own.
     pub(crate) picker: Arc<dyn PeerPicker>,
+    /// Which new owners have got what is theirs.
+    pub(crate) handed_over: Arc<HandedOver>,
     /// `None` where there are none.
     pub(crate) pages: Option<Arc<dyn Pages>>,
     /// What was logged before.
@@ -107,15 +110,22 @@ impl Serving {
         note.incarnation.is_some() && wire::path_of(request.target) == self.base_path
     }
 
-    /// The answer to a greeting, which may be a farewell.
-    pub(super) fn greet(&self, note: &Note) -> HttpResponse {
-        if let (Some(Status::HasLeft), Some(incarnation)) = (note.status, note.incarnation) {
-            self.identity.is_left_by(incarnation);
+    /// The answer to a greeting, which may be a farewell, and may tell who else is there.
+    pub(super) fn greet(&self, note: &Note, body: &[u8]) -> HttpResponse {
+        if !body.is_empty() {
+            self.identity.hear(body);
+        }
+        match (note.status, note.incarnation) {
+            (Some(Status::HasLeft), Some(incarnation)) => self.identity.is_left_by(incarnation),
+            _ => self.identity.hear_of_start(note),
         }
         if self.identity.has_left() {
             return refuse(Status::HasLeft, "this peer has left the list, and is about to end");
         }
-        done()
+        match self.identity.zone() {
+            Some(zone) => HttpResponse::text(200, zone.to_string()),
+            None => done(),
+        }
     }
 
     /// Tells one of ours who has answered.

@@ -1,7 +1,7 @@
 //! The handler without a server, called as one would.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::replies::MAX_TEXT_BYTES;
 use super::*;
@@ -46,6 +46,7 @@ impl Bench {
             plus,
             identity: Arc::default(),
             picker: Arc::new(NoPeers),
+            handed_over: Arc::default(),
             pages: None,
             repeats: Arc::default(),
         };
@@ -88,6 +89,8 @@ fn send_to(
         body,
         own_body: None,
         client: &|| None,
+        came: Instant::now(),
+        is_given_up: &|| false,
     })
 }
 
@@ -96,7 +99,7 @@ fn assert_refused(response: &HttpResponse, code: u16, status: &str, text: &str) 
     assert_eq!(response.status, code);
     assert_eq!(response.note.status.map(Status::name), Some(status));
     assert_eq!(response.content_type, "text/plain; charset=utf-8");
-    assert_eq!(response.body.as_str(), Ok(text));
+    assert_eq!(std::str::from_utf8(&response.body), Ok(text));
 }
 
 #[test]
@@ -112,13 +115,13 @@ fn a_value_is_answered_as_it_is() {
     ] {
         for method in ["GET", "HEAD"] {
             let response = bench.ask(method, target, &[]);
-            assert_eq!((response.status, response.body), (200, ByteView::from(body)), "{target}");
+            assert_eq!((response.status, &*response.body), (200, body.as_bytes()), "{target}");
             assert_eq!(response.content_type, "application/octet-stream");
             assert_eq!(response.headers, []);
         }
     }
     let bench = Bench::with(Protocol::GeeCache, Plus::Literal);
-    assert_eq!(bench.get("/_geecache/scores/a+b").body, "value of a+b");
+    assert_eq!(bench.get("/_geecache/scores/a+b").body[..], b"value of a+b"[..]);
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn the_protocol_decides_over_body_content_type_and_base_path() {
     let bench = Bench::with(Protocol::Groupcache, Plus::Space);
     let response = bench.get("/_groupcache/scores/a");
     assert_eq!(response.content_type, "application/x-protobuf");
-    assert_eq!(response.body, "\n\x0avalue of a");
+    assert_eq!(response.body[..], b"\n\x0avalue of a"[..]);
     assert_eq!(bench.get("/_geecache/scores/a").status, 400);
 }
 
@@ -179,7 +182,7 @@ fn a_message_without_end_is_cut() {
     let response = bench.get("/_geecache/scores/fails%20at%20length");
     assert_eq!(response.status, 500);
     assert_eq!(response.body.len(), MAX_TEXT_BYTES + 1);
-    assert!(response.body.as_str().unwrap().ends_with("é\n"));
+    assert!(std::str::from_utf8(&response.body).unwrap().ends_with("é\n"));
 }
 
 #[test]
@@ -233,10 +236,13 @@ fn a_peer_in_a_hurry_is_told_in_time_and_the_load_goes_on() {
     go.send(()).unwrap();
     // Nobody calls the getter a second time: it would wait for a second word.
     let patience = [("Geecache", "t=10000")];
-    assert_eq!(bench.ask("GET", "/_geecache/slow/k", &patience).body, "at last");
+    assert_eq!(bench.ask("GET", "/_geecache/slow/k", &patience).body[..], b"at last"[..]);
     assert_eq!(slow.stats().local_loads, 1);
     // What is in memory is there at once.
-    assert_eq!(bench.ask("GET", "/_geecache/slow/k", &[("Geecache", "t=0")]).body, "at last");
+    assert_eq!(
+        bench.ask("GET", "/_geecache/slow/k", &[("Geecache", "t=0")]).body[..],
+        b"at last"[..]
+    );
     let soon = bench.ask("GET", "/_geecache/slow/k", &[("Geecache", "t=soon")]);
     let text = "the `t` of the header Geecache can't be read\n";
     assert_refused(&soon, 400, "bad-request", text);

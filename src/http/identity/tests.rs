@@ -22,6 +22,21 @@ fn with(identity: &Identity, digest: u32) -> Note {
 }
 
 #[test]
+fn each_life_of_a_peer_begins_once() {
+    let (ours, peer, theirs) = two();
+    assert!(!peer.take_begun());
+    let next_life = Identity::new(Some(&url("http://b:1")), None);
+    for life in [&theirs, &next_life] {
+        ours.hear_of_start(&life.note());
+        ours.hear_of_start(&life.note());
+        assert!(peer.take_begun() && !peer.take_begun());
+    }
+    ours.hear_of_start(&Note::default());
+    ours.hear_of_start(&Identity::new(Some(&url("http://c:1")), None).note());
+    assert!(!peer.take_begun(), "others did");
+}
+
+#[test]
 fn lists_that_differ_are_seen_by_who_asks_and_by_who_is_asked() {
     for is_asked in [true, false] {
         let (ours, peer, theirs) = two();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tag::Tag;
 use crate::testing::with_seeds;
 
 fn read(text: &str) -> Result<Note, BadNote> {
@@ -19,6 +20,9 @@ fn full() -> Note {
         cluster: Some(0x0000_00c1),
         incarnation: Some(0x0123_4567_89ab_cdef),
         digest: Some(0xffff_fff0),
+        order: InOrder::Stamp(ChangeStamp::new(0xfedc_ba98_7654_3210, 17)),
+        tags: NoteTags::of(&Loaded::absent().tag(Tag::from_number(1)).tag(Tag::from_number(0xabc))),
+        version: Some(12),
         nested: Some(Chain::new(0xc0ff_ee01, 2)),
         is_hit: true,
     }
@@ -27,7 +31,8 @@ fn full() -> Note {
 #[test]
 fn a_note_is_written_as_the_table_says_and_read_back() {
     let text = "t=1800 k=9f3a01bc c=000000c1 i=0123456789abcdef r=fffffff0 p=geecache-protobuf \
-                s=not-found ttl=60000 nested=c0ffee01.2 hit";
+                s=not-found ttl=60000 n=fedcba9876543210.17 \
+                g=0000000000000001,0000000000000abc v=12 nested=c0ffee01.2 hit";
     assert_eq!(written(full()), text);
     assert_eq!(read(text), Ok(full()));
     assert_eq!(written(Note::default()), "");
@@ -41,6 +46,21 @@ fn a_note_is_written_as_the_table_says_and_read_back() {
 }
 
 #[test]
+fn a_note_asks_for_a_mark_or_tells_it() {
+    let mark = ChangeMark::new(0xabc, 5);
+    for (order, text) in [
+        (InOrder::MarkWanted, "m"),
+        (InOrder::Mark(mark), "m=0000000000000abc.5"),
+        (InOrder::Mark(ChangeMark::new(0, 0)), "m=0000000000000000.0"),
+    ] {
+        let note = Note { order, ..Note::default() };
+        assert_eq!(written(note), text);
+        assert_eq!(read(text), Ok(note));
+    }
+    assert_eq!(mark_text(mark), "0000000000000abc.5");
+}
+
+#[test]
 fn the_longest_note_fits() {
     let longest = |protocol, status| Note {
         timeout: Some(Duration::MAX),
@@ -51,6 +71,11 @@ fn the_longest_note_fits() {
         cluster: Some(u32::MAX),
         incarnation: Some(u64::MAX),
         digest: Some(u32::MAX),
+        order: InOrder::Mark(ChangeMark::new(u64::MAX, u64::MAX)),
+        tags: NoteTags::of(
+            &(1..=8).map(Tag::from_number).fold(Loaded::absent(), |it, tag| it.tag(tag)),
+        ),
+        version: Some(u64::MAX),
         nested: Some(Chain::new(u32::MAX, u8::MAX)),
         is_hit: true,
     };
@@ -103,6 +128,13 @@ fn names_that_are_not_known_are_ignored_and_what_is_known_must_be_readable() {
         ("i=0123456789abcdef0", "i"),
         ("i=01234567é9abcde", "i"),
         ("r=", "r"),
+        ("n=", "n"),
+        ("n=0123456789abcdef", "n"),
+        ("n=0123456789abcdef.", "n"),
+        ("n=0123456789abcdeg.1", "n"),
+        ("n=0123456789abcdef.x", "n"),
+        ("m=1", "m"),
+        ("m=0123456789abcdef.-1", "m"),
         ("p=", "p"),
         ("p=http", "p"),
     ] {
@@ -145,10 +177,11 @@ fn hashes_of_names_are_fixed_and_no_two_pairs_are_the_same_bytes() {
 
 #[test]
 fn any_bytes_are_a_note_that_comes_back_or_none() {
-    let names = ["t", "k", "p", "s", "ttl", "c", "i", "r", "nested", "hit", "x", ""];
+    let names = ["t", "k", "p", "s", "ttl", "c", "i", "r", "n", "m", "nested", "hit", "x", ""];
     let values = [
         "0",
         "0123456789abcdef",
+        "0123456789abcdef.17",
         "9f3a01bc",
         "geecache",
         "not-found",

@@ -11,6 +11,7 @@ use crate::http::peer::abilities::Abilities;
 use crate::http::peer::frames;
 use crate::http::peer::gets;
 use crate::http::peer::link::{Admit, Link};
+use crate::http::peer::news;
 use crate::http::verdict::Verdict;
 use crate::peers::TellAnswer;
 use crate::spans::PeerCall;
@@ -76,7 +77,7 @@ impl<'a> Batch<'a> {
         let mut most = frame::MAX_KEYS;
         // One key alone is nothing that a batch would do better.
         let mut is_better = self.open.len() > 1;
-        while is_better && !self.open.is_empty() && self.abilities.may_know_batches(Instant::now())
+        while is_better && !self.open.is_empty() && self.abilities.may_know_batches(self.link.now())
         {
             let next: Vec<&str> = self.open.iter().take(most).map(|&at| self.keys[at]).collect();
             let next = &next[..frame::fitting(&next)];
@@ -87,7 +88,7 @@ impl<'a> Batch<'a> {
                 }
                 Ok(None) => {
                     log::debug!("{} does not know batches", self.link.url());
-                    self.abilities.lacks_batches(Instant::now());
+                    self.abilities.lacks_batches(self.link.now());
                 }
                 Ok(Some(answers)) => {
                     let answered = self.take(answers);
@@ -108,7 +109,9 @@ impl<'a> Batch<'a> {
         self.link.call(Admit::IfUp, PeerCall::new("get_many", self.group), |exchange| {
             let options = self.link.options();
             let frame = frame::encode_request(Operation::Get, keys);
-            frames::post(exchange, options.group(self.group)?, &frame, left, |answer| {
+            let target = news::asking(options, options.group(self.group)?);
+            frames::post(exchange, target, &frame, left, |answer| {
+                news::hear(self.link, self.group, &answer);
                 frames::read_answers(answer, options, keys.len())
             })
         })

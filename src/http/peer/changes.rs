@@ -2,8 +2,7 @@
 //!
 //! They are sent to a peer that is down, too: it may be asked again before it knows.
 
-use std::time::Instant;
-
+use crate::change::ChangeStamp;
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
 use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
@@ -18,24 +17,33 @@ use crate::http::protocol::ForeignChanges;
 use crate::http::verdict::Verdict;
 use crate::spans::PeerCall;
 
+/// The group of a change, and which change it is.
+type Stamped<'a> = (&'a str, ChangeStamp);
+
 /// Has the peer forget `keys`.
 pub(super) fn remove(
     link: &Link,
     abilities: &Abilities,
-    group: &str,
+    (group, stamp): Stamped<'_>,
     keys: &[&str],
 ) -> Result<(), PeerError> {
     let removed = in_its_way(
         link,
         abilities,
-        || remove_all(link, group, keys),
+        || remove_all(link, (group, stamp), keys),
         || foreign::remove(link, group, keys),
     );
     unless_gone(link, removed).map_err(|failure| link.error_of(failure))
 }
 
+/// Has the peer forget what has one of these tags.
+pub(super) fn remove_tags(link: &Link, group: Stamped<'_>, tags: &[&str]) -> Result<(), PeerError> {
+    let removed = send_all(link, group, Operation::RemoveTags, tags);
+    unless_gone(link, removed).map_err(|failure| link.error_of(failure))
+}
+
 /// Has the peer forget everything.
-pub(super) fn clear(link: &Link, group: &str) -> Result<(), PeerError> {
+pub(super) fn clear(link: &Link, group: Stamped<'_>) -> Result<(), PeerError> {
     unless_gone(link, clear_all(link, group)).map_err(|failure| link.error_of(failure))
 }
 
@@ -43,14 +51,14 @@ pub(super) fn clear(link: &Link, group: &str) -> Result<(), PeerError> {
 pub(super) fn insert(
     link: &Link,
     abilities: &Abilities,
-    group: &str,
+    (group, stamp): Stamped<'_>,
     key: &str,
     value: &Loaded,
 ) -> Result<bool, PeerError> {
     let inserted = in_its_way(
         link,
         abilities,
-        || insert_in_our_way(link, abilities, group, key, value),
+        || insert_in_our_way(link, abilities, (group, stamp), key, value),
         || foreign::insert(link, group, key, value),
     );
     inserted.map_err(|failure| link.error_of(failure))
@@ -67,12 +75,12 @@ fn in_its_way<T>(
     if link.options().protocol.wire().changes == ForeignChanges::None {
         return ours();
     }
-    if !abilities.is_foreign(Instant::now()) {
+    if !abilities.is_foreign(link.now()) {
         match ours() {
             Err(failure) if frames::is_unsupported(&failure) => {}
             other => return other,
         }
-        abilities.mark_foreign(Instant::now());
+        abilities.mark_foreign(link.now());
     }
     theirs()
 }
@@ -82,13 +90,16 @@ fn in_its_way<T>(
 fn insert_in_our_way(
     link: &Link,
     abilities: &Abilities,
-    group: &str,
+    (group, stamp): Stamped<'_>,
     key: &str,
     value: &Loaded,
 ) -> Result<bool, Failure> {
-    let request = put(link, group, key, value)?;
-    if !abilities.makes_changes(Instant::now()) {
-        remove_all(link, group, &[key])?;
+    let request = put(link, (group, stamp), key, value)?;
+    if !abilities.makes_changes(link.now()) {
+        // What the peer has may be newer than a value with a version: then no key is removed, as no
+        // value has an empty one.
+        let removed = if value.version_number().is_some() { "" } else { key };
+        remove_all(link, (group, stamp), &[removed])?;
     }
     let done = link.call(Admit::Always, PeerCall::new("insert", group), |exchange| {
         exchange.send(&request, link.timeout(), |answer| {
@@ -96,7 +107,7 @@ fn insert_in_our_way(
             read_change(answer, link.options()).map(|()| is_kept)
         })
     });
-    abilities.changed(&done, Instant::now());
+    abilities.changed(&done, link.now());
     done
 }
 
@@ -109,18 +120,28 @@ fn unless_gone(link: &Link, removed: Result<(), Failure>) -> Result<(), Failure>
     }
 }
 
-fn remove_all(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
+fn remove_all(link: &Link, group: Stamped<'_>, keys: &[&str]) -> Result<(), Failure> {
+    send_all(link, group, Operation::Remove, keys)
+}
+
+/// Removes keys, or tags.
+fn send_all(
+    link: &Link,
+    group: Stamped<'_>,
+    operation: Operation,
+    keys: &[&str],
+) -> Result<(), Failure> {
     let mut rest: Vec<&str> = keys.to_vec();
     rest.retain(|key| key.len() <= frame::MAX_KEY_BYTES);
     let too_long = keys.len() - rest.len();
     let mut rest = &rest[..];
     while !rest.is_empty() {
         let (next, later) = rest.split_at(frame::fitting(rest));
-        remove_some(link, group, next)?;
+        remove_some(link, group, operation, next)?;
         rest = later;
     }
     if too_long > 0 {
-        let message = format!("{too_long} keys are too long to be sent");
+        let message = format!("{too_long} keys or tags are too long to be sent");
         return Err(Failure::new(PeerErrorKind::NotSupported, Verdict::Unclear, message));
     }
     Ok(())
@@ -128,37 +149,42 @@ fn remove_all(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
 
 /// Removes keys with one request. A single key goes the same way: peers that ignore the method
 /// would load what is deleted at its path.
-fn remove_some(link: &Link, group: &str, keys: &[&str]) -> Result<(), Failure> {
+fn remove_some(
+    link: &Link,
+    (group, stamp): Stamped<'_>,
+    operation: Operation,
+    keys: &[&str],
+) -> Result<(), Failure> {
     link.call(Admit::Always, PeerCall::new("remove", group), |exchange| {
-        let frame = frame::encode_request(Operation::Remove, keys);
+        let frame = frame::encode_request(operation, keys);
         let options = link.options();
-        let done =
-            frames::post(exchange, options.group(group)?, &frame, link.timeout(), |answer| {
-                read_change(answer, options)
-            })?;
-        done.ok_or_else(|| frames::unsupported("it does not know how to remove keys"))
+        let target = options.group(group)?.stamped(stamp);
+        let done = frames::post(exchange, target, &frame, link.timeout(), |answer| {
+            read_change(answer, options)
+        })?;
+        done.ok_or_else(|| frames::unsupported("it does not know how to remove these"))
     })
 }
 
 /// The request to keep `value`, which is not sent if it is longer than what is taken from others.
 fn put<'a>(
     link: &Link,
-    group: &str,
+    (group, stamp): Stamped<'_>,
     key: &str,
     value: &'a Loaded,
 ) -> Result<Outgoing<'a>, Failure> {
-    let mut target = link.options().key(group, key)?;
+    let mut target = link.options().key(group, key)?.stamped(stamp);
     let body = value.value().map_or(&[][..], |value| value.as_slice());
     link.options().validate_length(body)?;
     if value.value().is_none() {
         target.note.status = Some(Status::NotFound);
     }
-    target.note.ttl = value.time_to_live();
+    target.note = target.note.with(value);
     Ok(Outgoing::put(target, body))
 }
 
-fn clear_all(link: &Link, group: &str) -> Result<(), Failure> {
-    let request = Outgoing::delete(link.options().group(group)?);
+fn clear_all(link: &Link, (group, stamp): Stamped<'_>) -> Result<(), Failure> {
+    let request = Outgoing::delete(link.options().group(group)?.stamped(stamp));
     link.call(Admit::Always, PeerCall::new("clear", group), |exchange| {
         exchange.send(&request, link.timeout(), |answer| read_change(answer, link.options()))
     })
@@ -195,11 +221,12 @@ mod tests {
         // Nothing listens on port 1.
         let link = link("http://127.0.0.1:1");
         let abilities = Abilities::default();
-        let removals = || [remove(&link, &abilities, "g", &["k"]), clear(&link, "g")];
+        let g = ("g", ChangeStamp::UNORDERED);
+        let removals = || [remove(&link, &abilities, g, &["k"]), clear(&link, g)];
         assert!(removals().iter().all(Result::is_err));
         link.mark_left();
         assert!(removals().iter().all(Result::is_ok));
-        assert!(insert(&link, &abilities, "g", "k", &Loaded::from("v")).is_err());
+        assert!(insert(&link, &abilities, g, "k", &Loaded::from("v")).is_err());
         link.mark_listed();
         assert!(removals().iter().all(Result::is_err));
     }
@@ -211,7 +238,8 @@ mod tests {
         });
         let link = link(&peer.url);
         link.mark_left();
-        assert!(remove(&link, &Abilities::default(), "g", &["k"]).is_err());
-        assert!(clear(&link, "g").is_err());
+        let g = ("g", ChangeStamp::UNORDERED);
+        assert!(remove(&link, &Abilities::default(), g, &["k"]).is_err());
+        assert!(clear(&link, g).is_err());
     }
 }

@@ -7,6 +7,7 @@ use crate::getter::Loaded;
 use crate::http::exchange::{CallError, Failure, Incoming, Outgoing};
 use crate::http::note::Note;
 use crate::http::peer::link::{Admit, Link};
+use crate::http::peer::news;
 use crate::http::peer::options::PeerOptions;
 use crate::http::protocol::Coded;
 use crate::http::verdict::Verdict;
@@ -19,8 +20,12 @@ pub(super) fn get(link: &Link, group: &str, key: &str, left: Duration) -> Result
     Link::needs_time(left)?;
     link.call(Admit::IfUp, PeerCall::new("get", group), |exchange| {
         let options = link.options();
-        let request = Outgoing::get(options.key(group, key)?);
-        match exchange.send(&request, left, |answer| read(answer, options)) {
+        let request = Outgoing::get(news::asking(options, options.key(group, key)?));
+        let read = |answer| {
+            news::hear(link, group, &answer);
+            read(answer, options)
+        };
+        match exchange.send(&request, left, read) {
             Err(Failure { kind: PeerErrorKind::NotFound, note, .. }) => {
                 Ok(with_note(Loaded::absent(), &note))
             }
@@ -53,7 +58,7 @@ pub(super) fn read(answer: Incoming, options: &PeerOptions) -> Result<Loaded, Ca
 }
 
 fn with_note(loaded: Loaded, note: &Note) -> Loaded {
-    let loaded = note.ttl.into_iter().fold(loaded, Loaded::ttl);
+    let loaded = note.mark(loaded);
     if note.is_hit { loaded.came_from(Origin::Memory) } else { loaded }
 }
 

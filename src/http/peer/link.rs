@@ -12,6 +12,7 @@ use crate::histogram::Latency;
 use crate::http::breaker::{Breaker, Permit, Transition};
 use crate::http::exchange::{Exchange, Failure};
 use crate::http::identity::Acquaintance;
+use crate::http::peer::marks::MarkBook;
 use crate::http::peer::options::PeerOptions;
 use crate::http::peer::stats::{PeerState, PeerStats};
 use crate::http::url::PeerUrl;
@@ -24,8 +25,9 @@ use crate::sync::lock;
 pub(super) enum Admit {
     /// The call is made if the peer is up, or if it is time for a trial.
     IfUp,
-    /// The call is made in any case. A removal that is not even tried would leave the old values at
-    /// a peer that is about to be asked again.
+    /// The call is made in any case, and has a bound of its own. A removal that is not even tried
+    /// would leave the old values at a peer that is about to be asked again, and a bound that is
+    /// full of gets tells that it will be.
     Always,
 }
 
@@ -36,10 +38,14 @@ pub(super) struct Link {
     /// `None` lets every call through.
     breaker: Option<Mutex<Breaker>>,
     in_flight: AtomicUsize,
+    /// The same of calls that are [always](Admit::Always) made.
+    always_in_flight: AtomicUsize,
     requests: AtomicU64,
     failures: AtomicU64,
     rejected: AtomicU64,
     latency: Latency,
+    /// What the peer told of changes.
+    marks: MarkBook,
     /// Whether the peer is no longer in the list of peers.
     has_left: AtomicBool,
 }
@@ -60,10 +66,12 @@ impl Link {
             options,
             breaker: None,
             in_flight: AtomicUsize::new(0),
+            always_in_flight: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             latency: Latency::new(),
+            marks: MarkBook::default(),
             has_left: AtomicBool::new(false),
         }
     }
@@ -89,13 +97,31 @@ impl Link {
     /// Whether [`Admit::IfUp`] would let a call through now.
     pub(super) fn is_ready(&self) -> bool {
         let Some(breaker) = &self.breaker else { return true };
-        let breaker = lock(breaker);
-        breaker.is_closed() || breaker.is_ready(Instant::now())
+        let is_closed = lock(breaker).is_closed();
+        if is_closed {
+            return true;
+        }
+        if self.acquaintance().take_begun() {
+            let transition = lock(breaker).begin_again();
+            transition.into_iter().for_each(|transition| self.tell(transition));
+        }
+        let now = self.now();
+        lock(breaker).is_ready(now)
+    }
+
+    /// The moment by the clock of the pool.
+    pub(super) fn now(&self) -> Instant {
+        self.options.exchange.clock.now()
     }
 
     /// What the peer said of itself.
     pub(super) fn acquaintance(&self) -> &Arc<Acquaintance> {
         self.exchange.acquaintance()
+    }
+
+    /// What the peer told of changes.
+    pub(super) fn marks(&self) -> &MarkBook {
+        &self.marks
     }
 
     pub(super) fn has_left(&self) -> bool {
@@ -116,14 +142,16 @@ impl Link {
         let is_up = self.breaker.as_ref().is_none_or(|breaker| lock(breaker).is_closed());
         let acquaintance = self.exchange.acquaintance();
         PeerStats {
-            list_differs_for: acquaintance.list_differs_for(Instant::now()),
+            list_differs_for: acquaintance.list_differs_for(self.now()),
             url: self.url().as_str().to_owned(),
+            zone: None,
             state: match is_up {
                 _ if acquaintance.is_us() => PeerState::Itself,
                 true => PeerState::Up,
                 false => PeerState::Down,
             },
-            in_flight: self.in_flight.load(Ordering::Relaxed),
+            in_flight: self.in_flight.load(Ordering::Relaxed)
+                + self.always_in_flight.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
@@ -182,8 +210,12 @@ impl Link {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
         let Some(breaker) = &self.breaker else { return };
-        let transition = lock(breaker).record(permit, verdict, Instant::now());
+        let now = self.now();
+        let transition = lock(breaker).record(permit, verdict, now);
         if let Some(transition) = transition {
+            if matches!(transition, Transition::Opened(_)) {
+                self.acquaintance().take_begun(); // It was of before.
+            }
             self.tell(transition);
         }
     }
@@ -215,6 +247,7 @@ impl Link {
 /// ends would keep the peer down for good.
 struct CallInFlight<'a> {
     link: &'a Link,
+    admission: Admit,
     permit: Option<Permit>,
 }
 
@@ -222,19 +255,28 @@ impl<'a> CallInFlight<'a> {
     /// Takes a place, and the breaker's permit where it gives one.
     fn begin(link: &'a Link, admission: Admit) -> Result<Self, Failure> {
         // From here on the drop gives the place back.
-        let mut call = Self { link, permit: None };
-        let others = link.in_flight.fetch_add(1, Ordering::Relaxed);
+        let mut call = Self { link, admission, permit: None };
+        let others = call.in_flight().fetch_add(1, Ordering::Relaxed);
         if others >= link.options.max_requests.get() {
             let message = format!("{others} requests are in flight to it");
             return Err(link.reject(PeerErrorKind::Overloaded, message));
         }
         let Some(breaker) = &link.breaker else { return Ok(call) };
-        call.permit = lock(breaker).admit(Instant::now());
+        let now = link.now();
+        call.permit = lock(breaker).admit(now);
         if call.permit.is_none() && admission == Admit::IfUp {
             let message = "it failed just before, not asked";
             return Err(link.reject(PeerErrorKind::Unreachable, message));
         }
         Ok(call)
+    }
+
+    /// How many such calls there are.
+    fn in_flight(&self) -> &'a AtomicUsize {
+        match self.admission {
+            Admit::IfUp => &self.link.in_flight,
+            Admit::Always => &self.link.always_in_flight,
+        }
     }
 
     fn end(mut self, verdict: Verdict) {
@@ -246,7 +288,7 @@ impl<'a> CallInFlight<'a> {
 
 impl Drop for CallInFlight<'_> {
     fn drop(&mut self) {
-        self.link.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.in_flight().fetch_sub(1, Ordering::Relaxed);
         if let Some(permit) = self.permit.take() {
             self.link.learn(permit, Verdict::Unclear);
         }

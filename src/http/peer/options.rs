@@ -17,6 +17,18 @@ use crate::repeats::Repeats;
 
 const MOST_LANES: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
 
+/// Whether a process asks its peers to tell of changes beside their answers; see
+/// [`HttpPoolBuilder::change_news`](crate::HttpPoolBuilder::change_news).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChangeNews {
+    /// It asks. A copy of what was changed is dropped with the next answer of any peer that has
+    /// heard of the change.
+    On,
+    /// It does not: copies go when this process is told of the change, or end on their own.
+    Off,
+}
+
 /// How to talk to a peer.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerOptions {
@@ -25,11 +37,14 @@ pub(crate) struct PeerOptions {
     /// For what a peer has in memory.
     pub(crate) peek_timeout: Duration,
     pub(crate) max_value_bytes: u64,
+    pub(crate) change_news: ChangeNews,
     /// Gets of single keys that are sent side by side.
     pub(crate) lanes: NonZeroUsize,
     /// Requests in flight at once.
     pub(crate) max_requests: NonZeroUsize,
     pub(crate) exchange: ExchangeOptions,
+    /// The URL of this process; `None` for one that owns no key.
+    pub(crate) own_url: Option<Arc<str>>,
     /// What was logged before, and where it is told what happens; for all peers together.
     pub(crate) repeats: Arc<Repeats>,
     pub(crate) events: EventSink,
@@ -42,9 +57,11 @@ impl Default for PeerOptions {
             base_path: Protocol::default().wire().base_path.to_owned(),
             peek_timeout: Duration::from_millis(20),
             max_value_bytes: 64 << 20,
+            change_news: ChangeNews::Off,
             lanes: lanes(),
             max_requests: NonZeroUsize::new(256).expect("256 is not zero"),
             exchange: ExchangeOptions::default(),
+            own_url: None,
             repeats: Arc::default(),
             events: EventSink::new(),
         }

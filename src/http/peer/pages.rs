@@ -50,7 +50,7 @@ fn target_of(path: &str) -> Result<Target, Failure> {
 
 /// Which program the peer is.
 fn program(link: &Link, abilities: &Abilities, left: Duration) -> Result<Program, Failure> {
-    if let Some(program) = abilities.program(Instant::now()) {
+    if let Some(program) = abilities.program(link.now()) {
         return Ok(program);
     }
     Link::needs_time(left)?;
@@ -61,6 +61,6 @@ fn program(link: &Link, abilities: &Abilities, left: Duration) -> Result<Program
         answer.drain();
         Ok(program)
     })?;
-    abilities.saw(program, Instant::now());
+    abilities.saw(program, link.now());
     Ok(program)
 }

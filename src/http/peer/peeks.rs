@@ -22,11 +22,11 @@ pub(super) fn peek_many(
     group: &str,
     keys: &[&str],
 ) -> Result<Vec<Option<Loaded>>, PeerError> {
-    if !abilities.may_answer_peeks(Instant::now()) {
+    if !abilities.may_answer_peeks(link.now()) {
         let message = "it did not answer such a question just before, not asked";
         return Err(link.error(PeerErrorKind::NotSupported, message));
     }
-    if abilities.is_foreign(Instant::now()) && knows_foreign_peeks(link) {
+    if abilities.is_foreign(link.now()) && knows_foreign_peeks(link) {
         return one_by_one(link, abilities, group, keys);
     }
     let mut found = vec![None; keys.len()];
@@ -38,10 +38,10 @@ pub(super) fn peek_many(
         let next = &next[..frame::fitting(&next)];
         let peeked = request(link, group, next);
         if peeked.as_ref().is_err_and(frames::is_unsupported) && knows_foreign_peeks(link) {
-            abilities.mark_foreign(Instant::now());
+            abilities.mark_foreign(link.now());
             return one_by_one(link, abilities, group, keys);
         }
-        abilities.peeked(peeked.as_ref().err().map(|failure| failure.kind), Instant::now());
+        abilities.peeked(peeked.as_ref().err().map(|failure| failure.kind), link.now());
         let answers = match peeked {
             Ok(answers) => answers,
             Err(failure) if is_first => return Err(link.error_of(failure)),
@@ -109,7 +109,7 @@ fn one_by_one(
     let time = link.options().peek_timeout.min(link.timeout());
     for (at, key) in keys.iter().enumerate() {
         let peeked = peek_one(link, group, key, time.saturating_sub(begun.elapsed()));
-        abilities.peeked(peeked.as_ref().err().map(|failure| failure.kind), Instant::now());
+        abilities.peeked(peeked.as_ref().err().map(|failure| failure.kind), link.now());
         match peeked {
             Ok(loaded) => found[at] = loaded,
             Err(failure) if at == 0 => return Err(link.error_of(failure)),

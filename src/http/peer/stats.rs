@@ -11,6 +11,8 @@ use crate::histogram::Histogram;
 pub struct PeerStats {
     /// The peer's URL.
     pub url: String,
+    /// The [zone](crate::HttpPoolBuilder::zone) in which it is; `None` if it is in none.
+    pub zone: Option<String>,
     /// Whether it is asked.
     pub state: PeerState,
     /// Requests in flight to it.

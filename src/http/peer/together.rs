@@ -9,7 +9,7 @@ use crate::http::frame::{self, KeyAnswer, Operation};
 use crate::http::peer::abilities::Abilities;
 use crate::http::peer::lanes::{Company, Lanes, NextStep};
 use crate::http::peer::link::{Admit, Link};
-use crate::http::peer::{frames, gets};
+use crate::http::peer::{frames, gets, news};
 use crate::http::verdict::Verdict;
 use crate::spans::PeerCall;
 
@@ -27,7 +27,7 @@ pub(super) fn get(
     };
     let now = Instant::now();
     let until = now.checked_add(timeout.min(link.timeout())).unwrap_or(now);
-    if lanes.are_values_long() || !abilities.may_know_batches(now) {
+    if lanes.are_values_long() || !abilities.may_know_batches(link.now()) {
         return alone(timeout);
     }
     let left = || until.saturating_duration_since(Instant::now());
@@ -74,7 +74,7 @@ fn ask(
             mine
         }
         Ok(None) => {
-            abilities.lacks_batches(Instant::now());
+            abilities.lacks_batches(link.now());
             None
         }
         Err(failure) => {
@@ -115,7 +115,9 @@ fn request(
     link.call(Admit::IfUp, PeerCall::new("get_held", group), |exchange| {
         let options = link.options();
         let frame = frame::encode_request(Operation::Held, keys);
-        frames::post(exchange, options.group(group)?, &frame, left, |answer| {
+        let target = news::asking(options, options.group(group)?);
+        frames::post(exchange, target, &frame, left, |answer| {
+            news::hear(link, group, &answer);
             frames::read_answers(answer, options, keys.len())
         })
     })

@@ -1,10 +1,14 @@
 //! [`PreviousOwners`]: who owned a key before the list of peers changed last.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::consistenthash::Ring;
 use crate::http::peer::Peer;
 use crate::http::peers::list::PeerList;
+use crate::http::peers::moved::moved;
+use crate::http::peers::rings::ZoneName;
 
 /// The owners of keys before a change.
 pub(super) struct PreviousOwners {
@@ -19,8 +23,8 @@ impl PreviousOwners {
     /// The owners before the change from `old` to `new`, made at `now`. `None` where nobody owned
     /// anything.
     ///
-    /// A peer that was alone knows nothing of owners before it came. It takes those for them that
-    /// own its keys without it.
+    /// A peer that was alone in its zone, or comes from another one, may know nothing of owners
+    /// before it came. It takes those for them that own its keys without it.
     pub(super) fn new(
         own: Option<&str>,
         old: &PeerList,
@@ -28,14 +32,17 @@ impl PreviousOwners {
         now: Instant,
         window: Duration,
     ) -> Option<Self> {
-        let mut list = old.clone();
-        if let (Some(own), true) = (own, list.peers.is_empty()) {
-            list = new.clone();
-            list.ring.remove(own);
+        let (mut list, zone) = (old.clone(), new.rings.zone());
+        let is_alone = |ring: &Ring, own: &str| ring.len() == usize::from(ring.contains(own));
+        let before = list.rings.of_zone(zone);
+        if let Some(own) = own.filter(|own| before.is_none_or(|ring| is_alone(ring, own))) {
+            let mut ring = new.rings.own().clone();
+            ring.remove(own);
+            let names = new.peers.iter().filter(|(name, _)| ring.contains(name));
+            list.peers.extend(names.map(|(name, peer)| (Arc::clone(name), Arc::clone(peer))));
+            list.rings.set(zone, ring);
         }
-        if list.ring.is_empty() {
-            return None;
-        }
+        list.rings.zones().next()?;
         let left = list.peers.values().filter(|peer| new.at(peer.url()).is_none());
         let left = left.cloned().collect();
         Some(Self { list, left, changed: now, window })
@@ -52,10 +59,33 @@ impl PreviousOwners {
         now.saturating_duration_since(self.changed) < 2 * self.window
     }
 
-    /// The previous owner of `key`, and how to ask it, unless that is this process.
-    pub(super) fn owner(&self, key: &str) -> Option<(&str, &Arc<Peer>)> {
-        let owner = self.list.ring.get(key)?;
+    /// The previous owner of `key` in a zone, and how to ask it, unless that is this process.
+    pub(super) fn owner(&self, zone: &ZoneName, key: &str) -> Option<(&str, &Arc<Peer>)> {
+        let owner = self.list.rings.of_zone(zone)?.get(key)?;
         Some((owner, self.list.peers.get(owner).filter(|peer| !peer.is_us())?))
+    }
+
+    /// The peers, other than this process, that had keys which are ours by the list `new`.
+    pub(super) fn givers(&self, new: &PeerList) -> Vec<Arc<Peer>> {
+        let to_us =
+            self.moved(new).filter(|(_, to)| new.peers.get(*to).is_none_or(|it| it.is_us()));
+        let from: BTreeSet<&str> = to_us.map(|(from, _)| from).collect();
+        let peers = from.into_iter().filter_map(|from| self.list.peers.get(from));
+        peers.filter(|peer| !peer.is_us()).cloned().collect()
+    }
+
+    /// The URLs of the peers that have keys by the list `new` which `own` had.
+    pub(super) fn heirs(&self, own: &str, new: &PeerList) -> Vec<Arc<str>> {
+        let from_us = self.moved(new).filter(|(from, _)| *from == own);
+        let to: BTreeSet<&str> = from_us.map(|(_, to)| to).collect();
+        let heirs = to.into_iter().filter_map(|to| new.peers.get(to));
+        heirs.filter(|peer| peer.is_ready()).map(|peer| Arc::clone(peer.url().text())).collect()
+    }
+
+    /// Between whom keys moved in the zone that this process has by the list `new`.
+    fn moved<'a>(&'a self, new: &'a PeerList) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let before = self.list.rings.of_zone(new.rings.zone());
+        before.map(|before| moved(before, new.rings.own())).into_iter().flatten()
     }
 
     /// The peers that left with the change.
@@ -69,23 +99,31 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::consistenthash::Ring;
     use crate::http::listed::ListedPeer;
     use crate::http::peer::PeerOptions;
+    use crate::http::peers::rings::ZoneRings;
     use crate::http::url::PeerScheme;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn list(urls: &[&str]) -> PeerList {
-        let mut ring = Ring::new(NonZeroUsize::new(50).unwrap());
-        ring.extend(urls);
+        list_in(None, urls)
+    }
+
+    /// A list as a process of a zone sees it.
+    fn list_in(zone: Option<&str>, urls: &[&str]) -> PeerList {
         let listed = urls.iter().map(|url| ListedPeer::parse(url, PeerScheme::Http).unwrap());
         let listed: Arc<[ListedPeer]> = listed.collect();
+        let rings = ZoneRings::of(&listed, zone.map(Arc::from), false, |peers| {
+            let mut ring = Ring::new(NonZeroUsize::new(50).unwrap());
+            ring.extend(peers.map(|peer| &peer.name));
+            ring
+        });
         let peer = |ListedPeer { url, name, .. }: &ListedPeer| {
             let peer = Peer::new(url.clone(), PeerOptions::default());
             (Arc::clone(name), Arc::new(peer))
         };
-        PeerList { ring, peers: listed.iter().map(peer).collect(), listed }
+        PeerList { rings, peers: listed.iter().map(peer).collect(), listed }
     }
 
     #[test]
@@ -106,8 +144,10 @@ mod tests {
         }
         let left: Vec<&str> = previous.left().iter().map(|left| left.url().as_str()).collect();
         assert_eq!(left, ["http://a:1"]);
-        let owners: Vec<&str> =
-            ["Tom", "Jack", "Sam"].iter().map(|key| previous.owner(key).unwrap().0).collect();
+        let owners: Vec<&str> = ["Tom", "Jack", "Sam"]
+            .iter()
+            .map(|key| previous.owner(&None, key).unwrap().0)
+            .collect();
         assert!(owners.iter().all(|owner| ["http://a:1", "http://b:1"].contains(owner)));
     }
 
@@ -115,14 +155,14 @@ mod tests {
     fn peer_that_comes_takes_over_from_those_that_would_own_its_keys_without_it() {
         let nobody = list(&[]);
         let without = list(&["http://a:1", "http://b:1", "http://c:1"]);
-        let mut with = without.clone();
-        with.ring.add("http://d:1");
+        let with = list(&["http://a:1", "http://b:1", "http://c:1", "http://d:1"]);
         let now = Instant::now();
         let previous =
             PreviousOwners::new(Some("http://d:1"), &nobody, &with, now, MINUTE).unwrap();
         for n in 0..100 {
             let key = format!("key {n}");
-            assert_eq!(previous.owner(&key).map(|(owner, _)| owner), without.ring.get(&key));
+            let owner = previous.owner(&None, &key).map(|(owner, _)| owner);
+            assert_eq!(owner, without.rings.owner(&key));
         }
         assert!(previous.left().is_empty());
         // A client comes and goes, and owns nothing that it could take over.

@@ -11,8 +11,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListStats {
-    /// The digest of the list in force: of the URLs, the weights, and the options that decide who
-    /// owns a key. Peers that agree have the same.
+    /// The digest of the list in force: of the URLs, names, weights and zones, and of the options
+    /// that decide who owns a key. Peers that agree have the same.
     pub digest: u32,
     /// How many peers the list has, this one included.
     pub peers: usize,

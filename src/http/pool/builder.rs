@@ -9,10 +9,13 @@ use std::time::Duration;
 use crate::consistenthash::RingHash;
 use crate::events::{Event, EventSink};
 use crate::http::budget::Budget;
-use crate::http::peer::PeerOptions;
+#[cfg(any(test, feature = "testing"))]
+use crate::http::exchange::Dialer;
+use crate::http::peer::{ChangeNews, PeerOptions};
 use crate::http::protocol::{Plus, Protocol};
 use crate::http::server::{Limits, Server};
 use crate::http::status::StatusPages;
+use crate::http::time::PoolClock;
 use crate::stack::StackBytes;
 
 /// A hundred years. Longer times are cut to that, so that sums of times and moments do not
@@ -35,12 +38,16 @@ pub struct HttpPoolBuilder {
     pub(super) server: Server,
     pub(super) limits: Limits,
     pub(super) warm_up: Duration,
+    pub(super) hand_over_rate: u64,
     pub(super) token: Option<String>,
     pub(super) accepted_tokens: Vec<String>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) status_pages: StatusPages,
+    /// `None` is what suits the kind of the pool.
+    pub(super) change_news: Option<ChangeNews>,
     pub(super) transfer_bytes: u64,
     pub(super) cluster: Option<String>,
+    pub(super) zone: Option<String>,
 }
 
 impl HttpPoolBuilder {
@@ -59,12 +66,15 @@ impl HttpPoolBuilder {
             server: Server::default(),
             limits,
             warm_up: Duration::from_secs(60),
+            hand_over_rate: 64 << 20,
             token: None,
             accepted_tokens: Vec::new(),
             token_file: None,
             status_pages: StatusPages::default(),
+            change_news: None,
             transfer_bytes: Budget::DEFAULT_BYTES,
             cluster: None,
+            zone: None,
         }
     }
 
@@ -110,8 +120,9 @@ impl HttpPoolBuilder {
     }
 
     /// The URL by which the other peers know this one. Defaults to `http://` (`https://` with TLS)
-    /// and the address that it listens at, which is no use where that is not the address that
-    /// others reach: behind a proxy or in a container, or for a host name.
+    /// and the address that it listens at; for the unspecified address (`0.0.0.0`), to the one from
+    /// which this host sends to the rest of the world. Needed where others reach it by another
+    /// address, as behind a proxy, or by a host name.
     #[must_use]
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertise = Some(url.into());
@@ -129,6 +140,22 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn cluster(mut self, name: impl Into<String>) -> Self {
         self.cluster = Some(name.into());
+        self
+    }
+
+    /// The zone of this process, such as that of its data centre: up to 64 letters, digits and
+    /// `-._` of ASCII. Each zone has an owner for each key, and gets are sent to peers of the own
+    /// zone only. A client without a zone, or whose zone has no peers, asks those of all zones.
+    /// Changes reach the peers of all zones. [`guide::zones`](crate::guide::zones) has more.
+    ///
+    /// The others know it from the list (`http://host:port#zone=a`), or, where they
+    /// [follow](crate::HttpPool::follow) a source that does not tell, from this process. Defaults
+    /// to what the list says of this one's [`url`](crate::HttpPool::url), and else to none. Those
+    /// without a zone are a zone, too. [`set_peers`](crate::HttpPool::set_peers) asks nobody, so
+    /// its list has to tell all zones.
+    #[must_use]
+    pub fn zone(mut self, name: impl Into<String>) -> Self {
+        self.zone = Some(name.into());
         self
     }
 
@@ -227,9 +254,23 @@ impl HttpPoolBuilder {
         self
     }
 
+    /// Whether answers of peers tell this process of changes, so that its groups drop the copies of
+    /// what was changed. It is for those that peers do not know.
+    ///
+    /// An answer to a get is longer by up to 41 bytes then. Where it tells of changes, the get
+    /// asks which keys they were, with one more request that ends within 250 ms. Where there is no
+    /// time for that, or no answer, all copies go. Defaults to [`ChangeNews::On`] for a
+    /// [client](Self::client), and to [`ChangeNews::Off`] for who serves: peers are told.
+    #[must_use]
+    pub fn change_news(mut self, news: ChangeNews) -> Self {
+        self.change_news = Some(news);
+        self
+    }
+
     /// How many requests to one peer may be in flight at once. Gets that are
     /// [sent together](Self::lanes_per_peer) are one request. A call past that goes on as if the
-    /// peer had failed, which does not count against the peer. Defaults to 256.
+    /// peer had failed, which does not count against the peer. Removals, clearings and insertions
+    /// have as many places of their own: gets do not keep them out. Defaults to 256.
     #[must_use]
     pub fn max_requests_per_peer(mut self, requests: NonZeroUsize) -> Self {
         self.client.max_requests = requests;
@@ -250,7 +291,7 @@ impl HttpPoolBuilder {
     }
 
     /// How many open connections to one peer are kept while they have nothing to do. Each takes up
-    /// to 80 KiB here, and at some servers a thread there. After 10 to 15 s they are closed.
+    /// to 48 KiB here, and at some servers a thread there. After 10 to 15 s they are closed.
     /// Defaults to 64.
     #[must_use]
     pub fn max_idle_connections(mut self, connections: NonZeroUsize) -> Self {
@@ -273,11 +314,28 @@ impl HttpPoolBuilder {
     /// memory, within [`peek_timeout`](Self::peek_timeout). Zero never asks. *Alike*, as removals
     /// go to previous owners first for twice as long. Defaults to 60 s.
     ///
+    /// Most values [are handed over](Self::hand_over_rate) before somebody asks for them.
+    ///
     /// A pool that comes new to others takes their list without itself for the previous one. Where
     /// the list changes again within the time, only the last change counts.
     #[must_use]
     pub fn warm_up(mut self, time: Duration) -> Self {
         self.warm_up = time.min(LONGEST_TIME);
+        self
+    }
+
+    /// How much this process takes over from previous owners at most, in bytes of keys and values
+    /// per second. After a change of the list of peers a thread has them hand over what has come to
+    /// be this process's, hottest first. It goes on as long as there is room that nobody uses:
+    /// nothing is evicted for it. Zero takes nothing over in this way; single keys are asked for
+    /// all the same. Defaults to 64 MiB per second.
+    ///
+    /// It begins when both sides have the same list, and ends with [`warm_up`](Self::warm_up). A
+    /// process that comes back under the URL that it had gets what others loaded in its place.
+    /// Peers of other programs hand nothing over. [`guide::deploy`](crate::guide::deploy) has more.
+    #[must_use]
+    pub fn hand_over_rate(mut self, bytes_per_second: u64) -> Self {
+        self.hand_over_rate = bytes_per_second;
         self
     }
 
@@ -355,6 +413,30 @@ impl HttpPoolBuilder {
     #[must_use]
     pub fn stack_bytes(mut self, bytes: u64) -> Self {
         self.limits.stack = StackBytes::of(bytes);
+        self
+    }
+
+    /// Has the pool be known as `authority`, which is a host and a port, unless it has a URL, and
+    /// open connections by `dialer`.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn known_as(mut self, authority: &str, dialer: Dialer) -> Self {
+        let prefix = self.client.exchange.scheme().prefix();
+        self.advertise.get_or_insert_with(|| format!("{prefix}{authority}"));
+        self.client.exchange.dialer = dialer;
+        self
+    }
+
+    /// The clock by which the pool decides: any monotonic time since a moment of its own, as
+    /// [`GroupBuilder::clock`](crate::GroupBuilder::clock) has it. So a test need not wait until a
+    /// peer that was down is tried again, until the time to [warm up](Self::warm_up) is over, or
+    /// until a peer has been missing in a [source](crate::Discovery) for long. How long requests
+    /// and connections may take, and how old connections become, goes by the system's clock in any
+    /// case. Defaults to the system's.
+    ///
+    /// It is called from any thread, and should take no time.
+    #[must_use]
+    pub fn clock(mut self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.client.exchange.clock = PoolClock::injected(now);
         self
     }
 

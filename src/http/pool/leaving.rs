@@ -17,10 +17,10 @@ impl HttpPool {
     /// the process as the signal does by itself (feature `signal`, on Unix).
     ///
     /// From the signal on, `/readyz` answers 503 and the pool owns no key. Peers that
-    /// [follow](Self::follow) a source learn that within a second or two, and take over what they
-    /// are asked for. It answers for as long as `stay`, then finishes the requests in flight, for
-    /// at most [`drain_timeout`](crate::HttpPoolBuilder::drain_timeout). A second signal ends the
-    /// process at once.
+    /// [follow](Self::follow) a source learn that within a second or two, and take over what is in
+    /// memory here. When they have everything, or after `stay`, it finishes the requests in flight,
+    /// for at most [`drain_timeout`](crate::HttpPoolBuilder::drain_timeout). A second signal ends
+    /// the process at once.
     ///
     /// The supervisor has to wait for that long before it kills: `terminationGracePeriodSeconds` in
     /// Kubernetes, `TimeoutStopSec` in systemd. [`guide::deploy`](crate::guide::deploy) has both.

@@ -1,7 +1,7 @@
 //! How an [`HttpPool`] is made of its options.
 
 use std::fmt;
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +9,18 @@ use crate::consistenthash::MAX_REPLICAS;
 use crate::error::Error;
 use crate::http::address::PeerAddress;
 use crate::http::getter::HttpGetter;
-use crate::http::handler::{Door, Pages, PeerHandler, Serving};
+use crate::http::handler::{Door, HandedOver, Pages, PeerHandler, Serving};
 use crate::http::identity::Identity;
-use crate::http::listed::ListedPeer;
-use crate::http::peer::PeerOptions;
+use crate::http::listed::{self, ListedPeer, ZONE_RULE};
+use crate::http::peer::{ChangeNews, PeerOptions};
 use crate::http::peers::{Peers, PeersOptions};
 use crate::http::pool::HttpPool;
 use crate::http::pool::builder::HttpPoolBuilder;
 use crate::http::pool::checks::{invalid, validate_base_path, validate_server};
 use crate::http::pool::exposure::warn_if_exposed;
+use crate::http::pool::interface::address_for_others;
 use crate::http::pool::service::{Service, listen};
+use crate::http::pool::taking::Taking;
 use crate::http::server::{Limits, Server};
 use crate::http::status::{Monitor, StatusPages};
 use crate::http::token::Tokens;
@@ -39,10 +41,10 @@ impl HttpPool {
     ///
     /// # Errors
     ///
-    /// [`Error::Bind`] if it can't listen there. [`Error::InvalidOption`] if `addr` is the
-    /// unspecified address (`0.0.0.0`): no peer can be reached by that, so the builder has to be
-    /// told the URL to [`advertise`](HttpPoolBuilder::advertise). The same in a program that is
+    /// [`Error::Bind`] if it can't listen there. [`Error::InvalidOption`] in a program that is
     /// built with `panic = "abort"`, which needs another [`server`](HttpPoolBuilder::server).
+    /// The same if `addr` is the unspecified address (`0.0.0.0`), on a host without an address for
+    /// others; see [`advertise`](HttpPoolBuilder::advertise).
     pub fn bind(addr: impl ToSocketAddrs + fmt::Debug) -> Result<Self, Error> {
         Self::builder().bind(addr)
     }
@@ -59,9 +61,10 @@ impl HttpPool {
     /// The list may be empty, and come later by [`set_peers`](Self::set_peers). Until then groups
     /// load everything for themselves, which the first get logs as a warning.
     ///
-    /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so a
-    /// removal elsewhere does not reach the copies that its groups
-    /// [keep](crate::GroupBuilder::hot_cache).
+    /// When no peer answers, a group that uses it loads for itself. Peers do not know of it, so no
+    /// removal elsewhere reaches the copies that its groups [keep](crate::GroupBuilder::hot_cache).
+    /// It hears of changes when it next asks a peer: see
+    /// [`change_news`](HttpPoolBuilder::change_news).
     ///
     /// # Errors
     ///
@@ -83,20 +86,9 @@ impl HttpPoolBuilder {
         validate_server(self.server, PANIC_IS_THE_END)?;
         self.client.exchange.tokens = self.tokens()?;
         self.validate_tls()?;
-        let (scheme, tls) = (self.client.exchange.scheme(), self.client.exchange.tls.clone());
-        let parse = |url: &str| PeerUrl::parse(url)?.for_scheme(scheme);
-        let advertised = self.advertise.as_deref().map(parse).transpose()?;
+        let tls = self.client.exchange.tls.clone();
         let (listener, local_addr) = listen(addr)?;
-        let own = match advertised {
-            Some(url) => url,
-            None if local_addr.ip().is_unspecified() => {
-                return Err(Error::InvalidOption {
-                    option: "advertise",
-                    reason: format!("no peer can be reached at {local_addr}: a URL is needed"),
-                });
-            }
-            None => PeerUrl::of(scheme, local_addr)?,
-        };
+        let own = self.own_url(local_addr)?;
         let (peers, registry) = (self.peers(Some(own)), Registry::new());
         let repeats = Arc::clone(&self.limits.client_repeats);
         let door = Arc::new(Door::new(self.client.exchange.tokens.clone(), repeats));
@@ -106,6 +98,7 @@ impl HttpPoolBuilder {
             StatusPages::On => Some(Arc::clone(&monitor) as Arc<dyn Pages>),
             StatusPages::Off => None,
         };
+        let handed_over = Arc::<HandedOver>::default();
         let serving = Serving {
             registry: registry.clone(),
             base_path: self.path(),
@@ -114,21 +107,45 @@ impl HttpPoolBuilder {
             identity: Arc::clone(peers.identity()),
             picker: Arc::clone(&peers) as Arc<dyn PeerPicker>,
             pages,
+            handed_over: Arc::clone(&handed_over),
             repeats: Arc::clone(&self.limits.repeats),
         };
         let handler = PeerHandler::new(format!("{peers:?}"), door, serving);
         let bound = (listener, local_addr);
-        let served = (handler, Arc::clone(&monitor));
+        let served = (handler, Arc::clone(&monitor), handed_over);
         match Service::start(self.server, bound, self.server_limits(), tls, served) {
             Ok(service) => {
                 let has_token = self.client.exchange.tokens.is_some();
                 let name = format!("{peers:?}");
                 warn_if_exposed(&name, local_addr, peers.own(), self.server, has_token);
-                Ok(HttpPool::of(peers, registry, monitor, Some(service)))
+                let taking = self.taking(&peers, &registry);
+                let halves = (Some(service), taking);
+                Ok(HttpPool::of(peers, registry, monitor, halves, self.limits.drain))
             }
             Err(error) => {
                 Err(Error::Bind { addr: local_addr.to_string(), source: Arc::new(error) })
             }
+        }
+    }
+
+    /// The URL by which others know what listens at `local_addr`.
+    fn own_url(&self, local_addr: SocketAddr) -> Result<PeerUrl, Error> {
+        let scheme = self.client.exchange.scheme();
+        match self.advertise.as_deref() {
+            Some(url) => PeerUrl::parse(url)?.for_scheme(scheme),
+            None if local_addr.ip().is_unspecified() => {
+                let addr = address_for_others(local_addr).ok_or_else(|| {
+                    let reason = format!(
+                        "no peer can be reached at {local_addr}, and this host has no address for \
+                         others: a URL is needed"
+                    );
+                    invalid("advertise", reason)
+                })?;
+                let url = PeerUrl::of(scheme, addr)?;
+                log::info!("{local_addr} is reached at {url}, as nothing else is to be advertised");
+                Ok(url)
+            }
+            None => PeerUrl::of(scheme, local_addr),
         }
     }
 
@@ -147,7 +164,8 @@ impl HttpPoolBuilder {
         let (list, registry, door) =
             (self.peers(None), Registry::new(), Door::new(None, Arc::default()));
         let monitor = Monitor::new(Arc::clone(&list), registry.clone(), Arc::new(door));
-        let pool = HttpPool::of(list, registry, Arc::new(monitor), None);
+        let halves = (None, self.taking(&list, &registry));
+        let pool = HttpPool::of(list, registry, Arc::new(monitor), halves, self.limits.drain);
         pool.set_peers(peers)?;
         Ok(pool)
     }
@@ -165,17 +183,28 @@ impl HttpPoolBuilder {
         HttpGetter::of(url, self.peer())
     }
 
+    fn taking(&self, peers: &Arc<Peers>, registry: &Registry) -> Taking {
+        let repeats = Arc::clone(&self.limits.repeats);
+        Taking::new(peers, registry.clone(), self.hand_over_rate, repeats)
+    }
+
     fn peer(&self) -> PeerOptions {
         PeerOptions { protocol: self.protocol, base_path: self.path(), ..self.client.clone() }
     }
 
     fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
         let mut peer = self.peer();
+        // Who serves is told of changes.
+        let default = if own.is_none() { ChangeNews::On } else { ChangeNews::Off };
+        peer.change_news = self.change_news.unwrap_or(default);
         let identity = Identity::new(own.as_ref(), self.cluster.as_deref());
+        let zone: Option<Arc<str>> = self.zone.as_deref().map(Arc::from);
+        let identity = identity.by(peer.exchange.clock.clone()).in_zone(zone.clone());
         peer.exchange.identity = Arc::new(identity);
         let hash = self.hash.unwrap_or_else(|| self.protocol.wire().hash);
         let replicas = self.replicas.unwrap_or_else(|| hash.replicas());
-        let options = PeersOptions { hash, replicas, warm_up: self.warm_up, peer };
+        peer.own_url = own.as_ref().map(|url| Arc::clone(url.text()));
+        let options = PeersOptions { hash, replicas, warm_up: self.warm_up, zone, peer };
         Arc::new(match (&self.ring_name, own) {
             (Some(name), Some(url)) => {
                 Peers::with_name(Some(ListedPeer::new(url).called(&**name)), options)
@@ -232,6 +261,9 @@ impl HttpPoolBuilder {
         validate_base_path(&self.path())?;
         if self.ring_name.as_ref().is_some_and(String::is_empty) {
             return Err(invalid("ring_name", "it is empty"));
+        }
+        if self.zone.as_ref().is_some_and(|zone| listed::zone(zone).is_none()) {
+            return Err(invalid("zone", format!("it is not a name of {ZONE_RULE}")));
         }
         if self.replicas.is_some_and(|replicas| replicas.get() > MAX_REPLICAS) {
             return Err(invalid("replicas", format!("it must be at most {MAX_REPLICAS}")));

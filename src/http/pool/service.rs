@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::http::handler::PeerHandler;
+use crate::http::handler::{HandedOver, PeerHandler};
 use crate::http::server::{self, Handler, Limits, Running, Server};
 use crate::http::status::Monitor;
 use crate::http::tls::TlsConfig;
@@ -21,6 +21,7 @@ pub(super) struct Service {
     handler: Arc<PeerHandler>,
     monitor: Arc<Monitor>,
     local_addr: SocketAddr,
+    handed_over: Arc<HandedOver>,
 }
 
 enum Stage {
@@ -43,7 +44,7 @@ impl Service {
         (listener, local_addr): (TcpListener, SocketAddr),
         limits: Limits,
         tls: Option<TlsConfig>,
-        (handler, monitor): (PeerHandler, Arc<Monitor>),
+        (handler, monitor, handed_over): (PeerHandler, Arc<Monitor>, Arc<HandedOver>),
     ) -> io::Result<Self> {
         let handler = Arc::new(handler);
         let answers = Arc::clone(&handler) as Arc<dyn Handler>;
@@ -51,11 +52,16 @@ impl Service {
         monitor.watch(&running);
         log::info!("{} serves at {local_addr}", handler.name());
         let (stage, changed) = (Mutex::new(Stage::Serving(running)), Condvar::new());
-        Ok(Self { stage, changed, handler, monitor, local_addr })
+        Ok(Self { stage, changed, handler, monitor, local_addr, handed_over })
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Which new owners have got what is theirs.
+    pub(super) fn handed_over(&self) -> &HandedOver {
+        &self.handed_over
     }
 
     /// Whether nobody has shut it down yet.

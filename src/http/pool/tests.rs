@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::change::ChangeStamp;
 use crate::consistenthash::Ring;
 use crate::error::PeerErrorKind;
 use crate::group::{Group, RemoveOutcome};
@@ -339,7 +340,7 @@ fn a_value_too_large_to_be_inserted_is_no_fault_of_the_peer() {
         for _ in 0..5 {
             let report = asks.group.insert(&key, vec![7; 8 << 20]).unwrap();
             let outcome = &report.peers[0].outcome;
-            let RemoveOutcome::Failed(error) = outcome else { panic!("{limit}: {outcome:?}") };
+            let RemoveOutcome::Owed(error) = outcome else { panic!("{limit}: {outcome:?}") };
             assert_eq!(error.kind(), PeerErrorKind::Protocol, "{limit}");
         }
         let seen = &asks.pool.peer_stats()[0];
@@ -360,7 +361,7 @@ fn an_owner_that_does_not_take_a_value_forgets_the_older_one() {
         .find(|key| asks.pool.owner(key).as_deref() == Some(owns.url()))
         .unwrap();
     for (key, size) in [(&short, (1 << 20) + 1), (&long, 1)] {
-        owns.group.peer_side().insert(key, "older");
+        owns.group.peer_side().insert(key, "older", ChangeStamp::UNORDERED).unwrap();
         let report = asks.group.insert(key, vec![7; size]).unwrap();
         assert!(!report.is_complete());
         assert_eq!(owns.group.get(key).unwrap(), key.as_str(), "it is loaded again");

@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::byteview::ByteView;
 use crate::http::note::Note;
@@ -53,6 +54,11 @@ pub(crate) struct HttpRequest<'a> {
     pub(crate) own_body: Option<&'a ByteView>,
     /// Tells where it comes from, if that is known.
     pub(crate) client: &'a dyn Fn() -> Option<SocketAddr>,
+    /// When its head began to come, or was taken from those that waited.
+    pub(crate) came: Instant,
+    /// Tells whether the client has ended the connection, as far as that is known: nobody reads
+    /// the answer.
+    pub(crate) is_given_up: &'a dyn Fn() -> bool,
 }
 
 impl HttpRequest<'_> {
@@ -106,7 +112,7 @@ pub(crate) struct HttpResponse {
     /// Further headers.
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// The body. It is not sent in answer to a `HEAD`, but its length is.
-    pub(crate) body: ByteView,
+    pub(crate) body: ResponseBody,
 }
 
 impl HttpResponse {
@@ -116,7 +122,7 @@ impl HttpResponse {
     }
 
     /// An answer of text, such as an error's message.
-    pub(crate) fn text(status: u16, text: impl Into<ByteView>) -> Self {
+    pub(crate) fn text(status: u16, text: impl Into<ResponseBody>) -> Self {
         Self {
             status,
             content_type: "text/plain; charset=utf-8",
@@ -125,6 +131,48 @@ impl HttpResponse {
             headers: &[],
             body: text.into(),
         }
+    }
+}
+
+/// A body: bytes that others have, too, or its own. Neither is copied to make it.
+#[derive(Clone, Debug)]
+pub(crate) enum ResponseBody {
+    Shared(ByteView),
+    Own(Vec<u8>),
+}
+
+impl Deref for ResponseBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl From<ByteView> for ResponseBody {
+    fn from(bytes: ByteView) -> Self {
+        Self::Shared(bytes)
+    }
+}
+
+impl From<Vec<u8>> for ResponseBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Own(bytes)
+    }
+}
+
+impl From<String> for ResponseBody {
+    fn from(text: String) -> Self {
+        Self::Own(text.into_bytes())
+    }
+}
+
+impl From<&str> for ResponseBody {
+    fn from(text: &str) -> Self {
+        Self::Own(text.into())
     }
 }
 

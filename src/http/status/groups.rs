@@ -32,6 +32,13 @@ pub(super) fn write_group(object: &mut JsonObject<'_>, group: &Group) {
         write_latency(object, "waits", &latencies.waits);
         write_latency(object, "hits", &latencies.hits);
     });
+    object.list("debts", group.debts(), |object, debt| {
+        object.member("peer", &*debt.peer);
+        object.member("keys", debt.keys);
+        object.member("since_s", debt.since.as_secs_f64());
+        object.member("attempts", debt.attempts);
+        object.member("error", &*debt.error.to_string());
+    });
     object.list("hot_keys", group.hot_keys(HOT_KEYS), |object, hot| {
         object.member("key", &*hot.key);
         object.member("gets_per_second", hot.gets_per_second);
@@ -66,8 +73,8 @@ fn write_numbers(object: &mut JsonObject<'_>, numbers: &[(&str, u64)]) {
 }
 
 /// All of them, by their names.
-fn numbers_of(stats: &Stats) -> [(&'static str, u64); 25] {
-    [
+fn numbers_of(stats: &Stats) -> Vec<(&'static str, u64)> {
+    vec![
         ("gets", stats.gets),
         ("hits", stats.hits),
         ("owned_hits", stats.owned_hits),
@@ -84,13 +91,33 @@ fn numbers_of(stats: &Stats) -> [(&'static str, u64); 25] {
         ("server_requests", stats.server_requests),
         ("server_hits", stats.server_hits),
         ("hits_stale", stats.hits_stale),
+        ("soft_timeouts", stats.soft_timeouts),
         ("negative_hits", stats.negative_hits),
+        ("loads_waiting", stats.loads_waiting),
         ("refreshes", stats.refreshes),
+        ("unchanged", stats.unchanged),
+        ("source_rests", stats.source_rests),
+        ("source_refusals", stats.source_refusals),
+        ("hedges", stats.hedges),
+        ("hedges_won", stats.hedges_won),
         ("peeks", stats.peeks),
         ("peek_hits", stats.peek_hits),
+        ("taken_over", stats.taken_over),
+        ("taken_over_bytes", stats.taken_over_bytes),
+        ("handed_over", stats.handed_over),
+        ("handed_over_bytes", stats.handed_over_bytes),
         ("removes", stats.removes),
         ("inserts", stats.inserts),
         ("clears", stats.clears),
+        ("tag_removes", stats.tag_removes),
+        ("snapshot_written", stats.snapshot_written),
+        ("snapshot_loaded", stats.snapshot_loaded),
+        ("snapshot_skipped", stats.snapshot_skipped),
+        ("snapshot_failures", stats.snapshot_failures),
+        ("changes_owed", stats.changes_owed),
+        ("changes_paid", stats.changes_paid),
+        ("late_changes", stats.late_changes),
+        ("changes_heard", stats.changes_heard),
         ("events_dropped", stats.events_dropped),
         ("logs_suppressed", stats.logs_suppressed),
     ]
@@ -123,7 +150,8 @@ mod tests {
 
     #[test]
     fn every_counter_is_told_by_its_own_name() {
-        let names = numbers_of(&Stats::default()).map(|(name, _)| name);
+        let names = numbers_of(&Stats::default()).into_iter().map(|(name, _)| name);
+        let names: Vec<&str> = names.collect();
         assert_eq!(fields(&format!("{:?}", Stats::default())), names);
         let names = numbers_of_cache(&CacheStats::default()).map(|(name, _)| name);
         assert_eq!(fields(&format!("{:?}", CacheStats::default())), names);

@@ -48,7 +48,7 @@ impl KeyQuestion {
     pub(super) fn write(&self, object: &mut JsonObject<'_>, peers: &Peers) {
         object.member("group", self.group.name());
         object.member("key", &*self.key);
-        object.member("position", peers.ring().0.position(&self.key));
+        object.member("position", peers.with_ring(|ring| ring.position(&self.key)));
         object.member("owner", peers.owner(&self.key).as_deref());
         object.member("asked", peers.asked_for(&self.key).as_deref());
         match self.group.peek_loaded(&self.key) {
@@ -71,9 +71,11 @@ pub(super) fn write_report(object: &mut JsonObject<'_>, report: &RemoveReport) {
     object.list("peers", &report.peers, |object, told| {
         object.member("url", &*told.peer);
         let error = match &told.outcome {
-            RemoveOutcome::Done => return object.member("done", true),
+            RemoveOutcome::Done | RemoveOutcome::Late => return object.member("done", true),
             RemoveOutcome::NotSupported => "it does not know how to".to_owned(),
-            RemoveOutcome::Failed(error) => format!("{}: {}", error.kind(), error.message()),
+            RemoveOutcome::Owed(error) | RemoveOutcome::Failed(error) => {
+                format!("{}: {}", error.kind(), error.message())
+            }
         };
         object.member("done", false);
         object.member("error", &*error);

@@ -1,5 +1,6 @@
 //! What a pool counts, beside what its groups do.
 
+use crate::http::listed::ListedPeer;
 use crate::http::peer::PeerState;
 use crate::http::peers::Peers;
 use crate::http::server::Health;
@@ -14,10 +15,7 @@ pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers, of_clients:
     let help = "Whether this process is in the list: 1 if it is.";
     let is_listed = peers.listed().is_some();
     writer.gauge("geecache_listed", help).sample(&[], u8::from(is_listed));
-    let mut family = writer.gauge("geecache_ring_share_ratio", "The part of all keys it owns.");
-    for (peer, share) in &shares {
-        family.sample(&[("peer", peer.url.as_str())], share);
-    }
+    write_zones(writer, peers, &shares);
     let stats = peers.stats();
     let mut family = writer.gauge("geecache_peer_up", "Whether it is asked: 1 if it is.");
     for peer in &stats {
@@ -58,6 +56,27 @@ pub(super) fn write_peers(writer: &mut MetricsWriter, peers: &Peers, of_clients:
     writer.counter("geecache_pool_events_dropped", help).sample(&[], dropped);
     let help = "Lines of the pool that were not logged, as the same was told just before.";
     writer.counter("geecache_pool_log_lines_suppressed", help).sample(&[], suppressed);
+}
+
+/// Writes how the keys are shared in the zone of this process, and in which zones the others are.
+fn write_zones(writer: &mut MetricsWriter, peers: &Peers, shares: &[(ListedPeer, f64)]) {
+    let own_zone = peers.zone();
+    let on_ring = || shares.iter().filter(|(peer, _)| peer.zone == own_zone);
+    let help = "Peers in the zone of this one, which share the keys.";
+    writer.gauge("geecache_ring_peers", help).sample(&[], on_ring().count());
+    let help = "The part of all keys that it owns, of each peer in the zone of this one.";
+    let mut family = writer.gauge("geecache_ring_share_ratio", help);
+    for (peer, share) in on_ring() {
+        family.sample(&[("peer", peer.url.as_str())], share);
+    }
+    let zoned = || shares.iter().filter_map(|(peer, _)| Some((peer, peer.zone.as_deref()?)));
+    if zoned().next().is_some() {
+        let help = "The zone it is in: 1 for that one.";
+        let mut family = writer.gauge("geecache_peer_zone", help);
+        zoned().for_each(|(peer, zone)| {
+            family.sample(&[("peer", peer.url.as_str()), ("zone", zone)], 1_u8);
+        });
+    }
 }
 
 /// Writes what the server of this process went through.

@@ -17,7 +17,7 @@ const PAGE_HEADERS: &[(&str, &str)] = &[
     (
         "Content-Security-Policy",
         "default-src 'none'; \
-         script-src 'sha256-qDmSilUfzZprXrUr4Tbn11nf6WpyA35v///BfabkjfE='; \
+         script-src 'sha256-SG4fTBSUtxXx4OLopKuGNO5Qf/9EM7GqvfX7+DO0cUE='; \
          style-src 'sha256-syNZHUnItH2iAZM/LEv3DJrbf8+QbqdMzIwOOgysajY='; \
          connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'",

@@ -66,9 +66,11 @@ fn write_event(object: &mut JsonObject<'_>, past: &PastEvent) {
     let (peer, group, key) = match &past.event {
         Event::PeerDown { peer, .. } | Event::PeerUp { peer } => (Some(&**peer), None, None),
         Event::LoadFailed { group, key, .. } => (None, Some(group), Some(key)),
+        Event::SourceDown { group, .. } | Event::SourceUp { group } => (None, Some(group), None),
         Event::RemovalIncomplete { group, first_key, error, .. } => {
             (Some(error.peer()), Some(group), first_key.as_ref())
         }
+        Event::TagRemovalIncomplete { group, error, .. } => (Some(error.peer()), Some(group), None),
         // The others are no rare ones, or have no more to tell than their text.
         _ => (None, None, None),
     };
@@ -80,12 +82,13 @@ fn write_event(object: &mut JsonObject<'_>, past: &PastEvent) {
 }
 
 fn write_ring(object: &mut JsonObject<'_>, peers: &Peers) {
-    let (ring, digest) = peers.ring();
+    let (replicas, len) = peers.with_ring(|ring| (ring.replicas(), ring.len()));
     object.member("hash", &*format!("{:?}", peers.options().hash).to_lowercase());
-    object.member("replicas", ring.replicas().get());
-    object.member("peers", ring.len());
+    object.member("replicas", replicas.get());
+    object.member("peers", len);
+    object.member("zone", peers.zone().as_deref());
     object.member("listed", peers.listed().is_some());
-    object.member("digest", &*format!("{digest:08x}"));
+    object.member("digest", &*format!("{:08x}", peers.digest()));
 }
 
 fn write_server(object: &mut JsonObject<'_>, facts: &Facts<'_>) {
@@ -111,6 +114,7 @@ pub(super) fn write_peers(object: &mut JsonObject<'_>, peers: &Peers) {
         object.member("self", own == Some(&peer.url));
         object.member("name", &*peer.name);
         object.member("weight", peer.weight.get());
+        object.member("zone", peer.zone.as_deref());
         object.member("share", share);
         // Both are in the order of the URLs.
         if let Ok(at) = stats.binary_search_by(|stats| stats.url.as_str().cmp(url)) {
@@ -131,8 +135,7 @@ fn write_peer(object: &mut JsonObject<'_>, stats: &PeerStats) {
 /// Writes the ring as a picture needs it: its pieces, each with its end and the place of its owner
 /// in the list of `nodes`.
 pub(super) fn write_arcs(object: &mut JsonObject<'_>, peers: &Peers) {
-    let (nodes, mut arcs) = peers.arcs();
-    arcs.truncate(if arcs.len() > MAX_ARCS { 0 } else { MAX_ARCS });
+    let (nodes, arcs) = peers.arcs(MAX_ARCS);
     object.list("arcs", arcs, |object, (end, node)| {
         // A picture has no use for more digits.
         object.member("end", (end * 1e6).round() / 1e6);

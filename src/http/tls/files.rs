@@ -1,7 +1,5 @@
 //! [`TlsFiles`]: where certificates and keys lie, and what they make.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +9,8 @@ use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls::{ConfigBuilder, ConfigSide, RootCertStore, WantsVerifier};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::http::small_file;
 
 /// The longest file, in bytes. All public authorities of a system fit in.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -148,12 +148,5 @@ fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("{path:?}: {error}"))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("{path:?} is longer than {MAX_FILE_BYTES} bytes"));
-    }
-    Ok(bytes)
+    small_file::read(path, MAX_FILE_BYTES).map_err(|error| format!("{path:?}: {error}"))
 }

@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use geecache::{Group, HttpGetter, HttpPool, PeerErrorKind, PeerGetter, Protocol, Server};
+use geecache::{
+    ChangeStamp, Group, HttpGetter, HttpPool, PeerErrorKind, PeerGetter, Protocol, Server,
+};
 
 use crate::support::{CountingGetter, SERVERS, SOON, value_of};
 
@@ -75,7 +77,11 @@ fn a_proxy_that_rewrites_paths_gives_no_value_of_another_key() {
             let error = getter.get("scores", key).unwrap_err();
             assert_eq!(error.kind(), PeerErrorKind::Protocol, "{server:?}: {error}");
             assert!(error.message().contains("rewritten"), "{server:?}: {error}");
-            assert!(getter.insert("scores", key, &"of another key".into()).is_err());
+            assert!(
+                getter
+                    .insert("scores", key, &"of another key".into(), ChangeStamp::UNORDERED)
+                    .is_err()
+            );
         }
         assert_eq!(group.main_cache_stats().entries, 0, "{server:?}");
         let loaded = getter.get("scores", "a/b").unwrap();

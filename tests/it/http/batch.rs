@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use geecache::testing as kit;
 use geecache::{
-    ByteView, Error, Group, HttpGetter, HttpPool, Loaded, PeerError, PeerErrorKind, PeerGetter,
-    PeerState,
+    ByteView, Error, Group, HttpGetter, Loaded, PeerError, PeerErrorKind, PeerGetter, PeerState,
 };
 
 use crate::support::{
@@ -143,18 +143,14 @@ fn long_batch_is_loaded_in_parts_that_fit_into_an_answer_and_each_key_once() {
     let source = || CountingGetter::with(move |key| Ok(vec![7; size(key)].into()));
     for server in SERVERS {
         let (getter, unasked) = (source(), source());
-        let owner = HttpPool::builder().server(server).bind("127.0.0.1:0").unwrap();
-        let asker = HttpPool::builder().timeout(SOON).bind("127.0.0.1:0").unwrap();
-        let group = Group::new("large", 2 << 20, unasked.clone());
-        owner.add(&Group::new("large", 2 << 20, getter.clone())).unwrap();
-        asker.add(&group).unwrap();
-        let urls = [owner.url().unwrap(), asker.url().unwrap()];
-        owner.set_peers(urls).unwrap();
-        asker.set_peers(urls).unwrap();
-        let keys = (0..).map(|n| format!("key {n}"));
-        let keys: Vec<String> =
-            keys.filter(|key| asker.owner(key).as_deref() == Some(urls[0])).take(100).collect();
-        for (key, answer) in keys.iter().zip(group.get_many(&refs(&keys))) {
+        let getters = [getter.clone(), unasked.clone()];
+        let cluster = kit::Cluster::builder(2)
+            .group(move |peer| Group::new("large", 2 << 20, getters[peer].clone()))
+            .pool(move |pool, _| pool.server(server).timeout(SOON))
+            .start()
+            .unwrap();
+        let keys = cluster.keys_owned_by(0, 100);
+        for (key, answer) in keys.iter().zip(cluster.group(1).get_many(&refs(&keys))) {
             assert_eq!(answer.unwrap().len(), size(key));
         }
         assert_eq!(getter.calls(), 100);

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use geecache::{HttpGetter, HttpPool, PeerErrorKind, PeerGetter, PeerState, PeerStats};
+use geecache::{
+    ChangeStamp, HttpGetter, HttpPool, PeerErrorKind, PeerGetter, PeerState, PeerStats,
+};
 use log::Level;
 
 use crate::support::{CountingGetter, Peer, SERVERS, SOON, keep_logs, logged, value_of};
@@ -10,10 +12,7 @@ use crate::support::{CountingGetter, Peer, SERVERS, SOON, keep_logs, logged, val
 fn pair(server: geecache::Server, clusters: [&str; 2]) -> [Peer; 2] {
     let peers =
         clusters.map(|name| Peer::start(server, CountingGetter::new(), |pool| pool.cluster(name)));
-    let urls = [peers[0].url(), peers[1].url()];
-    for peer in &peers {
-        peer.pool.set_peers(&urls).unwrap();
-    }
+    Peer::set_all(&peers);
     peers
 }
 
@@ -36,7 +35,9 @@ fn values_of_another_cluster_are_never_taken() {
             assert_eq!(ours.group.get(&key).unwrap(), value_of(&key).as_str());
         }
         assert_eq!((ours.getter.calls(), theirs.getter.calls()), (20, 0));
-        let error = ours.pool.picker().peers()[0].remove("scores", &["key"]).unwrap_err();
+        let error = ours.pool.picker().peers()[0]
+            .remove("scores", &["key"], ChangeStamp::UNORDERED)
+            .unwrap_err();
         assert_eq!(error.kind(), PeerErrorKind::OtherCluster);
         assert!(error.to_string().contains("users"), "{error}");
         assert_eq!(stats_of(&ours, &theirs.url()).state, PeerState::Down);

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::mpsc;
 
-use geecache::{Event, HttpPoolBuilder};
+use geecache::{ChangeStamp, Event, HttpPoolBuilder};
 
 use crate::support::{CountingGetter, Peer, SERVERS, SOON, until};
 
@@ -36,7 +36,7 @@ fn peers_that_go_down_and_come_back_and_new_lists_are_told() {
 
         let _owner = Peer::start_on(&addr, server, CountingGetter::new(), |pool| pool);
         until("the peer is up again", || {
-            asker.group.peer_side().clear();
+            asker.group.peer_side().clear(ChangeStamp::UNORDERED);
             asker.group.get(&key).unwrap();
             asker.pool.recent_events().iter().any(|past| past.event.name() == "peer-up")
         });

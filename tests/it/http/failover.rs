@@ -4,16 +4,16 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use geecache::{Group, HotCache, HttpPool, HttpPoolBuilder, PeerState, PeerStats, Server};
+use geecache::testing::{self as kit, FakeClock};
+use geecache::{Group, HotCache, HttpPool, HttpPoolBuilder, PeerState, PeerStats};
 use log::Level;
 
 use crate::support::{
     Cluster, Connection, CountingGetter, FaultyPeer, Gate, Peer, SERVERS, SOON, all_at_once,
-    answer, keep_logs, logged, start, until, value_of,
+    keep_logs, logged, start, until, value_of,
 };
 
 /// No machine is so busy that a peer fails for that alone.
@@ -51,13 +51,15 @@ fn a_dead_owner_costs_one_load_per_key_in_the_whole_cluster() {
     const KEYS: usize = 200;
     for server in SERVERS {
         let source = CountingGetter::new();
-        let peers: Vec<(HttpPool, Group)> =
-            (0..5).map(|_| peer_that_keeps_its_fallbacks(server, &source, patient)).collect();
-        let urls: Vec<_> = peers.iter().map(|(pool, _)| pool.url().unwrap().to_owned()).collect();
-        peers.iter().for_each(|(pool, _)| pool.set_peers(&urls).unwrap());
+        let getter = source.clone();
+        let cluster = kit::Cluster::builder(5)
+            .group(move |_| group_that_keeps_its_fallbacks(&getter))
+            .pool(move |pool, _| patient(pool.server(server)))
+            .start()
+            .unwrap();
         let keys: Vec<_> = (0..KEYS).map(|n| format!("key {n}")).collect();
-        let everybody_gets_all = |peers: &[(HttpPool, Group)]| {
-            let groups: Vec<_> = peers.iter().map(|(_, group)| group.clone()).collect();
+        let first_get_all = |peers: usize| {
+            let groups: Vec<_> = (0..peers).map(|peer| cluster.group(peer)).collect();
             let keys = keys.clone();
             all_at_once(groups.len(), move |at| {
                 // From another key on at each peer.
@@ -66,37 +68,27 @@ fn a_dead_owner_costs_one_load_per_key_in_the_whole_cluster() {
                 }
             });
         };
-        everybody_gets_all(&peers);
+        first_get_all(5);
         assert_eq!(source.calls(), KEYS, "{server:?}: all are well");
 
-        let (dead, living) = peers.split_last().unwrap();
-        let orphans = keys.iter().filter(|key| dead.0.picker().owns(key)).count();
+        let dead = cluster.pool(4).picker();
+        let orphans = keys.iter().filter(|key| dead.owns(key)).count();
         assert!(orphans > 0, "the ring leaves no peer without keys");
-        dead.0.shutdown();
-        everybody_gets_all(living);
-        everybody_gets_all(living);
+        cluster.kill(4);
+        first_get_all(4);
+        first_get_all(4);
         let more = source.calls() - KEYS;
         assert!(
             (orphans..=orphans + orphans / 10 + 1).contains(&more),
             "{server:?}: {more} loads of the {orphans} keys of a dead owner"
         );
-        living.iter().for_each(|(pool, _)| pool.shutdown());
     }
 }
 
-/// A peer that does not count the time its fallback copies live, and keeps no others.
-fn peer_that_keeps_its_fallbacks(
-    server: Server,
-    source: &CountingGetter,
-    options: impl FnOnce(HttpPoolBuilder) -> HttpPoolBuilder,
-) -> (HttpPool, Group) {
-    let group = Group::builder("scores", 64 << 20, source.clone())
-        .hot_cache(HotCache::Off)
-        .clock(|| Duration::ZERO)
-        .build();
-    let pool = options(HttpPool::builder().server(server)).bind("127.0.0.1:0").unwrap();
-    pool.add(&group).unwrap();
-    (pool, group)
+/// It does not count the time its fallback copies live, and keeps no others.
+fn group_that_keeps_its_fallbacks(source: &CountingGetter) -> Group {
+    let builder = Group::builder("scores", 64 << 20, source.clone());
+    builder.hot_cache(HotCache::Off).clock(|| Duration::ZERO).build()
 }
 
 #[test]
@@ -154,9 +146,10 @@ fn a_batch_is_whole_though_one_owner_is_dead_and_another_is_silent() {
         let well = Peer::start(server, CountingGetter::new(), patient);
         let silent = FaultyPeer::start(Connection::wait_for_the_end);
         let source = CountingGetter::new();
-        let (pool, group) = peer_that_keeps_its_fallbacks(server, &source, |pool| {
-            pool.timeout(Duration::from_secs(1))
-        });
+        let group = group_that_keeps_its_fallbacks(&source);
+        let pool = HttpPool::builder().server(server).timeout(Duration::from_secs(1));
+        let pool = pool.bind("127.0.0.1:0").unwrap();
+        pool.add(&group).unwrap();
         let own = pool.url().unwrap().to_owned();
         pool.set_peers([own, nobodys_url(), silent.url(), well.url()]).unwrap();
         let keys: Vec<_> = (0..200).map(|n| format!("key {n}")).collect();
@@ -178,46 +171,65 @@ fn a_batch_is_whole_though_one_owner_is_dead_and_another_is_silent() {
 
 #[test]
 fn of_the_calls_to_a_peer_that_may_be_back_one_tries() {
-    let url = nobodys_url();
-    let peer = Arc::new(Peer::start(SERVERS[0], CountingGetter::new(), |pool| pool.timeout(SOON)));
-    peer.join(&[&url]);
-    let keys: Vec<_> = keys_of(&peer, &url).take(9).collect();
-    assert_value(&peer.group, &keys[8]);
-    assert_eq!(seen(&peer, &url).state, PeerState::Down);
+    let (clock, gate, asking) = (FakeClock::new(), Gate::closed(), CountingGetter::new());
+    let (own, theirs) = (asking.clone(), CountingGetter::behind(&gate));
+    let source = move |peer| if peer == 0 { own.clone() } else { theirs.clone() };
+    let cluster = kit::Cluster::builder(2)
+        .group(move |peer| Group::new("scores", 64 << 20, source(peer)))
+        // Nor does it ask for anything.
+        .pool(|options, _| patient(options).hand_over_rate(0))
+        .clock(&clock)
+        .start()
+        .unwrap();
+    let asker = cluster.group(0);
+    let state = || cluster.pool(0).peer_stats()[0].state;
+    let keys = cluster.keys_owned_by(1, 9);
+    cluster.kill(1);
+    assert_value(&asker, &keys[8]);
+    assert_eq!(state(), PeerState::Down);
 
     // It is back, and answers when it is told.
-    let listener = TcpListener::bind(url.strip_prefix("http://").unwrap()).unwrap();
-    let (gate, requests) = (Gate::closed(), Arc::new(AtomicUsize::new(0)));
-    thread::spawn({
-        let (gate, requests) = (gate.clone(), Arc::clone(&requests));
-        move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let (gate, requests) = (gate.clone(), Arc::clone(&requests));
-                thread::spawn(move || {
-                    let _ = stream.read(&mut [0; 4096]);
-                    requests.fetch_add(1, Ordering::SeqCst);
-                    gate.pass();
-                    let _ = stream.write_all(&answer("from the owner"));
-                });
-            }
-        }
-    });
-    until("a trial is allowed", || peer.pool.picker().pick_peer(&keys[0]).is_some());
-
+    cluster.restart(1).unwrap();
+    assert!(cluster.pool(0).picker().pick_peer(&keys[0]).is_none());
+    clock.advance(Duration::from_millis(1_200));
+    assert!(cluster.pool(0).picker().pick_peer(&keys[0]).is_some(), "a trial is allowed");
     let callers: Vec<_> = keys[..8]
         .iter()
         .map(|key| {
-            let (peer, key) = (Arc::clone(&peer), key.clone());
-            start(move || peer.group.get(&key).unwrap() == "from the owner")
+            let (asker, key) = (asker.clone(), key.clone());
+            start(move || assert_value(&asker, &key))
         })
         .collect();
     gate.wait_for_arrivals(1);
-    until("the others have loaded for themselves", || peer.getter.calls() == 1 + 7);
-    assert_eq!(requests.load(Ordering::SeqCst), 1, "the others do not wait for the trial");
+    until("the others have loaded for themselves", || asking.calls() == 1 + 7);
+    assert_eq!(gate.arrivals(), 1, "the others do not wait for the trial");
     gate.open();
-    let from_the_owner = callers.into_iter().map(|caller| caller.result());
-    assert_eq!(from_the_owner.filter(|&it| it).count(), 1);
-    assert_eq!(seen(&peer, &url).state, PeerState::Up);
+    callers.into_iter().for_each(|caller| caller.result());
+    assert_eq!((asker.stats().peer_loads, state()), (1, PeerState::Up));
+}
+
+#[test]
+fn a_peer_that_has_begun_again_is_asked_as_soon_as_it_is_heard() {
+    for server in SERVERS {
+        // By its clock no pause ends.
+        let (still, getter) =
+            (|pool: HttpPoolBuilder| pool.clock(|| Duration::ZERO), CountingGetter::new());
+        let asker = Peer::start(server, getter.clone(), still);
+        let owner = Peer::start(server, getter.clone(), still);
+        let (url, addr) = (owner.url(), owner.addr());
+        asker.join(&[&url]);
+        let key = asker.key_owned_by(&url);
+        drop(owner);
+        assert_value(&asker.group, &key);
+        assert_eq!(seen(&asker, &url).state, PeerState::Down, "{server:?}");
+        assert!(asker.pool.picker().pick_peer(&key).is_none());
+
+        let again =
+            Peer::start_on(&addr, server, getter.clone(), |pool| pool.hand_over_rate(1 << 30));
+        again.join(&[&asker.url()]);
+        until("it is asked again", || asker.pool.picker().pick_peer(&key).is_some());
+        assert_eq!(seen(&asker, &url).state, PeerState::Up, "{server:?}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn loads_when_the_list_of_peers_changes() {
             &[&peers[0], &peers[1], &peers[2], &new],
             &new,
             |all| {
-                set_all(all);
+                Peer::set_all(all);
             },
         );
     }
@@ -42,7 +42,7 @@ fn loads_when_the_list_of_peers_changes() {
         let [one, two, leaver] = warm_peers(warm_up);
         let pool = leaver.pool.clone();
         report("one of three leaves", warm_up, &[&one, &two], &leaver, |all| {
-            set_all(all);
+            Peer::set_all(all);
             if warm_up.is_zero() {
                 pool.shutdown();
             } else {
@@ -61,17 +61,10 @@ fn key(n: usize) -> String {
     format!("key {n}")
 }
 
-fn set_all(peers: &[&Peer]) {
-    let urls: Vec<String> = peers.iter().map(|peer| peer.url()).collect();
-    for peer in peers {
-        peer.pool.set_peers(&urls).unwrap();
-    }
-}
-
 /// Three peers, each of which has all keys that it owns.
 fn warm_peers(warm_up: Duration) -> [Peer; 3] {
     let peers = [peer(warm_up), peer(warm_up), peer(warm_up)];
-    set_all(&[&peers[0], &peers[1], &peers[2]]);
+    Peer::set_all(&peers);
     for n in 0..KEYS {
         let key = key(n);
         let owner = peers[0].pool.owner(&key);
@@ -145,8 +138,7 @@ fn what_watching_costs() {
             peer.pool.add(&Group::new(name, 1 << 20, CountingGetter::new())).unwrap();
         }
     }
-    let urls: Vec<String> = peers.iter().map(Peer::url).collect();
-    peers.iter().for_each(|peer| peer.pool.set_peers(&urls).unwrap());
+    let urls = Peer::set_all(&peers);
     (0..2000).for_each(|n| drop(peers[0].group.get(&key(n))));
     let bytes = |path| super::status::get(&peers[0].addr(), path, "").2.len();
     for path in

@@ -89,9 +89,12 @@ fn peers_that_follow_a_file_agree_and_follow_its_changes() {
     peers[2].pool.shutdown();
     file.write(&urls[..2]);
     peers[..2].iter().for_each(|peer| wait_for(peer, 2));
+    // It is told once the list is in force.
+    let changes = || peers[0].pool.follow_stats().unwrap().changes;
+    wait_until(|| changes().last().is_some_and(|last| last.kind == ListChangeKind::Removed));
     let stats = peers[0].pool.follow_stats().unwrap();
     let last = stats.changes.last().unwrap();
-    assert_eq!((last.url.as_str(), last.kind), (urls[2].as_str(), ListChangeKind::Removed));
+    assert_eq!(last.url, urls[2]);
     assert!(last.reason.contains("refuses connections"), "{last:?}");
     assert!(stats.source.starts_with("file:") && stats.failing_for.is_none(), "{stats:?}");
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use geecache::consistenthash::RingHash;
 use geecache::{
-    Error, Group, HttpGetter, HttpPool, Loaded, PeerAddress, PeerErrorKind, PeerGetter, PeerState,
-    Protocol,
+    ChangeStamp, Error, Group, HttpGetter, HttpPool, Loaded, PeerAddress, PeerErrorKind,
+    PeerGetter, PeerState, Protocol,
 };
 
 use crate::support::FaultyPeer;
@@ -202,9 +202,9 @@ fn a_group_whose_name_holds_a_slash_is_refused_at_every_way_in() {
     for error in of_batch.into_values().chain([
         getter.get("a/b", "k").unwrap_err(),
         getter.peek("a/b", "k").unwrap_err(),
-        getter.remove("a/b", &["k"]).unwrap_err(),
-        getter.clear("a/b").unwrap_err(),
-        getter.insert("a/b", "k", &value).unwrap_err(),
+        getter.remove("a/b", &["k"], ChangeStamp::UNORDERED).unwrap_err(),
+        getter.clear("a/b", ChangeStamp::UNORDERED).unwrap_err(),
+        getter.insert("a/b", "k", &value, ChangeStamp::UNORDERED).unwrap_err(),
     ]) {
         assert_eq!(error.kind(), PeerErrorKind::NotSupported, "{error}");
     }

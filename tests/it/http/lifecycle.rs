@@ -225,10 +225,7 @@ fn times_that_never_end_are_no_trouble() {
                 pool.idle_timeout(Duration::MAX).drain_timeout(Duration::MAX)
             };
             let peers = [(); 2].map(|()| Peer::start(server, CountingGetter::new(), for_ever));
-            let urls: Vec<String> = peers.iter().map(Peer::url).collect();
-            for peer in &peers {
-                peer.pool.set_peers(&urls).unwrap();
-            }
+            Peer::set_all(&peers);
             for n in 0..20 {
                 let key = format!("key {n}");
                 for peer in &peers {

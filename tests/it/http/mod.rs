@@ -6,6 +6,7 @@ mod bounds;
 mod bursts;
 mod changes;
 mod damage;
+mod debts;
 mod disagree;
 mod events;
 mod failover;
@@ -13,6 +14,9 @@ mod faults;
 mod figures;
 mod follow;
 mod forks;
+#[cfg(feature = "gossip")]
+mod gossip;
+mod hand_over;
 #[cfg(target_os = "linux")]
 mod ipv6;
 mod keys;
@@ -24,6 +28,7 @@ mod lists;
 mod loads;
 mod nested;
 mod one_peer;
+mod order;
 mod origins;
 mod page;
 mod peeks;
@@ -32,9 +37,11 @@ mod removal;
 mod repeats;
 mod stack;
 mod status;
+mod tags;
 #[cfg(feature = "tls")]
 mod tls;
 mod token;
 mod values;
 mod warm_up;
 mod watching;
+mod zones;

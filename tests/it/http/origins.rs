@@ -1,6 +1,6 @@
 //! A client sees where an owner had a value.
 
-use geecache::{Group, HttpPool, Loaded, Origin};
+use geecache::{ChangeStamp, Group, HttpPool, Loaded, Origin};
 
 use crate::support::{CountingGetter, FaultyPeer, Peer, SERVERS, until, value_of};
 
@@ -56,7 +56,7 @@ fn a_peer_in_the_place_of_an_owner_that_is_down_is_a_stand_in() {
             assert!(matches!(origin, Origin::StandIn | Origin::Copy), "{server:?}: {origin:?}");
             client.peer_stats().iter().any(|peer| peer.state == geecache::PeerState::Down)
         });
-        group.peer_side().remove(&[&key]);
+        group.peer_side().remove(&[&key], ChangeStamp::UNORDERED);
         assert_eq!(group.get_with_origin(&key).unwrap().1, Origin::StandIn, "{server:?}");
     }
 }

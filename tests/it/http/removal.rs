@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use geecache::{
-    ByteView, Error, HttpGetter, Loaded, PeerErrorKind, PeerGetter, PeerState, RemoveOutcome,
-    RemoveReport, Server,
+    ByteView, ChangeStamp, Error, HttpGetter, Loaded, PeerErrorKind, PeerGetter, PeerState,
+    RemoveOutcome, RemoveReport, Server,
 };
 
 use crate::support::{Cluster, CountingGetter, FaultyPeer, Peer, SERVERS};
@@ -130,7 +130,7 @@ fn a_removal_with_one_peer_stopped_is_complete_at_the_others_and_says_so() {
             for peer in report.peers {
                 match peer.outcome {
                     RemoveOutcome::Done => assert_eq!(peer.peer, cluster.node(1).url()),
-                    RemoveOutcome::Failed(error) => {
+                    RemoveOutcome::Owed(error) => {
                         assert_eq!(peer.peer, stopped);
                         assert_eq!(error.kind(), PeerErrorKind::Unreachable, "{error}");
                     }
@@ -247,17 +247,18 @@ fn an_inserted_value_keeps_its_ttl_and_may_be_large() {
         let getter = HttpGetter::new(&peer.url()).unwrap();
         let hour = Duration::from_secs(3600);
         let value = Loaded::from(vec![7; 2 << 20]).ttl(hour);
-        assert!(getter.insert("scores", "large", &value).unwrap());
+        assert!(getter.insert("scores", "large", &value, ChangeStamp::UNORDERED).unwrap());
         let got = getter.get("scores", "large").unwrap();
         assert_eq!(got.value(), value.value());
         let left = got.time_to_live().unwrap();
         assert!(left <= hour && left > hour / 2, "{left:?}");
-        let error =
-            getter.insert("scores", "k", &Loaded::from(vec![7; (2 << 20) + 1])).unwrap_err();
+        let longer = Loaded::from(vec![7; (2 << 20) + 1]);
+        let error = getter.insert("scores", "k", &longer, ChangeStamp::UNORDERED).unwrap_err();
         // A server that refuses a body may close before all of it was sent.
         let kinds = [PeerErrorKind::Protocol, PeerErrorKind::Unreachable];
         assert!(kinds.contains(&error.kind()), "{error}");
-        let error = getter.insert("no such group", "k", &value).unwrap_err();
+        let error =
+            getter.insert("no such group", "k", &value, ChangeStamp::UNORDERED).unwrap_err();
         assert_eq!(error.kind(), PeerErrorKind::NoSuchGroup);
         assert_eq!(peer.getter.calls(), 0);
     }

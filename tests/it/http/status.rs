@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use geecache::{HttpPool, MetricsFormat, MetricsWriter, Registry, StatusPages};
+use geecache::{ChangeStamp, HttpPool, MetricsFormat, MetricsWriter, Registry, StatusPages};
 
 use crate::support::{CountingGetter, Gate, Peer, SERVERS, SOON, start, until, value_of};
 
@@ -108,7 +108,7 @@ fn metrics_tell_of_groups_peers_and_the_server() {
         peers[1].pool.shutdown();
         until("the peer is known to be down", || {
             peers[0].group.get(&peers[0].key_owned_by(them)).unwrap();
-            peers[0].group.peer_side().clear();
+            peers[0].group.peer_side().clear(ChangeStamp::UNORDERED);
             let mut metrics = MetricsWriter::new(MetricsFormat::Prometheus);
             peers[0].pool.write_metrics(&mut metrics);
             metrics.finish().contains(&format!("geecache_peer_up{{peer=\"{them}\"}} 0"))
@@ -195,7 +195,9 @@ fn a_peer_that_is_busy_still_tells_that_it_is_well() {
 }
 
 #[test]
-fn dashboard_asks_for_metrics_that_there_are() {
+fn dashboard_and_alarms_ask_for_metrics_that_there_are() {
+    let alarms = include_str!("../../../examples/grafana/alerts.yml").lines();
+    let alarms = alarms.filter(|line| !line.trim_start().starts_with('#'));
     let dashboard = include_str!("../../../examples/grafana/dashboard.json");
     let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
     let cluster = crate::support::Cluster::of(2, SERVERS[1]);
@@ -215,7 +217,7 @@ fn dashboard_asks_for_metrics_that_there_are() {
     let variables = variables.filter_map(|variable| variable["definition"].as_str());
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut asked = 0;
-    for query in queries.iter().copied().chain(variables) {
+    for query in queries.iter().copied().chain(variables).chain(alarms) {
         let words = query.split(|c| !is_of_name(c));
         for name in words.filter(|word| word.starts_with("geecache_")) {
             assert!(told.contains(&name), "{name} in {query}");

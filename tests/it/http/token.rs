@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 
 use geecache::{
-    Error, HttpGetter, HttpPool, HttpPoolBuilder, PeerErrorKind, PeerGetter, PeerState, Server,
+    ChangeStamp, Error, HttpGetter, HttpPool, HttpPoolBuilder, PeerErrorKind, PeerGetter,
+    PeerState, Server,
 };
 
 use crate::support::{CountingGetter, Peer, SERVERS, SOON, keep_logs, logged, until, value_of};
@@ -53,20 +54,24 @@ fn peers_that_share_a_token_are_a_cluster() {
 fn a_peer_without_the_token_loads_for_itself_and_calls_nobody_down() {
     for server in SERVERS {
         let owner = Peer::start(server, CountingGetter::new(), with(SECRET));
-        for (token, turned_away) in [(None, 4), (Some("another"), 8)] {
+        for token in [None, Some("another")] {
+            let before = owner.pool.turned_away();
             let pool = |pool: HttpPoolBuilder| token.into_iter().fold(pool, HttpPoolBuilder::token);
             let stranger = Peer::start(server, CountingGetter::new(), pool);
             stranger.join(&[&owner.url()]);
             let key = stranger.key_owned_by(&owner.url());
             for _ in 0..3 {
                 assert_eq!(stranger.group.get(&key).unwrap(), *value_of(&key));
-                stranger.group.peer_side().remove(&[&key]);
+                stranger.group.peer_side().remove(&[&key], ChangeStamp::UNORDERED);
             }
             let report = stranger.group.remove(&key);
             assert!(!report.is_complete(), "{report:?}");
             let stats = &stranger.pool.peer_stats()[0];
             assert_eq!((stats.state, stats.failures), (PeerState::Up, 0), "{server:?}");
-            assert_eq!(owner.pool.turned_away(), turned_away, "{server:?}");
+            let turned_away = owner.pool.turned_away() - before;
+            // The removal is owed, and may have been tried again by now.
+            let again = 1 + stranger.group.debts()[0].attempts;
+            assert!((4..=4 + again).contains(&turned_away), "{server:?}: {turned_away}");
         }
         assert_eq!(owner.getter.calls(), 0);
     }

@@ -17,14 +17,6 @@ fn peer(server: Server) -> Peer {
     Peer::start(server, CountingGetter::new(), patient)
 }
 
-fn set_all(peers: &[&Peer]) -> Vec<String> {
-    let urls: Vec<String> = peers.iter().map(|peer| peer.url()).collect();
-    for peer in peers {
-        peer.pool.set_peers(&urls).unwrap();
-    }
-    urls
-}
-
 fn calls(peers: &[&Peer]) -> usize {
     peers.iter().map(|peer| peer.getter.calls()).sum()
 }
@@ -45,12 +37,12 @@ fn a_peer_that_joins_takes_over_what_the_others_have() {
     for server in SERVERS {
         let old = [peer(server), peer(server), peer(server)];
         let old = [&old[0], &old[1], &old[2]];
-        set_all(&old);
+        Peer::set_all(&old);
         get_all(old[0]);
         assert_eq!(calls(&old), 300);
 
         let new = peer(server);
-        set_all(&[old[0], old[1], old[2], &new]);
+        Peer::set_all(&[old[0], old[1], old[2], &new]);
         get_all(old[1]);
         get_all(&new);
         assert_eq!((calls(&old), new.getter.calls()), (300, 0), "{server:?}");
@@ -64,10 +56,10 @@ fn a_peer_that_joins_takes_over_what_the_others_have() {
 #[test]
 fn a_batch_takes_over_as_well() {
     let old = [peer(SERVERS[1]), peer(SERVERS[1])];
-    set_all(&[&old[0], &old[1]]);
+    Peer::set_all(&[&old[0], &old[1]]);
     get_all(&old[0]);
     let new = peer(SERVERS[1]);
-    set_all(&[&old[0], &old[1], &new]);
+    Peer::set_all(&[&old[0], &old[1], &new]);
     let all: Vec<String> = keys().collect();
     let keys: Vec<&str> = all.iter().map(String::as_str).collect();
     for (key, value) in keys.iter().zip(old[0].group.get_many(&keys)) {
@@ -90,7 +82,7 @@ fn without_a_warm_up_what_moves_is_loaded_anew() {
     let old = Peer::start(SERVERS[1], CountingGetter::new(), cold);
     get_all(&old);
     let new = Peer::start(SERVERS[1], CountingGetter::new(), cold);
-    set_all(&[&old, &new]);
+    Peer::set_all(&[&old, &new]);
     get_all(&new);
     let moved = keys().filter(|key| new.pool.owner(key) == Some(new.url())).count();
     assert!(moved > 0);
@@ -103,13 +95,13 @@ fn a_peer_that_leaves_hands_over_what_it_has_and_then_is_gone() {
     for server in SERVERS {
         let peers = [peer(server), peer(server), peer(server)];
         let [one, two, leaver] = &peers;
-        set_all(&[one, two, leaver]);
+        Peer::set_all(&[one, two, leaver]);
         get_all(one);
         let theirs: Vec<_> =
             keys().filter(|key| one.pool.owner(key) == Some(leaver.url())).collect();
         assert!(!theirs.is_empty());
 
-        set_all(&[one, two]);
+        Peer::set_all(&[one, two]);
         let leaving = {
             let pool = leaver.pool.clone();
             start(move || pool.leave(SOON))
@@ -138,10 +130,9 @@ fn previous_owners_are_those_of_the_list_before() {
     let peers = [peer(SERVERS[1]), peer(SERVERS[1]), peer(SERVERS[1])];
     let [one, two, three] = &peers;
     let name = |key: &str| one.pool.picker().previous_owner(key).map(|peer| peer.name().to_owned());
-    assert_eq!(one.pool.picker().warm_up(), None);
     assert!(keys().all(|key| name(&key).is_none()), "there was nobody before");
 
-    set_all(&[one, two]);
+    Peer::set_all(&[one, two]);
     let before: Vec<_> = keys().map(|key| one.pool.owner(&key)).collect();
     // Saying the same again changes nothing, nor does it in another order.
     for urls in [[one.url(), two.url(), three.url()], [three.url(), two.url(), one.url()]] {

@@ -1,5 +1,6 @@
 //! [`Cluster`]: peers as threads of this process, with real sockets between them.
 
+use std::borrow::Borrow;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -53,12 +54,9 @@ impl Cluster {
     }
 
     fn of_peers(peers: impl Iterator<Item = Peer>) -> Self {
-        let cluster = Self { peers: peers.collect() };
-        let urls = cluster.urls();
-        for peer in &cluster.peers {
-            peer.pool.set_peers(&urls).unwrap();
-        }
-        cluster
+        let peers: Vec<Peer> = peers.collect();
+        Peer::set_all(&peers);
+        Self { peers }
     }
 
     pub(crate) fn node(&self, node: usize) -> &Peer {
@@ -111,6 +109,8 @@ impl Peer {
         let group = Group::new(GROUP, 64 << 20, getter.clone());
         // No time limit should be what decides a test on a busy machine, unless the test sets one.
         let builder = HttpPool::builder().server(server).timeout(SOON);
+        // Nor should requests of a thread of the pool, where a test counts or spoils requests.
+        let builder = builder.hand_over_rate(0);
         let pool = options(builder.connect_timeout(SOON)).bind(addr).unwrap();
         pool.add(&group).unwrap();
         Self { pool, group, getter }
@@ -126,6 +126,15 @@ impl Peer {
 
     pub(crate) fn stats(&self) -> Stats {
         self.group.stats()
+    }
+
+    /// Makes a cluster of these, and tells their URLs.
+    pub(crate) fn set_all(peers: &[impl Borrow<Self>]) -> Vec<String> {
+        let urls: Vec<String> = peers.iter().map(|peer| peer.borrow().url()).collect();
+        for peer in peers {
+            peer.borrow().pool.set_peers(&urls).unwrap();
+        }
+        urls
     }
 
     /// Makes a cluster of this peer and `others`.

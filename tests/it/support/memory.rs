@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use geecache::consistenthash::Ring;
 use geecache::{
-    Error, Getter, Group, Loaded, PeerError, PeerErrorKind, PeerGetter, PeerPicker, Stats,
-    TellAnswer,
+    ChangeStamp, Error, Getter, Group, HandOverPart, HandOverState, Loaded, MayAsk, PeerError,
+    PeerErrorKind, PeerGetter, PeerPicker, Stats, TellAnswer,
 };
 
 use super::{CountingGetter, Gate};
@@ -83,6 +83,22 @@ impl MemoryPeers {
         list.ring.add(node.to_string());
     }
 
+    /// Takes a peer out of the list; all but itself learn of it at once.
+    pub(crate) fn drop_from_list(&self, node: usize) {
+        self.view.list().ring.remove(&node.to_string());
+    }
+
+    /// A peer is there again that was gone: it takes those for previous owners that had its keys
+    /// meanwhile.
+    pub(crate) fn come_back(&self, node: usize) {
+        let mut list = self.view.list();
+        let mut without = list.ring.clone();
+        without.remove(&node.to_string());
+        list.previous = Some(without);
+        drop(list);
+        self.nodes[node].link.mend();
+    }
+
     /// Ends the time in which new owners ask the previous ones.
     pub(crate) fn warmed_up(&self) {
         self.view.list().previous = None;
@@ -135,6 +151,20 @@ impl MemoryPeers {
         (0..).map(|n| format!("key {n}")).filter(fits).take(count).collect()
     }
 
+    /// Has a node take over from all previous owners what has come to be its own; how many entries
+    /// it took.
+    pub(crate) fn take_over(&self, node: usize) -> u64 {
+        let taker = &self.nodes[node];
+        let links = self.nodes.iter().map(|node| Arc::clone(&node.link));
+        let picker = Picker::new(Some(&node.to_string()), links, self.view.clone());
+        let take_from = |peer| {
+            let mut taking = taker.group.take_over_from(peer);
+            while taking.step(1 << 20).is_ok_and(|step| step.state == HandOverState::More) {}
+            taking.entries()
+        };
+        picker.previous_owners().into_iter().map(take_from).sum()
+    }
+
     /// A key that belongs to `before` now, and to `after` once that peer has joined.
     pub(crate) fn key_that_moves(&self, before: usize, after: usize) -> String {
         let now = self.view.list().ring.clone();
@@ -171,6 +201,7 @@ pub(crate) enum Point {
     /// The peer has answered a get, the asker does not know yet; so for the others.
     GetAnswered,
     PeekAnswered,
+    HandOverAnswered,
     RemoveSent,
     RemoveAnswered,
     ClearSent,
@@ -323,26 +354,74 @@ impl PeerGetter for Link {
         &self.name
     }
 
-    fn remove(&self, _group: &str, keys: &[&str]) -> Result<(), PeerError> {
+    fn remove(&self, _group: &str, keys: &[&str], stamp: ChangeStamp) -> Result<(), PeerError> {
         self.reach(Point::RemoveSent);
         self.on_the_way()?;
-        self.group.peer_side().remove(keys);
+        self.group.peer_side().remove(keys, stamp);
         self.reach(Point::RemoveAnswered);
         Ok(())
     }
 
-    fn clear(&self, _group: &str) -> Result<(), PeerError> {
+    fn remove_tags(
+        &self,
+        _group: &str,
+        tags: &[&str],
+        stamp: ChangeStamp,
+    ) -> Result<(), PeerError> {
+        self.reach(Point::RemoveSent);
+        self.on_the_way()?;
+        self.group.peer_side().remove_tags(tags, stamp);
+        self.reach(Point::RemoveAnswered);
+        Ok(())
+    }
+
+    fn clear(&self, _group: &str, stamp: ChangeStamp) -> Result<(), PeerError> {
         self.reach(Point::ClearSent);
         self.on_the_way()?;
-        self.group.peer_side().clear();
+        self.group.peer_side().clear(stamp);
         self.reach(Point::ClearAnswered);
         Ok(())
     }
 
-    fn insert(&self, _group: &str, key: &str, value: &Loaded) -> Result<bool, PeerError> {
+    fn insert(
+        &self,
+        _group: &str,
+        key: &str,
+        value: &Loaded,
+        stamp: ChangeStamp,
+    ) -> Result<bool, PeerError> {
         self.reach(Point::InsertSent);
         self.on_the_way()?;
-        Ok(self.group.peer_side().insert(key, value.clone()))
+        let inserted = self.group.peer_side().insert(key, value.clone(), stamp);
+        inserted.map_err(|late| PeerError::new(PeerErrorKind::Late, self.name(), late))
+    }
+}
+
+/// The same way, for one peer that has a name.
+struct NamedLink {
+    link: Arc<Link>,
+    asker: String,
+}
+
+impl PeerGetter for NamedLink {
+    fn get(&self, group: &str, key: &str) -> Result<Loaded, PeerError> {
+        self.link.get(group, key)
+    }
+
+    fn hand_over(
+        &self,
+        _group: &str,
+        session: u64,
+        max_bytes: usize,
+    ) -> Result<HandOverPart, PeerError> {
+        self.link.on_the_way()?;
+        let part = self.link.group.peer_side().hand_over(&self.asker, session, max_bytes);
+        self.link.reach(Point::HandOverAnswered);
+        Ok(part)
+    }
+
+    fn name(&self) -> &str {
+        self.link.name()
     }
 }
 
@@ -398,6 +477,15 @@ impl PeerPicker for Picker {
         (!self.is_me(name)).then(|| self.link(name))
     }
 
+    fn pick_peer_that(&self, key: &str, may_ask: MayAsk<'_>) -> Option<Arc<dyn PeerGetter>> {
+        let up =
+            |name: &&str| self.is_me(name) || !*self.links[*name].known_to_be_down.lock().unwrap();
+        let may_ask = |name: &&str| self.is_me(name) || may_ask(&self.link(name));
+        let list = self.view.list();
+        let name = list.ring.owners(key).filter(up).find(may_ask)?;
+        (!self.is_me(name)).then(|| self.link(name))
+    }
+
     fn owns(&self, key: &str) -> bool {
         self.view.list().ring.get(key).is_some_and(|owner| self.is_me(owner))
     }
@@ -413,6 +501,22 @@ impl PeerPicker for Picker {
         let previous = list.previous.as_ref()?.get(key)?;
         let elsewhere = !self.is_me(previous) && list.ring.get(key) != Some(previous);
         elsewhere.then(|| self.link(previous))
+    }
+
+    fn previous_owners(&self) -> Vec<Arc<dyn PeerGetter>> {
+        let list = self.view.list();
+        let names: Vec<&str> = list.previous.iter().flat_map(Ring::shares).map(|it| it.0).collect();
+        let others = names.into_iter().filter(|name| !self.is_me(name));
+        let named = |name: &str| {
+            let (link, asker) =
+                (Arc::clone(&self.links[name]), self.me.clone().unwrap_or_default());
+            Arc::new(NamedLink { link, asker }) as Arc<dyn PeerGetter>
+        };
+        others.map(named).collect()
+    }
+
+    fn is_owner(&self, key: &str, name: &str) -> bool {
+        self.view.list().ring.get(key) == Some(name)
     }
 
     fn warm_up(&self) -> Option<u64> {

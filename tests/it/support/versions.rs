@@ -85,6 +85,12 @@ impl Versions {
         CountingGetter::with(move |key| source.read(key))
     }
 
+    /// The same for a getter whose values have a tag.
+    pub(crate) fn tagged_getter(&self, tag: &'static str) -> CountingGetter {
+        let source = self.clone();
+        CountingGetter::with(move |key| source.read(key).map(|loaded| loaded.tag(tag)))
+    }
+
     fn read(&self, key: &str) -> Result<Loaded, BoxError> {
         let read = match self.condition(key) {
             Condition::Present => Ok(Loaded::from(value_at(self.version(key)))),

@@ -1,13 +1,15 @@
 //! How long a file, a function and a line may be.
 
 use super::facts::Facts;
-use super::source::{Source, both_crates, folder};
+use super::source::{Source, both_crates, crate_sources, folder};
 use super::{assert_none, comment_text};
 
 /// Lines of code in a file; comments and blank lines are not counted.
 const MAX_FILE: usize = 400;
 /// Lines of code in a function; comments and blank lines are not counted.
 const MAX_FUNCTION: usize = 60;
+/// Lines of a page of the guide, and of README: one idea, which is read at once.
+const MAX_PAGE: usize = 150;
 /// Characters in a line.
 const MAX_WIDTH: usize = 100;
 
@@ -16,6 +18,7 @@ fn no_file_is_too_long() {
     for sources in both_crates() {
         assert_none("cut it by idea", &long_files(sources));
     }
+    assert_none("cut it by idea", &long_files(&folder("examples")));
 }
 
 #[test]
@@ -23,6 +26,18 @@ fn no_function_is_too_long() {
     for sources in both_crates() {
         assert_none("take a part of it out", &long_functions(sources));
     }
+    assert_none("take a part of it out", &long_functions(&folder("examples")));
+}
+
+#[test]
+fn no_page_is_too_long() {
+    let pages = crate_sources().iter().filter(|source| source.path.starts_with("guide/"));
+    let page = |source: &Source| (source.path.clone(), source.lines.len());
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let readme = ("README.md".to_owned(), readme.unwrap().lines().count());
+    let long = pages.map(page).chain([readme]).filter(|(_, lines)| *lines >= MAX_PAGE);
+    let long: Vec<_> = long.map(|(path, lines)| format!("{path}: {lines} lines")).collect();
+    assert_none("cut it by idea", &long);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Rules that a compiler does not check, read from the text of the sources.
 
 mod circles;
+mod delegation;
 mod dialect;
 mod facts;
 mod graph;
 mod lengths;
 mod lexer;
+mod links;
 mod names;
 mod promises;
 mod rooms;

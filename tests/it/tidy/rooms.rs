@@ -26,8 +26,8 @@ const CRATE: Floor = Floor {
         "one_line",
         "spans",
         "error",
-        "stack",
         "sync",
+        "stack",
         "clock",
         "random",
         "repeats",
@@ -40,6 +40,9 @@ const CRATE: Floor = Floor {
         "workers",
         // What users implement and read.
         "origin",
+        "change",
+        "tag",
+        "snapshot",
         "getter",
         "peers",
         "stats",
@@ -53,6 +56,8 @@ const CRATE: Floor = Floor {
         "registry",
         // One transport of many that could be.
         "http",
+        // The kit for tests, over all of it.
+        "testing",
         // Pages of the documentation, without code.
         "guide",
     ],
@@ -63,6 +68,7 @@ const GROUP: Floor = Floor {
     of: "group",
     rooms: &[
         // What the parts have in common.
+        "group/snapshots",
         "group/error",
         "group/nesting",
         "group/batch",
@@ -78,7 +84,10 @@ const GROUP: Floor = Floor {
         // What joins them, what peers may ask, the handle, and what makes it.
         "group/parts",
         "group/peer_side",
+        "group/take_over",
         "group.rs",
+        "group/change_side",
+        "group/snapshot_side",
         "group/typed_side",
         "group/builder",
     ],
@@ -88,7 +97,8 @@ const GROUP: Floor = Floor {
 const HTTP: Floor = Floor {
     of: "http",
     rooms: &[
-        // Pure functions.
+        // The clock of a pool, and pure functions.
+        "http/time",
         "http/url",
         "http/address",
         "http/listed",
@@ -96,15 +106,18 @@ const HTTP: Floor = Floor {
         "http/date",
         "http/protobuf",
         "http/remove_keys",
+        "http/small_file",
         "http/token",
         "http/tls",
         "http/protocol",
         "http/note",
         "http/wire",
         "http/frame",
+        "http/since",
         // Who a process is to its peers, and what these say of themselves.
         "http/identity",
         // The memory of bodies.
+        "http/glance",
         "http/budget",
         "http/arriving",
         // Peers that are asked.

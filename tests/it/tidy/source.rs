@@ -194,13 +194,15 @@ pub(super) fn both_crates() -> [&'static [Source]; 2] {
 }
 
 /// The Rust files in a folder of the package; none where there is no such folder, as there are no
-/// benches in what is published.
+/// benches in what is published. What cargo has made of a package within it is not read.
 pub(super) fn folder(name: &str) -> Vec<Source> {
     fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                collect(&path, files);
+                if !path.ends_with("target") {
+                    collect(&path, files);
+                }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 files.push(path);
             }

@@ -4,6 +4,7 @@ mod decoded;
 #[cfg(feature = "serde")]
 mod formats;
 mod keys;
+mod refreshed;
 mod values;
 mod versions;
 

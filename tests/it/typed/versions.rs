@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use geecache::{BoxError, Codec, Error, Group, Loaded, PeerErrorKind, TypedGroup, Versioned};
+use geecache::{
+    BoxError, Codec, Error, Group, Loaded, Origin, PeerErrorKind, TypedGroup, Versioned,
+};
 use log::Level;
 
 use super::{RUBBISH, Text, Texts, counted, source_of, texts_of};
@@ -34,6 +36,38 @@ fn what_a_peer_of_another_version_has_is_loaded_here_once_and_kept() {
     assert_eq!((here, owner), (1, 1));
     assert_eq!(groups[0].typed_stats().decode_errors, 1);
     assert_eq!(groups[1].typed_stats().decode_errors, 0, "the owner was not disturbed");
+}
+
+#[test]
+fn typed_values_tell_where_they_came_from() {
+    let (peers, groups) = of_two_versions();
+    let (ours, theirs) = (peers.key_owned_by(&[0]), peers.keys_owned_by(&[1], 2));
+    groups[1].get(&theirs[0]).unwrap();
+    let origin = |key: &str| {
+        let (value, origin) = groups[0].get_with_origin(key).unwrap();
+        assert_eq!(*value, value_of(key));
+        origin
+    };
+    // What the owner has is of no use here, so the own getter was asked.
+    assert_eq!([origin(&ours), origin(&theirs[0])], [Origin::Getter; 2]);
+    assert_eq!([origin(&ours), origin(&theirs[0])], [Origin::Memory, Origin::Copy]);
+    let keys = [&*ours, &theirs[1], &theirs[0], ""];
+    let answers = groups[0].get_many_with_origin(keys);
+    let expected = [Origin::Memory, Origin::Getter, Origin::Copy];
+    for ((key, answer), origin) in keys.iter().zip(&answers).zip(expected) {
+        let (value, from) = answer.as_ref().unwrap();
+        assert_eq!((&**value, *from), (&value_of(key), origin), "{key}");
+    }
+    assert!(matches!(answers[3], Err(Error::EmptyKey)));
+    assert!(matches!(groups[0].get_with_origin(""), Err(Error::EmptyKey)));
+
+    // A stand-in's answer is no owner's.
+    let same = MemoryPeers::new(3);
+    let texts: Texts = TypedGroup::over(same.node(0).group.clone(), Text);
+    let key = same.key_owned_by(&[1, 2]);
+    same.node(1).link.fail_once(PeerErrorKind::Unreachable);
+    same.node(1).link.take_down();
+    assert_eq!(texts.get_with_origin(&key).unwrap().1, Origin::StandIn);
 }
 
 #[test]

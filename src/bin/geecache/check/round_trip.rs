@@ -3,7 +3,7 @@
 use std::process;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use geecache::{Group, Loaded, PeerError, PeerErrorKind, PeerGetter};
+use geecache::{ChangeStamp, Group, Loaded, PeerError, PeerErrorKind, PeerGetter};
 
 use crate::check::finding::{Finding, Verdict};
 use crate::cluster::{Cluster, Member};
@@ -27,7 +27,7 @@ pub(super) fn round_trips(cluster: &Cluster, group: &str) -> Finding {
     let ring = cluster.ring();
     let key_of = |member: &Member| {
         let mut keys = (0..TRIED).map(|number| format!("{name}-{number}"));
-        keys.find(|key| ring.get(key) == Some(&*member.url))
+        keys.find(|key| ring.is_owner(key, &member.url))
     };
     let trips = cluster.ask(|member| {
         let begun = Instant::now();
@@ -64,7 +64,8 @@ pub(super) fn round_trips(cluster: &Cluster, group: &str) -> Finding {
 fn round_trip(member: &Member, handle: &Group, key: &str) -> Result<(), String> {
     let group = handle.name();
     // By the peer itself, so that one that is down does not spoil what the others are asked for.
-    let inserted = member.getter.insert(group, key, &Loaded::from(VALUE).ttl(TTL));
+    let value = Loaded::from(VALUE).ttl(TTL);
+    let inserted = member.getter.insert(group, key, &value, ChangeStamp::UNORDERED);
     let failed = |error: PeerError| match error.kind() {
         PeerErrorKind::NotSupported => FOREIGN.to_owned(),
         kind => format!("not written: {kind}"),
@@ -81,7 +82,7 @@ fn round_trip(member: &Member, handle: &Group, key: &str) -> Result<(), String> 
     }
     member
         .getter
-        .remove(group, &[key])
+        .remove(group, &[key], ChangeStamp::UNORDERED)
         .map_err(|error| format!("not removed: {}", error.kind()))?;
     match peek()? {
         None => Ok(()),

@@ -65,7 +65,7 @@ fn sample(mut cluster: Cluster, interval: Duration, sender: &SyncSender<Sample>)
         let urls = cluster.members.iter().map(|member| member.url.clone());
         let looks: BTreeMap<String, Look> = urls.zip(looks).collect();
         let shares = cluster.ring();
-        let shares = shares.shares().into_iter().map(|(url, share)| (url.to_owned(), share));
+        let shares = shares.all_shares().into_iter().map(|(url, share)| (url.to_owned(), share));
         let shares = shares.collect();
         if cluster.is_told_by_peer {
             follow(&mut cluster, &looks);

@@ -2,8 +2,10 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::consistenthash::RingHash;
+use crate::http::identity::Identity;
 use crate::http::peer::PeerOptions;
 use crate::http::peers::PeersOptions;
+use crate::http::pool::HttpPool;
 
 type Answer = Result<Option<Vec<String>>, BoxError>;
 
@@ -37,8 +39,11 @@ impl Bench {
     fn new() -> Self {
         let hash = RingHash::default();
         let (replicas, warm_up) = (hash.replicas(), Duration::ZERO);
-        let options = PeersOptions { hash, replicas, warm_up, peer: PeerOptions::default() };
-        let peers = Arc::new(Peers::new(Some(PeerUrl::parse(OWN).unwrap()), options));
+        let own = PeerUrl::parse(OWN).unwrap();
+        let mut peer = PeerOptions::default();
+        peer.exchange.identity = Arc::new(Identity::new(Some(&own), None));
+        let options = PeersOptions { hash, replicas, warm_up, zone: None, peer };
+        let peers = Arc::new(Peers::new(Some(own), options));
         let script = Script::default();
         let (follower, _) = ListFollower::new(&peers, script.clone().into()).unwrap();
         Self { peers, script, follower, now: Instant::now() }
@@ -128,6 +133,25 @@ fn an_answer_that_is_none_keeps_the_last_list_and_ages_nobody() {
     bench.follower.source = Box::new(bench.script.clone());
     assert_eq!(bench.after(60 * SECOND, names(&[OWN])), before, "missing from now on");
     assert_eq!(bench.error(), None);
+}
+
+#[test]
+fn a_peer_that_tells_its_zone_ages_nobody_while_the_source_has_no_answer() {
+    let mut bench = Bench::new();
+    let (_listener, missing) = silent();
+    let pool = HttpPool::builder().zone("x").bind("127.0.0.1:0").unwrap();
+    let there = pool.url().unwrap();
+    bench.after(SECOND, names(&[&missing, there]));
+    bench.after(SECOND, names(&[there]));
+    let before = bench.after(60 * SECOND, Err("the resolver is gone".into()));
+    assert!(before.contains(&missing));
+    // One that is silent may take all of the time for greetings, and the other is the next then.
+    (0..2).for_each(|_| bench.follower.greet(bench.now));
+    let list = bench.peers.list();
+    assert_eq!(list.iter().map(|peer| peer.url.as_str()).collect::<Vec<_>>(), before);
+    let zone = list.iter().find(|peer| peer.url.as_str() == there).unwrap().zone.clone();
+    assert_eq!(zone.as_deref(), Some("x"));
+    assert!(bench.reasons().contains(&format!("{there} is in another zone: it said so")));
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn write(socket: &mut Socket, bytes: &[u8]) {
 /// Waits until the system has what the other side did.
 fn wait_until_silence_ends(socket: &Socket) {
     let begun = Instant::now();
-    while is_silent(&socket.stream) {
+    while glance::is_silent(&socket.stream) {
         assert!(begun.elapsed() < LONG);
         thread::yield_now();
     }
@@ -40,7 +40,7 @@ fn head_and_body_are_sent_at_once_when_an_answer_is_awaited() {
     let (mut socket, mut other) = pair();
     write(&mut socket, b"head ");
     write(&mut socket, b"body");
-    assert!(is_silent(&other));
+    assert!(glance::is_silent(&other));
     other.write_all(b"answer").unwrap();
     assert!(socket.await_input(within(LONG)).unwrap());
     assert_eq!(socket.buffers().input(), b"answer");
@@ -162,4 +162,41 @@ fn answer_that_came_before_the_other_side_closed_is_read() {
     assert_eq!(socket.buffers().input(), b"too long");
     assert!(!socket.is_open());
     assert!(matches!(socket.await_input(within(LONG)), Err(Error::Io(_))));
+}
+
+#[test]
+fn a_request_that_is_given_up_is_reset_and_one_that_was_answered_ends_as_usual() {
+    let (mut socket, mut other) = pair();
+    write(&mut socket, b"request");
+    assert!(socket.await_input(within(Duration::from_millis(1))).is_err());
+    drop(socket);
+    let mut sent = [0; 64];
+    let read = std::iter::repeat_with(|| other.read(&mut sent)).find(|it| !matches!(it, Ok(1..)));
+    assert_eq!(read.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+
+    let (mut socket, mut other) = pair();
+    write(&mut socket, b"request");
+    other.write_all(b"answer").unwrap();
+    assert!(socket.await_input(within(LONG)).unwrap());
+    drop(socket);
+    assert_eq!(other.read(&mut sent).unwrap(), 7);
+    assert_eq!(other.read(&mut sent).unwrap(), 0);
+}
+
+#[test]
+fn a_connection_is_over_when_the_other_side_has_closed_it() {
+    for is_reset in [false, true] {
+        let (socket, other) = pair();
+        assert!(!glance::is_over(&socket.stream));
+        if is_reset {
+            socket2::SockRef::from(&other).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        drop(other);
+        wait_until_silence_ends(&socket);
+        assert!(glance::is_over(&socket.stream), "{is_reset}");
+    }
+    let (socket, mut other) = pair();
+    other.write_all(b"more").unwrap();
+    wait_until_silence_ends(&socket);
+    assert!(!glance::is_over(&socket.stream));
 }

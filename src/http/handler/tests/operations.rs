@@ -37,6 +37,7 @@ impl Desk {
                 plus: Plus::Space,
                 identity: Arc::default(),
                 picker: Arc::new(NoPeers),
+                handed_over: Arc::default(),
                 pages: None,
                 repeats: Arc::default(),
             },
@@ -82,7 +83,7 @@ fn a_batch_answers_every_key() {
     let value = |key: &str| KeyAnswer::Loaded(Loaded::from(format!("value of {key}")));
     let failed = |kind, message: &str| KeyAnswer::Failed(kind, message.to_owned());
     assert_eq!(
-        frame::decode_answers(&response.body, keys.len()),
+        frame::decode_answers(&ByteView::from(&*response.body), keys.len()),
         Ok(vec![
             value("here"),
             KeyAnswer::Loaded(Loaded::absent()),
@@ -121,7 +122,7 @@ fn an_overloaded_getter_is_told_alike_of_one_key_and_of_many() {
     let keys = ["third", "fourth"];
     let frame = frame::encode_request(Operation::Get, &keys);
     let many = desk.ask("POST", "/_geecache/busy", &hurry, &frame);
-    for answer in frame::decode_answers(&many.body, 2).unwrap() {
+    for answer in frame::decode_answers(&ByteView::from(&*many.body), 2).unwrap() {
         assert!(matches!(answer, KeyAnswer::Failed(PeerErrorKind::Overloaded, _)), "{answer:?}");
     }
     go.send(()).unwrap();
@@ -132,7 +133,7 @@ fn a_panic_fails_the_keys_that_were_being_loaded_and_no_others() {
     let desk = Desk::new();
     desk.group.get("here").unwrap();
     let response = desk.post(Operation::Get, &["here", "panics"]);
-    let answers = frame::decode_answers(&response.body, 2).unwrap();
+    let answers = frame::decode_answers(&ByteView::from(&*response.body), 2).unwrap();
     assert_eq!(answers[0], KeyAnswer::Loaded(Loaded::from("value of here")));
     assert!(matches!(answers[1], KeyAnswer::Failed(PeerErrorKind::Load, _)), "{:?}", answers[1]);
 }
@@ -177,7 +178,7 @@ fn a_look_into_memory_never_loads() {
     let many = desk.post(Operation::Peek, &["Jack", "Tom", ""]);
     let value = KeyAnswer::Loaded(Loaded::from("value of Tom"));
     let expected = vec![KeyAnswer::NotCached, value, KeyAnswer::NotCached];
-    assert_eq!(frame::decode_answers(&many.body, 3), Ok(expected));
+    assert_eq!(frame::decode_answers(&ByteView::from(&*many.body), 3), Ok(expected));
     assert_eq!(desk.group.stats().loads, 1);
 }
 
@@ -251,7 +252,7 @@ fn a_request_whose_path_names_another_key_or_group_than_its_header_is_refused() 
     assert_eq!(desk.group.stats().loads, 1);
     let same = meant("scores", Some("a/b"));
     let response = desk.ask("GET", "/_geecache/scores/a%2Fb", &[("Geecache", &same)], b"");
-    assert_eq!(response.body, "value of a/b");
+    assert_eq!(response.body[..], b"value of a/b"[..]);
 }
 
 #[test]
@@ -284,8 +285,45 @@ fn what_is_in_memory_and_does_not_fit_counts_when_it_is_asked_for_again() {
     long.get_many(keys);
     let body = frame::encode_request(Operation::Held, &keys);
     let response = desk.ask("POST", "/_geecache/long", &[], &body);
-    let answers = frame::decode_answers(&response.body, keys.len()).unwrap();
+    let answers = frame::decode_answers(&ByteView::from(&*response.body), keys.len()).unwrap();
     let is_there = |answer: &&KeyAnswer| matches!(answer, KeyAnswer::Loaded(_));
     assert_eq!(answers.iter().filter(is_there).count(), 2);
     assert_eq!(long.stats().server_hits, 2);
+}
+
+/// What a peer of ours tells beside a change.
+const STAMPED: &str = "n=000000000000000a.";
+
+impl Desk {
+    fn put(&self, note: &str, value: &str, is_given_up: bool) -> HttpResponse {
+        self.handler.handle(&HttpRequest {
+            method: "PUT",
+            target: "/_geecache/scores/Tom",
+            headers: &&[("Geecache", note)][..],
+            body: value.as_bytes(),
+            own_body: None,
+            client: &|| None,
+            came: Instant::now(),
+            is_given_up: &|| is_given_up,
+        })
+    }
+}
+
+#[test]
+fn an_insertion_for_which_nobody_waits_is_late_and_leaves_nothing_older() {
+    for (note, is_given_up) in [("t=0", false), ("", true)] {
+        let desk = Desk::new();
+        assert_eq!(desk.put(&format!("{STAMPED}1"), "old", false).status, 204);
+        let response = desk.put(&format!("{STAMPED}2 {note}"), "new", is_given_up);
+        assert_eq!((response.status, response.note.status), (409, Some(Status::Late)));
+        assert_eq!(desk.group.peek("Tom"), None);
+        // What was newer stays.
+        assert_eq!(desk.put(&format!("{STAMPED}4"), "newer", false).status, 204);
+        let response = desk.put(&format!("{STAMPED}3 {note}"), "new", is_given_up);
+        assert_eq!(response.note.status, Some(Status::Late));
+        assert_eq!(desk.group.peek("Tom").unwrap(), "newer");
+        assert_eq!(desk.group.stats().late_changes, 2);
+    }
+    // A client of another program may end its side when it has sent all.
+    assert_eq!(Desk::new().put("p=geecache t=60000", "v", true).status, 204);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::change::ChangeStamp;
 use crate::error::PeerErrorKind;
 use crate::http::peer::abilities::Abilities;
 use crate::http::peer::changes;
@@ -7,6 +8,7 @@ use crate::http::testing::{FaultyPeer, ok};
 use crate::http::url::PeerUrl;
 use crate::sync::lock;
 
+const SCORES: (&str, ChangeStamp) = ("scores", ChangeStamp::UNORDERED);
 const DONE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const NOT_THAT: &[u8] = b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n";
 const BAD: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
@@ -65,7 +67,7 @@ fn keys_are_removed_as_each_fork_knows_it() {
         let peer = fork(|_, _| DONE.to_vec());
         let (link, abilities) = (link(&peer, protocol), Abilities::default());
         for _ in 0..2 {
-            changes::remove(&link, &abilities, "scores", keys).unwrap();
+            changes::remove(&link, &abilities, SCORES, keys).unwrap();
         }
         assert_eq!(heard(&peer), [expected, expected].concat(), "{protocol:?} {keys:?}");
         let all = lock(&peer.shared.requests).len();
@@ -77,7 +79,7 @@ fn keys_are_removed_as_each_fork_knows_it() {
 fn a_peer_of_groupcache_go_that_removes_no_lists_is_told_of_each_key() {
     let peer = fork(|method, _| if method == "POST" { NOT_THAT } else { DONE }.to_vec());
     let link = link(&peer, Protocol::GroupcacheGo);
-    changes::remove(&link, &Abilities::default(), "scores", &["a", "b"]).unwrap();
+    changes::remove(&link, &Abilities::default(), SCORES, &["a", "b"]).unwrap();
     let paths = [
         "POST /_groupcache/scores/_remove-keys/",
         "DELETE /_groupcache/scores/a",
@@ -90,7 +92,7 @@ fn a_peer_of_groupcache_go_that_removes_no_lists_is_told_of_each_key() {
 fn values_are_set_as_the_forks_know_it_and_absent_ones_removed() {
     let peer = fork(|_, _| DONE.to_vec());
     let (link, abilities) = (link(&peer, Protocol::Mailgun), Abilities::default());
-    let insert = |loaded| changes::insert(&link, &abilities, "scores", "k", &loaded);
+    let insert = |loaded| changes::insert(&link, &abilities, SCORES, "k", &loaded);
     assert!(insert(Loaded::from("v")).unwrap());
     assert!(!insert(Loaded::absent()).unwrap());
     assert!(!insert(Loaded::from("v").ttl(Duration::ZERO)).unwrap());
@@ -109,10 +111,10 @@ fn peer_that_answers_a_change_with_a_value_has_not_made_it() {
     for answer in [value as fn(&str, &str) -> Vec<u8>, empty] {
         let peer = fork(answer);
         let (link, abilities) = (link(&peer, Protocol::Mailgun), Abilities::default());
-        let error = changes::remove(&link, &abilities, "scores", &["k"]).unwrap_err();
+        let error = changes::remove(&link, &abilities, SCORES, &["k"]).unwrap_err();
         assert_eq!(error.kind(), PeerErrorKind::NotSupported);
         let error =
-            changes::insert(&link, &abilities, "scores", "k", &Loaded::from("v")).unwrap_err();
+            changes::insert(&link, &abilities, SCORES, "k", &Loaded::from("v")).unwrap_err();
         assert_eq!(error.kind(), PeerErrorKind::NotSupported);
         assert!(link.is_ready());
     }
@@ -123,7 +125,7 @@ fn peer_of_a_cluster_without_changes_is_not_told_of_any_in_a_way_that_loads() {
     for protocol in [Protocol::GeeCache, Protocol::Groupcache, Protocol::Galaxycache] {
         let peer = fork(|_, _| DONE.to_vec());
         let (link, abilities) = (link(&peer, protocol), Abilities::default());
-        let error = changes::remove(&link, &abilities, "scores", &["k"]).unwrap_err();
+        let error = changes::remove(&link, &abilities, SCORES, &["k"]).unwrap_err();
         assert_eq!(error.kind(), PeerErrorKind::NotSupported);
         assert_eq!(heard(&peer), [""; 0]);
     }

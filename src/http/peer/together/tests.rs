@@ -99,7 +99,7 @@ fn answers(keys: &[String]) -> Vec<u8> {
         key => KeyAnswer::Loaded(Loaded::from(key)),
     };
     let all: Vec<KeyAnswer> = keys.iter().map(answer).collect();
-    frame::encode_answers(&all, frame::MAX_PEEKED_BYTES)
+    frame::fuzz::encoded(&all, frame::MAX_PEEKED_BYTES)
 }
 
 /// One way to a peer.

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use crate::byteview::ByteView;
-use crate::http::arriving::{AHEAD_BYTES, Arriving};
+use crate::http::arriving::{self, Arriving};
 use crate::http::budget::{SHORT_BODY, Share, Transfer};
+use crate::http::glance;
 use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::guarded::connections::Member;
 use crate::http::server::guarded::head::{Head, MAX_HEADERS, NO_HEADER, Refusal, parse};
@@ -45,6 +46,7 @@ pub(super) fn serve(shared: &GuardedShared, member: &Member) {
         start: 0,
         end: 0,
         timeout: None,
+        came: Instant::now(),
         out: Vec::with_capacity(512),
     };
     if let Err(error) = session.serve().and_then(|()| session.stream.say_end()) {
@@ -75,6 +77,8 @@ struct Session<'a> {
     end: usize,
     /// The read timeout that the socket has, to set it only when it changes.
     timeout: Option<Duration>,
+    /// When the request that the buffer begins with began to come.
+    came: Instant,
     /// The answer; kept for its allocation.
     out: Vec<u8>,
 }
@@ -141,7 +145,7 @@ impl Session<'_> {
         // From here on others may have this connection's place, until the body is there.
         self.member.await_body();
         let Missing { head_len, body_len, expects_continue, until } = missing;
-        let Some(share) = self.room_for(body_len.min(AHEAD_BYTES), until) else {
+        let Some(share) = self.room_for(arriving::ahead(body_len), until) else {
             return Ok(Err(NO_ROOM));
         };
         if expects_continue {
@@ -176,7 +180,10 @@ impl Session<'_> {
     fn read_head(&mut self) -> io::Result<Result<Begun, Over>> {
         let limits = &self.shared.limits;
         // The clock of a head runs from its first byte.
-        let mut deadline = (self.start < self.end).then(|| Instant::now() + limits.head);
+        let mut deadline = (self.start < self.end).then(|| {
+            self.came = Instant::now();
+            self.came + limits.head
+        });
         let mut needs_parse = deadline.is_some();
         loop {
             if needs_parse {
@@ -193,7 +200,7 @@ impl Session<'_> {
                             return Ok(Ok(Begun::Whole(handle(self, &head, bytes, None))));
                         }
                         let client = || self.stream.socket().peer_addr().ok();
-                        let request = request_of(&head, &[], None, &client);
+                        let request = request_of(&head, (&[], None), self.came, &client, &|| false);
                         if let Err(refusal) = self.shared.handler.admit(&request) {
                             return Ok(Err(Over::TurnedAway(refusal)));
                         }
@@ -218,7 +225,10 @@ impl Session<'_> {
             match self.read(timeout, self.end - self.start + 1)? {
                 Some(0) => return Ok(Err(Over::Ended)),
                 Some(n) => {
-                    deadline.get_or_insert_with(|| Instant::now() + limits.head);
+                    if deadline.is_none() {
+                        self.came = Instant::now();
+                        deadline = Some(self.came + limits.head);
+                    }
                     // A head can only be complete, or wrong, where a line ends.
                     needs_parse = self.end - self.start == n
                         || self.end - self.start >= limits.max_head_bytes
@@ -274,9 +284,10 @@ impl Session<'_> {
             come = later;
         }
         self.end = head_end;
-        let mut has_all = body_len <= AHEAD_BYTES;
+        let ahead = arriving::ahead(body_len);
+        let mut has_all = body_len == ahead;
         while !body.is_whole() {
-            if !has_all && body.come() >= AHEAD_BYTES {
+            if !has_all && body.come() >= ahead {
                 drop(share);
                 share = match self.room_for(body_len, until) {
                     Some(share) => share,
@@ -424,9 +435,10 @@ fn handle(
 ) -> Reply {
     let (shared, begun) = (session.shared, Instant::now());
     let request_len = head.len + if own_body.is_some() { 0 } else { head.body_len };
-    let client = || session.stream.socket().peer_addr().ok();
+    let socket = session.stream.socket();
+    let (client, is_given_up) = (|| socket.peer_addr().ok(), || glance::is_over(socket));
     let body = own_body.map_or(&bytes[head.len..request_len], ByteView::as_slice);
-    let request = request_of(head, body, own_body, &client);
+    let request = request_of(head, (body, own_body), session.came, &client, &is_given_up);
     let (handler, repeats) = (&*shared.handler, &shared.limits.repeats);
     let response = answer_at_once_of(handler, &request, repeats).unwrap_or_else(|| {
         match InFlight::enter(&shared.in_flight, shared.limits.max_in_flight) {
@@ -444,10 +456,11 @@ fn handle(
 
 fn request_of<'a>(
     head: &'a Head<'_, '_>,
-    body: &'a [u8],
-    own_body: Option<&'a ByteView>,
+    (body, own_body): (&'a [u8], Option<&'a ByteView>),
+    came: Instant,
     client: &'a dyn Fn() -> Option<SocketAddr>,
+    is_given_up: &'a dyn Fn() -> bool,
 ) -> HttpRequest<'a> {
     let (method, target, headers) = (head.method, head.target, &head.headers);
-    HttpRequest { method, target, headers, body, own_body, client }
+    HttpRequest { method, target, headers, body, own_body, client, came, is_given_up }
 }

@@ -112,7 +112,8 @@ fn answer_without_content_has_neither_body_nor_length(server: Server) {
 }
 
 fn body_reaches_the_handler(server: Server) {
-    let served = Served::new(server, limits(), |request| HttpResponse::text(200, request.body));
+    let served =
+        Served::new(server, limits(), |request| HttpResponse::text(200, request.body.to_vec()));
     let mut client = Client::connect(served.addr);
     for length in [0, 1, 1000, 5000, 300_000, 10] {
         let body: Vec<_> = (0..length).map(|n: u32| n.to_le_bytes()[0]).collect();
@@ -125,7 +126,8 @@ fn body_reaches_the_handler(server: Server) {
 }
 
 fn client_that_waits_before_it_sends_the_body_is_told_to_go_on(server: Server) {
-    let served = Served::new(server, limits(), |request| HttpResponse::text(200, request.body));
+    let served =
+        Served::new(server, limits(), |request| HttpResponse::text(200, request.body.to_vec()));
     let mut client = Client::connect(served.addr);
     client
         .send("POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
@@ -137,7 +139,7 @@ fn client_that_waits_before_it_sends_the_body_is_told_to_go_on(server: Server) {
 
 fn body_past_the_limit_gets_a_413(server: Server) {
     let served = Served::new(server, Limits { max_body_bytes: 1000, ..limits() }, |request| {
-        HttpResponse::text(200, request.body)
+        HttpResponse::text(200, request.body.to_vec())
     });
     let post = |length: usize| {
         let mut client = Client::connect(served.addr);
@@ -171,7 +173,7 @@ fn answer_of_eleven_mebibytes_arrives_whole(server: Server) {
     let body = value.clone();
     let served = Served::new(server, limits(), move |_| HttpResponse {
         content_type: "application/octet-stream",
-        body: body.clone(),
+        body: body.clone().into(),
         ..HttpResponse::text(200, "")
     });
     let mut client = Client::connect(served.addr);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::byteview::ByteView;
-use crate::http::arriving::{AHEAD_BYTES, Arriving};
+use crate::http::arriving::{self, Arriving};
 use crate::http::budget::{SHORT_BODY, Share, Transfer};
 use crate::http::server::answer::{COPIED_BODY, Connection, write_all, write_head};
 use crate::http::server::in_flight::InFlight;
@@ -28,6 +28,7 @@ const BODY_IN_MEMORY: usize = 1024;
 
 /// Serves one request to its end.
 pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, fate: Fate) {
+    let came = Instant::now();
     match fate {
         Fate::Handled => {}
         Fate::TooLong => return refuse_length(shared, request),
@@ -62,7 +63,7 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, f
     let client = || request.remote_addr().copied();
     let at_once = answer_at_once_of(
         &*shared.handler,
-        &request_of(&request, own_body, &client),
+        &request_of(&request, own_body, &client, came),
         &shared.limits.repeats,
     );
     if let Some(response) = at_once {
@@ -76,7 +77,7 @@ pub(super) fn serve(shared: &Arc<TinyShared>, mut request: tiny_http::Request, f
     drop(moving);
     let response = answer_of(
         &*shared.handler,
-        &request_of(&request, own_body, &client),
+        &request_of(&request, own_body, &client, came),
         &shared.limits.repeats,
     );
     drop(received);
@@ -144,17 +145,21 @@ fn room_to_write(
 
 /// Whether a request may be answered whose body has not been read.
 fn admit(shared: &TinyShared, request: &tiny_http::Request) -> Result<(), HttpResponse> {
-    shared.handler.admit(&request_of(request, None, &|| request.remote_addr().copied()))
+    let client = || request.remote_addr().copied();
+    shared.handler.admit(&request_of(request, None, &client, Instant::now()))
 }
 
 fn request_of<'a>(
     request: &'a tiny_http::Request,
     own_body: Option<&'a ByteView>,
     client: &'a dyn Fn() -> Option<SocketAddr>,
+    came: Instant,
 ) -> HttpRequest<'a> {
     let (method, target) = (request.method().as_str(), request.url());
     let body = own_body.map_or(&[][..], ByteView::as_slice);
-    HttpRequest { method, target, headers: request, body, own_body, client }
+    // tiny_http shows nobody its sockets.
+    let is_given_up = &|| false;
+    HttpRequest { method, target, headers: request, body, own_body, client, came, is_given_up }
 }
 
 /// How the body of a request came.
@@ -181,7 +186,7 @@ fn receive(shared: &TinyShared, request: &mut tiny_http::Request) -> io::Result<
         shared.limits.budget.take(Transfer::Received, bytes, left)
     };
     // All of the share is for bodies of which something comes.
-    let ahead = length.min(AHEAD_BYTES);
+    let ahead = arriving::ahead(length);
     let Some(mut share) = room_for(ahead) else { return Ok(Received::NoRoom { left: length }) };
     let mut body = Arriving::new(length);
     // A body that ends early is no error to tiny_http.

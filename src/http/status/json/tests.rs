@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::http::status::fuzz;
+use crate::http::testing::with_changed;
 use crate::testing::{Random, with_seeds};
 
 #[test]
@@ -102,4 +104,17 @@ fn random_changes_of_a_text_are_judged_alike() {
             assert_eq!(is_object(&changed), expected, "{changed}");
         }
     });
+}
+
+/// What a fuzzer found worth keeping, and the same with bytes changed at random.
+#[test]
+fn any_question_is_passed_on_as_it_was_and_any_answer_leaves_ours_whole() {
+    const SEEDS: &[&str] = &[
+        "/status.json?group=scores&key=Tom&cluster",
+        "/status.json?group=a%20b&key=%2B%26+%C3%A9",
+        "{\"digest\":\"00000000\",\"a\":[{},{\"b\":-0.5e+7}],\"c\":\"\\u0007\"}",
+        "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":[[[[[[[[[[[]]]]]]]]]]]}}}}}",
+    ];
+    const OTHERS: &[u8] = b"{}[]:,\"\\ue0.-&=?%+\n<";
+    with_changed(20_000, SEEDS, OTHERS, fuzz::drive);
 }

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::num::ParseIntError;
 
-use geecache::{Group, HttpGetter, HttpPool, Loaded, PeerGetter, TlsConfig};
+use geecache::{ChangeStamp, Group, HttpGetter, HttpPool, Loaded, PeerGetter, TlsConfig};
 use rustls::version::{TLS12, TLS13};
 
 use super::{pair, peer};
@@ -87,7 +87,11 @@ fn values_of_all_lengths_arrive_whole() {
         let got = peer.get("lengths", &key).unwrap();
         assert!(got.value().unwrap()[..] == value(&key).unwrap(), "{length}");
         let other = vec![7; length];
-        assert!(peer.insert("lengths", &key, &Loaded::from(other.clone())).unwrap(), "{length}");
+        assert!(
+            peer.insert("lengths", &key, &Loaded::from(other.clone()), ChangeStamp::UNORDERED)
+                .unwrap(),
+            "{length}"
+        );
         let got = peer.get("lengths", &key).unwrap();
         assert!(got.value().unwrap()[..] == other, "{length}");
     }

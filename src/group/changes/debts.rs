@@ -1,0 +1,468 @@
+//! [`Debts`]: what the peers of a group could not be told, and who of them was away.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{PeerError, PeerErrorKind};
+use crate::group::changes::journal::Journal;
+use crate::group::changes::owed::{Everything, Owed, Portion, PortionOf};
+use crate::group::changes::payer::Haste;
+use crate::group::changes::report::PeerDebt;
+use crate::group::changes::roster::{Absence, Roster};
+use crate::peers::{PeerGetter, UNNAMED};
+use crate::random;
+use crate::stats::Counter;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, lock};
+
+/// How long a peer is left alone after it could not be told. Each failure doubles that.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// And at most. It bounds how long others may read from a peer that is back and was not told yet.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The same for a peer that answers, and will not: it has no such group, or does not let us in.
+const LONGEST_PAUSE_OF_REFUSAL: Duration = Duration::from_secs(30);
+
+/// What is owed to whom. Who owes to a peer does not read from it.
+#[derive(Default)]
+pub(super) struct Debts {
+    ledger: Mutex<Ledger>,
+    /// Told when a peer is owed nothing any more.
+    paid: Condvar,
+    /// Whether anybody is owed something, or away: if not, nothing of this costs a get anything.
+    is_wary: AtomicBool,
+    /// Changes made in this process, its own and those that it was told of.
+    changes: AtomicU64,
+    pub(super) counters: DebtCounters,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::group) struct DebtCounters {
+    /// Keys that a peer could not be told, and those that it was told later. The whole group counts
+    /// as one.
+    pub(in crate::group) owed: Counter,
+    pub(in crate::group) paid: Counter,
+}
+
+#[derive(Default)]
+struct Ledger {
+    debts: Vec<Debt>,
+    roster: Roster,
+    /// The number of the last debt.
+    last: u64,
+}
+
+/// What one peer is owed.
+struct Debt {
+    number: u64,
+    peer: Arc<dyn PeerGetter>,
+    id: PeerId<Arc<str>>,
+    owed: Owed,
+    since: Instant,
+    attempts: u64,
+    /// Before the jitter.
+    pause: Duration,
+    /// When it is to be tried next, and the earliest time for that if the peer is seen to be up.
+    next: Instant,
+    soonest: Instant,
+    error: PeerError,
+}
+
+/// A peer as it is told from others. Asked of the peer outside of all locks.
+#[derive(Debug, Clone)]
+struct PeerId<S> {
+    name: S,
+    /// Of the handle, which tells peers without names apart.
+    address: usize,
+}
+
+impl<'a> PeerId<&'a str> {
+    fn of(peer: &'a Arc<dyn PeerGetter>) -> Self {
+        Self { name: peer.name(), address: Arc::as_ptr(peer).cast::<()>() as usize }
+    }
+}
+
+impl PeerId<Arc<str>> {
+    fn is(&self, other: &PeerId<&str>) -> bool {
+        self.address == other.address || *self.name == *other.name && &*self.name != UNNAMED
+    }
+}
+
+/// What to tell a peer now.
+pub(super) struct Due {
+    pub(super) debt: u64,
+    pub(super) peer: Arc<dyn PeerGetter>,
+    pub(super) portion: Portion,
+}
+
+/// A place in what one peer is owed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DebtMark {
+    debt: u64,
+    last: u64,
+}
+
+/// What a peer is owed, as the one who owes says it.
+pub(super) enum Missed<'a> {
+    Keys(&'a [String]),
+    Shared(&'a [Arc<str>]),
+    All(Everything),
+}
+
+/// A debt that is paid.
+pub(super) struct PaidDebt {
+    pub(super) lasted: Duration,
+}
+
+impl Debts {
+    /// A change is about to be made in this process. To be told to [`look`](Self::look).
+    pub(super) fn begin_change(&self) -> u64 {
+        self.changes.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Looks at the list of peers, which was read after the beginning of the change `number`, if
+    /// there is one. Who is back and has missed changes is owed these. Who has left is no longer
+    /// owed what it was, but is not forgotten. The others are owed that now: they may have read
+    /// from it.
+    pub(super) fn look(
+        &self,
+        peers: &[Arc<dyn PeerGetter>],
+        number: Option<u64>,
+        journal: &Journal,
+        now: Instant,
+    ) {
+        let ids: Vec<PeerId<&str>> = peers.iter().map(PeerId::of).collect();
+        let after = number.map_or_else(|| self.changes.load(Ordering::SeqCst), |it| it + 1);
+        let before = number.unwrap_or(after);
+        let (mut gone, mut replaced) = (Vec::new(), Vec::new());
+        {
+            let mut ledger = lock(&self.ledger);
+            let named: Vec<usize> = (0..ids.len()).filter(|&at| ids[at].name != UNNAMED).collect();
+            let names: Vec<&str> = named.iter().map(|&at| ids[at].name).collect();
+            let missed = ledger.roster.look(&names, (before, after), || journal.mark());
+            for (at, absence) in missed {
+                let (peer, id) = (&peers[named[at]], &ids[named[at]]);
+                self.was_away(&mut ledger, (peer, id), (absence, journal), now);
+            }
+            let Ledger { debts, roster, .. } = &mut *ledger;
+            // Another thread may have seen it in the list, which it read later than this one.
+            let is_listed = |debt: &Debt| {
+                ids.iter().any(|id| debt.id.is(id)) || roster.is_listed(&debt.id.name)
+            };
+            let (kept, left): (_, Vec<Debt>) =
+                std::mem::take(debts).into_iter().partition(is_listed);
+            left.iter().for_each(|debt| roster.left_in_debt(&debt.id.name));
+            ledger.debts = kept;
+            for debt in &mut ledger.debts {
+                // One that was away for a moment has a new handle. The old one is of one who left.
+                let now = ids.iter().position(|id| debt.id.is(id) && debt.id.address != id.address);
+                if let Some(now) = now {
+                    debt.id.address = ids[now].address;
+                    replaced.push(std::mem::replace(&mut debt.peer, Arc::clone(&peers[now])));
+                }
+            }
+            gone.extend(left);
+            for debt in gone.iter().filter(|debt| debt.owed.spreads) {
+                let Some(portion) = debt.owed.whole() else { continue };
+                for (peer, id) in peers.iter().zip(&ids) {
+                    self.may_have_read(&mut ledger, (peer, id), (&portion, &debt.id.name), now);
+                }
+            }
+            self.be_wary(&ledger);
+        }
+        // The handles of these are dropped here, outside of the lock.
+        if !gone.is_empty() {
+            self.paid.notify_all();
+        }
+    }
+
+    /// A peer could not be told of something.
+    pub(super) fn owe(
+        &self,
+        peer: &Arc<dyn PeerGetter>,
+        missed: Missed<'_>,
+        error: &PeerError,
+        now: Instant,
+    ) {
+        let id = PeerId::of(peer);
+        let mut ledger = lock(&self.ledger);
+        let debt = ledger.debt_to(peer, &id, || error.clone(), now);
+        if debt.owed.is_empty() {
+            // It was tried just now.
+            debt.soonest = now + jittered(FIRST_PAUSE);
+            debt.next = debt.soonest;
+        }
+        debt.owed.spreads = true;
+        self.counters.owed.add(debt.add(missed));
+        self.be_wary(&ledger);
+    }
+
+    /// A peer is to be told of more, if it is owed something already; whether it is.
+    pub(super) fn add(&self, peer: &Arc<dyn PeerGetter>, missed: Missed<'_>) -> bool {
+        let id = PeerId::of(peer);
+        let mut ledger = lock(&self.ledger);
+        let Some(debt) = ledger.debts.iter_mut().find(|debt| debt.id.is(&id)) else { return false };
+        debt.owed.spreads = true;
+        self.counters.owed.add(debt.add(missed));
+        true
+    }
+
+    /// What a peer is owed now. Taken before a change gets its number, it tells what is older.
+    pub(super) fn mark(&self, peer: &Arc<dyn PeerGetter>) -> Option<DebtMark> {
+        if !self.is_wary.load(Ordering::SeqCst) {
+            return None;
+        }
+        let id = PeerId::of(peer);
+        let ledger = lock(&self.ledger);
+        let debt = ledger.debts.iter().find(|debt| debt.id.is(&id))?;
+        Some(DebtMark { debt: debt.number, last: debt.owed.last() })
+    }
+
+    /// A peer has a newer value of `key` than the one that it was to remove at the mark. What it
+    /// is owed since then may be newer still.
+    pub(super) fn waive(&self, mark: DebtMark, key: &str) {
+        let gone = {
+            let mut ledger = lock(&self.ledger);
+            if let Some(debt) = ledger.debts.iter_mut().find(|debt| debt.number == mark.debt) {
+                debt.owed.waive(key, mark.last);
+            }
+            let gone = ledger.take_paid();
+            self.be_wary(&ledger);
+            gone
+        };
+        if !gone.is_empty() {
+            self.paid.notify_all();
+        }
+    }
+
+    /// Whether a peer may be asked for values.
+    pub(super) fn may_read(&self, peer: &Arc<dyn PeerGetter>, journal: &Journal) -> bool {
+        if !self.is_wary.load(Ordering::SeqCst) {
+            return true;
+        }
+        let (id, now) = (PeerId::of(peer), Instant::now());
+        let changes = self.changes.load(Ordering::SeqCst);
+        let mut ledger = lock(&self.ledger);
+        if ledger.debts.iter().any(|debt| debt.id.is(&id)) {
+            return false;
+        }
+        let absence = if id.name == UNNAMED { None } else { ledger.roster.meet(id.name, changes) };
+        let Some(absence) = absence else { return true };
+        self.was_away(&mut ledger, (peer, &id), (absence, journal), now);
+        self.be_wary(&ledger);
+        !ledger.debts.iter().any(|debt| debt.id.is(&id))
+    }
+
+    /// A peer is back, and is owed what it has missed.
+    fn was_away(
+        &self,
+        ledger: &mut Ledger,
+        (peer, id): (&Arc<dyn PeerGetter>, &PeerId<&str>),
+        (absence, journal): (Absence, &Journal),
+        now: Instant,
+    ) {
+        let missed = match absence {
+            Absence::Since(mark) => journal.all_since(mark),
+            Absence::Unknown => None,
+        };
+        if missed.as_ref().is_some_and(Vec::is_empty) {
+            return;
+        }
+        let missed =
+            missed.as_ref().map_or(Missed::All(Everything::Unknown), |it| Missed::Keys(it));
+        let error = || {
+            let message = "it was not in the list of peers";
+            PeerError::new(PeerErrorKind::Unreachable, id.name, message)
+        };
+        let debt = ledger.debt_to(peer, id, error, now);
+        self.counters.owed.add(debt.add(missed));
+    }
+
+    /// A peer may have read from one who was owed something and has left.
+    fn may_have_read(
+        &self,
+        ledger: &mut Ledger,
+        (peer, id): (&Arc<dyn PeerGetter>, &PeerId<&str>),
+        (portion, left): (&PortionOf, &str),
+        now: Instant,
+    ) {
+        let missed = match portion {
+            // To empty all peers would do more harm than copies that end on their own.
+            PortionOf::All(Everything::Unknown) => return,
+            PortionOf::All(how) => Missed::All(*how),
+            PortionOf::Keys(keys) => Missed::Shared(keys),
+        };
+        let error = || {
+            let message = format!("it may have read from {left}, which could not be told");
+            PeerError::new(PeerErrorKind::Unreachable, id.name, message)
+        };
+        let debt = ledger.debt_to(peer, id, error, now);
+        debt.owed.spreads = true;
+        self.counters.owed.add(debt.add(missed));
+    }
+
+    /// Whether a peer is owed something.
+    pub(super) fn is_owed(&self, peer: &Arc<dyn PeerGetter>) -> bool {
+        if !self.is_wary.load(Ordering::SeqCst) {
+            return false;
+        }
+        let id = PeerId::of(peer);
+        lock(&self.ledger).debts.iter().any(|debt| debt.id.is(&id))
+    }
+
+    /// What to tell whom now.
+    pub(super) fn take_due(&self, haste: Haste, now: Instant) -> Vec<Due> {
+        let mut due = Vec::new();
+        for debt in &mut lock(&self.ledger).debts {
+            let is_due = match haste {
+                Haste::Usual => debt.next <= now,
+                Haste::Soon => debt.soonest <= now,
+                Haste::Now => true,
+            };
+            if let Some(portion) = debt.owed.portion().filter(|_| is_due) {
+                due.push(Due { debt: debt.number, peer: Arc::clone(&debt.peer), portion });
+            }
+        }
+        due
+    }
+
+    /// A peer was told, as far as it can be, and so was everybody who may have read from it. What
+    /// is left is due. `told` counts as paid, before anybody sees that it is.
+    pub(super) fn strike(
+        &self,
+        debt: u64,
+        portion: &Portion,
+        told: usize,
+        now: Instant,
+    ) -> Option<PaidDebt> {
+        let paid = {
+            let mut ledger = lock(&self.ledger);
+            self.counters.paid.add(told);
+            let debt = ledger.debts.iter_mut().find(|it| it.number == debt)?;
+            debt.owed.strike(portion);
+            (debt.pause, debt.next, debt.soonest) = (FIRST_PAUSE, now, now);
+            let paid = ledger.take_paid();
+            self.be_wary(&ledger);
+            paid
+        };
+        let paid = paid.first()?;
+        self.paid.notify_all();
+        Some(PaidDebt { lasted: now.saturating_duration_since(paid.since) })
+    }
+
+    /// A peer could not be told once more.
+    pub(super) fn put_off(&self, debt: u64, error: PeerError, now: Instant) {
+        let mut ledger = lock(&self.ledger);
+        let Some(debt) = ledger.debts.iter_mut().find(|it| it.number == debt) else { return };
+        debt.attempts += 1;
+        let longest = match error.kind() {
+            PeerErrorKind::NoSuchGroup
+            | PeerErrorKind::OtherCluster
+            | PeerErrorKind::Unauthorized
+            | PeerErrorKind::Protocol => LONGEST_PAUSE_OF_REFUSAL,
+            _ => LONGEST_PAUSE,
+        };
+        debt.soonest = now + jittered(FIRST_PAUSE);
+        debt.next = now + jittered(debt.pause);
+        debt.pause = (debt.pause * 2).min(longest);
+        debt.error = error;
+    }
+
+    /// When something is to be tried next.
+    pub(super) fn next(&self) -> Option<Instant> {
+        lock(&self.ledger).debts.iter().map(|debt| debt.next).min()
+    }
+
+    /// Who is owed how much.
+    pub(super) fn list(&self, now: Instant) -> Vec<PeerDebt> {
+        let ledger = lock(&self.ledger);
+        let debts = ledger.debts.iter().map(|debt| PeerDebt {
+            peer: debt.id.name.to_string(),
+            keys: debt.owed.keys(),
+            since: now.saturating_duration_since(debt.since),
+            attempts: debt.attempts,
+            error: debt.error.clone(),
+        });
+        debts.collect()
+    }
+
+    /// Waits until nobody is owed anything, but not for longer than `timeout`.
+    pub(super) fn wait_until_paid(&self, timeout: Duration) {
+        let ledger = lock(&self.ledger);
+        let waits = |ledger: &mut Ledger| !ledger.debts.is_empty();
+        let waited = self.paid.wait_timeout_while(ledger, timeout, waits);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn be_wary(&self, ledger: &Ledger) {
+        let is_wary = !ledger.debts.is_empty() || ledger.roster.has_away();
+        self.is_wary.store(is_wary, Ordering::SeqCst);
+    }
+}
+
+impl Debt {
+    /// Adds to it; how many keys, or one for everything.
+    fn add(&mut self, missed: Missed<'_>) -> usize {
+        match missed {
+            Missed::Keys(keys) => {
+                keys.iter().for_each(|key| self.owed.add_key(key));
+                keys.len()
+            }
+            Missed::Shared(keys) => {
+                keys.iter().for_each(|key| self.owed.add_key(key));
+                keys.len()
+            }
+            Missed::All(how) => {
+                self.owed.add_all(how);
+                1
+            }
+        }
+    }
+}
+
+impl Ledger {
+    /// What a peer is owed, maybe nothing yet.
+    ///
+    /// What one has missed while it was away need not be removed from others: these knew that
+    /// before it was back, and did not ask it. But one who is owed something at the same time may
+    /// not have known.
+    fn debt_to(
+        &mut self,
+        peer: &Arc<dyn PeerGetter>,
+        id: &PeerId<&str>,
+        error: impl FnOnce() -> PeerError,
+        now: Instant,
+    ) -> &mut Debt {
+        let at = self.debts.iter().position(|debt| debt.id.is(id)).unwrap_or_else(|| {
+            self.last += 1;
+            self.debts.push(Debt {
+                number: self.last,
+                peer: Arc::clone(peer),
+                id: PeerId { name: id.name.into(), address: id.address },
+                owed: Owed::default(),
+                since: now,
+                attempts: 0,
+                pause: FIRST_PAUSE,
+                next: now,
+                soonest: now,
+                error: error(),
+            });
+            if self.debts.len() > 1 {
+                self.debts.iter_mut().for_each(|debt| debt.owed.spreads = true);
+            }
+            self.debts.len() - 1
+        });
+        &mut self.debts[at]
+    }
+
+    /// Takes out the debts that are paid.
+    fn take_paid(&mut self) -> Vec<Debt> {
+        let (paid, owed) =
+            std::mem::take(&mut self.debts).into_iter().partition(|debt| debt.owed.is_empty());
+        self.debts = owed;
+        paid
+    }
+}
+
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.8 + 0.4 * random::unit())
+}
