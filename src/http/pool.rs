@@ -404,10 +404,18 @@ impl HttpPool {
         Arc::clone(&self.halves.peers) as Arc<dyn PeerPicker>
     }
 
-    /// Ends the time in which new owners of keys ask the previous ones.
+    /// Ends the time in which new owners of keys ask the previous ones. What is taken over just now
+    /// ends [soon](Self::is_taking_over).
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn end_warm_up(&self) {
         self.halves.peers.end_warm_up();
+        self.halves.taking.look_again();
+    }
+
+    /// Whether this peer has previous owners hand over what has come to be its own.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn is_taking_over(&self) -> bool {
+        self.halves.taking.is_busy()
     }
 
     /// Stops serving: has the groups write their [snapshots](crate::GroupBuilder::snapshot) for the

@@ -14,7 +14,10 @@ use crate::testing::clock::FakeClock;
 use crate::testing::fault::Fault;
 use crate::testing::network::{MAX_PEERS, Network, authority_of};
 use crate::testing::rest::{unfinished as unfinished_in, wait_for_rest};
+use crate::testing::waits::PATIENCE;
 
+/// How long a new owner waits for the previous one: machines that test may be slow.
+const PEEK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many keys are tried for one that a peer owns.
 const MAX_TRIES: usize = 1_000_000;
 
@@ -66,7 +69,8 @@ pub struct LocalPeer {
 
 impl Cluster {
     /// `count` peers, each with the group that `group` makes for its number, and with default
-    /// options, but for the server: [`Server::Guarded`], which ends at once.
+    /// options, but for two: the server is [`Server::Guarded`], which ends at once, and new owners
+    /// wait for the previous ones up to a second, as machines that test may be slow.
     ///
     /// # Errors
     ///
@@ -226,7 +230,7 @@ impl Cluster {
     }
 
     /// Waits until nothing goes on at the peers that live, and at the clients: no load, no refresh,
-    /// no question to a peer, no change on its way.
+    /// no question to a peer, no change on its way, no hand-over to a new owner.
     ///
     /// # Panics
     ///
@@ -250,6 +254,7 @@ impl Cluster {
             let place = format!("at {name}");
             peer.groups.iter().for_each(|it| unfinished.extend(unfinished_in(it, &place)));
             unfinished.extend(requests_of(&peer.pool, &name));
+            unfinished.extend(peer.pool.is_taking_over().then(|| format!("a hand-over to {name}")));
         }
         unfinished.extend(clients.iter().flat_map(|pool| requests_of(pool, "a client")));
         unfinished
@@ -273,7 +278,7 @@ impl Cluster {
     }
 
     fn options(&self, number: usize) -> HttpPoolBuilder {
-        let mut options = HttpPool::builder().server(Server::Guarded);
+        let mut options = HttpPool::builder().server(Server::Guarded).peek_timeout(PEEK_TIMEOUT);
         if let Some(clock) = &self.recipe.clock {
             options = options.clock(clock.reader());
         }
@@ -383,7 +388,8 @@ impl ClusterBuilder {
     }
 
     /// Sets options of the pools of peers and clients: `options` gets what is set so far, and the
-    /// number of the process. Defaults to those of [`HttpPool::builder`], but for the server.
+    /// number of the process. Defaults to those of [`HttpPool::builder`], but for the two that
+    /// [`Cluster::local`] names.
     #[must_use]
     pub fn pool(
         mut self,
@@ -402,7 +408,7 @@ impl ClusterBuilder {
     }
 
     /// Starts the peers, and gives each the list of all. It is as if that had been long ago: no
-    /// peer asks another one for what it owned before.
+    /// peer asks another one for what it owned before, and nothing goes on.
     ///
     /// # Errors
     ///
@@ -418,6 +424,8 @@ impl ClusterBuilder {
         for number in 0..count {
             cluster.pool(number).end_warm_up();
         }
+        // A peer that asks another one says that it has just begun, which no test expects later.
+        cluster.settle(PATIENCE);
         Ok(cluster)
     }
 }

@@ -99,7 +99,10 @@ fn a_caller_with_less_time_gets_the_expired_value_when_that_is_over() {
 
 #[test]
 fn a_load_that_fails_in_time_is_as_ever() {
-    let (_, source, group) = with_an_expired_value();
+    let (hand, source) = (Hand::default(), Versions::default());
+    let group = builder(&hand, &source).soft_timeout(SOON).build();
+    assert_eq!(version(&group, "Tom"), 0);
+    hand.advance(10 * SECOND);
     source.make("Tom", Condition::Failing);
     assert_eq!(version(&group, "Tom"), 0);
     assert_eq!((group.stats().soft_timeouts, group.stats().hits_stale), (0, 1));

@@ -132,6 +132,18 @@ impl Taking {
     pub(super) fn stop(&self) {
         self.shared.end();
     }
+
+    /// Looks again whom there is something to take over from.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn look_again(&self) {
+        self.shared.wake(|state| state.is_due = true);
+    }
+
+    /// Whether something is being taken over.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn is_busy(&self) -> bool {
+        lock(&self.shared.state).runs
+    }
 }
 
 impl Drop for Taking {

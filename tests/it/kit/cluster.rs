@@ -85,6 +85,13 @@ fn client_asks_the_owners_and_loads_nothing() {
 }
 
 #[test]
+fn cluster_that_has_started_is_at_rest() {
+    for _ in 0..10 {
+        three_peers(&CountingGetter::new()).settle(Duration::ZERO);
+    }
+}
+
+#[test]
 fn cluster_is_at_rest_when_the_last_load_has_ended() {
     let gate = Gate::closed();
     let source = CountingGetter::behind(&gate);
