@@ -171,13 +171,14 @@ impl Admission {
         }
     }
 
-    /// Takes in a new entry that fits into the shard. The caller then evicts until the bound holds.
-    pub(super) fn insert(&mut self, table: &mut Table, tag: u32, entry: Entry, room: ShardRoom) {
+    /// Takes in a new entry that fits into the shard; one of more than `passes` bytes is the next
+    /// to be compared. The caller then evicts until the bound holds.
+    pub(super) fn insert(&mut self, table: &mut Table, tag: u32, entry: Entry, passes: u64) {
         let count = self.sketch.estimate(tag).saturating_add(1).min(MAX_COUNT);
         let at = table.insert(tag, entry, count, ListName::Window);
         let charge = table.charge(at);
         *table.stamp(at) = self.recency.arrival(tag, charge);
-        if charge > room.passes {
+        if charge > passes {
             // It is larger than the window. At the front it would push out all others first.
             table.move_to_back(at);
         }

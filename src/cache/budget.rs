@@ -23,7 +23,9 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 #[repr(align(128))]
 pub(super) struct ByteBudget {
     max_bytes: u64,
-    shards: u64,
+    /// The shards are 2 to this power. A share is asked for a few times in each insertion, and a
+    /// division takes as long as all else of that.
+    shards_log: u32,
     /// What is charged for the entries of all shards, and for those on their way in.
     reserved: AtomicU64,
     /// What of that is charged for large entries.
@@ -44,7 +46,8 @@ impl ByteBudget {
     /// For so many shards, a power of two.
     pub(super) fn new(max_bytes: u64, shards: usize) -> Self {
         let (reserved, large) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { max_bytes, shards: shards as u64, reserved, large }
+        debug_assert!(shards.is_power_of_two());
+        Self { max_bytes, shards_log: shards.ilog2(), reserved, large }
     }
 
     /// The bound.
@@ -53,7 +56,7 @@ impl ByteBudget {
     }
 
     pub(super) fn shards(&self) -> u64 {
-        self.shards
+        1 << self.shards_log
     }
 
     /// What is reserved. Never more than the bound.
@@ -88,8 +91,8 @@ impl ByteBudget {
 
     /// The charge from which on an entry is large. Where there is only one shard, none is.
     pub(super) fn large_from(&self) -> u64 {
-        match self.shards {
-            0 | 1 => u64::MAX,
+        match self.shards() {
+            1 => u64::MAX,
             shards => (self.max_bytes / shards / LARGE_PART).max(1),
         }
     }
@@ -106,7 +109,7 @@ impl ByteBudget {
     /// A shard's share of what large entries leave, `more` of which are to come.
     pub(super) fn share(&self, more: u64) -> u64 {
         let large = self.large.load(Ordering::Relaxed).saturating_add(more);
-        self.max_bytes.saturating_sub(large) / self.shards
+        self.max_bytes.saturating_sub(large) >> self.shards_log
     }
 
     #[cfg(any(test, feature = "unstable-bench"))]

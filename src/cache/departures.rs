@@ -45,6 +45,12 @@ impl Departures {
         }
     }
 
+    /// Whether the entry of `key` is among those that left by themselves.
+    pub(super) fn have_taken(&self, key: &[u8]) -> bool {
+        let mut left = self.first.iter().chain(&self.more);
+        left.any(|(entry, departure)| *departure != Departure::Removed && entry.has_key(key))
+    }
+
     /// Tells of what left by itself, and drops all of it. No lock is held meanwhile.
     pub(super) fn report(self, listener: &Listener) {
         if listener.is_there() {

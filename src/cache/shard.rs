@@ -290,8 +290,7 @@ impl CacheShard {
                 self.table.move_to_front(at);
             }
             (None, Some(admission)) => {
-                let room = ShardRoom::of(&self.common, &self.table, 0);
-                admission.insert(&mut self.table, tag, entry, room);
+                admission.insert(&mut self.table, tag, entry, self.common.largest_to_pass());
             }
             (None, None) => {
                 self.table.insert(tag, entry, 0, ListName::Window);
@@ -300,8 +299,7 @@ impl CacheShard {
         self.sweep(SWEEP_SLOTS, now, gone);
         self.make_room(0, now, gone);
         // The policy may have refused the entry itself. It may also have been dead when it came.
-        let is_there = gone.evicted + gone.expired == 0 || self.table.find(tag, key).is_some();
-        if is_there { Insertion::Kept } else { Insertion::NotKept }
+        if gone.have_taken(key) { Insertion::NotKept } else { Insertion::Kept }
     }
 
     /// As [`insert_by_merit`](Self::insert_by_merit), for an entry that is sure to stay. It makes
@@ -328,8 +326,7 @@ impl CacheShard {
             }
         }
         self.sweep(SWEEP_SLOTS, now, gone);
-        let is_there = gone.expired == 0 || self.table.find(tag, key).is_some();
-        if is_there { Insertion::Kept } else { Insertion::NotKept }
+        if gone.have_taken(key) { Insertion::NotKept } else { Insertion::Kept }
     }
 
     /// An entry comes that is not admitted. What its key had is out of date, so it leaves as well.

@@ -42,11 +42,15 @@ const MARGIN: f64 = 1.25;
 /// The gain must also be larger than the loss by so many standard deviations of a count.
 const NOISE: f64 = 2.0;
 
+/// A share of 1.
+const WHOLE: u64 = 1 << 32;
+
 /// The size of the window.
 #[derive(Debug)]
 pub(super) struct Window {
     shards: u64,
-    /// The bits of an `f64`, written by those who hold the sum.
+    /// In parts of [`WHOLE`], written by those who hold the sum. Each insertion reads it a few
+    /// times, and no number with a point is as quick.
     share: AtomicU64,
     sum: Mutex<Sample>,
 }
@@ -82,18 +86,19 @@ impl Sample {
 impl Window {
     /// The window of a cache of so many shards.
     pub(super) fn new(shards: usize) -> Self {
-        let (share, sum) = (AtomicU64::new(MIN_SHARE.to_bits()), Mutex::new(Sample::EMPTY));
+        let (share, sum) = (AtomicU64::new(in_parts(MIN_SHARE)), Mutex::new(Sample::EMPTY));
         Self { shards: shards as u64, share, sum }
     }
 
     /// What the entries in the window of a shard of `bytes` may be charged together.
     #[inline]
     pub(super) fn part_of(&self, bytes: u64) -> u64 {
-        (bytes as f64 * self.share()) as u64
+        let share = self.share.load(Ordering::Relaxed);
+        (u128::from(bytes) * u128::from(share) / u128::from(WHOLE)) as u64
     }
 
     fn share(&self) -> f64 {
-        f64::from_bits(self.share.load(Ordering::Relaxed))
+        self.share.load(Ordering::Relaxed) as f64 / WHOLE as f64
     }
 
     /// Adds what a shard counted, with `age_step` bytes between one age and the next. When there is
@@ -103,10 +108,14 @@ impl Window {
         sum.add(sample);
         if sum.shards >= self.shards {
             let share = better_share(self.share(), &sum, age_step);
-            self.share.store(share.to_bits(), Ordering::Relaxed);
+            self.share.store(in_parts(share), Ordering::Relaxed);
             *sum = Sample::EMPTY;
         }
     }
+}
+
+fn in_parts(share: f64) -> u64 {
+    (share * WHOLE as f64).round() as u64
 }
 
 /// The share after the step that would have paid best in this sample.

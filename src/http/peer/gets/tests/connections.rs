@@ -143,7 +143,10 @@ fn one_silent_connection_closes_those_that_have_rested_beside_it() {
             }
         }
     });
-    let link = hasty_link(&peer.url);
+    // One call waits for this in vain, and all others have to be answered in it.
+    let mut options = options();
+    options.exchange.timeout = 3 * TIMEOUT;
+    let link = link_with(&peer.url, options);
     thread::scope(|scope| {
         for _ in 0..KEPT {
             scope.spawn(|| assert_value(&link, b"630"));
