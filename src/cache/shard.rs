@@ -47,6 +47,8 @@ pub(super) struct CacheShard {
     common: Arc<Common>,
     /// Where the sweep goes on.
     sweep_at: u32,
+    /// How many looks for dead entries in a row found none, when there had to be room.
+    sweeps_in_vain: u8,
     /// What is reserved in the budget for the entries: what they are charged, between two
     /// operations.
     reserved: u64,
@@ -77,7 +79,7 @@ impl CacheShard {
         };
         let table = Table::new(common.accounting, budget.large_from());
         let (hits, peer_hits, counts) = (0, 0, Counts::default());
-        let (step_left, steps, sweep_at) = (Admission::FIRST_STEP, 0, FIRST);
+        let (step_left, steps, sweep_at, sweeps_in_vain) = (Admission::FIRST_STEP, 0, FIRST, 0);
         let (reserved, large) = (0, 0);
         Self {
             hits,
@@ -88,6 +90,7 @@ impl CacheShard {
             table,
             common,
             sweep_at,
+            sweeps_in_vain,
             reserved,
             large,
             counts,

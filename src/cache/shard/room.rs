@@ -8,6 +8,9 @@ use crate::cache::slots::{FIRST, ListName};
 
 /// How many more slots an insertion looks at when something must go, before it takes a live entry.
 const SWEEP_SLOTS_FOR_ROOM: usize = 12;
+/// After so many such looks in vain only one in so many insertions looks: each slot is a wait for
+/// the memory of its entry, and all of them together took as long as the insertion.
+const SWEEPS_IN_VAIN: u64 = 8;
 /// How many slots of this shard are looked at by an operation in another one.
 const SWEEP_SLOTS_FROM_ELSEWHERE: usize = 32;
 /// How many entries a shard gives up for another one before others may have the lock.
@@ -52,7 +55,7 @@ impl CacheShard {
     /// reserved; whether that is so.
     pub(super) fn make_room(&mut self, more: u64, now: u64, gone: &mut Departures) -> bool {
         if !self.reserve(more) {
-            self.sweep(SWEEP_SLOTS_FOR_ROOM, now, gone);
+            self.sweep_for_room(now, gone);
         }
         while !self.reserve(more) {
             if self.table.len() == 0 {
@@ -104,6 +107,18 @@ impl CacheShard {
         }
         let mut last = ListName::ALL.into_iter().filter_map(|list| self.table.last(list));
         last.find(|&at| self.table.is_dead(at, || now, &self.common.removed))
+    }
+
+    /// Looks for dead entries before a live one has to go.
+    fn sweep_for_room(&mut self, now: u64, gone: &mut Departures) {
+        let finds_some = u64::from(self.sweeps_in_vain) < SWEEPS_IN_VAIN;
+        if finds_some || self.counts.inserts % SWEEPS_IN_VAIN == 0 {
+            let before = gone.expired;
+            self.sweep(SWEEP_SLOTS_FOR_ROOM, now, gone);
+            let is_in_vain = gone.expired == before;
+            self.sweeps_in_vain =
+                if is_in_vain { self.sweeps_in_vain.saturating_add(1) } else { 0 };
+        }
     }
 
     /// Drops the dead entries among the next few slots.

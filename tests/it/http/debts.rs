@@ -1,31 +1,11 @@
 //! Peers that could not be told of a removal, over real sockets.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use geecache::{HttpPoolBuilder, Server};
 
-use crate::support::{Cluster, CountingGetter, Peer, SERVERS, SOON};
-
-/// A source whose values all change at once.
-#[derive(Clone, Default)]
-struct Source(Arc<AtomicUsize>);
-
-impl Source {
-    fn value(&self) -> String {
-        format!("version {}", self.0.load(Ordering::SeqCst))
-    }
-
-    fn change(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn getter(&self) -> CountingGetter {
-        let source = self.clone();
-        CountingGetter::with(move |_| Ok(source.value().into()))
-    }
-}
+use crate::http::removal::Source;
+use crate::support::{Cluster, Peer, SERVERS, SOON};
 
 #[test]
 fn a_process_that_has_left_serves_nothing_that_was_removed_later() {

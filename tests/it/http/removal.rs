@@ -13,18 +13,18 @@ use crate::support::{Cluster, CountingGetter, FaultyPeer, Peer, SERVERS};
 
 /// A source whose values all change at once.
 #[derive(Clone, Default)]
-struct Source(Arc<AtomicUsize>);
+pub(super) struct Source(Arc<AtomicUsize>);
 
 impl Source {
-    fn value(&self) -> String {
+    pub(super) fn value(&self) -> String {
         format!("version {}", self.0.load(Ordering::SeqCst))
     }
 
-    fn change(&self) {
+    pub(super) fn change(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn getter(&self) -> CountingGetter {
+    pub(super) fn getter(&self) -> CountingGetter {
         let source = self.clone();
         CountingGetter::with(move |_| Ok(source.value().into()))
     }
