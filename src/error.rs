@@ -1,6 +1,7 @@
 //! What can go wrong, and for whom: [`Error`] for callers, [`PeerError`] for transports,
 //! [`NotFound`] for getters.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,55 +173,62 @@ pub enum Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EmptyKey => f.write_str("the key is empty"),
-            Self::NotFound { group, key } => write!(f, "no {key:?} in group {group:?}"),
-            Self::Load { group, key, source } => {
-                let cause = WithCauses(&**source);
-                write!(f, "loading {key:?} of group {group:?} failed: {cause}")
+        write!(f, "{}", Alone(self))?;
+        match std::error::Error::source(self) {
+            Some(cause) if LEVELS.get() < MAX_LEVELS => write!(f, ": {}", WithCauses(cause)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An error without its cause.
+struct Alone<'a>(&'a Error);
+
+impl fmt::Display for Alone<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Error::EmptyKey => f.write_str("the key is empty"),
+            Error::NotFound { group, key } => write!(f, "no {key:?} in group {group:?}"),
+            Error::Load { group, key, .. } => {
+                write!(f, "loading {key:?} of group {group:?} failed")
             }
-            Self::Encode { group, key, source } => {
-                write!(f, "encoding {key:?} of group {group:?} failed: {}", WithCauses(&**source))
+            Error::Encode { group, key, .. } => {
+                write!(f, "encoding {key:?} of group {group:?} failed")
             }
-            Self::Decode { group, key, source } => {
-                write!(f, "decoding {key:?} of group {group:?} failed: {}", WithCauses(&**source))
+            Error::Decode { group, key, .. } => {
+                write!(f, "decoding {key:?} of group {group:?} failed")
             }
-            Self::ReentrantLoad { group, key } => {
+            Error::ReentrantLoad { group, key } => {
                 write!(f, "the load of {key:?} in group {group:?} asked for itself")
             }
-            Self::NestedTooDeep { group, key, levels } => {
+            Error::NestedTooDeep { group, key, levels } => {
                 write!(f, "{key:?} of group {group:?} is too deep: {levels} loads wait for it")
             }
-            Self::TimedOut { group, key, timeout } => {
+            Error::TimedOut { group, key, timeout } => {
                 write!(f, "{key:?} of group {group:?} was not there within {timeout:?}")
             }
-            Self::Overloaded { group, key } => {
+            Error::Overloaded { group, key } => {
                 write!(f, "nothing to load {key:?} of group {group:?} with became free in time")
             }
-            Self::SourceDown { group, key, source, .. } => {
-                let cause = WithCauses(&**source);
-                write!(f, "{key:?} was not loaded, the source of group {group:?} is down: {cause}")
+            Error::SourceDown { group, key, .. } => {
+                write!(f, "{key:?} was not loaded, the source of group {group:?} is down")
             }
-            Self::PeersAlreadyRegistered { group } => {
+            Error::PeersAlreadyRegistered { group } => {
                 write!(f, "group {group:?} has its peers already")
             }
-            Self::Unsettled { group, peers } => {
+            Error::Unsettled { group, peers } => {
                 let peers = OneLine(peers.join(", "));
                 write!(f, "changes of group {group:?} could not be told to {peers} so far")
             }
-            Self::DuplicateGroup { name } => write!(f, "there is a group {name:?} already"),
-            Self::ShutDown { url } => write!(f, "the pool at {url} was shut down"),
-            Self::InvalidGroup { name } => {
+            Error::DuplicateGroup { name } => write!(f, "there is a group {name:?} already"),
+            Error::ShutDown { url } => write!(f, "the pool at {url} was shut down"),
+            Error::InvalidGroup { name } => {
                 write!(f, "a group can not be named {name:?}: empty, or with a slash in it")
             }
-            Self::InvalidPeer { url, reason } => write!(f, "peer {url:?}: {reason}"),
-            Self::InvalidOption { option, reason } => write!(f, "option {option}: {reason}"),
-            Self::Snapshot { path, source } => {
-                write!(f, "snapshot {path:?}: {}", WithCauses(source))
-            }
-            Self::Bind { addr, source } => {
-                write!(f, "can not listen on {addr}: {}", WithCauses(source))
-            }
+            Error::InvalidPeer { url, reason } => write!(f, "peer {url:?}: {reason}"),
+            Error::InvalidOption { option, reason } => write!(f, "option {option}: {reason}"),
+            Error::Snapshot { path, .. } => write!(f, "snapshot {path:?}"),
+            Error::Bind { addr, .. } => write!(f, "can not listen on {addr}"),
         }
     }
 }
@@ -239,26 +247,63 @@ impl std::error::Error for Error {
 }
 
 /// An error and those that caused it, on one line.
+///
+/// Each of ours tells itself alone here, so that a chain of them is walked once. One of another
+/// crate is told as it tells itself, which may be with its cause, one of ours, and all that is
+/// behind it. If such errors stand between ours, each of them would tell all of the rest, and with
+/// each level the text would take twice as long. So there are [`MAX_LEVELS`].
 struct WithCauses<'a>(&'a (dyn std::error::Error + 'static));
 
 /// So many causes of an error are told. There may be errors that are their own causes.
 const MAX_CAUSES: usize = 16;
+/// Texts one inside the other, of which the innermost has no causes.
+const MAX_LEVELS: u8 = 2;
 
-impl fmt::Display for WithCauses<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = self.0.to_string();
-        let mut all = said.clone();
-        let causes = std::iter::successors(self.0.source(), |error| error.source());
-        for cause in causes.take(MAX_CAUSES) {
-            let text = cause.to_string();
+thread_local! {
+    /// The texts with causes that the thread is at, one inside the other.
+    static LEVELS: Cell<u8> = const { Cell::new(0) };
+}
+
+impl WithCauses<'_> {
+    fn text(&self) -> String {
+        let _level = Level::begin();
+        let causes = std::iter::successors(Some(self.0), |error| error.source());
+        let (mut all, mut said) = (String::new(), String::new());
+        for cause in causes.take(MAX_CAUSES + 1) {
+            let text = match cause.downcast_ref() {
+                Some(ours) => Alone(ours).to_string(),
+                None => cause.to_string(),
+            };
             // Many errors tell their cause themselves.
             if !said.contains(&text) {
-                all += ": ";
+                all += if all.is_empty() { "" } else { ": " };
                 all += &text;
                 said = text;
             }
         }
-        write!(f, "{}", OneLine(all))
+        all
+    }
+}
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", OneLine(self.text()))
+    }
+}
+
+/// A text with causes, until it is dropped.
+struct Level;
+
+impl Level {
+    fn begin() -> Self {
+        LEVELS.set(LEVELS.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        LEVELS.set(LEVELS.get() - 1);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{error, fmt, io};
 
 use geecache::{BatchGetter, ByteView, Error, Getter, Group, Loaded, NotFound};
 
-use crate::support::{CountingGetter, alone, value_of};
+use crate::support::{CountingGetter, alone, start, value_of};
 
 /// The batches that a source was asked for.
 type Batches = Arc<Mutex<Vec<Vec<String>>>>;
@@ -144,4 +144,18 @@ fn an_error_tells_all_its_causes_in_one_line_and_none_of_them_twice() {
     let wrapping = |_: &str| Err::<Loaded, _>(io::Error::other("the disk is gone"));
     let error = alone(wrapping).get("Tom").unwrap_err();
     assert_eq!(error.to_string().matches("the disk is gone").count(), 1, "{error}");
+}
+
+#[test]
+fn a_long_chain_of_errors_is_told_in_a_time_that_does_not_double_with_each_of_them() {
+    let begin = Error::NotFound { group: "g".to_owned(), key: "0".to_owned() };
+    // `io::Error` tells the error that it wraps, with all that this one tells.
+    let error = (1..60).fold(begin, |cause, n| Error::Load {
+        group: "g".to_owned(),
+        key: n.to_string(),
+        source: Arc::new(io::Error::other(cause)),
+    });
+    let text = start(move || error.to_string()).result();
+    let begin = r#"loading "59" of group "g" failed: loading "58" of group "g" failed"#;
+    assert!(text.starts_with(begin) && text.len() < 500, "{text}");
 }

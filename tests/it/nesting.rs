@@ -243,6 +243,10 @@ fn a_chain_of_keys_that_is_too_long_is_an_error_and_not_the_end_of_the_process()
         let last = sources.last().unwrap().downcast_ref();
         let Some(Error::NestedTooDeep { key, levels: 64, .. }) = last else { panic!("{last:?}") };
         assert_eq!(key, "999936");
+        // Each level tells the next one, and none tells it twice.
+        let text = start(move || error.to_string()).result();
+        let begin = "loading \"1000000\" of group \"chain\" failed: loading \"999999\" of group";
+        assert!(text.starts_with(begin) && text.len() < 500, "{text}");
     }
     // What is near enough is loaded, and then the rest is.
     assert_eq!(group.get("63").unwrap(), "end");
