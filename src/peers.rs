@@ -380,6 +380,15 @@ pub trait PeerGetter: Send + Sync + 'static {
         UNNAMED
     }
 
+    /// Whether the peer is no longer in the list. It is among the [`peers`](PeerPicker::peers) for
+    /// a while yet, as new owners may ask it. What is changed from now on it is told once more when
+    /// it is back: it may have memory of before, from a file, then.
+    ///
+    /// Defaults to `false`.
+    fn has_left(&self) -> bool {
+        false
+    }
+
     /// Has the peer forget `keys`; its side calls [`PeerSide::remove`](crate::PeerSide::remove)
     /// with the same `stamp`.
     ///

@@ -54,6 +54,11 @@
 //!   more, until the same peers are picked before and after that.
 //! * *It was out of the list*, and nobody has told it. Every process that made a change or was told
 //!   of one [remembers](roster) who was away then, and treats what that one has missed as a debt.
+//! * *It comes into the list of this process later than into that of others*, and took the old
+//!   value over from one of these before. Therefore one who is [new in the list](recent) is owed
+//!   what it owns of the last changes.
+//! * *It left the list, accepts no connection any more, and so was told.* It may be back soon, with
+//!   what it has read from a file. Therefore who has left is away from then on, told or not.
 //! * *It comes into the list while a removal goes on.* The removal looks for such peers at its end,
 //!   and then tells the others once more: they may have asked it before.
 //! * *It is back, and another peer is still to be told*, which does not know yet what the one that
@@ -90,7 +95,8 @@
 //!   which copies to remove elsewhere; or a process has started while another one was away, and
 //!   reads from that before the others have told it. Copies as well.
 //! * *Lists that differ.* A peer that is in the list of a reader, and not in that of the remover,
-//!   is told when it comes into the latter. Until then it serves what it has: the ttl. A remover
+//!   is told when it comes into the latter, of what was changed in the two minutes before if it was
+//!   [never there](recent). Until then it serves what it has: the ttl. A remover
 //!   that has another list, as one that is out of it, takes another peer for the owner, and empties
 //!   that first: a copy.
 //! * *A process that does not know that it is out of all lists* serves to itself what it owns: the
@@ -113,6 +119,7 @@ mod owed;
 mod owing;
 mod payer;
 mod paying;
+mod recent;
 mod report;
 mod roster;
 mod tags;
@@ -140,6 +147,7 @@ use crate::workers::Workers;
 use debts::{Debts, Missed};
 use owed::Everything;
 use payer::Payer;
+use recent::Recent;
 use told::{Stamps, Told};
 
 /// How many threads of one group carry its changes to peers, beside the callers' own.
@@ -157,6 +165,7 @@ pub(super) struct Changes {
     /// What was changed in this process.
     pub(super) journal: Journal,
     debts: Debts,
+    recent: Recent,
     payer: Payer,
     pub(super) counters: ChangeCounters,
 }
@@ -273,6 +282,7 @@ impl Changes {
             tag_order: Order::default(),
             journal: Journal::new(random::number()),
             debts: Debts::default(),
+            recent: Recent::default(),
             counters: ChangeCounters::default(),
         }
     }
@@ -330,13 +340,11 @@ impl Changes {
         let mut told = self.begin(picker);
         self.clear_here(self.stamps.next(), here);
         let peers = told.listed.clone();
-        if peers.is_empty() {
-            return told.report();
-        }
         // Every peer owns some keys and owned others, so that none can be the first. After one
         // round no previous owner has old values, after two no owner has, and after three nobody
         // has copies.
-        for _ in 0..3 {
+        let rounds = if peers.is_empty() { 0 } else { 3 };
+        for _ in 0..rounds {
             let changes = peers.iter().map(|peer| (Arc::clone(peer), Change::Clear)).collect();
             self.make_at(changes, &mut told);
             self.forget_all(here);

@@ -172,6 +172,10 @@ impl PeerGetter for Peer {
         self.url().as_str()
     }
 
+    fn has_left(&self) -> bool {
+        self.link.has_left()
+    }
+
     fn remove(&self, group: &str, keys: &[&str], stamp: ChangeStamp) -> Result<(), PeerError> {
         changes::remove(&self.link, &self.abilities, (group, stamp), keys)
     }

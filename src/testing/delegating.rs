@@ -221,6 +221,10 @@ impl PeerGetter for DelegatingGetter {
         self.inner.name()
     }
 
+    fn has_left(&self) -> bool {
+        self.inner.has_left()
+    }
+
     fn remove(&self, group: &str, keys: &[&str], stamp: ChangeStamp) -> Result<(), PeerError> {
         self.look("remove", group, keys.len())?;
         self.inner.remove(group, keys, stamp)

@@ -122,26 +122,33 @@ impl Debts {
     /// Looks at the list of peers, which was read after the beginning of the change `number`, if
     /// there is one. Who is back and has missed changes is owed these. Who has left is no longer
     /// owed what it was, but is not forgotten. The others are owed that now: they may have read
-    /// from it.
+    /// from it. Who is there for the first time is the answer.
     pub(super) fn look(
         &self,
         peers: &[Arc<dyn PeerGetter>],
         number: Option<u64>,
         journal: &Journal,
         now: Instant,
-    ) {
+    ) -> Vec<Arc<dyn PeerGetter>> {
         let ids: Vec<PeerId<&str>> = peers.iter().map(PeerId::of).collect();
+        let has_left: Vec<bool> = peers.iter().map(|peer| peer.has_left()).collect();
         let after = number.map_or_else(|| self.changes.load(Ordering::SeqCst), |it| it + 1);
         let before = number.unwrap_or(after);
-        let (mut gone, mut replaced) = (Vec::new(), Vec::new());
+        let (mut gone, mut replaced, mut new) = (Vec::new(), Vec::new(), Vec::new());
         {
             let mut ledger = lock(&self.ledger);
-            let named: Vec<usize> = (0..ids.len()).filter(|&at| ids[at].name != UNNAMED).collect();
+            // Who has left is told while others may ask it. When it is back it may have memory of
+            // before, from a file.
+            let is_listed = |&at: &usize| ids[at].name != UNNAMED && !has_left[at];
+            let named: Vec<usize> = (0..ids.len()).filter(is_listed).collect();
             let names: Vec<&str> = named.iter().map(|&at| ids[at].name).collect();
             let missed = ledger.roster.look(&names, (before, after), || journal.mark());
             for (at, absence) in missed {
                 let (peer, id) = (&peers[named[at]], &ids[named[at]]);
-                self.was_away(&mut ledger, (peer, id), (absence, journal), now);
+                match absence {
+                    Absence::New => new.push(Arc::clone(peer)),
+                    _ => self.was_away(&mut ledger, (peer, id), (absence, journal), now),
+                }
             }
             let Ledger { debts, roster, .. } = &mut *ledger;
             // Another thread may have seen it in the list, which it read later than this one.
@@ -173,6 +180,18 @@ impl Debts {
         if !gone.is_empty() {
             self.paid.notify_all();
         }
+        new
+    }
+
+    /// A peer is new in the list, and may have values of before a change that was made while it
+    /// was not there. Others may have read them.
+    pub(super) fn owe_new(&self, peer: &Arc<dyn PeerGetter>, missed: Missed<'_>, now: Instant) {
+        let id = PeerId::of(peer);
+        let mut ledger = lock(&self.ledger);
+        let debt = ledger.debt_to(peer, &id, || was_not_listed(&id), now);
+        debt.owed.spreads = true;
+        self.counters.owed.add(debt.add(missed));
+        self.be_wary(&ledger);
     }
 
     /// A peer could not be told of something.
@@ -239,13 +258,14 @@ impl Debts {
         if !self.is_wary.load(Ordering::SeqCst) {
             return true;
         }
-        let (id, now) = (PeerId::of(peer), Instant::now());
+        let (id, now, has_left) = (PeerId::of(peer), Instant::now(), peer.has_left());
         let changes = self.changes.load(Ordering::SeqCst);
         let mut ledger = lock(&self.ledger);
         if ledger.debts.iter().any(|debt| debt.id.is(&id)) {
             return false;
         }
-        let absence = if id.name == UNNAMED { None } else { ledger.roster.meet(id.name, changes) };
+        let is_met = id.name != UNNAMED && !has_left;
+        let absence = is_met.then(|| ledger.roster.meet(id.name, changes)).flatten();
         let Some(absence) = absence else { return true };
         self.was_away(&mut ledger, (peer, &id), (absence, journal), now);
         self.be_wary(&ledger);
@@ -262,18 +282,14 @@ impl Debts {
     ) {
         let missed = match absence {
             Absence::Since(mark) => journal.all_since(mark),
-            Absence::Unknown => None,
+            Absence::Unknown | Absence::New => None,
         };
         if missed.as_ref().is_some_and(Vec::is_empty) {
             return;
         }
         let missed =
             missed.as_ref().map_or(Missed::All(Everything::Unknown), |it| Missed::Keys(it));
-        let error = || {
-            let message = "it was not in the list of peers";
-            PeerError::new(PeerErrorKind::Unreachable, id.name, message)
-        };
-        let debt = ledger.debt_to(peer, id, error, now);
+        let debt = ledger.debt_to(peer, id, || was_not_listed(id), now);
         self.counters.owed.add(debt.add(missed));
     }
 
@@ -397,6 +413,10 @@ impl Debts {
         let is_wary = !ledger.debts.is_empty() || ledger.roster.has_away();
         self.is_wary.store(is_wary, Ordering::SeqCst);
     }
+}
+
+fn was_not_listed(id: &PeerId<&str>) -> PeerError {
+    PeerError::new(PeerErrorKind::Unreachable, id.name, "it was not in the list of peers")
 }
 
 impl Debt {

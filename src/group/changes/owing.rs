@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::group::batch::is_same_peer;
-use crate::group::changes::debts::{DebtCounters, DebtMark};
+use crate::group::changes::debts::{DebtCounters, DebtMark, Missed};
+use crate::group::changes::owed::Everything;
 use crate::group::changes::payer::{Debtor, Haste};
 use crate::group::changes::report::{PeerDebt, RemoveOutcome};
 use crate::group::changes::told::Told;
@@ -22,9 +23,26 @@ impl Changes {
     /// Begins a change that is made here, and at all peers.
     pub(super) fn begin(&self, picker: &dyn PeerPicker) -> Told {
         let number = self.debts.begin_change();
-        let listed = picker.peers();
-        self.debts.look(&listed, Some(number), &self.journal, Instant::now());
+        let listed = self.look(Some(number), picker, Instant::now());
         Told { listed, peers: Vec::new() }
+    }
+
+    /// Looks at the list of peers, after the beginning of the change `number` if there is one.
+    pub(super) fn look(
+        &self,
+        number: Option<u64>,
+        picker: &dyn PeerPicker,
+        now: Instant,
+    ) -> Vec<Arc<dyn PeerGetter>> {
+        let listed = picker.peers();
+        for peer in self.debts.look(&listed, number, &self.journal, now) {
+            match self.recent.keys(now, |key| picker.is_owner(key, peer.name())) {
+                Some(keys) if keys.is_empty() => {}
+                Some(keys) => self.debts.owe_new(&peer, Missed::Keys(&keys), now),
+                None => self.debts.owe_new(&peer, Missed::All(Everything::Unknown), now),
+            }
+        }
+        listed
     }
 
     /// This process is told of a change that a peer makes, at it and at all others.
@@ -34,7 +52,7 @@ impl Changes {
 
     /// Looks who has left the list of peers, and who is back.
     pub(in crate::group) fn peers_changed(&self, picker: &dyn PeerPicker) {
-        self.debts.look(&picker.peers(), None, &self.journal, Instant::now());
+        self.look(None, picker, Instant::now());
         if self.debts.next().is_some() {
             self.payer.call(Haste::Soon);
         }
@@ -77,7 +95,8 @@ impl Changes {
     }
 
     /// Makes a change at those who have come into the list of peers since it began, and then once
-    /// more at the `others`, who may have asked them before; whether there were any.
+    /// more at the `others`, who may have asked them before; whether there were any. Those who come
+    /// later are [owed](Recent) it.
     pub(super) fn tell_newcomers(
         &self,
         change: impl Fn() -> Change,
@@ -85,6 +104,8 @@ impl Changes {
         told: &mut Told,
         picker: &dyn PeerPicker,
     ) -> bool {
+        // Before the list is read: who comes into it later is seen to be new.
+        self.recent.note(&change().missed(), Instant::now());
         let is_known = |peer: &_| told.listed.iter().any(|listed| is_same_peer(listed, peer));
         let peers = picker.peers().into_iter();
         let new: Vec<Arc<dyn PeerGetter>> =

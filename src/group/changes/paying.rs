@@ -26,7 +26,7 @@ impl Changes {
         picker: &dyn PeerPicker,
         now: &dyn Fn() -> Instant,
     ) -> Option<Instant> {
-        self.debts.look(&picker.peers(), None, &self.journal, now());
+        self.look(None, picker, now());
         let due: Vec<Arc<Due>> =
             self.debts.take_due(haste, now()).into_iter().map(Arc::new).collect();
         let (group, stamp) = (Arc::clone(&self.telling.group), self.stamps.next());

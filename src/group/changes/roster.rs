@@ -50,12 +50,14 @@ pub(super) enum Absence {
     Since(ChangeMark),
     /// Nobody knows.
     Unknown,
+    /// It was never in the list before, which was looked at before.
+    New,
 }
 
 impl Roster {
     /// Looks at a list of peers. It was read after so many changes; those from `before` on are
     /// being told to all who are in it. The places in the list of those that are back and have
-    /// missed something.
+    /// missed something, or are new.
     ///
     /// `mark` takes a mark of the journal, for those who are seen to have left.
     pub(super) fn look(
@@ -91,7 +93,11 @@ impl Roster {
         let Some(known) = self.known.get_mut(name) else {
             let known = Sighting { seen: after, look, state: Presence::Listed };
             self.known.insert(Arc::from(name), known);
-            return (self.has_forgotten && before > 0).then_some(Absence::Unknown);
+            return match self.has_forgotten {
+                _ if before == 0 => None,
+                true => Some(Absence::Unknown),
+                false => (look > 1).then_some(Absence::New),
+            };
         };
         let missed = match known.state {
             Presence::Listed => None,

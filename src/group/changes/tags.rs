@@ -46,11 +46,9 @@ impl Changes {
         let mut told = self.begin(picker);
         self.remove_tags_here(tags, self.stamps.next(), here);
         let peers = told.listed.clone();
-        if peers.is_empty() {
-            return told.report();
-        }
         let change = || Change::RemoveTags(tags.iter().map(|&tag| tag.to_owned()).collect());
-        for _ in 0..2 {
+        let rounds = if peers.is_empty() { 0 } else { 2 };
+        for _ in 0..rounds {
             let changes = peers.iter().map(|peer| (Arc::clone(peer), change()));
             self.make_at(changes.collect(), &mut told);
             self.forget_tags(tags, here);
