@@ -46,7 +46,13 @@
 //! A peer that is out of the list is not told of removals. All others remember that it is away. If
 //! it comes back, it is told what it has missed before it is asked for anything. The last 65,536
 //! changed keys are remembered for that; where that is not enough, it is told to remove everything.
-//! It does not matter whether it was restarted meanwhile.
+//! It does not matter whether it was restarted meanwhile, nor whether it was told as one that new
+//! owners may still ask.
+//!
+//! A peer that was never in the list is told when it comes into it, too: it may have been known to
+//! others before, and have taken over from them what was removed just then. Each process tells it
+//! what it changed in the last two minutes of the keys that are the peer's now, up to 16,384 of
+//! them.
 //!
 //! Until it is told, a peer that is back, or out of the list, answers its own callers with what it
 //! has. That holds for a process that follows a list which has lost it, too: it keeps what it owns

@@ -71,7 +71,9 @@
 //!
 //! So with a peer that stayed up **no entry is loaded that was removed before the load, if the
 //! removal reached that peer**. A removal that reached none of those who answer is owed by the one
-//! who made it, as to every peer that was away.
+//! who made it, as to every peer that was away under the same URL. A process that comes back under
+//! another one, as a pod of Kubernetes without a name of its own does, is nobody that was away: it
+//! is told what was changed in the two minutes before it was seen, and no more.
 //!
 //! Without such a peer an entry that was removed can be served until its ttl is over, as at a peer
 //! that a removal could not reach. [`SnapshotTrust::Never`](crate::SnapshotTrust::Never) loads none

@@ -18,7 +18,8 @@
 //!   was answered.* It was remembered, so the value is refused.
 //! * *The removal arrives at the previous owner after the part was answered, and here later.* It
 //!   empties this cache then: a removal goes to the previous owner before the owner. It goes to the
-//!   owner in the end also where the remover does not know that keys have moved.
+//!   owner in the end also where the remover does not know that keys have moved, and to a peer that
+//!   it does not know when it [learns of it](crate::group::changes).
 //! * *The removal arrives here before this process knows that keys move.* A process that was told
 //!   of no list yet remembers removals from its start. One that has a list is told of a removal
 //!   that does not know of the new list after the owner by the old one, which is the previous
