@@ -25,8 +25,9 @@
 //!   insertion would bring an old value back. Therefore each step of a change has a number that
 //!   grows, and an [owner refuses](order) an insertion that has a smaller number than a change of
 //!   its key by the same process, or than what it remembers. What stays open: an insertion that
-//!   failed and that nothing newer of its key has followed yet, and an owner that was restarted,
-//!   which knows no numbers.
+//!   failed and that nothing newer of its key has followed yet; an owner that was restarted, which
+//!   knows no numbers; and one that 1,024 other processes have told of changes since, which has
+//!   forgotten those of this one.
 //! * *A process that only asks has a copy.* Therefore its peers tell it with their answers how many
 //!   [changes](journal) they have made, and it asks which these were. It drops its copy with its
 //!   next get that asks a peer.
