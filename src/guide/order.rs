@@ -28,7 +28,8 @@
 //! * **Changes of different processes.** If several write, let each of them change the source first
 //!   and then `remove` the key. An insertion may replace what another process inserted later.
 //! * **A peer that was restarted** has no numbers. A request that a proxy held back, and sends to
-//!   the new process, is made there.
+//!   the new process, is made there. So it is at a peer that 1,024 other processes have told of
+//!   changes since: it remembers no more of them than that.
 //! * **Changes of other programs** (GeeCache, groupcache and its forks), which have no stamps.
 //!
 //! # Processes that only ask
