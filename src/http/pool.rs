@@ -279,7 +279,8 @@ impl HttpPool {
     /// not in: it is the list which makes them owners. They come for the values at once, each at
     /// the rate of its builder's [`hand_over_rate`](HttpPoolBuilder::hand_over_rate), and ask for
     /// single keys before their turn. So `stay` is a limit, and may be long: a gigabyte takes about
-    /// 16 s. Groups of this process can go on, as those of a client.
+    /// 16 s. Groups of this process can go on, as those of a client: they hear of changes with the
+    /// answers of the others, by [`change_news`](HttpPoolBuilder::change_news).
     ///
     /// It is for the whole `stay` where somebody does not come: a peer with another list, of an
     /// older version or another program, or with a rate or a
