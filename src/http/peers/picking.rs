@@ -69,7 +69,7 @@ impl PeerPicker for Peers {
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
         let (members, now) = (self.members(), self.now());
         let previous = members.previous.iter().filter(|previous| previous.is_emptied(now));
-        let left = previous.flat_map(|previous| previous.left());
+        let left = previous.flat_map(|previous| previous.left(now));
         let all = members.list.others().chain(left);
         all.map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
     }
