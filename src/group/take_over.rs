@@ -81,7 +81,7 @@ impl TakeOver {
             }
         }
         if step.state == HandOverState::Ended && self.missed == 0 {
-            self.parts.owners.end_hand_over(&self.peer);
+            self.parts.owners.end_hand_over(&self.peer, warm_up);
         }
         Ok(step)
     }
