@@ -405,6 +405,15 @@ impl HttpPool {
         Arc::clone(&self.halves.peers) as Arc<dyn PeerPicker>
     }
 
+    /// This peer as the lists of all should have it; `None` for a client.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn own_address(&self) -> Option<PeerAddress> {
+        let own = self.halves.peers.own_listed()?;
+        let zone = own.zone.as_ref().map(|zone| format!("#zone={zone}"));
+        let url = format!("{}{}", own.url, zone.unwrap_or_default());
+        Some(PeerAddress::named(&*own.name, url))
+    }
+
     /// Ends the time in which new owners of keys ask the previous ones. What is taken over just now
     /// ends [soon](Self::is_taking_over).
     #[cfg(any(test, feature = "testing"))]
