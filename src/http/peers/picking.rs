@@ -74,6 +74,10 @@ impl PeerPicker for Peers {
         all.map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
     }
 
+    fn is_told(&self) -> bool {
+        self.own.is_some() && !self.members().has_left
+    }
+
     fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {
         let (members, now) = (self.members(), self.now());
         let previous = members.previous.as_ref();

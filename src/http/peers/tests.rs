@@ -82,6 +82,16 @@ fn one_that_has_left_is_told_of_removals_after_the_next_change_as_well() {
 }
 
 #[test]
+fn who_is_nobodys_peer_is_not_told_of_changes() {
+    let peers = peers_with(Duration::ZERO);
+    assert!(peers.is_told());
+    peers.leave();
+    assert!(!peers.is_told());
+    let client = Peers::new(None, peers_with(Duration::ZERO).options);
+    assert!(!client.is_told());
+}
+
+#[test]
 fn new_owners_in_a_zone_take_over_from_the_previous_ones_of_that_zone() {
     let keys: Vec<String> = (0..200).map(|n| format!("key {n}")).collect();
     let peers = peers_with(Duration::from_secs(60 * 60));
