@@ -33,6 +33,7 @@ pub type MayAsk<'a> = &'a dyn Fn(&Arc<dyn PeerGetter>) -> bool;
 /// | `picks_the_owner` | [`Origin`](crate::Origin) calls stand-ins owners; copies outlive changes |
 /// | `owns` | what is loaded while the owner is down stays here, as if it were ours |
 /// | `peers` | removals and clears reach no other process |
+/// | `is_told` | snapshots of a process that is nobody's peer may have what was removed |
 /// | `owners_in_other_zones` | where keys have several owners, only one gets what is inserted |
 /// | `previous_owner` | a removal does not reach who owned the key before; nothing is taken over |
 /// | `warm_up` | new owners load what previous ones have in memory |
@@ -86,6 +87,15 @@ pub trait PeerPicker: Send + Sync + 'static {
     /// Defaults to none: removals then stay in this process.
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
         Vec::new()
+    }
+
+    /// Whether peers tell this process of the changes that they make. Who only asks is nobody's
+    /// peer, and is not told: [snapshots](crate::GroupBuilder::snapshot) of its groups may have
+    /// what was removed before they were written, so no peer can confirm them.
+    ///
+    /// Defaults to true.
+    fn is_told(&self) -> bool {
+        true
     }
 
     /// The other owners of `key`, where the peers are in zones that have an owner each and do not
@@ -169,6 +179,10 @@ impl<P: PeerPicker + ?Sized> PeerPicker for Arc<P> {
 
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
         (**self).peers()
+    }
+
+    fn is_told(&self) -> bool {
+        (**self).is_told()
     }
 
     fn owners_in_other_zones(&self, key: &str) -> Vec<ZoneOwner> {

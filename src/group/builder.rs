@@ -167,6 +167,10 @@ impl GroupBuilder {
     /// [itself](crate::Loaded::ttl). Counted in whole milliseconds; zero keeps nothing. Defaults to
     /// for ever.
     ///
+    /// A group that was started again with a ttl may get values from before, by a
+    /// [snapshot](Self::snapshot) or from the previous owner of a key. Those that have an end keep
+    /// it. Those without one get this ttl, counted from when they come.
+    ///
     /// The system's clock is read as of its last tick, so a value may be served for up to 10 ms
     /// longer or shorter (16 ms on Windows).
     ///

@@ -384,6 +384,11 @@ impl Memory {
         self.lifetimes.with_ttl(loaded)
     }
 
+    /// What was kept elsewhere, with a life that has an end where this group has a ttl.
+    pub(super) fn with_an_end(&self, loaded: Loaded) -> Loaded {
+        self.lifetimes.with_an_end(loaded)
+    }
+
     /// What a peer answered to a question of the time `asked`, with what is certainly left of its
     /// life.
     pub(super) fn aged(&self, loaded: Loaded, asked: u64) -> Loaded {

@@ -390,9 +390,9 @@ impl Owners {
         self.hand_over.begin(peer);
     }
 
-    /// It has done so.
-    pub(super) fn end_hand_over(&self, peer: &Arc<dyn PeerGetter>) {
-        self.hand_over.end(peer);
+    /// It has done so, in the warm-up of that number.
+    pub(super) fn end_hand_over(&self, peer: &Arc<dyn PeerGetter>, warm_up: u64) {
+        self.hand_over.end(peer, warm_up);
     }
 
     /// Whether `key` was removed since keys began to move, in the warm-up of that number.

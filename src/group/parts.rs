@@ -287,8 +287,8 @@ impl LoadHost for Parts {
         // See `changes::tags`.
         let tick = self.owners.tick_of_what_is_taken_over(tick);
         let aged = |loaded: Loaded| {
-            let loaded = self.memory.aged(loaded, asked).came_from(Origin::PreviousOwner);
-            let loaded = loaded.begun_at(tick);
+            let loaded = self.memory.with_an_end(self.memory.aged(loaded, asked));
+            let loaded = loaded.came_from(Origin::PreviousOwner).begun_at(tick);
             (!self.memory.is_removed(&loaded)).then_some(loaded)
         };
         taken.map(|taken| taken.and_then(aged)).collect()

@@ -81,7 +81,7 @@ impl TakeOver {
             }
         }
         if step.state == HandOverState::Ended && self.missed == 0 {
-            self.parts.owners.end_hand_over(&self.peer);
+            self.parts.owners.end_hand_over(&self.peer, warm_up);
         }
         Ok(step)
     }
@@ -106,8 +106,8 @@ impl TakeOver {
         }
         // See `changes::tags`.
         let tick = owners.tick_of_what_is_taken_over(tick);
-        let value = memory.aged(value.clone(), asked).came_from(Origin::PreviousOwner);
-        let value = value.begun_at(tick);
+        let value = memory.with_an_end(memory.aged(value.clone(), asked));
+        let value = value.came_from(Origin::PreviousOwner).begun_at(tick);
         let is_wanted = || !owners.was_removed(key, warm_up);
         let added = memory.keep_handed_over(key, &value, (*load_time, *heat), is_wanted);
         if added == Addition::Kept {

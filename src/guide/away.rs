@@ -8,8 +8,8 @@
 //! * The report says [`Owed`] for it, and is not complete.
 //! * A thread of the group, `debts of NAME`, tries to tell it: after 100 ms, and then after pauses
 //!   that double, up to 2 s (each ± 20 %). For a peer that answers and refuses, as one that has no
-//!   such group, they go up to 30 s. As soon as the peer is seen to be up, it is tried again. The
-//!   thread ends when nothing is owed.
+//!   such group, they go up to 30 s, or until it makes a later change. Another one is tried again
+//!   as soon as it is seen to be up. The thread ends when nothing is owed.
 //! * Until then this process reads nothing from the peer. The next peer on the ring answers in its
 //!   place, or this process loads.
 //! * Other processes may have read from it meanwhile. So what it is told at last, the others are

@@ -85,7 +85,7 @@
 //! | `max_value_bytes` | 64 MiB | a value from a peer, and one that a peer inserts (that one 1 GiB at most); not zero |
 //! | `max_transfer_bytes` | 256 MiB | the bodies of over 64 KiB that are on their way, all together; 1 MiB at least |
 //! | `lanes_per_peer` | half of the processors, 1 to 4 | gets of single keys that are sent to one peer side by side where more than twice as many meet; the others wait until one of these is answered or has taken 1 ms, and are sent together, up to 128 keys in a request; where values are longer than 16 KiB, as a rule, each is asked for alone |
-//! | `change_news` | on for a client, off for who serves | whether answers of peers tell of changes, so that copies of what was changed go: [`guide::removal`](crate::guide::removal) |
+//! | `change_news` | on for a client, off for who serves until it leaves | whether answers of peers tell of changes, so that copies of what was changed go: [`guide::removal`](crate::guide::removal) |
 //! | `max_requests_per_peer` | 256 | requests in flight to one peer; changes have as many places of their own |
 //! | `max_idle_connections` | 64 | connections to one peer that are kept while they have nothing to do |
 //! | `max_connection_age` | 60 s | how old a connection to a peer becomes, ± 20 %; one to an address that is no longer the name's goes earlier |

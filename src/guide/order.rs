@@ -35,11 +35,12 @@
 //! # Processes that only ask
 //!
 //! Nobody knows of a client, so no removal comes to it. It asks its peers to tell of changes beside
-//! their answers (`HttpPoolBuilder::change_news`, on for clients). A peer tells how many changes it
-//! has made ([`ChangeMark`]). If that is more than the client has heard of, the client asks which
-//! keys they were, and drops its copies of these alone. So **a client is one get behind**: the copy
-//! of what was removed goes with its next get that asks any peer that was told of the removal, and
-//! not only when its `hot_ttl` is over. Gets that its own copies answer ask nobody.
+//! their answers (`HttpPoolBuilder::change_news`, on for clients and for who has left). A peer
+//! tells how many changes it has made ([`ChangeMark`]). If that is more than the client has heard
+//! of, the client asks which keys they were, and drops its copies of these alone. So **a client is
+//! one get behind**: the copy of what was removed goes with its next get that asks any peer that
+//! was told of the removal, and not only when its `hot_ttl` is over. Gets that its own copies
+//! answer ask nobody.
 //!
 //! * The caller that hears of changes makes the second request, which ends within 250 ms. Others
 //!   do not wait for it: they may get an old copy for that long.

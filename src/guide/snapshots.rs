@@ -57,8 +57,10 @@
 //! *While the file is written*: the file names these keys at its end. *After it was written for the
 //! last time*: they are added there when the pool has answered its last request, when the last
 //! handle of the group is dropped, and by each further call of `close_snapshot`. *While it is
-//! loaded, and since the group was made*: the group remembers. None of these comes back, and
-//! neither does what was replaced by an insertion.
+//! loaded*: the group remembers, and a group with `GroupBuilder::snapshot` does so since it was
+//! made. None of these comes back, and neither does what was replaced by an insertion. But
+//! `Group::load_snapshot` does not know what this process removed before it was called: call it
+//! before the group is used.
 //!
 //! *While the process was away*, the others know. A file that the group writes by itself has a
 //! place in the journal of each peer. When it is loaded, the peers are asked what changed since:
@@ -68,6 +70,9 @@
 //! | one or more were up all the time, and name the changes | all but what any of them names |
 //! | one of them was up, but it may have been all keys: a clearing, a removal of a tag, or more than 65,536 changes | nothing |
 //! | none was up all the time, or none answers within 3 s, or there are none | what [`SnapshotTrust`](crate::SnapshotTrust) says: by default, entries that have a time to live |
+//!
+//! A *client* is told of no removal, so its copies may be older than the journals, and its file
+//! has no places in them. It is as if no peer answered: `trust` says what is loaded.
 //!
 //! So with a peer that stayed up **no entry is loaded that was removed before the load, if the
 //! removal reached that peer**. A removal that reached none of those who answer is owed by the one

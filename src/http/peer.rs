@@ -199,10 +199,7 @@ impl PeerGetter for Peer {
     }
 
     fn change_mark(&self, group: &str) -> Option<ChangeMark> {
-        match self.link.options().change_news {
-            ChangeNews::On => self.link.marks().of(group),
-            ChangeNews::Off => None,
-        }
+        self.link.options().hears_news().then(|| self.link.marks().of(group)).flatten()
     }
 
     fn changes_since(

@@ -438,7 +438,8 @@ impl Peers {
             None
         } else {
             let own = self.own.as_ref().map(|own| &*own.name);
-            PreviousOwners::new(own, &old.list, &list, now, options.warm_up).map(Arc::new)
+            let previous = PreviousOwners::new(own, &old.list, &list, now, options.warm_up);
+            previous.map(|it| Arc::new(it.after(old.previous.as_deref(), &list)))
         };
         // A change while owners ask already only prolongs that.
         let goes_on = old.is_new || old.previous.as_ref().is_some_and(|it| it.is_asked(now));
@@ -497,10 +498,10 @@ impl fmt::Debug for Peers {
 }
 
 impl Members {
-    /// The peer at `url`, if it is in this list or was in the one before.
+    /// The peer at `url`, if it is in this list or left it a short time ago.
     fn known(&self, url: &PeerUrl) -> Option<Arc<Peer>> {
-        let left = || self.previous.iter().flat_map(|previous| previous.left());
-        self.list.at(url).or_else(|| left().find(|peer| peer.url() == url)).cloned()
+        let left = || self.previous.as_ref()?.left_at(url);
+        self.list.at(url).or_else(left).cloned()
     }
 }
 

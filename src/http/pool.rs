@@ -279,7 +279,8 @@ impl HttpPool {
     /// not in: it is the list which makes them owners. They come for the values at once, each at
     /// the rate of its builder's [`hand_over_rate`](HttpPoolBuilder::hand_over_rate), and ask for
     /// single keys before their turn. So `stay` is a limit, and may be long: a gigabyte takes about
-    /// 16 s. Groups of this process can go on, as those of a client.
+    /// 16 s. Groups of this process can go on, as those of a client: they hear of changes with the
+    /// answers of the others, by [`change_news`](HttpPoolBuilder::change_news).
     ///
     /// It is for the whole `stay` where somebody does not come: a peer with another list, of an
     /// older version or another program, or with a rate or a
@@ -402,6 +403,15 @@ impl HttpPool {
     #[must_use]
     pub fn picker(&self) -> Arc<dyn PeerPicker> {
         Arc::clone(&self.halves.peers) as Arc<dyn PeerPicker>
+    }
+
+    /// This peer as the lists of all should have it; `None` for a client.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn own_address(&self) -> Option<PeerAddress> {
+        let own = self.halves.peers.own_listed()?;
+        let zone = own.zone.as_ref().map(|zone| format!("#zone={zone}"));
+        let url = format!("{}{}", own.url, zone.unwrap_or_default());
+        Some(PeerAddress::named(&*own.name, url))
     }
 
     /// Ends the time in which new owners of keys ask the previous ones. What is taken over just now

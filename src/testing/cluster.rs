@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::group::Group;
-use crate::http::{Dialer, HttpPool, HttpPoolBuilder, Server};
+use crate::http::{Dialer, HttpPool, HttpPoolBuilder, PeerAddress, Server};
 use crate::sync::lock;
 use crate::testing::clock::FakeClock;
 use crate::testing::fault::Fault;
@@ -154,11 +154,11 @@ impl Cluster {
     ///
     /// Those of [`HttpPoolBuilder::client`].
     pub fn client(&self) -> Result<HttpPool, Error> {
-        let (number, urls) = {
+        let (number, list) = {
             let mut roster = lock(&self.state);
-            (roster.take_number(), roster.urls())
+            (roster.take_number(), roster.list())
         };
-        let pool = self.options(number).client(urls)?;
+        let pool = self.options(number).client(list)?;
         lock(&self.state).clients.push(pool.clone());
         Ok(pool)
     }
@@ -193,13 +193,13 @@ impl Cluster {
         let before = self.peer(number);
         self.network.kill(number);
         let peer = self.make(number)?;
-        let urls = {
+        let list = {
             let mut roster = lock(&self.state);
             roster.former.push(before.pool);
             roster.peers.insert(number, peer.clone());
-            roster.urls()
+            roster.list()
         };
-        peer.pool.set_peers(urls)?;
+        peer.pool.set_peers(list)?;
         Ok(peer)
     }
 
@@ -270,11 +270,11 @@ impl Cluster {
 
     /// Gives all peers the list of all.
     fn tell_list(&self) -> Result<(), Error> {
-        let (peers, urls) = {
+        let (peers, list) = {
             let roster = lock(&self.state);
-            (roster.peers.values().cloned().collect::<Vec<_>>(), roster.urls())
+            (roster.peers.values().cloned().collect::<Vec<_>>(), roster.list())
         };
-        peers.iter().try_for_each(|peer| peer.pool.set_peers(&urls))
+        peers.iter().try_for_each(|peer| peer.pool.set_peers(list.clone()))
     }
 
     fn options(&self, number: usize) -> HttpPoolBuilder {
@@ -306,8 +306,9 @@ impl ClusterRoster {
         self.next - 1
     }
 
-    fn urls(&self) -> Vec<String> {
-        self.peers.values().filter_map(|peer| peer.pool.url().map(str::to_owned)).collect()
+    /// The list of all peers.
+    fn list(&self) -> Vec<PeerAddress> {
+        self.peers.values().filter_map(|peer| peer.pool.own_address()).collect()
     }
 }
 
@@ -388,8 +389,9 @@ impl ClusterBuilder {
     }
 
     /// Sets options of the pools of peers and clients: `options` gets what is set so far, and the
-    /// number of the process. Defaults to those of [`HttpPool::builder`], but for the two that
-    /// [`Cluster::local`] names.
+    /// number of the process. The list of peers has each one's [zone](HttpPoolBuilder::zone) and
+    /// [name](HttpPoolBuilder::ring_name) from here. Defaults to those of [`HttpPool::builder`],
+    /// but for the two that [`Cluster::local`] names.
     #[must_use]
     pub fn pool(
         mut self,

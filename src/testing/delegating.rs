@@ -107,6 +107,10 @@ impl PeerPicker for DelegatingPicker {
         self.inner.peers().into_iter().map(|peer| self.peer(peer)).collect()
     }
 
+    fn is_told(&self) -> bool {
+        self.inner.is_told()
+    }
+
     fn owners_in_other_zones(&self, key: &str) -> Vec<ZoneOwner> {
         let owners = self.inner.owners_in_other_zones(key).into_iter();
         let delegate = |ZoneOwner { peer, is_owner, previous }| ZoneOwner {

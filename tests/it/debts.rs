@@ -1,10 +1,13 @@
 //! What becomes of removals that a peer could not be told of.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use geecache::{Error, Group, HotCache, PeerErrorKind, RemoveOutcome, RemoveReport};
 
-use crate::support::{Gate, MemoryPeers, Point, SOON, Versions, start, value_at, version_of};
+use crate::support::{
+    Gate, MemoryPeers, Point, SOON, Versions, start, until, value_at, version_of,
+};
 
 fn peers_with_copies(count: usize, source: &Versions) -> MemoryPeers {
     MemoryPeers::built(
@@ -50,6 +53,26 @@ fn a_cut_off_owner_and_those_who_read_from_it_have_no_old_value_once_it_is_settl
     let stats = writer.stats();
     assert!(stats.changes_owed >= 1 && stats.changes_paid >= 1, "{stats:?}");
     assert!(writer.debts().is_empty());
+}
+
+#[test]
+fn one_that_refuses_is_not_told_more_often_because_its_values_are_wanted() {
+    let source = Versions::default();
+    let peers = peers_with_copies(2, &source);
+    let key = peers.key_owned_by(&[1]);
+    let writer = &peers.node(0).group;
+    peers.node(1).link.break_with(PeerErrorKind::NoSuchGroup);
+    let begun = Instant::now();
+    assert_eq!(owed(&writer.remove(&key)), ["1"]);
+    let gets = Cell::new(0);
+    until("it was told five times", || {
+        writer.get(&format!("{key} {}", gets.replace(gets.get() + 1))).unwrap();
+        writer.debts()[0].attempts >= 5
+    });
+    // Pauses of 100, 100, 200, 400 and 800 ms, each shorter by up to a fifth.
+    assert!(begun.elapsed() >= Duration::from_millis(1280), "{:?}", begun.elapsed());
+    peers.node(1).link.mend();
+    writer.settled(SOON).unwrap();
 }
 
 #[test]

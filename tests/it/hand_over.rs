@@ -1,5 +1,6 @@
 //! What has moved to a new owner is handed over to it, and what was removed meanwhile is not.
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -58,6 +59,36 @@ fn a_new_owner_gets_all_that_has_moved_with_what_is_left_of_its_life() {
         taker.taken_over_bytes
     );
     assert_eq!(peers.take_over(2), 0, "it has all of it");
+}
+
+#[test]
+fn what_has_no_end_at_the_previous_owner_gets_the_ttl_of_the_new_one() {
+    for is_peeked_at in [false, true] {
+        let (hand, source) = (Hand::default(), Versions::default());
+        let built = Cell::new(0);
+        let build = |getter| {
+            let builder = Group::builder("memory", 64 << 20, getter).clock(hand.clock());
+            // The third peer runs a newer version of the program.
+            match built.replace(built.get() + 1) {
+                2 => builder.ttl(10 * SECOND).build(),
+                _ => builder.build(),
+            }
+        };
+        let peers = MemoryPeers::growing(2, 3, |_| source.getter(), build);
+        let key = peers.key_that_moves(0, 2);
+        peers.node(0).group.get(&key).unwrap();
+        peers.join(2);
+        if is_peeked_at {
+            peers.node(2).group.get(&key).unwrap();
+        } else {
+            assert_eq!(peers.take_over(2), 1);
+        }
+        let held = peers.node(2).group.peek_loaded(&key).unwrap();
+        assert_eq!(held.time_to_live(), Some(10 * SECOND), "peeked at: {is_peeked_at}");
+        assert_eq!(peers.calls(), 1);
+        hand.advance(10 * SECOND);
+        assert!(peers.node(2).group.peek(&key).is_none());
+    }
 }
 
 #[test]

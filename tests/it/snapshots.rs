@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use geecache::{Error, Event, Group, GroupBuilder, Loaded, SnapshotOptions, SnapshotTrust};
 
-use crate::support::{CountingGetter, until};
+use crate::support::{CountingGetter, Hand, until};
 
 /// A path in a folder of its own, which goes with it.
 struct Snap {
@@ -59,6 +59,24 @@ fn the_drop_of_the_last_handle_writes_the_snapshot_and_the_next_process_has_it()
     until("it is loaded", || second.stats().snapshot_loaded == 1);
     assert_eq!(second.get("Tom").unwrap(), value);
     assert_eq!(getter.calls(), 1);
+}
+
+#[test]
+fn what_has_no_end_in_a_snapshot_gets_the_ttl_that_the_group_has_now() {
+    let (snap, getter, hand) = (Snap::new(), CountingGetter::new(), Hand::default());
+    let second = Duration::from_secs(1);
+    let first = builder(&getter).clock(hand.clock()).build();
+    first.get("Tom").unwrap();
+    first.insert("Jack", Loaded::from("589").ttl(60 * second)).unwrap();
+    first.save_snapshot(&snap.path).unwrap();
+
+    let group = builder(&getter).clock(hand.clock()).ttl(10 * second).build();
+    group.load_snapshot(&snap.path, SnapshotTrust::Always).unwrap();
+    let life = |key| group.peek_loaded(key).unwrap().time_to_live().unwrap();
+    assert_eq!(life("Tom"), 10 * second);
+    assert!(life("Jack") > 10 * second, "the getter said it itself");
+    hand.advance(10 * second);
+    assert!(group.peek("Tom").is_none());
 }
 
 #[test]

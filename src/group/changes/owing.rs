@@ -62,10 +62,17 @@ impl Changes {
     /// be changed.
     pub(in crate::group) fn may_read(&self, peer: &Arc<dyn PeerGetter>) -> bool {
         let may_read = self.debts.may_read(peer, &self.journal);
-        if !may_read {
+        // Who answers and will not is not asked more often because somebody wants its values.
+        if !may_read && !self.has_refused(peer) {
             self.payer.call(Haste::Soon);
         }
         may_read
+    }
+
+    /// Whether a peer that is owed something has refused it, when it was told last.
+    fn has_refused(&self, peer: &Arc<dyn PeerGetter>) -> bool {
+        let name = peer.name();
+        self.debts().iter().any(|debt| debt.peer == name && is_refusal(debt.error.kind()))
     }
 
     /// Waits until everything is paid, but not for longer than `timeout`. Who is still owed
@@ -166,4 +173,15 @@ impl Changes {
         self.payer.call(Haste::Usual);
         RemoveOutcome::Owed(error)
     }
+}
+
+/// Whether a peer answers, and will not: it has no such group, or does not let us in.
+fn is_refusal(kind: PeerErrorKind) -> bool {
+    matches!(
+        kind,
+        PeerErrorKind::NoSuchGroup
+            | PeerErrorKind::OtherCluster
+            | PeerErrorKind::Unauthorized
+            | PeerErrorKind::Protocol
+    )
 }

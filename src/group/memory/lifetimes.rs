@@ -87,6 +87,15 @@ impl Lifetimes {
         }
     }
 
+    /// What was kept elsewhere, maybe by a group without a ttl, with a life that this group allows:
+    /// what has no end gets one, as if it had been loaded now.
+    pub(in crate::group) fn with_an_end(&self, loaded: Loaded) -> Loaded {
+        match loaded.time_to_live() {
+            Some(_) => loaded,
+            None => self.with_ttl(loaded),
+        }
+    }
+
     /// What to keep beside a result that this process owns and that took `cost` to load, `now`;
     /// `None` when it is not to be kept: its life is over, or it is an absence without a ttl.
     pub(in crate::group) fn owned(
@@ -331,6 +340,19 @@ mod tests {
         let absent = times.with_ttl(Loaded::absent());
         assert_eq!(times.owned(&absent, SECOND, 1).unwrap().dead_at, 1001, "absence has no grace");
         assert_eq!(times.owned(&Loaded::from("v").ttl(Duration::ZERO), SECOND, 1), None);
+    }
+
+    #[test]
+    fn what_comes_without_an_end_gets_the_ttl_of_the_group_and_other_lives_stay() {
+        let times = Lifetimes { jitter: 0.25, ..lifetimes() };
+        let life = |loaded| times.with_an_end(loaded).time_to_live();
+        let given = life(Loaded::from("v")).unwrap();
+        assert!(given <= 10 * SECOND && given >= 75 * SECOND / 10, "{given:?}");
+        for own in [SECOND, 60 * SECOND, Duration::MAX] {
+            assert_eq!(life(Loaded::from("v").ttl(own)), Some(own));
+        }
+        let endless = Lifetimes { ttl: None, ..times };
+        assert_eq!(endless.with_an_end(Loaded::from("v")).time_to_live(), None);
     }
 
     #[test]

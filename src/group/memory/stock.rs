@@ -95,7 +95,7 @@ impl Memory {
         let loaded = value.map_or_else(Loaded::absent, |_| Loaded::from(ByteView::default()));
         let loaded = match stock.left_ms {
             Some(left) => loaded.ttl(Duration::from_millis(left)),
-            None => loaded,
+            None => self.lifetimes.with_an_end(loaded),
         };
         let (cache, meta) = if stock.is_copy {
             (&self.hot, self.lifetimes.copied(&loaded, self.lifetimes.hot_ttl, now))

@@ -29,13 +29,13 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::getter::Loaded;
-use crate::group::batch::{by_peer, is_same_peer};
+use crate::group::batch::by_peer;
 use crate::one_line::OneLine;
-use crate::peers::{MayAsk, PeerGetter, PeerPicker};
+use crate::peers::{MayAsk, PeerGetter, PeerPicker, UNNAMED};
 use crate::stats::Counter;
 use crate::sync::{Mutex, lock};
 
@@ -49,8 +49,7 @@ const MOST_REMOVED: usize = 64 << 10;
 pub(super) struct HandOver {
     hasher: RandomState,
     removed: Mutex<Removed>,
-    /// Previous owners that have handed over all that they had: there is nothing to peek at.
-    through: Mutex<Vec<Arc<dyn PeerGetter>>>,
+    through: Mutex<Through>,
     counters: HandOverCounters,
 }
 
@@ -77,6 +76,38 @@ struct Removed {
     tick: Option<u64>,
 }
 
+/// Previous owners that have handed over all that they had: there is nothing to peek at.
+#[derive(Default)]
+struct Through {
+    /// The warm-up in which they did so.
+    warm_up: u64,
+    givers: Vec<PeerThrough>,
+}
+
+/// A previous owner as it is told from others. It has a connection to close once it has left, so
+/// nobody holds it for that.
+enum PeerThrough {
+    Named(Box<str>),
+    Unnamed(Weak<dyn PeerGetter>),
+}
+
+impl PeerThrough {
+    fn of(peer: &Arc<dyn PeerGetter>) -> Self {
+        match peer.name() {
+            UNNAMED => Self::Unnamed(Arc::downgrade(peer)),
+            name => Self::Named(name.into()),
+        }
+    }
+
+    /// Whether it is this peer, of this name.
+    fn is(&self, peer: &Arc<dyn PeerGetter>, peer_name: &str) -> bool {
+        match self {
+            Self::Named(name) => **name == *peer_name,
+            Self::Unnamed(it) => std::ptr::addr_eq(it.as_ptr(), Arc::as_ptr(peer)),
+        }
+    }
+}
+
 impl HandOver {
     /// Asks the previous owners of those keys of `group` that they may have, each of them once.
     /// Element *i* of the answer is for `keys[i]`; an empty answer is nothing.
@@ -93,7 +124,7 @@ impl HandOver {
         let previous = |key: &str| {
             let may_have = picker.owns(key) && !self.was_removed(key, warm_up);
             let previous = may_have.then(|| picker.previous_owner(key)).flatten().filter(may_ask);
-            previous.filter(|peer| !self.is_through(peer))
+            previous.filter(|peer| !self.is_through(peer, warm_up))
         };
         let (questions, _) = by_peer((0..keys.len()).map(|at| (previous(keys[at]), at)));
         let mut taken = Vec::new();
@@ -185,22 +216,28 @@ impl HandOver {
 
     /// A previous owner is asked for all that it has, maybe again.
     pub(super) fn begin(&self, peer: &Arc<dyn PeerGetter>) {
-        // A name is foreign code, and so is a drop.
-        let mut through = lock(&self.through).clone();
-        through.retain(|it| !is_same_peer(it, peer));
-        let before = std::mem::replace(&mut *lock(&self.through), through);
-        drop(before);
+        // It is foreign code.
+        let name = peer.name();
+        lock(&self.through).givers.retain(|giver| !giver.is(peer, name));
     }
 
-    /// A previous owner has handed over all that it had.
-    pub(super) fn end(&self, peer: &Arc<dyn PeerGetter>) {
+    /// A previous owner has handed over all that it had in this warm-up.
+    pub(super) fn end(&self, peer: &Arc<dyn PeerGetter>, warm_up: u64) {
+        let giver = PeerThrough::of(peer);
         self.begin(peer);
-        lock(&self.through).push(Arc::clone(peer));
+        let mut through = lock(&self.through);
+        if through.warm_up < warm_up {
+            *through = Through { warm_up, givers: Vec::new() };
+        }
+        if through.warm_up == warm_up {
+            through.givers.push(giver);
+        }
     }
 
-    fn is_through(&self, peer: &Arc<dyn PeerGetter>) -> bool {
-        let through = lock(&self.through).clone();
-        through.iter().any(|it| is_same_peer(it, peer))
+    fn is_through(&self, peer: &Arc<dyn PeerGetter>, warm_up: u64) -> bool {
+        let name = peer.name();
+        let through = lock(&self.through);
+        through.warm_up == warm_up && through.givers.iter().any(|giver| giver.is(peer, name))
     }
 
     /// Whether `key` was removed since the warm-up of that number began.
@@ -273,6 +310,40 @@ mod tests {
         assert_eq!(hand_over.take_over("g", &["panic"], &WARMING_UP, &|_| true), [None]);
         let taken = hand_over.take_over("g", &["panic", "a"], &WARMING_UP, &|_| true);
         assert_eq!(taken, [None, Some(Loaded::from("a"))]);
+    }
+
+    /// Has everything, and a name.
+    struct Named(&'static str);
+
+    impl PeerGetter for Named {
+        fn get(&self, _group: &str, _key: &str) -> Result<Loaded, PeerError> {
+            unreachable!("it is only told from others")
+        }
+
+        fn name(&self) -> &str {
+            self.0
+        }
+    }
+
+    #[test]
+    fn who_is_through_in_a_warm_up_is_known_and_not_held() {
+        let hand_over = HandOver::default();
+        let named = |name| Arc::new(Named(name)) as Arc<dyn PeerGetter>;
+        let unnamed = || Arc::new(Full) as Arc<dyn PeerGetter>;
+        let (first, other, nameless) = (named("a"), named("b"), unnamed());
+        hand_over.end(&first, 1);
+        hand_over.end(&nameless, 1);
+        // A picker may make a handle for each call.
+        assert!(hand_over.is_through(&named("a"), 1) && hand_over.is_through(&nameless, 1));
+        assert!(!hand_over.is_through(&other, 1) && !hand_over.is_through(&unnamed(), 1));
+        assert_eq!((Arc::strong_count(&first), Arc::strong_count(&nameless)), (1, 1));
+        hand_over.begin(&first);
+        assert!(!hand_over.is_through(&first, 1), "it is asked again");
+        hand_over.end(&other, 2);
+        assert!(!hand_over.is_through(&nameless, 2), "it may have had more since");
+        assert_eq!(lock(&hand_over.through).givers.len(), 1);
+        hand_over.end(&first, 1);
+        assert!(hand_over.is_through(&other, 2) && !hand_over.is_through(&first, 2));
     }
 
     #[test]

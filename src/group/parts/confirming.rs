@@ -87,8 +87,12 @@ impl Parts {
         }
     }
 
-    /// Notes where the peers' journals are now, if that was not done lately.
+    /// Notes where the peers' journals are now, if that was not done lately. Who is not told of
+    /// changes notes nothing: what it holds may be older than these places.
     pub(super) fn note_marks(&self) {
+        if !self.owners.picker().is_told() {
+            return;
+        }
         let begun = Instant::now();
         let is_due = lock(&self.snapshots.marks).is_due(begun);
         if !is_due {

@@ -9,22 +9,19 @@ use crate::http::frame::{self, Operation};
 use crate::http::note::{self, InOrder, Note};
 use crate::http::peer::frames;
 use crate::http::peer::link::{Admit, Link};
-use crate::http::peer::options::{ChangeNews, PeerOptions};
+use crate::http::peer::options::PeerOptions;
 use crate::http::since;
 use crate::spans::PeerCall;
 
 /// The target of a get, whose answer tells of changes if they are of interest.
 pub(super) fn asking(options: &PeerOptions, target: Target) -> Target {
-    match options.change_news {
-        ChangeNews::On => target.with_news(),
-        ChangeNews::Off => target,
-    }
+    if options.hears_news() { target.with_news() } else { target }
 }
 
 /// Hears what the answer to a get tells of changes. This comes before the answer is given away: who
 /// has the answer knows how new it is.
 pub(super) fn hear(link: &Link, group: &str, answer: &Incoming) {
-    if link.options().change_news == ChangeNews::On {
+    if link.options().hears_news() {
         if let Ok(Note { order: InOrder::Mark(mark), .. }) = answer.note() {
             link.marks().hear(group, mark);
         }

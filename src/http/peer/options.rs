@@ -37,7 +37,8 @@ pub(crate) struct PeerOptions {
     /// For what a peer has in memory.
     pub(crate) peek_timeout: Duration,
     pub(crate) max_value_bytes: u64,
-    pub(crate) change_news: ChangeNews,
+    /// `None`: from the moment on when this process has left its peers.
+    pub(crate) change_news: Option<ChangeNews>,
     /// Gets of single keys that are sent side by side.
     pub(crate) lanes: NonZeroUsize,
     /// Requests in flight at once.
@@ -57,7 +58,7 @@ impl Default for PeerOptions {
             base_path: Protocol::default().wire().base_path.to_owned(),
             peek_timeout: Duration::from_millis(20),
             max_value_bytes: 64 << 20,
-            change_news: ChangeNews::Off,
+            change_news: None,
             lanes: lanes(),
             max_requests: NonZeroUsize::new(256).expect("256 is not zero"),
             exchange: ExchangeOptions::default(),
@@ -79,6 +80,14 @@ fn lanes() -> NonZeroUsize {
 }
 
 impl PeerOptions {
+    /// Whether peers are asked to tell of changes, as this process is not told otherwise.
+    pub(super) fn hears_news(&self) -> bool {
+        match self.change_news {
+            Some(news) => news == ChangeNews::On,
+            None => self.exchange.identity.has_left(),
+        }
+    }
+
     /// The target of what concerns one key; a failure if it can't be sent.
     pub(super) fn key(&self, group: &str, key: &str) -> Result<Target, Failure> {
         self.key_below(&self.base_path, group, key)

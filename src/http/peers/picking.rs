@@ -69,9 +69,13 @@ impl PeerPicker for Peers {
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
         let (members, now) = (self.members(), self.now());
         let previous = members.previous.iter().filter(|previous| previous.is_emptied(now));
-        let left = previous.flat_map(|previous| previous.left());
+        let left = previous.flat_map(|previous| previous.left(now));
         let all = members.list.others().chain(left);
         all.map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
+    }
+
+    fn is_told(&self) -> bool {
+        self.own.is_some() && !self.members().has_left
     }
 
     fn previous_owner(&self, key: &str) -> Option<Arc<dyn PeerGetter>> {

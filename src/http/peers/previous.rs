@@ -9,12 +9,13 @@ use crate::http::peer::Peer;
 use crate::http::peers::list::PeerList;
 use crate::http::peers::moved::moved;
 use crate::http::peers::rings::ZoneName;
+use crate::http::url::PeerUrl;
 
 /// The owners of keys before a change.
 pub(super) struct PreviousOwners {
     list: PeerList,
-    /// Those of the list that have left with the change.
-    left: Vec<Arc<Peer>>,
+    /// Those that have left with the change or a short time before it, and when.
+    left: Vec<(Arc<Peer>, Instant)>,
     changed: Instant,
     window: Duration,
 }
@@ -44,8 +45,20 @@ impl PreviousOwners {
         }
         list.rings.zones().next()?;
         let left = list.peers.values().filter(|peer| new.at(peer.url()).is_none());
-        let left = left.cloned().collect();
+        let left = left.map(|peer| (Arc::clone(peer), now)).collect();
         Some(Self { list, left, changed: now, window })
+    }
+
+    /// The same, with those that left by the changes `before` and are still there. They serve what
+    /// they have until their own window is over.
+    pub(super) fn after(mut self, before: Option<&Self>, new: &PeerList) -> Self {
+        let (now, window) = (self.changed, self.window);
+        let earlier = before.into_iter().flat_map(|before| &before.left);
+        let are_there = earlier.filter(|(peer, left)| {
+            new.at(peer.url()).is_none() && is_within_two(window, *left, now)
+        });
+        self.left.extend(are_there.cloned());
+        self
     }
 
     /// Whether new owners ask previous ones before they load.
@@ -56,7 +69,7 @@ impl PreviousOwners {
     /// Whether removals go to previous owners first. That lasts for twice as long: other peers may
     /// have learned of the change later than this one, and ask longer.
     pub(super) fn is_emptied(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.changed) < 2 * self.window
+        is_within_two(self.window, self.changed, now)
     }
 
     /// The previous owner of `key` in a zone, and how to ask it, unless that is this process.
@@ -88,10 +101,22 @@ impl PreviousOwners {
         before.map(|before| moved(before, new.rings.own())).into_iter().flatten()
     }
 
-    /// The peers that left with the change.
-    pub(super) fn left(&self) -> &[Arc<Peer>] {
-        &self.left
+    /// The peers that left less than two windows ago.
+    pub(super) fn left(&self, now: Instant) -> impl Iterator<Item = &Arc<Peer>> {
+        let window = self.window;
+        let are_there = self.left.iter().filter(move |(_, left)| is_within_two(window, *left, now));
+        are_there.map(|(peer, _)| peer)
     }
+
+    /// The peer at `url`, if it has left.
+    pub(super) fn left_at(&self, url: &PeerUrl) -> Option<&Arc<Peer>> {
+        self.left.iter().map(|(peer, _)| peer).find(|peer| peer.url() == url)
+    }
+}
+
+/// Whether two windows from `begun` on are not over yet.
+fn is_within_two(window: Duration, begun: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(begun) < 2 * window
 }
 
 #[cfg(test)]
@@ -126,6 +151,10 @@ mod tests {
         PeerList { rings, peers: listed.iter().map(peer).collect(), listed }
     }
 
+    fn left(previous: &PreviousOwners, now: Instant) -> Vec<&str> {
+        previous.left(now).map(|peer| peer.url().as_str()).collect()
+    }
+
     #[test]
     fn previous_owners_are_asked_for_one_window_and_emptied_for_two() {
         let (old, new) = (list(&["http://a:1", "http://b:1"]), list(&["http://b:1", "http://c:1"]));
@@ -142,13 +171,29 @@ mod tests {
             assert_eq!(previous.is_asked(now + after), asked, "{after:?}");
             assert_eq!(previous.is_emptied(now + after), emptied, "{after:?}");
         }
-        let left: Vec<&str> = previous.left().iter().map(|left| left.url().as_str()).collect();
-        assert_eq!(left, ["http://a:1"]);
+        assert_eq!(left(&previous, now), ["http://a:1"]);
+        assert!(left(&previous, now + 2 * MINUTE).is_empty());
         let owners: Vec<&str> = ["Tom", "Jack", "Sam"]
             .iter()
             .map(|key| previous.owner(&None, key).unwrap().0)
             .collect();
         assert!(owners.iter().all(|owner| ["http://a:1", "http://b:1"].contains(owner)));
+    }
+
+    #[test]
+    fn one_that_has_left_is_there_until_its_own_windows_are_over_whatever_changes_meanwhile() {
+        let (first, second) = (list(&["http://a:1", "http://b:1"]), list(&["http://b:1"]));
+        let (third, back) = (list(&["http://c:1"]), list(&["http://a:1", "http://c:1"]));
+        let now = Instant::now();
+        let change = |old, new, at| PreviousOwners::new(None, old, new, now + at, MINUTE).unwrap();
+        let a_left = change(&first, &second, Duration::ZERO);
+        let b_left = change(&second, &third, MINUTE).after(Some(&a_left), &third);
+        assert_eq!(left(&b_left, now + MINUTE), ["http://b:1", "http://a:1"]);
+        assert_eq!(left(&b_left, now + 2 * MINUTE), ["http://b:1"]);
+        let c_left = change(&third, &second, 2 * MINUTE).after(Some(&b_left), &second);
+        assert_eq!(left(&c_left, now + 2 * MINUTE), ["http://c:1"], "b is back, and a is gone");
+        let a_back = change(&second, &back, MINUTE).after(Some(&a_left), &back);
+        assert_eq!(left(&a_back, now + MINUTE), ["http://b:1"]);
     }
 
     #[test]
@@ -164,7 +209,7 @@ mod tests {
             let owner = previous.owner(&None, &key).map(|(owner, _)| owner);
             assert_eq!(owner, without.rings.owner(&key));
         }
-        assert!(previous.left().is_empty());
+        assert!(left(&previous, now).is_empty());
         // A client comes and goes, and owns nothing that it could take over.
         assert!(PreviousOwners::new(None, &nobody, &with, now, MINUTE).is_none());
     }

@@ -63,6 +63,35 @@ fn only_those_that_had_keys_of_ours_are_asked_for_them() {
 }
 
 #[test]
+fn one_that_has_left_is_told_of_removals_after_the_next_change_as_well() {
+    let peers = peers_with(Duration::from_secs(60 * 60));
+    let set = |urls: &[&str]| {
+        peers.set(urls.iter().map(|url| peers.parse(*url).unwrap()).collect()).unwrap();
+    };
+    let names = || -> BTreeSet<String> {
+        let told = PeerPicker::peers(&peers);
+        told.iter().map(|peer| peer.name().to_owned()).collect()
+    };
+    set(&["http://own:1", "http://a:1", "http://b:1"]);
+    set(&["http://own:1", "http://b:1"]);
+    set(&["http://own:1", "http://b:1", "http://c:1"]);
+    assert_eq!(names(), ["http://a:1", "http://b:1", "http://c:1"].map(String::from).into());
+    // It is the same peer when it is back, and in the list once.
+    set(&["http://own:1", "http://a:1", "http://c:1"]);
+    assert_eq!((names().len(), PeerPicker::peers(&peers).len()), (3, 3));
+}
+
+#[test]
+fn who_is_nobodys_peer_is_not_told_of_changes() {
+    let peers = peers_with(Duration::ZERO);
+    assert!(peers.is_told());
+    peers.leave();
+    assert!(!peers.is_told());
+    let client = Peers::new(None, peers_with(Duration::ZERO).options);
+    assert!(!client.is_told());
+}
+
+#[test]
 fn new_owners_in_a_zone_take_over_from_the_previous_ones_of_that_zone() {
     let keys: Vec<String> = (0..200).map(|n| format!("key {n}")).collect();
     let peers = peers_with(Duration::from_secs(60 * 60));

@@ -194,9 +194,9 @@ impl HttpPoolBuilder {
 
     fn peers(&self, own: Option<PeerUrl>) -> Arc<Peers> {
         let mut peer = self.peer();
-        // Who serves is told of changes.
-        let default = if own.is_none() { ChangeNews::On } else { ChangeNews::Off };
-        peer.change_news = self.change_news.unwrap_or(default);
+        // Who serves is told of changes, until it leaves.
+        let default = own.is_none().then_some(ChangeNews::On);
+        peer.change_news = self.change_news.or(default);
         let identity = Identity::new(own.as_ref(), self.cluster.as_deref());
         let zone: Option<Arc<str>> = self.zone.as_deref().map(Arc::from);
         let identity = identity.by(peer.exchange.clock.clone()).in_zone(zone.clone());

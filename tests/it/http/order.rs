@@ -291,12 +291,17 @@ fn a_removal_reaches_a_peer_although_gets_take_all_places_on_the_way_to_it() {
     }
 }
 
-/// A program that only asks, and keeps copies for long.
-fn client(cluster: &Cluster, news: Option<ChangeNews>) -> (HttpPool, Group) {
-    let group = Group::builder("scores", 1 << 20, CountingGetter::new())
+/// Keeps copies for long.
+fn group_with_copies() -> Group {
+    Group::builder("scores", 1 << 20, CountingGetter::new())
         .hot_cache(HotCache::Always)
         .hot_ttl(Duration::from_secs(600))
-        .build();
+        .build()
+}
+
+/// A program that only asks, and keeps copies for long.
+fn client(cluster: &Cluster, news: Option<ChangeNews>) -> (HttpPool, Group) {
+    let group = group_with_copies();
     let mut pool = HttpPool::builder().timeout(SOON).connect_timeout(SOON).peek_timeout(SOON);
     if let Some(news) = news {
         pool = pool.change_news(news);
@@ -364,6 +369,30 @@ fn who_does_not_ask_for_news_hears_none() {
         // Peers are told, and do not ask either.
         cluster.node(1).group.get(&keys[1]).unwrap();
         assert_eq!(cluster.node(1).stats().changes_heard, 0);
+    }
+}
+
+#[test]
+fn who_has_left_hears_of_changes_as_a_client_does() {
+    for server in SERVERS {
+        let (cluster, source) = cluster_of_numbers(server);
+        let group = group_with_copies();
+        let pool = HttpPool::builder().server(server).timeout(SOON).connect_timeout(SOON);
+        let pool = pool.bind("127.0.0.1:0").unwrap();
+        pool.add(&group).unwrap();
+        let own = pool.url().unwrap().to_owned();
+        pool.set_peers(cluster.urls().into_iter().chain([own])).unwrap();
+        pool.leave(Duration::ZERO);
+        let keys: Vec<String> = cluster.keys_owned_by(0).take(3).collect();
+        for key in &keys[..2] {
+            assert_eq!(group.get(key).unwrap(), "0");
+        }
+        assert_eq!(group.peek(&keys[1]).unwrap(), "0", "{server:?}: it keeps copies");
+        source.store(1, Ordering::SeqCst);
+        assert!(cluster.node(2).group.remove(&keys[1]).is_complete());
+        assert_eq!(group.get(&keys[2]).unwrap(), "1");
+        assert_eq!(group.peek(&keys[1]), None, "{server:?}");
+        assert_eq!(group.get(&keys[1]).unwrap(), "1");
     }
 }
 

@@ -85,6 +85,41 @@ fn client_asks_the_owners_and_loads_nothing() {
 }
 
 #[test]
+fn peers_with_zones_and_names_know_each_other_by_them() {
+    let source = CountingGetter::new();
+    let loads = source.clone();
+    let cluster = Cluster::builder(4)
+        .group(move |_| Group::new("scores", 1 << 20, loads.clone()))
+        .pool(|options, number| {
+            let zone = if number % 2 == 0 { "east" } else { "west" };
+            options.zone(zone).ring_name(format!("cache-{number}"))
+        })
+        .start()
+        .unwrap();
+    let urls = |number: usize| cluster.pool(number).url().unwrap().to_owned();
+    for number in 0..4 {
+        let stats = cluster.pool(number).peer_stats();
+        let east = stats.iter().filter(|peer| peer.zone.as_deref() == Some("east")).count();
+        assert_eq!((stats.len(), east), (3, if number % 2 == 0 { 1 } else { 2 }));
+    }
+    // Each zone has an owner for each key, and loads it once.
+    let key = cluster.key_owned_by(2);
+    assert_eq!(cluster.pool(0).owner(&key), Some(urls(2)));
+    assert!([urls(1), urls(3)].contains(&cluster.pool(1).owner(&key).unwrap()));
+    (0..4).for_each(|number| drop(cluster.group(number).get(&key).unwrap()));
+    assert_eq!(source.calls_of(&key), 2);
+    assert!(cluster.group(0).remove(&key).is_complete());
+    assert_eq!(cluster.group(3).peek(&key), None);
+
+    let client = cluster.client().unwrap();
+    assert_eq!(client.owner(&key), Some(urls(2)), "it is in the east, too");
+    cluster.add().unwrap();
+    let stats = cluster.pool(0).peer_stats();
+    let added = stats.iter().find(|peer| peer.url == urls(5)).unwrap();
+    assert_eq!(added.zone.as_deref(), Some("west"));
+}
+
+#[test]
 fn cluster_that_has_started_is_at_rest() {
     for _ in 0..10 {
         three_peers(&CountingGetter::new()).settle(Duration::ZERO);

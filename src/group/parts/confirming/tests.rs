@@ -53,26 +53,37 @@ impl PeerGetter for Telling {
     }
 }
 
-struct Peers(Vec<Arc<Telling>>);
+struct Peers {
+    peers: Vec<Arc<Telling>>,
+    is_told: bool,
+}
 
 impl PeerPicker for Peers {
     fn pick_peer(&self, _key: &str) -> Option<Arc<dyn PeerGetter>> {
         None
     }
 
+    fn is_told(&self) -> bool {
+        self.is_told
+    }
+
     fn peers(&self) -> Vec<Arc<dyn PeerGetter>> {
-        self.0.iter().map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
+        self.peers.iter().map(|peer| Arc::clone(peer) as Arc<dyn PeerGetter>).collect()
     }
 }
 
 /// A group with peers "a" and "b", of which each has such a journal.
 fn group(journals: [Journal; 2]) -> Group {
+    group_that_is_told(true, journals)
+}
+
+fn group_that_is_told(is_told: bool, journals: [Journal; 2]) -> Group {
     let group = Group::new("g", 1 << 20, |key: &str| Ok::<_, io::Error>(key.to_owned()));
     let named = ["a", "b"].into_iter().zip(journals);
     let peers = named
         .map(|(name, journal)| Arc::new(Telling { name, journal: Mutex::new(journal) }))
         .collect();
-    group.register_peers(Peers(peers)).unwrap();
+    group.register_peers(Peers { peers, is_told }).unwrap();
     group
 }
 
@@ -130,6 +141,18 @@ fn marks_are_taken_of_those_who_tell_and_are_relied_on_when_they_are_old() {
         // The newest that is old enough, and so less than 3 s older than that.
         let expected = (age >= KnownMarks::OLD_ENOUGH).then(|| mark(7 + u64::from(n) - 5));
         assert_eq!(old, expected.unwrap_or_default(), "{n}");
+    }
+}
+
+#[test]
+fn one_who_is_told_of_no_changes_takes_no_marks() {
+    for is_told in [true, false] {
+        let journals = [Journal::Of(10, 0, KNOWS.to_vec()), Journal::Down];
+        let group = group_that_is_told(is_told, journals);
+        group.parts.note_marks();
+        let soon = Instant::now() + KnownMarks::OLD_ENOUGH;
+        let marks = lock(&group.parts.snapshots.marks).old(soon);
+        assert_eq!(marks.len(), usize::from(is_told));
     }
 }
 
