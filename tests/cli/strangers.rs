@@ -141,6 +141,26 @@ fn a_list_that_the_peers_do_not_have_is_warned_of() {
 }
 
 #[test]
+fn a_ring_that_the_peers_do_not_have_is_warned_of() {
+    let cluster = Cluster::of(3);
+    let told = "is that of --hash crc32 --replicas 50,";
+    for options in ["--hash mixed", "--replicas 7", "--hash fnv1 --replicas 50"] {
+        for line in ["insert scores Tom --text 631", "owner Tom", "remove scores Tom"] {
+            for peers in [cluster.one(), cluster.all()] {
+                let ran = run(&format!("{line} {options} --peers {peers}"));
+                let is_told = ran.err.contains(told) && ran.err.contains("leave them out");
+                assert!(ran.code == 0 && is_told, "{line} {options}: {ran:?}");
+            }
+        }
+        let ran = cluster.run(&format!("check scores {options}"));
+        assert_eq!(ran.code, 7, "{options}");
+        assert!(ran.text().contains("✗ ring       crc32, 50 points each, and not "), "{ran:?}");
+        assert!(ran.text().contains("--hash and --replicas"), "{ran:?}");
+    }
+    cluster.run("owner Tom --hash crc32 --replicas 50").well();
+}
+
+#[test]
 fn what_a_peer_says_can_not_move_the_cursor() {
     let cluster = Cluster::of(1);
     cluster.run("get scores evil").failed(5, &["\\u{1b}[2J"]);

@@ -44,9 +44,7 @@ pub(crate) fn check(args: &Args, out: &Output) -> Result<Exit, Failure> {
             same(&cluster, &looks, "protocol", |view| {
                 Some(format!("{} at {}", view.protocol.as_ref()?, view.base_path.as_ref()?))
             }),
-            same(&cluster, &looks, "ring", |view| {
-                Some(format!("{}, {} points each", view.hash.as_ref()?, view.replicas?))
-            }),
+            ring(&cluster, &looks),
             clocks,
         ]);
         findings.extend(group.map(|group| round_trip::round_trips(&cluster, group)));
@@ -153,6 +151,20 @@ fn same(
         _ => (Verdict::Bad, "all peers must be built and configured alike"),
     };
     Finding::new(what, verdict, "they differ").lines(lines).hint(hint)
+}
+
+/// Whether all peers have the same ring, and this program, too.
+fn ring(cluster: &Cluster, looks: &[Look]) -> Finding {
+    let words = |hash: &str, replicas: usize| format!("{hash}, {replicas} points each");
+    let finding =
+        same(cluster, looks, "ring", |view| Some(words(view.hash.as_ref()?, view.replicas?)));
+    let own = words(cluster.settings.hash_name(), cluster.settings.replicas().get());
+    if finding.verdict != Verdict::Good || finding.told == own {
+        return finding;
+    }
+    let told = format!("{}, and not {own}", finding.told);
+    Finding::new("ring", Verdict::Bad, told)
+        .hint("--hash and --replicas are other ones than those of the peers: leave them out")
 }
 
 /// Whether clocks agree; with the moments at which the peers looked at theirs.

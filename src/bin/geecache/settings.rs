@@ -73,6 +73,14 @@ impl Settings {
         self.replicas = self.replicas.or_else(|| view.replicas.and_then(NonZeroUsize::new));
     }
 
+    /// The options that make the ring which a peer tells, if those that were given do not.
+    pub(crate) fn other_ring(&self, view: &View) -> Option<String> {
+        let (hash, replicas) = (view.hash.as_deref()?, view.replicas?);
+        let is_other = self.hash.is_some() && self.hash_name() != hash
+            || self.replicas.is_some_and(|given| given.get() != replicas);
+        is_other.then(|| format!("--hash {hash} --replicas {replicas}"))
+    }
+
     /// How peers are asked.
     pub(crate) fn builder(&self) -> HttpPoolBuilder {
         let mut builder = HttpPool::builder()
