@@ -88,7 +88,7 @@ fn a_token_comes_from_a_file_or_the_environment() {
     let ran = with_token(SECRET);
     assert_eq!((ran.code, &*ran.out), (0, &b"630"[..]));
     assert!(!ran.err.contains(SECRET), "{}", ran.err);
-    with_token("another").failed(4, &["does not let us in"]);
+    with_token("another").failed(4, &["does not let us in", "the token is not the cluster's"]);
     with_token("no token").failed(2, &["GEECACHE_TOKEN"]);
     let missing = format!("get scores Tom --token-file /nonexistent --peers {}", cluster.one());
     run(&missing).failed(2, &["/nonexistent"]);

@@ -11,7 +11,7 @@ use geecache::{Group, HttpGetter, HttpPool, PeerError, PeerErrorKind, PeerReport
 use serde_json::{Value, json};
 
 use crate::args::{Args, parts};
-use crate::failure::{Exit, Failure, exit_of};
+use crate::failure::{Exit, Failure, exit_of, hint_about_tls};
 use crate::format::plural;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -272,7 +272,7 @@ pub(crate) fn look(getter: &HttpGetter) -> Look {
     Look { view: page.and_then(|page| read(&page)), took }
 }
 
-fn is_silence(error: &PeerError) -> bool {
+pub(crate) fn is_silence(error: &PeerError) -> bool {
     exit_of(error.kind()) == Exit::NoAnswer
 }
 
@@ -286,8 +286,11 @@ pub(crate) fn nobody(errors: &[&PeerError]) -> Failure {
         message += &format!("\n  {error}");
     }
     let list = errors.iter().map(|error| error.peer()).collect::<Vec<_>>().join(",");
-    Failure::new(Exit::NoAnswer, message)
-        .hint(format_args!("are they running? see: geecache check --peers {list}"))
+    let failure = Failure::new(Exit::NoAnswer, message);
+    if let Some(hint) = errors.iter().find_map(|error| hint_about_tls(error)) {
+        return failure.hint(hint);
+    }
+    failure.hint(format_args!("are they running? see: geecache check --peers {list}"))
 }
 
 /// Whether a key can be called `name`.

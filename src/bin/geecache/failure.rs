@@ -1,10 +1,13 @@
 //! [`Failure`]: why the program ends early, with which code, and what to do about it.
 
+use std::env;
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 
 use geecache::{Error, PeerError, PeerErrorKind};
+
+use crate::args::Args;
 
 /// How the program ends. The codes are a promise to scripts: [`EXITS`] tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +73,14 @@ impl Failure {
         }
     }
 
-    /// A peer did not give what it was asked for.
+    /// A peer did not give what it was asked for. What to do about one that does not let us in,
+    /// [`let_in`] tells.
     pub(crate) fn peer(error: &PeerError) -> Self {
         let url = error.peer();
         let failure = Self::new(exit_of(error.kind()), error);
+        if let Some(hint) = hint_about_tls(error) {
+            return failure.hint(hint);
+        }
         match error.kind() {
             PeerErrorKind::Unreachable => failure.hint(format_args!(
                 "is it running, and is this its address? see: geecache check --peers {url}"
@@ -81,10 +88,6 @@ impl Failure {
             PeerErrorKind::TimedOut | PeerErrorKind::Overloaded => {
                 failure.hint("try again, or wait longer: --timeout 10s")
             }
-            PeerErrorKind::Unauthorized => failure.hint(
-                "the cluster has a token: name a file that holds it by --token-file, or set \
-                 GEECACHE_TOKEN",
-            ),
             PeerErrorKind::NoSuchGroup => {
                 failure.hint(format_args!("see which groups it has: geecache stats --peers {url}"))
             }
@@ -97,6 +100,39 @@ impl Failure {
             _ => failure,
         }
     }
+}
+
+/// What to do about a peer that was not asked as it wants, with TLS or without it.
+pub(crate) fn hint_about_tls(error: &PeerError) -> Option<&'static str> {
+    match (error.kind(), error.message()) {
+        (PeerErrorKind::Protocol, why) if why.contains("this port speaks TLS") => {
+            Some("name the peers as https://..., and by --tls-ca who signs their certificates")
+        }
+        (PeerErrorKind::Unreachable, why) if why.contains("is no TLS") => {
+            Some("name the peers as http://..., without --tls-ca")
+        }
+        (PeerErrorKind::Unreachable, why) if why.contains("TLS: invalid peer certificate") => {
+            Some("its certificate must be for this host, and signed by the authority in --tls-ca")
+        }
+        _ => None,
+    }
+}
+
+/// What to do about a peer that does not let us in; with what it said.
+pub(crate) fn let_in(args: &Args, why: &str) -> &'static str {
+    if why.contains("TLS: ") {
+        return match args.has("tls-cert") {
+            true => {
+                "the certificate of --tls-cert is of an authority that the cluster does not take"
+            }
+            false => "the cluster asks for a certificate: --tls-cert and --tls-key",
+        };
+    }
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    if args.has("token-file") || is_set("GEECACHE_TOKEN") {
+        return "the token is not the cluster's: look at --token-file or GEECACHE_TOKEN";
+    }
+    "the cluster has a token: name a file that holds it by --token-file, or set GEECACHE_TOKEN"
 }
 
 /// The code for a peer's error.
@@ -130,5 +166,26 @@ impl From<Error> for Failure {
 impl From<lexopt::Error> for Failure {
     fn from(error: lexopt::Error) -> Self {
         Self::usage(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Wish;
+
+    #[test]
+    fn a_lacking_certificate_is_not_taken_for_a_lacking_token() {
+        let hint = |line: &str, why| match Wish::of(line.split(' ')).unwrap() {
+            Wish::Run(args) => let_in(&args, why),
+            other => panic!("{other:?}"),
+        };
+        let alert = "TLS: our certificate, or the lack of one, was refused (CertificateRequired)";
+        let bare = hint("geecache get scores Tom", alert);
+        assert_eq!(bare, "the cluster asks for a certificate: --tls-cert and --tls-key");
+        let other = hint("geecache get scores Tom --tls-cert a --tls-key b", alert);
+        assert!(other.contains("the certificate of --tls-cert"), "{other}");
+        let token = hint("geecache get scores Tom --token-file a", "status 401: unauthorized");
+        assert!(token.contains("the token is not the cluster's"), "{token}");
     }
 }

@@ -107,6 +107,12 @@ impl Settings {
     }
 
     pub(crate) fn getter(&self, url: &str) -> Result<HttpGetter, Failure> {
+        #[cfg(feature = "tls")]
+        if self.tls.is_none() && url.starts_with("https://") {
+            return Err(Failure::usage(format_args!(
+                "{url} needs --tls-ca, who signs its certificate"
+            )));
+        }
         Ok(self.builder().getter(url)?)
     }
 
