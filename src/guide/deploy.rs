@@ -29,7 +29,12 @@
 //!    not be told greet it within seconds, and learn it by that.
 //! 3. The new owners come for its values, hottest first, and ask for single keys before their turn.
 //!    When all of them have everything it ends, or after its stay at the latest.
-//! 4. The source drops it. From then on nothing listens there, and it is out of all lists.
+//! 4. The process ends, and nothing listens there from then on. The source drops it.
+//!
+//! While the process answers, and for 15 s after that, the others leave it out although the source
+//! names it. Then it counts as a peer again: another process may have begun there. So take it out of
+//! a [file](crate::Discovery::file) by then, unless a process comes back under its URL. One that is
+//! named for longer, and where nothing listens, costs no keys: the ring's next peer answers for it.
 //!
 //! Without [`leave_on_signal`] nobody takes anything over, and the source is asked for the keys of
 //! that peer. No get fails: the ring's next peer answers, or the caller's own getter.
