@@ -369,6 +369,16 @@ impl HttpPool {
         self.halves.peers.owner(key)
     }
 
+    /// The URLs of all peers in the list, this one's own included while it is one, in order. What
+    /// is known about the others tells [`peer_stats`](Self::peer_stats).
+    #[must_use]
+    pub fn peers(&self) -> Vec<String> {
+        let list = self.halves.peers.list();
+        let mut urls: Vec<String> = list.iter().map(|peer| peer.url.as_str().to_owned()).collect();
+        urls.sort_unstable();
+        urls
+    }
+
     /// What is known about each of the other peers, in the order of their URLs.
     #[must_use]
     pub fn peer_stats(&self) -> Vec<PeerStats> {
