@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use crate::args::Args;
 use crate::cluster::{Cluster, Doubt, Look, Member, check_group, look};
-use crate::failure::{Exit, Failure, exit_of, hint_about_tls, let_in};
+use crate::failure::{Exit, Failure, exit_of, hint_about_tls};
 use crate::format::{self, plural};
 use crate::output::Output;
+use crate::settings::let_in;
 use crate::style::Paint;
 use crate::view::View;
 use finding::{Finding, Verdict};

@@ -1,13 +1,10 @@
 //! [`Failure`]: why the program ends early, with which code, and what to do about it.
 
-use std::env;
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 
 use geecache::{Error, PeerError, PeerErrorKind};
-
-use crate::args::Args;
 
 /// How the program ends. The codes are a promise to scripts: [`EXITS`] tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +70,8 @@ impl Failure {
         }
     }
 
-    /// A peer did not give what it was asked for. What to do about one that does not let us in,
-    /// [`let_in`] tells.
+    /// A peer did not give what it was asked for. What to do about one that does not let us in
+    /// depends on the options.
     pub(crate) fn peer(error: &PeerError) -> Self {
         let url = error.peer();
         let failure = Self::new(exit_of(error.kind()), error);
@@ -118,23 +115,6 @@ pub(crate) fn hint_about_tls(error: &PeerError) -> Option<&'static str> {
     }
 }
 
-/// What to do about a peer that does not let us in; with what it said.
-pub(crate) fn let_in(args: &Args, why: &str) -> &'static str {
-    if why.contains("TLS: ") {
-        return match args.has("tls-cert") {
-            true => {
-                "the certificate of --tls-cert is of an authority that the cluster does not take"
-            }
-            false => "the cluster asks for a certificate: --tls-cert and --tls-key",
-        };
-    }
-    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    if args.has("token-file") || is_set("GEECACHE_TOKEN") {
-        return "the token is not the cluster's: look at --token-file or GEECACHE_TOKEN";
-    }
-    "the cluster has a token: name a file that holds it by --token-file, or set GEECACHE_TOKEN"
-}
-
 /// The code for a peer's error.
 pub(crate) fn exit_of(kind: PeerErrorKind) -> Exit {
     match kind {
@@ -166,26 +146,5 @@ impl From<Error> for Failure {
 impl From<lexopt::Error> for Failure {
     fn from(error: lexopt::Error) -> Self {
         Self::usage(error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::args::Wish;
-
-    #[test]
-    fn a_lacking_certificate_is_not_taken_for_a_lacking_token() {
-        let hint = |line: &str, why| match Wish::of(line.split(' ')).unwrap() {
-            Wish::Run(args) => let_in(&args, why),
-            other => panic!("{other:?}"),
-        };
-        let alert = "TLS: our certificate, or the lack of one, was refused (CertificateRequired)";
-        let bare = hint("geecache get scores Tom", alert);
-        assert_eq!(bare, "the cluster asks for a certificate: --tls-cert and --tls-key");
-        let other = hint("geecache get scores Tom --tls-cert a --tls-key b", alert);
-        assert!(other.contains("the certificate of --tls-cert"), "{other}");
-        let token = hint("geecache get scores Tom --token-file a", "status 401: unauthorized");
-        assert!(token.contains("the token is not the cluster's"), "{token}");
     }
 }

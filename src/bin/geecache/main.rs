@@ -42,7 +42,7 @@ fn main() -> ExitCode {
             }
             let done = run(&args, &out).map_err(|failure| match failure.exit {
                 Exit::Refused => {
-                    let hint = failure::let_in(&args, &failure.message);
+                    let hint = settings::let_in(&args, &failure.message);
                     failure.hint(hint)
                 }
                 _ => failure,

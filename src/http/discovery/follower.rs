@@ -436,8 +436,8 @@ impl ListFollower {
         self.put_in_force_if_any(made, &peers, now);
     }
 
-    /// Greets those who have left while the source still has them. Who says so once more is none for
-    /// as long again: its stay may be long, and the source late.
+    /// Greets those who have left while the source still has them. Who says so once more is none
+    /// for as long again: its stay may be long, and the source late.
     fn greet_those_who_left(&mut self, now: Instant) {
         let Some(peers) = self.peers.upgrade() else { return };
         let begun = Instant::now();
