@@ -45,9 +45,9 @@
 //! With [`soft_timeout`](crate::GroupBuilder::soft_timeout) a load is waited for no longer than
 //! that where an expired value is at hand, and goes on for the next caller. What is at hand is what
 //! [`stale_if_error`](crate::GroupBuilder::stale_if_error) keeps, so set both. Of keys that this
-//! process owns the value has the origin [`Stale`](crate::Origin::Stale). Of others it comes as any
-//! from the [`Owner`](crate::Origin::Owner), which counts it:
-//! [`Stats::hits_stale`](crate::Stats::hits_stale) there.
+//! process owns the value has the origin [`Stale`](crate::Origin::Stale). Of others it comes like a
+//! fresh one, from the [owner's memory](crate::Origin::OwnerMemory), and the owner counts it:
+//! [`Stats::hits_stale`](crate::Stats::hits_stale).
 //!
 //! | situation | what a get gives |
 //! |---|---|
