@@ -220,7 +220,8 @@ impl GroupBuilder {
 
     /// Refreshes a value on another thread already before it expires, at random. That is likelier
     /// the nearer its expiry is, and the longer its load took. 1.0 is a good value, larger ones
-    /// refresh earlier; 0.0 is off, the default.
+    /// refresh earlier; 0.0 is off, the default. It goes by the time of the load, and not by the
+    /// ttl: with a source that answers in 1 ms that is next to nothing.
     ///
     /// The algorithm is XFetch (Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache
     /// Stampede Prevention", VLDB 2015) with this number as its beta.

@@ -21,7 +21,8 @@
 //! |---|---|---|
 //! | GeeCache, day 5 and 6 | `GeeCache` | values |
 //! | GeeCache, day 7 | `GeeCacheProtobuf` | values |
-//! | golang/groupcache; mailgun/groupcache up to 2.2.0 | `Groupcache` | values |
+//! | golang/groupcache | `Groupcache` | values |
+//! | mailgun/groupcache up to 2.2.0 | `Groupcache` | values with their ends; removals from there alone |
 //! | mailgun/groupcache 2.2.1 to 2.6.0 | `Mailgun` | values with their ends, removals; insertions from 2.3.0 on; absences and failures from 2.5.0 on |
 //! | groupcache-go 3.0 to 3.5 | `GroupcacheGo` | values with their ends, absences, failures, insertions, removals |
 //! | galaxycache 1.0 to 1.4, over HTTP | `Galaxycache` | values; absences and hand-over from 1.3 on; ends from 1.4 on |

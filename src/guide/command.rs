@@ -71,7 +71,8 @@
 //! | `peek --all` | each peer | `peer`, `owner`, `in_memory`, and of the value as above; or `error` |
 //! | `owner` | each key | `key`, `owner`, `stand_ins` |
 //! | `insert` | the change | `group`, `key`, `bytes`, `kept`, `complete`, `peers`: each `peer`, `outcome` (`done`, `failed`, `not-supported`), `error` |
-//! | `remove`, `clear` | the change | `group`, `keys`, `complete`, `peers` as above |
+//! | `remove` | the change | `group`, `keys` (with `--tag` `tags`), `complete`, `peers` as above |
+//! | `clear` | the change | `group`, `complete`, `peers` as above |
 //! | `stats` | each peer | its status as it is; or `url`, `error` |
 //! | `top` | each look | `up`, `lists_agree`, `all`, `peers`, `groups`: each `name`, `state`, `share`, `requests_per_s`, `failures_per_s`, `gets_per_s`, `loads_per_s`, `load_errors_per_s`, `evictions_per_s`, `hit_ratio`, `entries`, `bytes`, `max_bytes`; `hot_keys`, `events` |
 //! | `ring` | the ring | `hash`, `replicas`, `peers`: each `peer`, `share`; `after`: `peers`, `moved` (0 to 1) |

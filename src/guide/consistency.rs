@@ -46,7 +46,7 @@
 //! | the getter itself reads from another cache | everybody | as long as that one is late |
 //! | the change is in the source, but the program died before `remove` | everybody | the value's `ttl` |
 //! | the source was changed by a program that knows nothing of the cache | everybody | the value's `ttl` |
-//! | the source fails, and `stale_if_error` is set | everybody | that span past the `ttl`; [`Origin::Stale`](crate::Origin::Stale) tells |
+//! | the source fails, and `stale_if_error` is set | everybody | that span past the `ttl`. `Stats::hits_stale` of the owner counts it; callers see it ([`Origin::Stale`](crate::Origin::Stale)) of keys that their own process owns, and of no others |
 //!
 //! A `ttl` bounds all of these but the value at a peer in Go and the slow cache below the getter.
 //! So the rule is short: **what may change has a `ttl`, and it is as long as an old value may be
@@ -70,6 +70,13 @@
 //!
 //! `tests/it/removal.rs` and `tests/it/storm.rs` force each interleaving of a change with a load,
 //! and `tests/it/http/removal.rs` does it over sockets. `cargo run --release --example chaos`
-//! kills, stops and restarts peer processes under load, changes keys and lists of peers, and fails
-//! on any wrong value and on any older version than one that was settled. `examples/partition` cuts
-//! a real network in two.
+//! kills, stops and restarts peer processes under load, and changes keys and lists of peers. It
+//! fails on any wrong value, and on a version that is older
+//!
+//! * than one that was settled: from 1 s after that on, when copies have ended, and while all
+//!   processes have had the whole list of peers for 6 s;
+//! * at any time, than one that came more than 40 s ago: the `ttl` of 30 s, and some slack.
+//!
+//! Other old versions are allowed. It prints how many there were, as "older ones".
+//!
+//! `examples/partition` cuts a real network in two.

@@ -29,7 +29,9 @@
 //!    not be told greet it within seconds, and learn it by that.
 //! 3. The new owners come for its values, hottest first, and ask for single keys before their turn.
 //!    When all of them have everything it ends, or after its stay at the latest.
-//! 4. The source drops it. From then on nothing listens there, and it is out of all lists.
+//! 4. The process ends, and the source drops it. One that it still names 15 s later counts as a
+//!    peer again: another process may have begun there. So take it out of a file of peers by then,
+//!    unless a process comes back under its URL.
 //!
 //! Without [`leave_on_signal`] nobody takes anything over, and the source is asked for the keys of
 //! that peer. No get fails: the ring's next peer answers, or the caller's own getter.
@@ -37,8 +39,7 @@
 //! # What new owners take over
 //!
 //! After each change of the list a thread of the pool asks the previous owners for what has come to
-//! be this process's: [`hand_over_rate`](crate::HttpPoolBuilder::hand_over_rate). It is there only
-//! meanwhile.
+//! be this process's: [`hand_over_rate`](crate::HttpPoolBuilder::hand_over_rate).
 //!
 //! | what happens | who hands over to whom |
 //! |---|---|
@@ -124,8 +125,7 @@
 //! # Plain machines
 //!
 //! Where there is no DNS for that, all peers follow a file: [`Discovery::file`]. It has a URL in a
-//! line, and is written by your configuration management, or by hand. It should be renamed into its
-//! place, so that nobody reads half of it:
+//! line. It should be renamed into its place, so that nobody reads half of it:
 //!
 //! ```sh
 //! printf '%s\n' http://10.0.0.1:8001 http://10.0.0.2:8001 > /etc/geecache/peers.new

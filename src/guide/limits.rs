@@ -19,7 +19,7 @@
 //! | `negative_ttl` | not at all | how long it is remembered that a key does not exist |
 //! | `stale_while_revalidate` | not at all | how long past its ttl a value is served while it is refreshed |
 //! | `stale_if_error` | not at all | how long past its ttl a value is served when the getter fails |
-//! | `refresh_ahead` | 0.0, off | how early values are refreshed before they end |
+//! | `refresh_ahead` | 0.0, off | how early values are refreshed before they end, as a multiple of how long their load takes (XFetch): with a source that answers in 1 ms that is next to nothing |
 //! | `hot_cache` | `SecondHit` | which values of other peers are copied |
 //! | `hot_ttl` | 30 s | how long such a copy lives, at most |
 //! | `fallback_ttl` | 10 s | how long a value lives that was loaded in place of its owner |
@@ -99,6 +99,7 @@
 //! | `clock` | the system's | by what is decided when a peer is tried again, how long a warm-up lasts and a peer may be missing; time limits of requests go by the system's in any case |
 //! | `drain_timeout` | 5 s | how long a shutdown waits for requests in flight |
 //! | `on_event` | nobody | who is told of peers that are down or up, and of new lists |
+//! | `traceparent` (feature `tracing`) | that of the request which the thread answers, or of `with_traceparent` | to which trace a request to a peer belongs: [`guide::traces`](crate::guide::traces) |
 //!
 //! An `HttpGetter` on its own has the defaults of the table.
 //!

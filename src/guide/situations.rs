@@ -1,6 +1,7 @@
 //! What happens when …: one line for each situation.
 //!
-//! [`failures`](crate::guide::failures) has the whole tables, with each kind of error.
+//! [`failures`](crate::guide::failures) has the whole tables, with each kind of error. Steps
+//! are those of [a load](crate#how-a-load-goes).
 //!
 //! | when | then |
 //! |---|---|

@@ -44,8 +44,10 @@
 //!
 //! With [`soft_timeout`](crate::GroupBuilder::soft_timeout) a load is waited for no longer than
 //! that where an expired value is at hand, and goes on for the next caller. What is at hand is what
-//! [`stale_if_error`](crate::GroupBuilder::stale_if_error) keeps, so set both. The value has the
-//! origin [`Stale`](crate::Origin::Stale).
+//! [`stale_if_error`](crate::GroupBuilder::stale_if_error) keeps, so set both. Of keys that this
+//! process owns the value has the origin [`Stale`](crate::Origin::Stale). Of others it comes like a
+//! fresh one, from the [owner's memory](crate::Origin::OwnerMemory), and the owner counts it:
+//! [`Stats::hits_stale`](crate::Stats::hits_stale).
 //!
 //! | situation | what a get gives |
 //! |---|---|

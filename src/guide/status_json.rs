@@ -22,7 +22,7 @@
 //! | `time_ms` | its clock, in milliseconds since 1970 |
 //! | `uptime_ms` | since its pool was made |
 //! | `ready`, `why` | what `/readyz` says |
-//! | `protocol`, `base_path` | how its peers talk: `geecache`, `geecache-protobuf` or `groupcache`, and where |
+//! | `protocol`, `base_path` | how its peers talk: `geecache`, `geecache-protobuf`, `groupcache`, `mailgun`, `groupcache-go` or `galaxycache`, and where |
 //! | `has_token`, `has_tls` | how it is protected |
 //! | `ring.hash`, `ring.replicas` | by which hash, and with how many points of a peer |
 //! | `ring.peers`, `ring.listed` | how many peers are on it, and whether it is one of them |

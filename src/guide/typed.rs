@@ -24,6 +24,19 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Keys that are text have the type `str`. Gets take a `&str`, and the getter a `String`:
+//!
+//! ```
+//! # #[cfg(not(feature = "serde"))] fn main() {}
+//! # #[cfg(feature = "serde")] fn main() -> Result<(), geecache::Error> {
+//! use geecache::{Json, TypedGroup};
+//!
+//! let load = |name: String| Ok::<_, std::io::Error>(name.len());
+//! let lengths: TypedGroup<str, usize> = TypedGroup::new("lengths", 64 << 20, Json, load);
+//! assert_eq!(*lengths.get("Tom")?, 3);
+//! # Ok(()) }
+//! ```
+//!
 //! # What a get costs
 //!
 //! * A value that is in memory is decoded once, when it is loaded or at its first get, and shared

@@ -162,12 +162,19 @@ impl HttpPool {
         let Some(service) = service else {
             return group.register_shared_peers(self.picker());
         };
+        let shut_down = || {
+            let url = peers.own().map_or("", PeerUrl::as_str).to_owned();
+            Error::ShutDown { url }
+        };
+        if !service.is_serving() {
+            return Err(shut_down());
+        }
         registry.insert(group)?;
+        // A shutdown may have begun meanwhile.
         let added = if service.is_serving() {
             group.register_shared_peers(self.picker())
         } else {
-            let url = peers.own().map_or("", PeerUrl::as_str).to_owned();
-            Err(Error::ShutDown { url })
+            Err(shut_down())
         };
         match &added {
             Ok(()) => taking.add(group),
@@ -203,20 +210,29 @@ impl HttpPool {
     /// more than once, which [`list_stats`](Self::list_stats) tells. After a change, new owners of
     /// keys [take over](HttpPoolBuilder::hand_over_rate) what the previous ones have.
     ///
+    /// After a [`shutdown`](Self::shutdown), or once it has [left](Self::leave), this process is a
+    /// client of the peers in the list. Its own URL is then left out, and may be lacking.
+    ///
     /// # Errors
     ///
     /// [`Error::InvalidPeer`] if one of them is not a peer's URL, has a weight that is too large or
     /// stands there with two weights, if two have one [name](PeerAddress::named) or one has two, if
-    /// this pool's own [`url`](Self::url) is not among them or is in another zone, or if the
-    /// weights times the replicas are more than 4,194,304 together. Then the old list stays in
-    /// force.
+    /// this pool serves and its own [`url`](Self::url) is not among them or is in another zone, or
+    /// if the weights times the replicas are more than 4,194,304 together. Then the old list stays
+    /// in force.
     pub fn set_peers(
         &self,
         peers: impl IntoIterator<Item: Into<PeerAddress>>,
     ) -> Result<(), Error> {
-        let Halves { peers: all, .. } = &*self.halves;
-        let list = peers.into_iter().map(|peer| all.parse(peer));
-        all.set(list.collect::<Result<_, _>>()?)
+        let Halves { peers: all, service, .. } = &*self.halves;
+        let list = peers.into_iter().map(|peer| all.parse(peer)).collect::<Result<_, _>>()?;
+        let has_ended = service.as_ref().is_some_and(|service| !service.is_serving());
+        if has_ended && all.listed().is_some() {
+            // It was alone when it ended, and owned everything until now.
+            all.leave();
+            self.halves.drop_owned();
+        }
+        all.set(list)
     }
 
     /// Keeps the list of peers as a source has it, on a thread of the pool, until the last handle
@@ -352,6 +368,16 @@ impl HttpPool {
     #[must_use]
     pub fn owner(&self, key: &str) -> Option<String> {
         self.halves.peers.owner(key)
+    }
+
+    /// The URLs of all peers in the list, this one's own included while it is one, in order. What
+    /// is known about the others tells [`peer_stats`](Self::peer_stats).
+    #[must_use]
+    pub fn peers(&self) -> Vec<String> {
+        let list = self.halves.peers.list();
+        let mut urls: Vec<String> = list.iter().map(|peer| peer.url.as_str().to_owned()).collect();
+        urls.sort_unstable();
+        urls
     }
 
     /// What is known about each of the other peers, in the order of their URLs.

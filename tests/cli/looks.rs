@@ -152,6 +152,22 @@ fn bench_reads_what_it_has_written_and_leaves_nothing() {
 }
 
 #[test]
+fn bench_with_a_peer_that_is_down_measures_the_others() {
+    let cluster = Cluster::of(3);
+    let all = cluster.all();
+    let down = cluster.end_owner("Tom");
+    let line = format!("bench scores --seconds 1 --threads 2 --keys 60 --json --peers {all}");
+    let ran = run(&line);
+    ran.failed(7, &["no key was written there", &down, "gets failed"]);
+    assert!(!ran.err.contains("by themselves"), "{}", ran.err);
+    let json = ran.json().remove(0);
+    assert!(json["gets"].as_u64().unwrap() > 0, "{json}");
+    let ran = run("bench scores --seconds 1 --peers http://127.0.0.1:1,http://127.0.0.1:2");
+    ran.failed(3, &["none of 2 peers answered"]);
+    assert!(!ran.err.contains("by themselves"), "{}", ran.err);
+}
+
+#[test]
 fn bench_with_more_keys_than_the_caches_hold_says_so() {
     let cluster = Cluster::of(1);
     let ran = cluster.run("bench scores --seconds 1 --threads 1 --keys 40 --value-bytes 200KiB");

@@ -88,7 +88,7 @@ fn a_token_comes_from_a_file_or_the_environment() {
     let ran = with_token(SECRET);
     assert_eq!((ran.code, &*ran.out), (0, &b"630"[..]));
     assert!(!ran.err.contains(SECRET), "{}", ran.err);
-    with_token("another").failed(4, &["does not let us in"]);
+    with_token("another").failed(4, &["does not let us in", "the token is not the cluster's"]);
     with_token("no token").failed(2, &["GEECACHE_TOKEN"]);
     let missing = format!("get scores Tom --token-file /nonexistent --peers {}", cluster.one());
     run(&missing).failed(2, &["/nonexistent"]);
@@ -138,6 +138,26 @@ fn a_list_that_the_peers_do_not_have_is_warned_of() {
     // One that is asked anyway is enough.
     let ran = run(&format!("get scores Tom --from {}", cluster.one())).well();
     assert_eq!(ran.out, b"630");
+}
+
+#[test]
+fn a_ring_that_the_peers_do_not_have_is_warned_of() {
+    let cluster = Cluster::of(3);
+    let told = "is that of --hash crc32 --replicas 50,";
+    for options in ["--hash mixed", "--replicas 7", "--hash fnv1 --replicas 50"] {
+        for line in ["insert scores Tom --text 631", "owner Tom", "remove scores Tom"] {
+            for peers in [cluster.one(), cluster.all()] {
+                let ran = run(&format!("{line} {options} --peers {peers}"));
+                let is_told = ran.err.contains(told) && ran.err.contains("leave them out");
+                assert!(ran.code == 0 && is_told, "{line} {options}: {ran:?}");
+            }
+        }
+        let ran = cluster.run(&format!("check scores {options}"));
+        assert_eq!(ran.code, 7, "{options}");
+        assert!(ran.text().contains("✗ ring       crc32, 50 points each, and not "), "{ran:?}");
+        assert!(ran.text().contains("--hash and --replicas"), "{ran:?}");
+    }
+    cluster.run("owner Tom --hash crc32 --replicas 50").well();
 }
 
 #[test]

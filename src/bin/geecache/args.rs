@@ -121,26 +121,32 @@ fn command_of(word: &str) -> Result<&'static Command, Failure> {
     })
 }
 
-/// The one of `names` that `word` was meant to be, if it is off by two letters at most.
+/// The one of `names` that `word` was meant to be, if it is off by two letters at most, and by
+/// less than half of them.
 fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = |name: &'a str| (distance(word, name), name);
     let (distance, name) = names.map(far).min()?;
-    (distance <= 2 && distance < name.chars().count()).then_some(name)
+    (distance <= 2 && 2 * distance < name.chars().count()).then_some(name)
 }
 
-/// How many letters have to be put in, taken out or changed.
+/// How many letters have to be put in, taken out, changed, or swapped with the next one.
 fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().take(64).collect();
     let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().take(64).enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && (a[i - 1], a[i - 2]) == (b[j - 2], b[j - 1]) {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 fn value_of(flag: &Flag, parser: &mut lexopt::Parser) -> Result<String, Failure> {
@@ -266,6 +272,21 @@ mod tests {
         ] {
             let (told, next) = failure(line);
             assert!(told.contains(message) && next.contains(hint), "{line}: {told} / {next}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_close_is_suggested() {
+        for (line, hint) in [
+            ("foo", "geecache --help"),
+            ("ge", "did you mean get?"),
+            ("sttas", "did you mean stats?"),
+            ("isnert", "did you mean insert?"),
+            ("get a b --nope", "geecache get --help"),
+            ("get a b --tokenfile", "did you mean --token-file?"),
+        ] {
+            let next = failure(line).1;
+            assert!(next.contains(hint), "{line}: {next}");
         }
     }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::args::Args;
 use crate::changes::unreadable;
-use crate::cluster::{Cluster, check_group};
+use crate::cluster::{Cluster, check_group, nobody};
 use crate::columns::bar;
 use crate::failure::{Exit, Failure, exit_of};
 use crate::format::{self, count, rate};
@@ -68,6 +68,11 @@ pub(crate) fn bench(args: &Args, out: &Output) -> Result<Exit, Failure> {
             }
             return Err(Failure::peer(&error));
         }
+        let silent: Vec<_> = load.targets.iter().filter_map(Target::silence).collect();
+        if !silent.is_empty() && !load.targets.iter().any(Target::has_keys) {
+            return Err(nobody(&silent));
+        }
+        silent.iter().for_each(|error| out.warn(format_args!("no key was written there: {error}")));
     }
     let begun = Instant::now();
     load.run(threads, time, &ending, || progress(&load, begun, time, out));
@@ -102,13 +107,11 @@ fn write(
     threads: usize,
     ending: &AtomicBool,
 ) -> Result<(), PeerError> {
-    load.each(threads, ending, |target, key| {
-        target.member.getter.insert(load.group, key, value, ChangeStamp::UNORDERED).map(drop)
-    })
+    load.each(threads, ending, |target, key| target.write(load.group, key, value))
 }
 
 fn remove(load: &Load<'_>, out: &Output) {
-    for target in &load.targets {
+    for target in load.targets.iter().filter(|target| target.has_keys()) {
         for keys in target.keys.chunks(AT_ONCE) {
             if let Err(error) =
                 target.member.getter.remove(load.group, keys, ChangeStamp::UNORDERED)

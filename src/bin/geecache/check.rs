@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use crate::args::Args;
 use crate::cluster::{Cluster, Doubt, Look, Member, check_group, look};
-use crate::failure::{Exit, Failure, exit_of};
+use crate::failure::{Exit, Failure, exit_of, hint_about_tls};
 use crate::format::{self, plural};
 use crate::output::Output;
+use crate::settings::let_in;
 use crate::style::Paint;
 use crate::view::View;
 use finding::{Finding, Verdict};
@@ -36,7 +37,7 @@ pub(crate) fn check(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let clocks = clocks(&cluster, &looks);
     let looks: Vec<Look> = looks.into_iter().map(|(_, look)| look).collect();
     let is_silent = looks.iter().all(|look| !look.is_answer());
-    let mut findings = vec![answers(&cluster, &looks)];
+    let mut findings = vec![answers(args, &cluster, &looks)];
     if !is_silent {
         findings.extend([
             lists::lists(&cluster, &looks),
@@ -44,9 +45,7 @@ pub(crate) fn check(args: &Args, out: &Output) -> Result<Exit, Failure> {
             same(&cluster, &looks, "protocol", |view| {
                 Some(format!("{} at {}", view.protocol.as_ref()?, view.base_path.as_ref()?))
             }),
-            same(&cluster, &looks, "ring", |view| {
-                Some(format!("{}, {} points each", view.hash.as_ref()?, view.replicas?))
-            }),
+            ring(&cluster, &looks),
             clocks,
         ]);
         findings.extend(group.map(|group| round_trip::round_trips(&cluster, group)));
@@ -94,7 +93,7 @@ fn tell(
 }
 
 /// Whether all peers answer.
-fn answers(cluster: &Cluster, looks: &[Look]) -> Finding {
+fn answers(args: &Args, cluster: &Cluster, looks: &[Look]) -> Finding {
     let all = looks.len();
     let answering = looks.iter().filter(|look| look.is_answer()).count();
     let line = |(member, look): (&Member, &Look)| match &look.view {
@@ -117,13 +116,18 @@ fn answers(cluster: &Cluster, looks: &[Look]) -> Finding {
         }
         _ => (Verdict::Bad, format!("{answering} of {}", plural(all, "peer"))),
     };
-    let is_refused =
-        |look: &Look| look.view.as_ref().is_err_and(|error| exit_of(error.kind()) == Exit::Refused);
     let finding = Finding::new("answers", verdict, told).lines(lines);
-    match verdict {
-        _ if looks.iter().any(is_refused) => Finding { verdict: Verdict::Bad, ..finding }
-            .hint("it wants a token: --token-file or GEECACHE_TOKEN"),
-        Verdict::Bad => finding.hint("is the process running, and its port open to this machine?"),
+    let mut errors = looks.iter().filter_map(|look| look.view.as_ref().err());
+    let refused = errors.clone().find(|error| exit_of(error.kind()) == Exit::Refused);
+    let hint = match refused {
+        Some(error) => Some(let_in(args, error.message())),
+        None => errors.find_map(hint_about_tls),
+    };
+    match (verdict, hint) {
+        (_, Some(hint)) => Finding { verdict: Verdict::Bad, ..finding }.hint(hint),
+        (Verdict::Bad, None) => {
+            finding.hint("is the process running, and its port open to this machine?")
+        }
         _ => finding,
     }
 }
@@ -153,6 +157,20 @@ fn same(
         _ => (Verdict::Bad, "all peers must be built and configured alike"),
     };
     Finding::new(what, verdict, "they differ").lines(lines).hint(hint)
+}
+
+/// Whether all peers have the same ring, and this program, too.
+fn ring(cluster: &Cluster, looks: &[Look]) -> Finding {
+    let words = |hash: &str, replicas: usize| format!("{hash}, {replicas} points each");
+    let finding =
+        same(cluster, looks, "ring", |view| Some(words(view.hash.as_ref()?, view.replicas?)));
+    let own = words(cluster.settings.hash_name(), cluster.settings.replicas().get());
+    if finding.verdict != Verdict::Good || finding.told == own {
+        return finding;
+    }
+    let told = format!("{}, and not {own}", finding.told);
+    Finding::new("ring", Verdict::Bad, told)
+        .hint("--hash and --replicas are other ones than those of the peers: leave them out")
 }
 
 /// Whether clocks agree; with the moments at which the peers looked at theirs.

@@ -11,7 +11,7 @@ use geecache::{Group, HttpGetter, HttpPool, PeerError, PeerErrorKind, PeerReport
 use serde_json::{Value, json};
 
 use crate::args::{Args, parts};
-use crate::failure::{Exit, Failure, exit_of};
+use crate::failure::{Exit, Failure, exit_of, hint_about_tls};
 use crate::format::plural;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -47,6 +47,8 @@ pub(crate) enum Doubt {
     NoList(String),
     /// They are not those that this one of them tells.
     OtherList(String),
+    /// Their ring is not the one that was asked for: whose, and by which options it is had.
+    OtherRing(String, String),
 }
 
 impl fmt::Display for Doubt {
@@ -61,6 +63,11 @@ impl fmt::Display for Doubt {
                 f,
                 "{url} has another list of peers than was named, so keys may have other owners; \
                  name it alone, or see: geecache check"
+            ),
+            Self::OtherRing(url, options) => write!(
+                f,
+                "the ring of {url} is that of {options}, so keys have other owners there than by \
+                 the options given; leave them out"
             ),
         }
     }
@@ -109,14 +116,18 @@ impl Cluster {
         let (mut is_told_by_peer, mut doubt) = (false, None);
         match teacher {
             Some(Ok(view)) => {
+                let other_ring = settings.other_ring(&view);
                 settings.learn(&view);
                 let mut list = view.list;
                 list.sort();
                 if urls.len() > 1 && urls != list {
-                    doubt = Some(Doubt::OtherList(view.url));
+                    doubt = Some(Doubt::OtherList(view.url.clone()));
                 } else if !list.is_empty() {
                     is_told_by_peer = urls.len() == 1;
                     urls = list;
+                }
+                if let (None, Some(options)) = (&doubt, other_ring) {
+                    doubt = Some(Doubt::OtherRing(view.url, options));
                 }
             }
             Some(Err(error)) => {
@@ -261,7 +272,7 @@ pub(crate) fn look(getter: &HttpGetter) -> Look {
     Look { view: page.and_then(|page| read(&page)), took }
 }
 
-fn is_silence(error: &PeerError) -> bool {
+pub(crate) fn is_silence(error: &PeerError) -> bool {
     exit_of(error.kind()) == Exit::NoAnswer
 }
 
@@ -275,8 +286,11 @@ pub(crate) fn nobody(errors: &[&PeerError]) -> Failure {
         message += &format!("\n  {error}");
     }
     let list = errors.iter().map(|error| error.peer()).collect::<Vec<_>>().join(",");
-    Failure::new(Exit::NoAnswer, message)
-        .hint(format_args!("are they running? see: geecache check --peers {list}"))
+    let failure = Failure::new(Exit::NoAnswer, message);
+    if let Some(hint) = errors.iter().find_map(|error| hint_about_tls(error)) {
+        return failure.hint(hint);
+    }
+    failure.hint(format_args!("are they running? see: geecache check --peers {list}"))
 }
 
 /// Whether a key can be called `name`.

@@ -70,10 +70,14 @@ impl Failure {
         }
     }
 
-    /// A peer did not give what it was asked for.
+    /// A peer did not give what it was asked for. What to do about one that does not let us in
+    /// depends on the options.
     pub(crate) fn peer(error: &PeerError) -> Self {
         let url = error.peer();
         let failure = Self::new(exit_of(error.kind()), error);
+        if let Some(hint) = hint_about_tls(error) {
+            return failure.hint(hint);
+        }
         match error.kind() {
             PeerErrorKind::Unreachable => failure.hint(format_args!(
                 "is it running, and is this its address? see: geecache check --peers {url}"
@@ -81,10 +85,6 @@ impl Failure {
             PeerErrorKind::TimedOut | PeerErrorKind::Overloaded => {
                 failure.hint("try again, or wait longer: --timeout 10s")
             }
-            PeerErrorKind::Unauthorized => failure.hint(
-                "the cluster has a token: name a file that holds it by --token-file, or set \
-                 GEECACHE_TOKEN",
-            ),
             PeerErrorKind::NoSuchGroup => {
                 failure.hint(format_args!("see which groups it has: geecache stats --peers {url}"))
             }
@@ -96,6 +96,22 @@ impl Failure {
             }
             _ => failure,
         }
+    }
+}
+
+/// What to do about a peer that was not asked as it wants, with TLS or without it.
+pub(crate) fn hint_about_tls(error: &PeerError) -> Option<&'static str> {
+    match (error.kind(), error.message()) {
+        (PeerErrorKind::Protocol, why) if why.contains("this port speaks TLS") => {
+            Some("name the peers as https://..., and by --tls-ca who signs their certificates")
+        }
+        (PeerErrorKind::Unreachable, why) if why.contains("is no TLS") => {
+            Some("name the peers as http://..., without --tls-ca")
+        }
+        (PeerErrorKind::Unreachable, why) if why.contains("TLS: invalid peer certificate") => {
+            Some("its certificate must be for this host, and signed by the authority in --tls-ca")
+        }
+        _ => None,
     }
 }
 

@@ -40,7 +40,14 @@ fn main() -> ExitCode {
             if args.has("verbose") {
                 log_to_stderr::show();
             }
-            ended(&out, run(&args, &out))
+            let done = run(&args, &out).map_err(|failure| match failure.exit {
+                Exit::Refused => {
+                    let hint = settings::let_in(&args, &failure.message);
+                    failure.hint(hint)
+                }
+                _ => failure,
+            });
+            ended(&out, done)
         }
         Ok(Wish::Help(command, length)) => {
             let out = Output::new(Form::Text, None);

@@ -73,6 +73,14 @@ impl Settings {
         self.replicas = self.replicas.or_else(|| view.replicas.and_then(NonZeroUsize::new));
     }
 
+    /// The options that make the ring which a peer tells, if those that were given do not.
+    pub(crate) fn other_ring(&self, view: &View) -> Option<String> {
+        let (hash, replicas) = (view.hash.as_deref()?, view.replicas?);
+        let is_other = self.hash.is_some() && self.hash_name() != hash
+            || self.replicas.is_some_and(|given| given.get() != replicas);
+        is_other.then(|| format!("--hash {hash} --replicas {replicas}"))
+    }
+
     /// How peers are asked.
     pub(crate) fn builder(&self) -> HttpPoolBuilder {
         let mut builder = HttpPool::builder()
@@ -99,6 +107,12 @@ impl Settings {
     }
 
     pub(crate) fn getter(&self, url: &str) -> Result<HttpGetter, Failure> {
+        #[cfg(feature = "tls")]
+        if self.tls.is_none() && url.starts_with("https://") {
+            return Err(Failure::usage(format_args!(
+                "{url} needs --tls-ca, who signs its certificate"
+            )));
+        }
         Ok(self.builder().getter(url)?)
     }
 
@@ -196,6 +210,23 @@ impl Secret {
     }
 }
 
+/// What to do about a peer that does not let us in; with what it said.
+pub(crate) fn let_in(args: &Args, why: &str) -> &'static str {
+    if why.contains("TLS: ") {
+        return match args.has("tls-cert") {
+            true => {
+                "the certificate of --tls-cert is of an authority that the cluster does not take"
+            }
+            false => "the cluster asks for a certificate: --tls-cert and --tls-key",
+        };
+    }
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    if args.has("token-file") || is_set("GEECACHE_TOKEN") {
+        return "the token is not the cluster's: look at --token-file or GEECACHE_TOKEN";
+    }
+    "the cluster has a token: name a file that holds it by --token-file, or set GEECACHE_TOKEN"
+}
+
 /// The token stays out of what is printed.
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -244,6 +275,7 @@ fn tls_of(args: &Args) -> Result<Option<TlsConfig>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Wish;
 
     #[test]
     fn peers_without_urls_are_called_by_their_host_and_port() {
@@ -255,5 +287,20 @@ mod tests {
         ] {
             assert_eq!(host_and_port(url), name);
         }
+    }
+
+    #[test]
+    fn a_lacking_certificate_is_not_taken_for_a_lacking_token() {
+        let hint = |line: &str, why| match Wish::of(line.split(' ')).unwrap() {
+            Wish::Run(args) => let_in(&args, why),
+            other => panic!("{other:?}"),
+        };
+        let alert = "TLS: our certificate, or the lack of one, was refused (CertificateRequired)";
+        let bare = hint("geecache get scores Tom", alert);
+        assert_eq!(bare, "the cluster asks for a certificate: --tls-cert and --tls-key");
+        let other = hint("geecache get scores Tom --tls-cert a --tls-key b", alert);
+        assert!(other.contains("the certificate of --tls-cert"), "{other}");
+        let token = hint("geecache get scores Tom --token-file a", "status 401: unauthorized");
+        assert!(token.contains("the token is not the cluster's"), "{token}");
     }
 }

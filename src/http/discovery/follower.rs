@@ -213,6 +213,7 @@ impl ListFollower {
             if greeted.elapsed() >= GREET_EVERY {
                 greeted = Instant::now();
                 self.greet(self.clock.now());
+                self.greet_those_who_left(self.clock.now());
             }
             let rest = every.saturating_sub(asked.map_or(every, |(_, really)| really.elapsed()));
             bell.wait(heard, self.clock.nap(rest.min(GREET_EVERY)));
@@ -433,6 +434,23 @@ impl ListFollower {
             made.extend(self.roll.take_zones(&found));
         }
         self.put_in_force_if_any(made, &peers, now);
+    }
+
+    /// Greets those who have left while the source still has them. Who says so once more is none
+    /// for as long again: its stay may be long, and the source late.
+    fn greet_those_who_left(&mut self, now: Instant) {
+        let Some(peers) = self.peers.upgrade() else { return };
+        let begun = Instant::now();
+        let urls: Vec<PeerUrl> = self.roll.left().cloned().collect();
+        for url in urls {
+            if peers.greet_anybody(&url) == Greeting::HasLeft {
+                self.roll.leaves(&url, now);
+            }
+            // One that is silent takes long, and the source is to be asked in time.
+            if begun.elapsed() >= GREET_EVERY {
+                break;
+            }
+        }
     }
 
     fn put_in_force_if_any(&self, made: Vec<Made>, peers: &Peers, now: Instant) {

@@ -7,7 +7,7 @@ use crate::http::discovery::stats::ListChangeKind;
 use crate::http::listed::ListedPeer;
 use crate::http::url::PeerUrl;
 
-/// For how long a peer that said that it leaves is none, while the source still has it.
+/// For how long a peer is none after it last said that it leaves, while the source still has it.
 const LEFT_FOR: Duration = Duration::from_secs(15);
 
 /// Who is taken for a peer.
@@ -158,6 +158,12 @@ impl Roll {
             list.sort_unstable();
         }
         list
+    }
+
+    /// Those that have left, and are in the source.
+    pub(super) fn left(&self) -> impl Iterator<Item = &PeerUrl> {
+        let left = self.entries.iter().filter(|(_, entry)| entry.left_until.is_some());
+        left.map(|(url, _)| url)
     }
 
     /// Those that the source lacks.

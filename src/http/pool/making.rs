@@ -262,6 +262,12 @@ impl HttpPoolBuilder {
         if self.ring_name.as_ref().is_some_and(String::is_empty) {
             return Err(invalid("ring_name", "it is empty"));
         }
+        if self.cluster.as_ref().is_some_and(String::is_empty) {
+            return Err(invalid(
+                "cluster",
+                "it is empty: a cluster without a name is not given one",
+            ));
+        }
         if self.zone.as_ref().is_some_and(|zone| listed::zone(zone).is_none()) {
             return Err(invalid("zone", format!("it is not a name of {ZONE_RULE}")));
         }

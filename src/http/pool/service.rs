@@ -119,7 +119,7 @@ pub(super) fn listen(
     addr: impl ToSocketAddrs + fmt::Debug,
 ) -> Result<(TcpListener, SocketAddr), Error> {
     let mut shown = format!("{addr:?}").trim_matches('"').to_owned();
-    let bound = addr.to_socket_addrs().and_then(|addrs| {
+    let bound = addr.to_socket_addrs().map_err(in_words).and_then(|addrs| {
         let addrs: Vec<SocketAddr> = addrs.collect();
         shown = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let listener = server::bind(&addrs[..])?;
@@ -127,4 +127,12 @@ pub(super) fn listen(
         Ok((listener, local_addr))
     });
     bound.map_err(|error| Error::Bind { addr: shown, source: Arc::new(error) })
+}
+
+/// What the standard library says of a text that is no address does not tell what it lacks.
+fn in_words(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::InvalidInput {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("{error}; it is host:port, such as 127.0.0.1:8001"))
 }

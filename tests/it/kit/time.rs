@@ -1,10 +1,11 @@
 //! The clock of pools: what is decided by it, without a wait.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use geecache::testing::{Cluster, CountingGetter, FakeClock, wait_until};
-use geecache::{BoxError, Discover, Discovery, Group, PeerState};
+use geecache::{BoxError, Discover, Discovery, Group, Origin, PeerState};
 
 fn peers_with(clock: &FakeClock, count: usize) -> Cluster {
     let source = CountingGetter::new();
@@ -80,4 +81,34 @@ fn peer_that_its_source_lacks_goes_when_its_time_is_over() {
     assert_eq!(pool.list_stats().peers, 2);
     clock.advance(Duration::from_secs(600));
     wait_until("it is gone", || pool.list_stats().peers == 1);
+}
+
+/// As `guide::source` and `guide::consistency` say.
+#[test]
+fn a_stale_value_of_another_owner_is_counted_there() {
+    let clock = FakeClock::new();
+    let calls = AtomicUsize::new(0);
+    let source = CountingGetter::with(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => Ok("630".into()),
+        _ => Err("down".into()),
+    });
+    let reader = clock.reader();
+    let cluster = Cluster::builder(2)
+        .group(move |_| {
+            Group::builder("scores", 1 << 20, source.clone())
+                .ttl(Duration::from_secs(10))
+                .stale_if_error(Duration::from_secs(600))
+                .clock(reader.clone())
+                .build()
+        })
+        .clock(&clock)
+        .start()
+        .unwrap();
+    let key = cluster.key_owned_by(1);
+    cluster.group(0).get(&key).unwrap();
+    clock.advance(Duration::from_secs(60));
+    let (value, origin) = cluster.group(0).get_with_origin(&key).unwrap();
+    assert!(value == "630" && origin == Origin::OwnerMemory, "{value:?} {origin:?}");
+    assert_eq!([0, 1].map(|peer| cluster.group(peer).stats().hits_stale), [0, 1]);
+    assert_eq!(cluster.group(1).get_with_origin(&key).unwrap().1, Origin::Stale);
 }

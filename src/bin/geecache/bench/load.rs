@@ -4,14 +4,14 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
-use geecache::{Latency, PeerError, PeerErrorKind, PeerGetter};
+use geecache::{ChangeStamp, Latency, Loaded, PeerError, PeerErrorKind, PeerGetter};
 
 use crate::bench::tally::Tally;
-use crate::cluster::{Cluster, Member};
+use crate::cluster::{Cluster, Member, is_silence};
 
 /// How often it is told how far it is.
 const TICK: Duration = Duration::from_millis(100);
@@ -34,6 +34,10 @@ pub(super) struct Target<'a> {
     absent: AtomicU64,
     failed: AtomicU64,
     last_error: Mutex<Option<PeerError>>,
+    /// Whether it has taken a key.
+    has_keys: AtomicBool,
+    /// Why it has taken none, and is given no more.
+    silence: OnceLock<PeerError>,
 }
 
 impl<'a> Target<'a> {
@@ -45,7 +49,33 @@ impl<'a> Target<'a> {
             absent: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             last_error: Mutex::new(None),
+            has_keys: AtomicBool::new(false),
+            silence: OnceLock::new(),
         }
+    }
+
+    /// Writes a key there, unless the peer was silent from the first one on: that is no error.
+    pub(super) fn write(&self, group: &str, key: &str, value: &Loaded) -> Result<(), PeerError> {
+        if self.silence.get().is_some() {
+            return Ok(());
+        }
+        match self.member.getter.insert(group, key, value, ChangeStamp::UNORDERED) {
+            Ok(_) => self.has_keys.store(true, Ordering::Relaxed),
+            Err(error) if is_silence(&error) && !self.has_keys() => {
+                // The first one is as good.
+                let _ = self.silence.set(error);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    pub(super) fn has_keys(&self) -> bool {
+        self.has_keys.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn silence(&self) -> Option<&PeerError> {
+        self.silence.get()
     }
 
     /// Gets a key, and counts what comes of it.

@@ -16,6 +16,9 @@ const TRIED: usize = 1_000_000;
 const VALUE: &str = "written by geecache check";
 /// Why nothing is written to peers in Go.
 const FOREIGN: &str = "it takes no values from others";
+/// Why a peer has not what was written to it.
+const OTHER_OWNER: &str =
+    "the key is not its own there: do the lists, --hash and --replicas agree?";
 
 pub(super) fn round_trips(cluster: &Cluster, group: &str) -> Finding {
     let handle = match cluster.group(group) {
@@ -78,7 +81,7 @@ fn round_trip(member: &Member, handle: &Group, key: &str) -> Result<(), String> 
     match peek()?.as_ref().and_then(Loaded::value) {
         Some(value) if *value == VALUE => {}
         Some(_) => return Err("another value was read than was written".to_owned()),
-        None => return Err("the key is not its own there: do the lists agree?".to_owned()),
+        None => return Err(OTHER_OWNER.to_owned()),
     }
     member
         .getter

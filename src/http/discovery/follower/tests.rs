@@ -208,6 +208,33 @@ fn a_farewell_in_the_name_of_a_peer_that_does_not_leave_counts_for_nothing() {
 }
 
 #[test]
+fn a_peer_that_has_left_is_none_for_as_long_as_it_says_so() {
+    let leaver = HttpPool::bind("127.0.0.1:0").unwrap();
+    let url = leaver.url().unwrap();
+    let mut bench = Bench::new();
+    let late_source = || names(&[url, OWN]);
+    assert_eq!(bench.after(SECOND, late_source()).len(), 2);
+    thread::scope(|scope| {
+        scope.spawn(|| leaver.leave(600 * SECOND));
+        let deadline = Instant::now() + 60 * SECOND;
+        while bench.peers.list().len() == 2 {
+            assert!(Instant::now() < deadline, "it is not heard");
+            bench.follower.greet(bench.now);
+        }
+        for _ in 0..4 {
+            bench.now += 10 * SECOND;
+            bench.follower.greet_those_who_left(bench.now);
+            assert_eq!(bench.after(SECOND, late_source()), [OWN]);
+        }
+        leaver.shutdown();
+    });
+    bench.follower.greet_those_who_left(bench.now);
+    assert_eq!(bench.after(13 * SECOND, late_source()), [OWN]);
+    assert_eq!(bench.after(SECOND, late_source()).len(), 2, "another process may be there");
+    assert_eq!(bench.reasons().len(), 3, "{:?}", bench.reasons());
+}
+
+#[test]
 fn a_source_that_repeats_a_list_which_is_none_still_has_no_answer() {
     let mut bench = Bench::new();
     bench.after(SECOND, names(&[OWN, "http://b:1"]));

@@ -144,6 +144,8 @@ fn a_pool_that_was_shut_down_takes_no_group_any_more() {
     pool.shutdown();
     let refused = pool.add(&late).unwrap_err();
     assert!(matches!(&refused, Error::ShutDown { url } if url == pool.url().unwrap()));
+    let refused = pool.add(&served).unwrap_err();
+    assert!(matches!(&refused, Error::ShutDown { .. }), "one that it has served, too: {refused}");
     assert_eq!(pool.registry().names(), ["served"]);
     // It has no picker either.
     HttpPool::bind("127.0.0.1:0").unwrap().add(&late).unwrap();
@@ -151,6 +153,27 @@ fn a_pool_that_was_shut_down_takes_no_group_any_more() {
     let client = HttpPool::client(["http://127.0.0.1:1"]).unwrap();
     client.shutdown();
     client.add(&group("asks").0).unwrap();
+}
+
+#[test]
+fn a_pool_that_was_shut_down_alone_asks_those_that_it_is_given() {
+    let (stopped, peer) =
+        (HttpPool::bind("127.0.0.1:0").unwrap(), HttpPool::bind("127.0.0.1:0").unwrap());
+    let (here, there) = (group("g").0, group("g").0);
+    stopped.add(&here).unwrap();
+    peer.add(&there).unwrap();
+    let [own, other] = [&stopped, &peer].map(|pool| pool.url().unwrap().to_owned());
+    here.get("old").unwrap();
+    stopped.shutdown();
+    for list in [vec![other.clone()], vec![own, other.clone()]] {
+        stopped.set_peers(list).unwrap();
+        assert_eq!(stopped.list_stats().peers, 1);
+        for key in ["a", "b", "c", "old"] {
+            assert_eq!(stopped.owner(key).as_deref(), Some(&*other));
+            assert_eq!(here.get(key).unwrap(), key);
+        }
+    }
+    assert_eq!(there.main_cache_stats().entries, 4);
 }
 
 #[test]

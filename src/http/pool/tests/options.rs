@@ -39,10 +39,14 @@ fn options_that_can_not_work_are_refused() {
     assert_invalid_peer(builder().advertise("localhost:1").bind("127.0.0.1:0"), "localhost:1");
     for addr in ["this is no address", "127.0.0.1"] {
         match HttpPool::bind(addr) {
-            Err(Error::Bind { addr: shown, .. }) => assert_eq!(shown, addr),
+            Err(Error::Bind { addr: shown, source }) => {
+                assert_eq!(shown, addr);
+                assert!(source.to_string().contains("it is host:port"), "{source}");
+            }
             other => panic!("{other:?}"),
         }
     }
+    assert_invalid_option(builder().cluster("").client(none), "cluster");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
     match HttpPool::bind(addr) {
@@ -98,6 +102,20 @@ fn a_list_of_peers_is_taken_as_a_whole_or_not_at_all() {
     node.pool.set_peers(vec![format!("{other}/"), slash, other.to_owned(), own]).unwrap();
     assert_eq!(owners(&node.pool), before);
     assert_eq!(node.pool.peer_stats().len(), 1);
+}
+
+#[test]
+fn a_pool_tells_the_urls_of_its_list() {
+    let node = Node::start(|builder| builder);
+    let own = node.url().to_owned();
+    let mut list = vec!["http://127.0.0.9:1".to_owned(), own, "http://127.0.0.1:1".to_owned()];
+    node.pool.set_peers(list.clone()).unwrap();
+    list.sort();
+    assert_eq!(node.pool.peers(), list);
+    let client = HttpPool::client(["http://b:1#weight=2", "http://a:1/"]).unwrap();
+    assert_eq!(client.peers(), ["http://a:1", "http://b:1"]);
+    node.pool.shutdown();
+    assert_eq!(node.pool.peers(), ["http://127.0.0.1:1", "http://127.0.0.9:1"]);
 }
 
 #[test]
