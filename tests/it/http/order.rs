@@ -184,8 +184,8 @@ fn an_insertion_that_a_black_hole_delivers_later_does_not_replace_what_came_afte
             }
             way.healed.open();
             way.delivered.pass();
-            // The removal that was owed for "OLD" may have been on its way as "NEW" came. It costs a
-            // load then.
+            // The removal that was owed for "OLD" may have been on its way as "NEW" came. It costs
+            // a load then.
             let there = peer.group.peek("Tom");
             assert!(there.is_none_or(|it| !removes && it == "NEW"), "{server:?}");
         }
