@@ -370,12 +370,9 @@ impl Debts {
         let mut ledger = lock(&self.ledger);
         let Some(debt) = ledger.debts.iter_mut().find(|it| it.number == debt) else { return };
         debt.attempts += 1;
-        let longest = match error.kind() {
-            PeerErrorKind::NoSuchGroup
-            | PeerErrorKind::OtherCluster
-            | PeerErrorKind::Unauthorized
-            | PeerErrorKind::Protocol => LONGEST_PAUSE_OF_REFUSAL,
-            _ => LONGEST_PAUSE,
+        let longest = match is_refusal(error.kind()) {
+            true => LONGEST_PAUSE_OF_REFUSAL,
+            false => LONGEST_PAUSE,
         };
         debt.soonest = now + jittered(FIRST_PAUSE);
         debt.next = now + jittered(debt.pause);
@@ -413,6 +410,17 @@ impl Debts {
         let is_wary = !ledger.debts.is_empty() || ledger.roster.has_away();
         self.is_wary.store(is_wary, Ordering::SeqCst);
     }
+}
+
+/// Whether a peer answers, and will not: it has no such group, or does not let us in.
+pub(super) fn is_refusal(kind: PeerErrorKind) -> bool {
+    matches!(
+        kind,
+        PeerErrorKind::NoSuchGroup
+            | PeerErrorKind::OtherCluster
+            | PeerErrorKind::Unauthorized
+            | PeerErrorKind::Protocol
+    )
 }
 
 fn was_not_listed(id: &PeerId<&str>) -> PeerError {

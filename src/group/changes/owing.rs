@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::group::batch::is_same_peer;
-use crate::group::changes::debts::{DebtCounters, DebtMark, Missed};
+use crate::group::changes::debts::{DebtCounters, DebtMark, Missed, is_refusal};
 use crate::group::changes::owed::Everything;
 use crate::group::changes::payer::{Debtor, Haste};
 use crate::group::changes::report::{PeerDebt, RemoveOutcome};
@@ -173,15 +173,4 @@ impl Changes {
         self.payer.call(Haste::Usual);
         RemoveOutcome::Owed(error)
     }
-}
-
-/// Whether a peer answers, and will not: it has no such group, or does not let us in.
-fn is_refusal(kind: PeerErrorKind) -> bool {
-    matches!(
-        kind,
-        PeerErrorKind::NoSuchGroup
-            | PeerErrorKind::OtherCluster
-            | PeerErrorKind::Unauthorized
-            | PeerErrorKind::Protocol
-    )
 }
