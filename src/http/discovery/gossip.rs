@@ -26,7 +26,6 @@ use wire::GossipId;
 
 use crate::error::{BoxError, Error};
 use crate::http::discovery::source::Discover;
-use crate::http::identity::Identity;
 use crate::http::peers::{Greeting, Peers};
 use crate::http::url::PeerUrl;
 use crate::one_line::OneLine;
@@ -43,7 +42,6 @@ const JOINED_WITHIN: Duration = Duration::from_secs(2);
 /// Follows what the others say.
 pub(super) struct GossipSource {
     peers: Weak<Peers>,
-    identity: Arc<Identity>,
     own: String,
     /// Whether there is somebody to wait for.
     has_seeds: bool,
@@ -74,7 +72,7 @@ impl GossipSource {
         }
         seeds.retain(|seed| seed.url != own.url);
         let seeds: Vec<PeerUrl> = seeds.into_iter().map(|seed| seed.url).collect();
-        let identity = Arc::clone(peers.identity());
+        let identity = peers.identity();
         let gossip = Arc::new(Gossip::new(identity.bell()));
         let this = Self {
             peers: Arc::downgrade(peers),
@@ -82,7 +80,6 @@ impl GossipSource {
             has_seeds: !seeds.is_empty(),
             begun: Instant::now(),
             gossip: Arc::clone(&gossip),
-            identity: Arc::clone(&identity),
             told: None,
         };
         let outboxes = (0..SENDERS).map(|_| sender(Arc::downgrade(peers), &gossip));
@@ -93,7 +90,7 @@ impl GossipSource {
         let thread = thread::Builder::new().name("geecache-gossip".to_owned());
         thread.spawn(move || member.run(&inbox)).map_err(no_thread)?;
         // From here on messages are heard.
-        identity.listen(Some(ears));
+        identity.listen(ears);
         Ok(this)
     }
 
@@ -151,10 +148,10 @@ impl Discover for GossipSource {
 }
 
 impl Drop for GossipSource {
-    /// Does not wait for the threads: they end within a second.
+    /// Does not wait for the threads: they end within a second. The pool's ears stay as they are:
+    /// they may be those of another source by now.
     fn drop(&mut self) {
         self.gossip.end();
-        self.identity.listen(None);
     }
 }
 
