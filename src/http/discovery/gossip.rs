@@ -26,7 +26,7 @@ use wire::GossipId;
 
 use crate::error::{BoxError, Error};
 use crate::http::discovery::source::Discover;
-use crate::http::peers::{Greeting, Peers};
+use crate::http::peers::{Greeting, MAX_POINTS, Peers};
 use crate::http::url::PeerUrl;
 use crate::one_line::OneLine;
 
@@ -100,7 +100,9 @@ impl GossipSource {
         let Some(peers) = self.peers.upgrade() else { return Vec::new() };
         let mut all = vec![self.own.clone()];
         let (mut urls, mut names) = (HashSet::new(), HashSet::new());
+        let (mut points, mut left_out) = (0_usize, 0_usize);
         if let Ok(own) = peers.parse(&*self.own) {
+            points = peers.points_of(&own);
             urls.insert(own.url);
             names.insert(own.name);
         }
@@ -109,18 +111,34 @@ impl GossipSource {
             peers.check(std::slice::from_ref(&peer))?;
             let is_first = urls.insert(peer.url.clone()) && names.insert(Arc::clone(&peer.name));
             let taken = || format!("another member has its URL, or its name {:?}", peer.name);
-            if is_first { Ok(peer.text()) } else { Err(peer.invalid(taken())) }
+            if is_first { Ok(peer) } else { Err(peer.invalid(taken())) }
         };
         // In one order, so that of two members with one name all take the same.
         for text in BTreeSet::from_iter(members) {
             match can_be(text) {
-                Ok(text) => all.push(text),
+                Ok(peer) => {
+                    let with_it = points.saturating_add(peers.points_of(&peer));
+                    if with_it > MAX_POINTS {
+                        left_out += 1;
+                    } else {
+                        points = with_it;
+                        all.push(peer.text());
+                    }
+                }
                 Err(error) => {
                     let is_due = peers.options().peer.repeats.due(("gossip", text.as_str()));
                     if let Some(again) = is_due {
                         log::warn!("a member can not be a peer: {}{again}", OneLine(&error));
                     }
                 }
+            }
+        }
+        if left_out > 0 {
+            if let Some(again) = peers.options().peer.repeats.due(("gossip", "points")) {
+                log::warn!(
+                    "{left_out} members are left out of the list: it has no more than {MAX_POINTS} \
+                     points{again}"
+                );
             }
         }
         all.sort_unstable();
