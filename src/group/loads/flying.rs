@@ -116,9 +116,11 @@ impl Loads {
         }
         if count > 1 && self.getter.loads_one_by_one() {
             // Who waits for one of them need not wait for those after it.
+            let mut call = call;
             for at in 0..keys.len() {
                 let (led, answers) = (&mut led[at..=at], &mut answers[at..=at]);
                 self.run_getter(&keys[at..=at], led, answers, call, host);
+                call = call.after(answers[0].as_ref());
             }
             return;
         }
@@ -177,7 +179,7 @@ impl Loads {
         }
         let waits = || led.iter().flatten().for_each(Leader::hold);
         let waits = call.chain.is_none().then_some(waits);
-        let place = self.source.enter(host.now(), call.until(), waits);
+        let place = self.source.enter(host.now(), call.place_until(), waits);
         led.iter().flatten().for_each(Leader::go_on);
         place
     }
