@@ -181,7 +181,7 @@ impl SourceGate {
             Some(self.take_place(now, deadline, waits.filter(|_| !is_in_somebody_s_way()))?);
         let place = (self.address(), self.options.max_loads.is_some() || !self.is_well());
         let _ = PLACES.try_with(|places| places.borrow_mut().push(place));
-        Ok(SourcePlace { source: self, era, begun: now })
+        Ok(SourcePlace { source: self, era, begun: now, since: Some(Instant::now()) })
     }
 
     /// Whether a call would be refused at the time `now`, as the source rests.
@@ -199,7 +199,7 @@ impl SourceGate {
 
     /// The place of a call that does not count.
     pub(super) fn free_place(&self) -> SourcePlace<'_> {
-        SourcePlace { source: self, era: None, begun: 0 }
+        SourcePlace { source: self, era: None, begun: 0, since: None }
     }
 
     /// Whether there is a bound or a breaker, and so something to wait for.
@@ -374,7 +374,9 @@ pub(super) struct SourcePlace<'a> {
     source: &'a SourceGate,
     /// `None` if there is nothing to count.
     era: Option<u64>,
+    /// When it was taken, by the group's clock and by the system's.
     begun: u64,
+    since: Option<Instant>,
 }
 
 impl SourcePlace<'_> {
@@ -400,7 +402,9 @@ impl Drop for SourcePlace<'_> {
     fn drop(&mut self) {
         if self.era.is_some() {
             // A clock may be foreign code, which is not called while a panic goes on.
-            self.leave(self.begun, Some(Arc::new(GetterPanicked)));
+            let took = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+            let now = self.begun.saturating_add(millis(took));
+            self.leave(now, Some(Arc::new(GetterPanicked)));
         }
     }
 }

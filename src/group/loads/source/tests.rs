@@ -68,7 +68,16 @@ fn only_failures_in_a_row_make_it_rest() {
 fn a_getter_that_panics_has_failed() {
     let source = source(0, Some((1, 100)));
     drop(call(&source, 5).unwrap());
-    assert_eq!(rests(&source, 5), 100);
+    assert!(rests(&source, 5) >= 100);
+}
+
+#[test]
+fn the_rest_after_a_late_panic_begins_with_the_panic() {
+    let source = source(0, Some((1, 100)));
+    let mut place = call(&source, 5).unwrap();
+    place.since = place.since.and_then(|since| since.checked_sub(Duration::from_secs(10)));
+    drop(place);
+    assert!(rests(&source, 10_005) >= 100);
 }
 
 #[test]
