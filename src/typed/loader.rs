@@ -276,7 +276,11 @@ where
             parsed.extend(key);
         }
         let asked = parsed.len();
-        let answers = self.getter.get_many(parsed);
+        // Sources need not know what to do with no keys at all.
+        let answers = match asked {
+            0 => Vec::new(),
+            _ => self.getter.get_many(parsed),
+        };
         if answers.len() != asked {
             let wrong = || format!("the getter answered {} of {asked} keys", answers.len());
             return keys.iter().map(|_| Err(wrong().into())).collect();

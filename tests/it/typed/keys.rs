@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use geecache::{CacheKey, Error, KeyText, TypedGroup};
+use geecache::{BoxError, CacheKey, Error, KeyText, TypedGetter, TypedGroup, TypedLoaded};
 
 use super::Text;
 
@@ -75,4 +75,24 @@ fn a_program_may_have_keys_of_its_own() {
     let group: TypedGroup<Sku, String> = TypedGroup::new("articles", 1 << 20, Text, load);
     assert_eq!(*group.get(&Sku(7)).unwrap(), "article 7");
     assert!(group.group().peek("sku-7").is_some());
+}
+
+#[test]
+fn a_getter_is_not_asked_for_no_keys() {
+    struct Rows;
+    impl TypedGetter<u64, String> for Rows {
+        fn get(&self, key: u64) -> Result<TypedLoaded<String>, BoxError> {
+            Ok(key.to_string().into())
+        }
+
+        fn get_many(&self, keys: Vec<u64>) -> Vec<Result<TypedLoaded<String>, BoxError>> {
+            assert!(!keys.is_empty(), "a query of no keys");
+            keys.into_iter().map(|key| self.get(key)).collect()
+        }
+    }
+    let group: TypedGroup<u64, String> = TypedGroup::new("rows", 1 << 20, Text, Rows);
+    for answer in group.group().get_many(["x", "y"]) {
+        let Err(Error::Load { source, .. }) = &answer else { panic!("{answer:?}") };
+        assert!(source.to_string().contains("not of the type"), "{source}");
+    }
 }
