@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
 use crate::error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
-use crate::getter::{Getter, Loaded, Refreshed};
+use crate::getter::{Getter, Loaded, Refreshed, is_beside_source};
 use crate::group::batch::Answer;
 use crate::group::error::{GetterPanicked, SharedCause, shared};
 use crate::group::nesting::Chain;
@@ -250,11 +250,18 @@ impl Replies<GetterReply> {
         self.as_slice().iter().any(|reply| failure_in(reply).is_some())
     }
 
-    /// The last error, if the getter failed for all of the keys.
-    pub(super) fn failure(&self) -> Option<SharedCause> {
-        let replies = self.as_slice();
-        let all_failed = replies.iter().all(|reply| failure_in(reply).is_some());
-        replies.last().filter(|_| all_failed).and_then(failure_in).cloned()
+    /// What is known of the source by them, if anything is: the last error, if it failed for all
+    /// of the keys that it was asked for.
+    pub(super) fn of_source(&self) -> Option<Result<(), SharedCause>> {
+        let mut failure = None;
+        for reply in self.as_slice() {
+            match failure_in(reply) {
+                None => return Some(Ok(())),
+                Some(error) if is_beside_source(&**error) => {}
+                Some(error) => failure = Some(error),
+            }
+        }
+        failure.map(|error| Err(Arc::clone(error)))
     }
 }
 

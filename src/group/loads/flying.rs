@@ -143,7 +143,10 @@ impl Loads {
             replies
         };
         let now = host.now();
-        place.end(now, replies.failure());
+        match replies.of_source() {
+            Some(told) => place.end(now, told.err()),
+            None => place.end_untold(now),
+        }
         let took = now.saturating_sub(start);
         let cost = Duration::from_millis(took / count as u64);
         // What was stuck until a back-up landed tells nothing of how long loads take.

@@ -81,6 +81,23 @@ fn the_rest_after_a_late_panic_begins_with_the_panic() {
 }
 
 #[test]
+fn calls_that_tell_nothing_of_the_source_change_nothing() {
+    let source = source(0, Some((2, 100)));
+    call(&source, 0).unwrap().end(0, failed());
+    call(&source, 0).unwrap().end_untold(0);
+    call(&source, 0).unwrap().end(0, failed());
+    assert_eq!(rests(&source, 0), 100, "it was no success");
+    call(&source, 100).unwrap().end_untold(110);
+    assert!(!source.rests(110), "the next one tries");
+    let trial = call(&source, 110).unwrap();
+    assert_eq!(rests(&source, 110), 100);
+    trial.end(120, None);
+    call(&source, 120).unwrap().end_untold(120);
+    assert!(!source.rests(120));
+    source.validate();
+}
+
+#[test]
 fn one_call_tries_it_and_if_that_fails_it_rests_again() {
     let source = source(0, Some((1, 100)));
     call(&source, 0).unwrap().end(0, failed());
