@@ -1,6 +1,7 @@
 //! [`Getter`], the source of truth behind a group, and what it returns: [`Loaded`], [`Refreshed`].
 
 mod batch;
+mod beside;
 mod conditional;
 mod no_source;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use batch::BatchGetter;
 pub(crate) use batch::{SharedError, spread};
+pub(crate) use beside::{EncodeFailed, NotAKey, is_beside_source};
 pub use conditional::ConditionalGetter;
 pub use no_source::NoSource;
 

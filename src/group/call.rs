@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
-use crate::error::{BoxError, NotFound, PeerError, PeerErrorKind};
-use crate::getter::{Getter, Loaded, Refreshed};
+use crate::error::{BoxError, Error, NotFound, PeerError, PeerErrorKind};
+use crate::getter::{Getter, Loaded, Refreshed, is_beside_source};
+use crate::group::batch::Answer;
 use crate::group::error::{GetterPanicked, SharedCause, shared};
 use crate::group::nesting::Chain;
 use crate::group::telling::Telling;
@@ -24,6 +25,8 @@ pub(super) struct Call {
     pub(super) chain: Option<Chain>,
     /// Which keys are waited for a shorter time, as there is an expired value for them.
     soft: Option<SoftLimit>,
+    /// Whether it waits for a place at the source, or takes a free one only.
+    waits_for_place: bool,
 }
 
 /// Of the keys of a call, those from a place on are waited for until a deadline of their own.
@@ -43,12 +46,12 @@ enum Form {
 impl Call {
     /// The call of a caller who asks for a single key.
     pub(super) fn one(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::One, deadline, chain: None, soft: None }
+        Self { form: Form::One, deadline, chain: None, soft: None, waits_for_place: true }
     }
 
     /// The call of a caller who asks for a batch, maybe of one key.
     pub(super) fn many(deadline: Option<Deadline>) -> Self {
-        Self { form: Form::Many, deadline, chain: None, soft: None }
+        Self { form: Form::Many, deadline, chain: None, soft: None, waits_for_place: true }
     }
 
     /// This call, in the `chain` of a getter of a peer, if there is one.
@@ -113,7 +116,19 @@ impl Call {
         self.deadline.map(|deadline| deadline.at)
     }
 
-    /// Whether it is.
+    /// Until when it waits for a place at the source, if it has no other limit.
+    pub(super) fn place_until(&self) -> Option<Instant> {
+        if self.waits_for_place { self.until() } else { Some(Instant::now()) }
+    }
+
+    /// This call after one of its keys was answered so. If that found no place at the source in
+    /// time, the next ones take a free one only: else a batch would wait once for each key.
+    pub(super) fn after(self, answer: Option<&Answer>) -> Self {
+        let was_refused = matches!(answer, Some(Err(Error::Overloaded { .. })));
+        Self { waits_for_place: self.waits_for_place && !was_refused, ..self }
+    }
+
+    /// Whether the caller's time is up.
     pub(super) fn is_over(&self) -> bool {
         self.deadline.is_some_and(|deadline| deadline.left().is_zero())
     }
@@ -235,11 +250,18 @@ impl Replies<GetterReply> {
         self.as_slice().iter().any(|reply| failure_in(reply).is_some())
     }
 
-    /// The last error, if the getter failed for all of the keys.
-    pub(super) fn failure(&self) -> Option<SharedCause> {
-        let replies = self.as_slice();
-        let all_failed = replies.iter().all(|reply| failure_in(reply).is_some());
-        replies.last().filter(|_| all_failed).and_then(failure_in).cloned()
+    /// What is known of the source by them, if anything is: the last error, if it failed for all
+    /// of the keys that it was asked for.
+    pub(super) fn of_source(&self) -> Option<Result<(), SharedCause>> {
+        let mut failure = None;
+        for reply in self.as_slice() {
+            match failure_in(reply) {
+                None => return Some(Ok(())),
+                Some(error) if is_beside_source(&**error) => {}
+                Some(error) => failure = Some(error),
+            }
+        }
+        failure.map(|error| Err(Arc::clone(error)))
     }
 }
 

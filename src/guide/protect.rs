@@ -32,8 +32,9 @@
 //! # Ok::<(), geecache::Error>(())
 //! ```
 //!
-//! The file is read again when it changes. To change the token, write `old, new` everywhere, then
-//! `new, old`, then `new`: no request is refused meanwhile.
+//! The file is read again within a second after it has changed. To change the token, write `old`
+//! and then `new` to all files, wait for two seconds, write `new` and then `old`, wait again, and
+//! then `new` alone: no request is refused meanwhile.
 //!
 //! # Mutual TLS
 //!

@@ -84,8 +84,9 @@
 //! [`max_loads`](crate::GroupBuilder::max_loads) is how many calls of the getter run at once. A
 //! batch is one call. The others wait in the order in which they came, as long as their caller
 //! does, and for 30 s at most: then they are an [`Error::Overloaded`](crate::Error::Overloaded). A
-//! caller with more time than the one that it waits for starts over, for 30 s at most. The bound is
-//! that of one process; a cluster of ten has ten times that.
+//! caller with more time than the one that it waits for starts over, for 30 s at most. Where the
+//! keys of a batch are loaded one by one and one has waited in vain, those after it take a free
+//! place only. The bound is that of one process; a cluster of ten has ten times that.
 //!
 //! A getter that asks its own group for other keys needs one place. One of a group with a bound
 //! that asks another such group does not wait there, and a load for a getter of a peer does not
@@ -105,6 +106,8 @@
 //!   trial that takes longer than the pause does not keep the next one away, nor do such calls
 //!   after it. If they succeed at last, that counts.
 //! * Errors that are about one key count, too. Take a number that such keys do not reach in a row.
+//!   A text that is no key of a typed group is neither a failure nor a success, nor is a value that
+//!   its codec can not encode.
 //! * Each process finds out for itself. A peer whose owner's source rests tries its own getter,
 //!   unless [`owner_errors`](crate::GroupBuilder::owner_errors) says otherwise.
 //!

@@ -1,5 +1,9 @@
 //! [`PeerAddress`]: a peer as a list of peers gives it.
 
+use std::fmt;
+
+use crate::http::url::without_user;
+
 /// A peer in a [list of peers](crate::HttpPool::set_peers): its URL, and what it is called on the
 /// ring. Every text is an address, a URL without a name of its own.
 ///
@@ -13,7 +17,7 @@
 /// assert_eq!(pool.owner("Tom").as_deref(), Some("http://10.0.0.2:8080"));
 /// # Ok::<(), geecache::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PeerAddress {
     pub(crate) url: String,
     pub(crate) name: Option<String>,
@@ -32,6 +36,14 @@ impl PeerAddress {
     #[must_use]
     pub fn named(name: impl Into<String>, url: impl Into<String>) -> Self {
         Self { url: url.into(), name: Some(name.into()) }
+    }
+}
+
+/// Leaves out what stands before an `@`, which may be a password.
+impl fmt::Debug for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = without_user(&self.url);
+        f.debug_struct("PeerAddress").field("url", &url).field("name", &self.name).finish()
     }
 }
 

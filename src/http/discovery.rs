@@ -31,6 +31,7 @@ use gossip::GossipSource;
 
 use crate::error::{BoxError, Error};
 use crate::http::peers::Peers;
+use crate::http::url::without_user;
 
 /// How often a name is looked up, or a source of one's own is asked.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -200,7 +201,7 @@ impl<D: Discover> From<D> for Discovery {
 impl fmt::Debug for Discovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match &self.source {
-            SourceKind::Dns(name) => format!("dns:{name}"),
+            SourceKind::Dns(name) => format!("dns:{}", without_user(name)),
             #[cfg(feature = "gossip")]
             SourceKind::Gossip(_) => "gossip".to_owned(),
             SourceKind::Other(source) => source.name(),

@@ -141,8 +141,8 @@ impl Identity {
 
     /// Has the bodies of greetings go there from now on.
     #[cfg(feature = "gossip")]
-    pub(crate) fn listen(&self, ears: Option<SyncSender<Vec<u8>>>) {
-        let before = std::mem::replace(&mut *lock(&self.ears), ears);
+    pub(crate) fn listen(&self, ears: SyncSender<Vec<u8>>) {
+        let before = lock(&self.ears).replace(ears);
         drop(before);
     }
 

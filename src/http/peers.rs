@@ -38,7 +38,7 @@ use crate::sync::lock;
 const LARGE_SHARE: f64 = 1.5;
 /// A ring of more points than this takes more than 64 MiB, and seconds to be made. What names so
 /// many peers errs.
-const MAX_POINTS: usize = 1 << 22;
+pub(crate) const MAX_POINTS: usize = 1 << 22;
 
 /// The asking half of a pool, and what groups hold of it: who owns a key, and how to ask them. It
 /// knows no server.
@@ -166,6 +166,11 @@ impl Peers {
         self.options.peer.exchange.scheme()
     }
 
+    /// How many points a peer has on the ring.
+    pub(crate) fn points_of(&self, peer: &ListedPeer) -> usize {
+        peer.weight.saturating_mul(self.options.replicas).get()
+    }
+
     /// An error if a peer of a list can't have its weight, a ring can't have all of them, or this
     /// process has another name there than its own, or another zone.
     pub(crate) fn check(&self, list: &[ListedPeer]) -> Result<(), Error> {
@@ -173,7 +178,7 @@ impl Peers {
         let mut points = 0_usize;
         for peer in list {
             let ListedPeer { url, name, weight, zone } = peer;
-            let of_this = weight.saturating_mul(replicas).get();
+            let of_this = self.points_of(peer);
             points = points.saturating_add(of_this);
             let own = self.own.as_ref().filter(|own| own.url == *url);
             let (own, own_zone) = (own.map(|own| &own.name), own.and_then(|own| own.zone.as_ref()));

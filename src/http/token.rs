@@ -60,6 +60,9 @@ impl Known {
     }
 
     fn of_text(text: &str) -> Result<Self, String> {
+        if text.starts_with('\u{feff}') {
+            return Err("it begins with a byte order mark, which is no part of a token".to_owned());
+        }
         let lines = text.lines().map(str::trim);
         let tokens = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         Self::new(tokens.map(|token| token.as_bytes().to_vec()).collect())
@@ -274,6 +277,14 @@ mod tests {
     }
 
     /// What a fuzzer found worth keeping, and the same with bytes changed at random.
+    #[test]
+    fn a_byte_order_mark_is_named() {
+        for text in ["\u{feff}secret\n", "\u{feff}# all\nsecret\n"] {
+            let refused = Known::of_text(text).err().unwrap();
+            assert!(refused.contains("byte order mark"), "{refused}");
+        }
+    }
+
     #[test]
     fn any_file_and_any_header_admit_those_alone_who_know_a_token() {
         const SEEDS: &[&[u8]] = &[

@@ -53,8 +53,7 @@ const ZONE: &str = "%25";
 
 impl PeerUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
-        let invalid =
-            |reason: &str| Error::InvalidPeer { url: url.to_owned(), reason: reason.to_owned() };
+        let invalid = |reason: &str| refused(url, reason);
         let text = url.strip_suffix('/').unwrap_or(url);
         let of = |scheme: PeerScheme| {
             let (prefix, authority) = text.split_at_checked(scheme.prefix().len())?;
@@ -183,6 +182,15 @@ impl PeerUrl {
     pub(crate) fn authority(&self) -> Authority {
         split_zone(self.as_authority()).0.parse().expect("it was parsed when the URL was read")
     }
+}
+
+/// A URL that is refused, as errors and logs may tell it: a password may stand before the `@`.
+pub(crate) fn without_user(url: &str) -> Cow<'_, str> {
+    url.rsplit_once('@').map_or_else(|| url.into(), |(_, rest)| format!("…@{rest}").into())
+}
+
+fn refused(url: &str, reason: &str) -> Error {
+    Error::InvalidPeer { url: without_user(url).into_owned(), reason: reason.to_owned() }
 }
 
 /// The one spelling of a URL. `host` is as in [`PeerUrl::host`].
@@ -323,11 +331,22 @@ mod tests {
         ] {
             match PeerUrl::parse(url) {
                 Err(Error::InvalidPeer { url: given, reason }) => {
-                    assert_eq!(given, url);
+                    assert_eq!(given, without_user(url));
                     assert!(reason.contains(part_of_reason), "{url:?}: {reason}");
                 }
                 other => panic!("{url:?} gave {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_refused_url_is_told_without_its_password() {
+        for url in ["http://me:hush@a:1", "http://me:hu@sh@a:1", "me:hush@a:1", "ftp://me:hush@a:1"]
+        {
+            let error = PeerUrl::parse(url).unwrap_err();
+            assert!(error.to_string().contains("…@a:1"), "{error}");
+            let given = crate::PeerAddress::from(url);
+            assert!(!format!("{error} {error:?} {given:?}").contains("hu"), "{error:?} {given:?}");
         }
     }
 

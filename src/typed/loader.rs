@@ -1,6 +1,5 @@
 //! [`TypedGetter`]: the source of truth behind a typed group, and the [`Getter`] that it becomes.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{BoxError, Error};
-use crate::getter::{Getter, Loaded, Refreshed, spread};
+use crate::getter::{EncodeFailed, Getter, Loaded, NotAKey, Refreshed, spread};
 use crate::tag::Tag;
 use crate::typed::codec::Codec;
 use crate::typed::key::{CacheKey, parse_exactly};
@@ -276,7 +275,11 @@ where
             parsed.extend(key);
         }
         let asked = parsed.len();
-        let answers = self.getter.get_many(parsed);
+        // Sources need not know what to do with no keys at all.
+        let answers = match asked {
+            0 => Vec::new(),
+            _ => self.getter.get_many(parsed),
+        };
         if answers.len() != asked {
             let wrong = || format!("the getter answered {} of {asked} keys", answers.len());
             return keys.iter().map(|_| Err(wrong().into())).collect();
@@ -303,30 +306,6 @@ where
         })
     }
 }
-
-/// A peer asked for a text that is no key of the group's type.
-#[derive(Debug)]
-struct NotAKey;
-
-impl fmt::Display for NotAKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the key is not of the type that the group's keys have")
-    }
-}
-
-impl StdError for NotAKey {}
-
-/// The error of a codec, on its way through the group.
-#[derive(Debug)]
-struct EncodeFailed(Arc<dyn StdError + Send + Sync>);
-
-impl fmt::Display for EncodeFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the value can not be encoded: {}", self.0)
-    }
-}
-
-impl StdError for EncodeFailed {}
 
 /// An error of the group below, as the typed group has it.
 pub(super) fn typed_error(error: Error) -> Error {

@@ -116,9 +116,11 @@ impl Loads {
         }
         if count > 1 && self.getter.loads_one_by_one() {
             // Who waits for one of them need not wait for those after it.
+            let mut call = call;
             for at in 0..keys.len() {
                 let (led, answers) = (&mut led[at..=at], &mut answers[at..=at]);
                 self.run_getter(&keys[at..=at], led, answers, call, host);
+                call = call.after(answers[0].as_ref());
             }
             return;
         }
@@ -141,7 +143,10 @@ impl Loads {
             replies
         };
         let now = host.now();
-        place.end(now, replies.failure());
+        match replies.of_source() {
+            Some(told) => place.end(now, told.err()),
+            None => place.end_untold(now),
+        }
         let took = now.saturating_sub(start);
         let cost = Duration::from_millis(took / count as u64);
         // What was stuck until a back-up landed tells nothing of how long loads take.
@@ -177,7 +182,7 @@ impl Loads {
         }
         let waits = || led.iter().flatten().for_each(Leader::hold);
         let waits = call.chain.is_none().then_some(waits);
-        let place = self.source.enter(host.now(), call.until(), waits);
+        let place = self.source.enter(host.now(), call.place_until(), waits);
         led.iter().flatten().for_each(Leader::go_on);
         place
     }

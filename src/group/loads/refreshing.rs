@@ -28,9 +28,11 @@ impl Loads {
             // Their flights begin one after the other, so that nobody waits for those before.
             let due: Vec<_> = due.iter().map(|(key, seen)| ((*key).to_owned(), *seen)).collect();
             self.refreshers.run_now(move || {
+                let mut call = Call::one(None);
                 for (key, seen) in due {
                     let Ok(Ticket::Leader(leader)) = loads.flights.join(&key) else { continue };
-                    loads.refresh_led(vec![(leader, seen)], &*host, &find);
+                    let answers = loads.refresh_led(vec![(leader, seen)], call, &*host, &find);
+                    call = call.after(answers[0].as_ref());
                 }
             });
             return;
@@ -43,7 +45,10 @@ impl Loads {
         if !led.is_empty() {
             // Where no thread is free, dropping the job ends the flights, and those who joined them
             // meanwhile start over.
-            self.refreshers.run_now(move || loads.refresh_led(led, &*host, find));
+            let call = if led.len() == 1 { Call::one(None) } else { Call::many(None) };
+            self.refreshers.run_now(move || {
+                loads.refresh_led(led, call, &*host, find);
+            });
         }
     }
 
@@ -51,9 +56,10 @@ impl Loads {
     fn refresh_led<H: LoadHost, S>(
         &self,
         led: Vec<(Leader<Answer>, S)>,
+        call: Call,
         host: &H,
         find: impl Fn(&H, &str, S) -> Option<Loaded>,
-    ) {
+    ) -> Vec<Option<Answer>> {
         let keys: Vec<String> = led.iter().map(|(leader, _)| leader.key().to_owned()).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let (led, seen): (Vec<_>, Vec<S>) =
@@ -67,8 +73,8 @@ impl Loads {
                 }
             }
             self.counters.refreshes.add(led.iter().flatten().count());
-            let call = if keys.len() == 1 { Call::one(None) } else { Call::many(None) };
             self.run_getter(&keys, &mut led, &mut answers, call, host);
         });
+        answers
     }
 }

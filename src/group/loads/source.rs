@@ -181,7 +181,7 @@ impl SourceGate {
             Some(self.take_place(now, deadline, waits.filter(|_| !is_in_somebody_s_way()))?);
         let place = (self.address(), self.options.max_loads.is_some() || !self.is_well());
         let _ = PLACES.try_with(|places| places.borrow_mut().push(place));
-        Ok(SourcePlace { source: self, era, begun: now })
+        Ok(SourcePlace { source: self, era, begun: now, since: Some(Instant::now()) })
     }
 
     /// Whether a call would be refused at the time `now`, as the source rests.
@@ -199,7 +199,7 @@ impl SourceGate {
 
     /// The place of a call that does not count.
     pub(super) fn free_place(&self) -> SourcePlace<'_> {
-        SourcePlace { source: self, era: None, begun: 0 }
+        SourcePlace { source: self, era: None, begun: 0, since: None }
     }
 
     /// Whether there is a bound or a breaker, and so something to wait for.
@@ -297,8 +297,8 @@ impl SourceGate {
         self.options.breaker.map_or(0, |(_, pause)| millis(pause).min(u64::MAX / 4))
     }
 
-    /// A call of `era` has ended at the time `now`, with `failure` if it failed.
-    fn leave(&self, era: u64, now: u64, failure: Option<SharedCause>) {
+    /// A call of `era` has ended at the time `now`. `told` is how, if that tells of the source.
+    fn leave(&self, era: u64, now: u64, told: Option<Result<(), SharedCause>>) {
         let mut state = lock(&self.state);
         state.running -= 1;
         let before = state.health;
@@ -307,7 +307,14 @@ impl SourceGate {
         // One that comes late and fails may have hung since the source was down. One that comes
         // late and succeeds shows that it is up: else it would rest for ever where a load takes
         // longer than the pause.
-        if is_of_this_era || (failure.is_none() && era > state.rested_in) {
+        let has_told = told.is_some();
+        let failure = told.and_then(Result::err);
+        if !has_told {
+            // The next one tries in place of this one.
+            if is_of_this_era && matches!(before, SourceHealth::Trying { .. }) {
+                state.health = SourceHealth::Resting { until: now };
+            }
+        } else if is_of_this_era || (failure.is_none() && era > state.rested_in) {
             self.learn(&mut state, now, failure.is_some());
         }
         let after = state.health;
@@ -374,16 +381,23 @@ pub(super) struct SourcePlace<'a> {
     source: &'a SourceGate,
     /// `None` if there is nothing to count.
     era: Option<u64>,
+    /// When it was taken, by the group's clock and by the system's.
     begun: u64,
+    since: Option<Instant>,
 }
 
 impl SourcePlace<'_> {
     /// The call has ended at the time `now`, with `failure` if it failed.
     pub(super) fn end(mut self, now: u64, failure: Option<SharedCause>) {
-        self.leave(now, failure);
+        self.leave(now, Some(failure.map_or(Ok(()), Err)));
     }
 
-    fn leave(&mut self, now: u64, failure: Option<SharedCause>) {
+    /// The call has ended, and nothing is known of the source by it.
+    pub(super) fn end_untold(mut self, now: u64) {
+        self.leave(now, None);
+    }
+
+    fn leave(&mut self, now: u64, told: Option<Result<(), SharedCause>>) {
         let Some(era) = self.era.take() else { return };
         let address = self.source.address();
         let _ = PLACES.try_with(|places| {
@@ -392,7 +406,7 @@ impl SourcePlace<'_> {
                 places.remove(last);
             }
         });
-        self.source.leave(era, now, failure);
+        self.source.leave(era, now, told);
     }
 }
 
@@ -400,7 +414,9 @@ impl Drop for SourcePlace<'_> {
     fn drop(&mut self) {
         if self.era.is_some() {
             // A clock may be foreign code, which is not called while a panic goes on.
-            self.leave(self.begun, Some(Arc::new(GetterPanicked)));
+            let took = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+            let now = self.begun.saturating_add(millis(took));
+            self.leave(now, Some(Err(Arc::new(GetterPanicked))));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use crate::error::{BoxError, Error};
 use crate::http::discovery::source::Discover;
-use crate::http::url::{PeerScheme, PeerUrl};
+use crate::http::url::{PeerScheme, PeerUrl, without_user};
 
 type Resolve = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send;
 
@@ -30,7 +30,7 @@ impl DnsSource {
         let url = format!("{}{name}", scheme.prefix());
         if port.is_none_or(|port| port == 0) {
             let reason = "to be looked up it needs a port, as in cache.default.svc:8001".to_owned();
-            return Err(Error::InvalidPeer { url: name.to_owned(), reason });
+            return Err(Error::InvalidPeer { url: without_user(name).into_owned(), reason });
         }
         PeerUrl::parse(&url)?;
         Ok(Self { name: name.to_owned(), scheme, look_up: Box::new(look_up) })

@@ -26,8 +26,7 @@ use wire::GossipId;
 
 use crate::error::{BoxError, Error};
 use crate::http::discovery::source::Discover;
-use crate::http::identity::Identity;
-use crate::http::peers::{Greeting, Peers};
+use crate::http::peers::{Greeting, MAX_POINTS, Peers};
 use crate::http::url::PeerUrl;
 use crate::one_line::OneLine;
 
@@ -43,7 +42,6 @@ const JOINED_WITHIN: Duration = Duration::from_secs(2);
 /// Follows what the others say.
 pub(super) struct GossipSource {
     peers: Weak<Peers>,
-    identity: Arc<Identity>,
     own: String,
     /// Whether there is somebody to wait for.
     has_seeds: bool,
@@ -74,7 +72,7 @@ impl GossipSource {
         }
         seeds.retain(|seed| seed.url != own.url);
         let seeds: Vec<PeerUrl> = seeds.into_iter().map(|seed| seed.url).collect();
-        let identity = Arc::clone(peers.identity());
+        let identity = peers.identity();
         let gossip = Arc::new(Gossip::new(identity.bell()));
         let this = Self {
             peers: Arc::downgrade(peers),
@@ -82,7 +80,6 @@ impl GossipSource {
             has_seeds: !seeds.is_empty(),
             begun: Instant::now(),
             gossip: Arc::clone(&gossip),
-            identity: Arc::clone(&identity),
             told: None,
         };
         let outboxes = (0..SENDERS).map(|_| sender(Arc::downgrade(peers), &gossip));
@@ -93,7 +90,7 @@ impl GossipSource {
         let thread = thread::Builder::new().name("geecache-gossip".to_owned());
         thread.spawn(move || member.run(&inbox)).map_err(no_thread)?;
         // From here on messages are heard.
-        identity.listen(Some(ears));
+        identity.listen(ears);
         Ok(this)
     }
 
@@ -103,7 +100,9 @@ impl GossipSource {
         let Some(peers) = self.peers.upgrade() else { return Vec::new() };
         let mut all = vec![self.own.clone()];
         let (mut urls, mut names) = (HashSet::new(), HashSet::new());
+        let (mut points, mut left_out) = (0_usize, 0_usize);
         if let Ok(own) = peers.parse(&*self.own) {
+            points = peers.points_of(&own);
             urls.insert(own.url);
             names.insert(own.name);
         }
@@ -112,18 +111,34 @@ impl GossipSource {
             peers.check(std::slice::from_ref(&peer))?;
             let is_first = urls.insert(peer.url.clone()) && names.insert(Arc::clone(&peer.name));
             let taken = || format!("another member has its URL, or its name {:?}", peer.name);
-            if is_first { Ok(peer.text()) } else { Err(peer.invalid(taken())) }
+            if is_first { Ok(peer) } else { Err(peer.invalid(taken())) }
         };
         // In one order, so that of two members with one name all take the same.
         for text in BTreeSet::from_iter(members) {
             match can_be(text) {
-                Ok(text) => all.push(text),
+                Ok(peer) => {
+                    let with_it = points.saturating_add(peers.points_of(&peer));
+                    if with_it > MAX_POINTS {
+                        left_out += 1;
+                    } else {
+                        points = with_it;
+                        all.push(peer.text());
+                    }
+                }
                 Err(error) => {
                     let is_due = peers.options().peer.repeats.due(("gossip", text.as_str()));
                     if let Some(again) = is_due {
                         log::warn!("a member can not be a peer: {}{again}", OneLine(&error));
                     }
                 }
+            }
+        }
+        if left_out > 0 {
+            if let Some(again) = peers.options().peer.repeats.due(("gossip", "points")) {
+                log::warn!(
+                    "{left_out} members are left out of the list: it has no more than {MAX_POINTS} \
+                     points{again}"
+                );
             }
         }
         all.sort_unstable();
@@ -151,10 +166,10 @@ impl Discover for GossipSource {
 }
 
 impl Drop for GossipSource {
-    /// Does not wait for the threads: they end within a second.
+    /// Does not wait for the threads: they end within a second. The pool's ears stay as they are:
+    /// they may be those of another source by now.
     fn drop(&mut self) {
         self.gossip.end();
-        self.identity.listen(None);
     }
 }
 

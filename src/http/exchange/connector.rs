@@ -44,7 +44,9 @@ impl NotingConnector {
     /// One that connects to `peer`.
     pub(super) fn to(peer: &PeerUrl, tls: Option<&TlsConfig>, tokens: Option<Arc<Tokens>>) -> Self {
         let is_tls = peer.scheme() == PeerScheme::Https;
-        let tls = tls.filter(|_| is_tls).map(|tls| (tls.clone(), peer.host().into()));
+        // No certificate names a zone, which means something on this host only.
+        let host = peer.host().split('%').next().unwrap_or_default();
+        let tls = tls.filter(|_| is_tls).map(|tls| (tls.clone(), host.into()));
         Self { tls, tokens, ..Self::default() }
     }
 

@@ -135,6 +135,9 @@ impl Socket {
                     self.send_encrypted(&mut countdown)?;
                 }
             }
+            if sent < self.buffers.held {
+                countdown.go_on()?;
+            }
         }
         self.buffers.held = 0;
         Ok(())
@@ -174,6 +177,9 @@ impl Socket {
             countdown.set(&self.stream, TcpStream::set_write_timeout, &mut self.write_timeout)?;
             let written = tls.send(&mut &*self.stream);
             self.wrote(countdown, written)?;
+            if self.tls.as_ref().is_some_and(TlsSession::wants_write) {
+                countdown.go_on()?;
+            }
         }
         Ok(())
     }
@@ -192,7 +198,10 @@ impl Socket {
                     let kind = io::ErrorKind::UnexpectedEof;
                     return Err(Error::Io(io::Error::new(kind, message)));
                 }
-                Ok(n) => Trace::note_heard(n),
+                Ok(n) => {
+                    Trace::note_heard(n);
+                    countdown.go_on()?;
+                }
                 Err(error) => countdown.go_on_after(error)?,
             }
         }
@@ -200,6 +209,7 @@ impl Socket {
 
     /// Waits for bytes and puts them into the buffer. Zero is the end.
     fn fill(&mut self, countdown: &mut Countdown) -> Result<usize, Error> {
+        let mut has_heard = false;
         loop {
             let Some(tls) = &mut self.tls else {
                 let room = self.buffers.input_append_buf();
@@ -208,10 +218,18 @@ impl Socket {
             if let Some(n) = tls.plain(self.buffers.input_append_buf())? {
                 return Ok(n);
             }
+            // A part of a record, or one that says nothing to ureq.
+            if has_heard {
+                countdown.go_on()?;
+            }
             countdown.set(&self.stream, TcpStream::set_read_timeout, &mut self.read_timeout)?;
             match tls.receive(&mut &*self.stream) {
-                Ok(n) if n > 0 => Trace::note_heard(n),
-                Ok(_) => {}
+                Ok(n) => {
+                    if n > 0 {
+                        Trace::note_heard(n);
+                    }
+                    has_heard = true;
+                }
                 Err(error) => countdown.go_on_after(error)?,
             }
         }
@@ -352,6 +370,11 @@ impl Countdown {
         if !matches!(error.kind(), Interrupted | TimedOut | WouldBlock) {
             return Err(Error::Io(error));
         }
+        self.go_on()
+    }
+
+    /// What comes next has what is left of the time; an error if nothing is.
+    fn go_on(&mut self) -> Result<(), Error> {
         if let Some(within) = self.timeout.not_zero() {
             let left = within.saturating_sub(self.begun.elapsed());
             if left.is_zero() {

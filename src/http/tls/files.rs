@@ -58,9 +58,9 @@ impl TlsFiles {
             (Some(paths), Some(texts)) => Some(TlsIdentity::of(paths, texts)?),
             _ => None,
         };
-        let roots = roots(&self.ca, &texts.ca)?;
+        let servers = roots(&self.ca, &texts.ca)?;
         let client = versions(ClientConfig::builder_with_provider(Arc::clone(&provider)))?;
-        let client = client.with_root_certificates(roots);
+        let client = client.with_root_certificates(servers);
         let client = match &identity {
             None => client.with_no_client_auth(),
             Some(identity) => {
@@ -70,7 +70,12 @@ impl TlsFiles {
             }
         };
         let client_ca = self.client_ca.as_deref().zip(texts.client_ca.as_deref());
-        let server = identity.map(|identity| identity.server(provider, client_ca)).transpose()?;
+        let server = match (identity, client_ca) {
+            (Some(identity), _) => Some(identity.server(provider, client_ca)?),
+            // It is not used, and has to be good all the same.
+            (None, Some((path, text))) => roots(path, text).map(|_| None)?,
+            (None, None) => None,
+        };
         Ok(TlsParts { client: Arc::new(client), server: server.map(Arc::new) })
     }
 }

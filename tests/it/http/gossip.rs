@@ -60,6 +60,22 @@ fn peers_that_know_one_of_them_know_all_and_miss_those_who_go() {
 }
 
 #[test]
+fn a_pool_that_joins_once_more_goes_on_to_hear_the_others() {
+    let peers = [start(), start()];
+    let seed = peers[1].url();
+    for _ in 0..2 {
+        peers[0].pool.join([seed.as_str()]).unwrap();
+    }
+    // This one is told of by its own messages alone.
+    peers[1].pool.join([seed.as_str()]).unwrap();
+    wait_for(&peers, 2);
+    let late = start();
+    late.pool.join([seed.as_str()]).unwrap();
+    let [first, second] = peers;
+    wait_for(&[first, second, late], 3);
+}
+
+#[test]
 fn a_seed_that_starts_later_is_found_and_one_that_comes_back_as_well() {
     let (early, late) = (start(), start());
     let (at, seed) = (late.addr(), late.url());

@@ -1,10 +1,12 @@
 //! Keys with types, and what peers ask for.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use geecache::{CacheKey, Error, KeyText, TypedGroup};
+use geecache::{BoxError, CacheKey, Codec, Error, KeyText, TypedGetter, TypedGroup, TypedLoaded};
 
 use super::Text;
 
@@ -75,4 +77,46 @@ fn a_program_may_have_keys_of_its_own() {
     let group: TypedGroup<Sku, String> = TypedGroup::new("articles", 1 << 20, Text, load);
     assert_eq!(*group.get(&Sku(7)).unwrap(), "article 7");
     assert!(group.group().peek("sku-7").is_some());
+}
+
+#[test]
+fn texts_that_are_no_keys_and_values_that_have_no_bytes_are_no_failures_of_the_source() {
+    struct Picky;
+    impl Codec<String> for Picky {
+        fn encode(&self, value: &String) -> Result<Vec<u8>, BoxError> {
+            if value == "13" { Err("no bytes".into()) } else { Ok(value.clone().into_bytes()) }
+        }
+
+        fn decode(&self, bytes: &[u8]) -> Result<String, BoxError> {
+            Ok(String::from_utf8(bytes.to_vec())?)
+        }
+    }
+    let load = |n: u64| Ok::<_, io::Error>(n.to_string());
+    let group: TypedGroup<u64, String> = TypedGroup::builder("picky", 1 << 20, Picky, load)
+        .group(|group| group.source_breaker(NonZeroU32::MIN, Duration::from_secs(3600)))
+        .build();
+    assert!(group.group().get("x").is_err());
+    assert!(group.group().get_many(["y", "z"]).iter().all(Result::is_err));
+    assert!(matches!(group.get(&13), Err(Error::Encode { .. })));
+    assert_eq!(*group.get(&7).unwrap(), "7");
+}
+
+#[test]
+fn a_getter_is_not_asked_for_no_keys() {
+    struct Rows;
+    impl TypedGetter<u64, String> for Rows {
+        fn get(&self, key: u64) -> Result<TypedLoaded<String>, BoxError> {
+            Ok(key.to_string().into())
+        }
+
+        fn get_many(&self, keys: Vec<u64>) -> Vec<Result<TypedLoaded<String>, BoxError>> {
+            assert!(!keys.is_empty(), "a query of no keys");
+            keys.into_iter().map(|key| self.get(key)).collect()
+        }
+    }
+    let group: TypedGroup<u64, String> = TypedGroup::new("rows", 1 << 20, Text, Rows);
+    for answer in group.group().get_many(["x", "y"]) {
+        let Err(Error::Load { source, .. }) = &answer else { panic!("{answer:?}") };
+        assert!(source.to_string().contains("not of the type"), "{source}");
+    }
 }

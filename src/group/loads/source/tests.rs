@@ -68,7 +68,33 @@ fn only_failures_in_a_row_make_it_rest() {
 fn a_getter_that_panics_has_failed() {
     let source = source(0, Some((1, 100)));
     drop(call(&source, 5).unwrap());
-    assert_eq!(rests(&source, 5), 100);
+    assert!(rests(&source, 5) >= 100);
+}
+
+#[test]
+fn the_rest_after_a_late_panic_begins_with_the_panic() {
+    let source = source(0, Some((1, 100)));
+    let mut place = call(&source, 5).unwrap();
+    place.since = place.since.and_then(|since| since.checked_sub(Duration::from_secs(10)));
+    drop(place);
+    assert!(rests(&source, 10_005) >= 100);
+}
+
+#[test]
+fn calls_that_tell_nothing_of_the_source_change_nothing() {
+    let source = source(0, Some((2, 100)));
+    call(&source, 0).unwrap().end(0, failed());
+    call(&source, 0).unwrap().end_untold(0);
+    call(&source, 0).unwrap().end(0, failed());
+    assert_eq!(rests(&source, 0), 100, "it was no success");
+    call(&source, 100).unwrap().end_untold(110);
+    assert!(!source.rests(110), "the next one tries");
+    let trial = call(&source, 110).unwrap();
+    assert_eq!(rests(&source, 110), 100);
+    trial.end(120, None);
+    call(&source, 120).unwrap().end_untold(120);
+    assert!(!source.rests(120));
+    source.validate();
 }
 
 #[test]

@@ -68,3 +68,32 @@ fn who_waits_for_a_load_that_waits_for_a_place_does_not_load_as_well() {
     });
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }
+
+#[test]
+fn a_batch_waits_for_a_place_once_and_not_for_each_of_its_keys() {
+    let (pass, begins, open) = gate();
+    let getter = move |key: &str| {
+        if key == "a" {
+            pass();
+        }
+        upper(key)
+    };
+    let source = SourceOptions { max_loads: NonZeroUsize::new(1), breaker: None };
+    let mut loads = loads_with(getter, source);
+    Arc::get_mut(&mut loads).expect("nobody has it yet").source.most_wait =
+        Duration::from_millis(300);
+    let host = Arc::new(Host::default());
+    let keys: Vec<String> = (0..200).map(|n| format!("key {n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| load(&loads, &["a"], Call::one(None), &host).remove(0));
+        begins.recv_timeout(SOON).unwrap();
+        let begun = Instant::now();
+        let answers = load(&loads, &keys, Call::many(None), &host);
+        let took = begun.elapsed();
+        open.send(()).unwrap();
+        first.join().unwrap().unwrap();
+        assert!(answers.iter().all(|it| matches!(it, Err(Error::Overloaded { .. }))));
+        assert!(took < SOON, "{took:?} for what would be a minute of waits");
+    });
+}

@@ -153,6 +153,22 @@ fn what_one_member_says_of_itself_keeps_no_other_out() {
 }
 
 #[test]
+fn members_that_are_too_many_points_together_are_left_out() {
+    let own = PeerUrl::parse("http://own:1").unwrap();
+    let peers = Arc::new(Peers::new(Some(own), options(RingHash::Crc32.replicas())));
+    let source = GossipSource::begin(&peers, &[]).unwrap();
+    let mut members: Vec<String> = (0..420).map(|n| format!("http://x{n}:1#weight=200")).collect();
+    members.push("http://a:1".to_owned());
+    let taken = source.peers_among(&members);
+    let list: Vec<_> = taken.iter().map(|text| peers.parse(&**text).unwrap()).collect();
+    peers.check(&list).unwrap();
+    assert!(list.len() > 400, "{} are as many as there can be", list.len());
+    for there in ["http://own:1", "http://a:1"] {
+        assert!(taken.iter().any(|it| it == there), "{there}");
+    }
+}
+
+#[test]
 fn a_name_that_others_would_read_otherwise_is_refused() {
     let own = ListedPeer::new(PeerUrl::parse("http://own:1").unwrap()).called("a&weight=2");
     let peers = Arc::new(Peers::with_name(Some(own), options(RingHash::Crc32.replicas())));

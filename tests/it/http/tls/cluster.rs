@@ -1,13 +1,32 @@
 //! Peers that know each other.
 
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::num::ParseIntError;
 
-use geecache::{ChangeStamp, Group, HttpGetter, HttpPool, Loaded, PeerGetter, TlsConfig};
+use geecache::{ChangeStamp, Group, HttpGetter, HttpPool, Loaded, PeerGetter, Server, TlsConfig};
 use rustls::version::{TLS12, TLS13};
 
 use super::{pair, peer};
-use crate::support::{Authority, SOON, all_at_once, raw_connection, value_of};
+use crate::support::{Authority, CountingGetter, SOON, all_at_once, raw_connection, value_of};
+
+#[test]
+fn an_address_with_a_zone_is_that_of_its_certificate() {
+    let authority = Authority::new();
+    let issued = authority.issue_with(&["::1", "127.0.0.1"], |_| {});
+    let tls = TlsConfig::from_pem_files(issued.cert, issued.key, authority.ca()).unwrap();
+    let builder = HttpPool::builder().server(Server::Guarded).tls(tls.clone());
+    // There is no IPv6 everywhere, or there are no zones.
+    let Ok(pool) = builder.bind("[::1]:0") else { return };
+    let port = pool.local_addr().unwrap().port();
+    if TcpStream::connect(format!("[::1%1]:{port}")).is_err() {
+        return;
+    }
+    pool.add(&Group::new("scores", 1 << 20, CountingGetter::new())).unwrap();
+    let getter = HttpGetter::with_tls(&format!("https://[::1%251]:{port}"), tls).unwrap();
+    let got = getter.get_timeout("scores", "Tom", SOON).unwrap();
+    assert_eq!(got.value().unwrap(), &*value_of("Tom"));
+}
 
 #[test]
 fn peers_with_certificates_are_a_cluster() {

@@ -133,7 +133,11 @@ fn tls_that_can_not_work_is_refused_at_the_start() {
             other => panic!("{words}: {other:?}"),
         }
     }
-    assert!(authority.tls().client_ca(empty).is_err());
+    assert!(authority.tls().client_ca(&empty).is_err());
+    let only_asks = TlsConfig::client_from_pem_file(authority.ca()).unwrap();
+    assert!(only_asks.clone().client_ca(authority.ca()).is_ok());
+    let refused = only_asks.client_ca(&empty).unwrap_err();
+    assert!(matches!(refused, Error::InvalidOption { .. }), "{refused}");
 }
 
 #[test]

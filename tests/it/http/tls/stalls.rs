@@ -1,13 +1,16 @@
-//! Clients that do not go on.
+//! Clients that do not go on, and servers that go on with a byte at a time.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use geecache::{HttpGetter, PeerGetter};
+use geecache::{HttpGetter, PeerErrorKind, PeerGetter};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::peer;
-use crate::support::{Authority, Peer, SOON, value_of};
+use crate::support::{Authority, Peer, SOON, chain, key, value_of};
 
 /// The beginning of a handshake: a record of which most is missing.
 const BEGINNING: &[u8] = &[22, 3, 1, 2, 0, 1, 0];
@@ -73,4 +76,60 @@ fn a_pool_with_stalled_handshakes_shuts_down_at_once() {
     let mut stalled: Vec<_> = (0..10).map(|_| stalled(&owner, BEGINNING)).collect();
     owner.pool.shutdown();
     assert!(stalled.iter_mut().all(is_closed));
+}
+
+/// Sends the beginning of a record of 16 KiB, and then a byte now and then for ten seconds, if
+/// nobody closes.
+fn drip(mut stream: &TcpStream, kind: u8) {
+    let _ = stream.set_nodelay(true).and_then(|()| stream.write_all(&[kind, 3, 3, 0x40, 0]));
+    for _ in 0..200 {
+        thread::sleep(Duration::from_millis(50));
+        if stream.write_all(&[2]).is_err() {
+            return;
+        }
+    }
+}
+
+/// The kind of the error of a get that asks a server which does `serve` with a connection.
+fn error_of_one_who_asks(
+    authority: &Authority,
+    serve: impl FnOnce(TcpStream) + Send + 'static,
+) -> PeerErrorKind {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || serve(listener.accept().unwrap().0));
+    let url = format!("https://localhost:{port}");
+    let getter = HttpGetter::with_tls(&url, authority.tls()).unwrap();
+    getter.get_timeout("scores", "Tom", Duration::from_millis(500)).unwrap_err().kind()
+}
+
+#[test]
+fn a_server_that_drips_in_the_handshake_is_given_up_in_time() {
+    let error = error_of_one_who_asks(&Authority::new(), |stream| drip(&stream, 22));
+    assert_eq!(error, PeerErrorKind::TimedOut);
+}
+
+#[test]
+fn a_server_whose_answer_drips_is_given_up_in_time() {
+    let authority = Authority::new();
+    let issued = authority.issue();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain(&issued.cert), key(&issued))
+        .unwrap();
+    let error = error_of_one_who_asks(&authority, |stream| {
+        let tls = ServerConnection::new(Arc::new(config)).unwrap();
+        let mut stream = StreamOwned::new(tls, stream);
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        drip(&stream.sock, 23);
+    });
+    assert_eq!(error, PeerErrorKind::TimedOut);
 }
