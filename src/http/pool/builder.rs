@@ -261,7 +261,7 @@ impl HttpPoolBuilder {
     /// asks which keys they were, with one more request that ends within 250 ms. Where there is no
     /// time for that, or no answer, all copies go. Defaults to [`ChangeNews::On`] for a
     /// [client](Self::client), and for who serves to [`ChangeNews::Off`] until it has
-    /// [left](HttpPool::leave): peers are told.
+    /// [left](crate::HttpPool::leave): peers are told.
     #[must_use]
     pub fn change_news(mut self, news: ChangeNews) -> Self {
         self.change_news = Some(news);
