@@ -289,18 +289,28 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_lacking_certificate_is_not_taken_for_a_lacking_token() {
-        let hint = |line: &str, why| match Wish::of(line.split(' ')).unwrap() {
+    /// What stands beside the failure `why` of the command `line`.
+    fn hint(line: &str, why: &str) -> &'static str {
+        match Wish::of(line.split(' ')).unwrap() {
             Wish::Run(args) => let_in(&args, why),
             other => panic!("{other:?}"),
-        };
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_given_is_not_taken_for_a_lacking_one() {
+        let why = "status 401: unauthorized";
+        let given = hint("geecache get scores Tom --token-file a", why);
+        assert!(given.contains("the token is not the cluster's"), "{given}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_lacking_certificate_is_not_taken_for_a_lacking_token() {
         let alert = "TLS: our certificate, or the lack of one, was refused (CertificateRequired)";
         let bare = hint("geecache get scores Tom", alert);
         assert_eq!(bare, "the cluster asks for a certificate: --tls-cert and --tls-key");
         let other = hint("geecache get scores Tom --tls-cert a --tls-key b", alert);
         assert!(other.contains("the certificate of --tls-cert"), "{other}");
-        let token = hint("geecache get scores Tom --token-file a", "status 401: unauthorized");
-        assert!(token.contains("the token is not the cluster's"), "{token}");
     }
 }

@@ -8,6 +8,7 @@ use geecache::{ChangeStamp, Group, Loaded, PeerError, PeerErrorKind, PeerGetter}
 use crate::check::finding::{Finding, Verdict};
 use crate::cluster::{Cluster, Member};
 use crate::format::{self, plural};
+use crate::url_ring::UrlRing;
 
 /// What is written ends by itself, should it not be removed.
 const TTL: Duration = Duration::from_secs(60);
@@ -28,13 +29,10 @@ pub(super) fn round_trips(cluster: &Cluster, group: &str) -> Finding {
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let name = format!("geecache-check-{}-{begun}", process::id());
     let ring = cluster.ring();
-    let key_of = |member: &Member| {
-        let mut keys = (0..TRIED).map(|number| format!("{name}-{number}"));
-        keys.find(|key| ring.is_owner(key, &member.url))
-    };
     let trips = cluster.ask(|member| {
         let begun = Instant::now();
-        let key = key_of(member).ok_or_else(|| "it owns next to no key".to_owned())?;
+        let key =
+            key_of(&ring, &name, &member.url).ok_or_else(|| "it owns next to no key".to_owned())?;
         let done = round_trip(member, &handle, &key);
         // Whatever went wrong, it is not to stay.
         handle.remove(&key);
@@ -61,6 +59,13 @@ pub(super) fn round_trips(cluster: &Cluster, group: &str) -> Finding {
             Finding::new("keys", verdict, told).lines(lines)
         }
     }
+}
+
+/// A key that the peer at `url` owns, and that no other peer is asked for: owners of other zones
+/// have it as well, and are emptied of it when the first of them is done.
+fn key_of(ring: &UrlRing, name: &str, url: &str) -> Option<String> {
+    let mut keys = (0..TRIED).map(|number| format!("{name}-{url}-{number}"));
+    keys.find(|key| ring.is_owner(key, url))
 }
 
 /// An error tells what went wrong with a key of that peer.
@@ -90,5 +95,27 @@ fn round_trip(member: &Member, handle: &Group, key: &str) -> Result<(), String> 
     match peek()? {
         None => Ok(()),
         Some(_) => Err("the key is still there after its removal".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use geecache::consistenthash::Ring;
+
+    use super::*;
+    use crate::url_ring::Seat;
+
+    #[test]
+    fn owners_of_different_zones_are_not_asked_for_the_same_key() {
+        let mut ring = UrlRing::new("a", Ring::new(NonZeroUsize::MIN));
+        let seat = |url: &str, zone: &str| {
+            let (name, zone) = (url.to_owned(), zone.to_owned());
+            (url.to_owned(), Seat { name, weight: NonZeroUsize::MIN, zone })
+        };
+        ring.extend([seat("http://10.0.0.1:1", "a"), seat("http://10.0.0.2:1", "b")]);
+        let keys = ["http://10.0.0.1:1", "http://10.0.0.2:1"].map(|url| key_of(&ring, "x", url));
+        assert!(keys[0].is_some() && keys[1].is_some() && keys[0] != keys[1], "{keys:?}");
     }
 }
