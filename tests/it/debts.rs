@@ -58,20 +58,30 @@ fn a_cut_off_owner_and_those_who_read_from_it_have_no_old_value_once_it_is_settl
 #[test]
 fn one_that_refuses_is_not_told_more_often_because_its_values_are_wanted() {
     let source = Versions::default();
-    let peers = peers_with_copies(2, &source);
+    let peers = peers_with_copies(3, &source);
     let key = peers.key_owned_by(&[1]);
     let writer = &peers.node(0).group;
     peers.node(1).link.break_with(PeerErrorKind::NoSuchGroup);
+    // This one is tried whenever its values are wanted.
+    peers.node(2).link.break_with(PeerErrorKind::TimedOut);
     let begun = Instant::now();
-    assert_eq!(owed(&writer.remove(&key)), ["1"]);
+    assert_eq!(owed(&writer.remove(&key)), ["1", "2"]);
+    // In turns of the two.
+    let wanted = [1, 2].map(|owner| peers.keys_owned_by(&[owner], 10_000));
     let gets = Cell::new(0);
+    let attempts = |peer: &str| {
+        let debts = writer.debts();
+        debts.iter().find(|debt| debt.peer == peer).unwrap().attempts
+    };
     until("it was told five times", || {
-        writer.get(&format!("{key} {}", gets.replace(gets.get() + 1))).unwrap();
-        writer.debts()[0].attempts >= 5
+        let get = gets.replace(gets.get() + 1);
+        writer.get(&wanted[get % 2][get / 2 % 10_000]).unwrap();
+        attempts("1") >= 5
     });
     // Pauses of 100, 100, 200, 400 and 800 ms, each shorter by up to a fifth.
     assert!(begun.elapsed() >= Duration::from_millis(1280), "{:?}", begun.elapsed());
     peers.node(1).link.mend();
+    peers.node(2).link.mend();
     writer.settled(SOON).unwrap();
 }
 

@@ -316,13 +316,15 @@ impl Debts {
         self.counters.owed.add(debt.add(missed));
     }
 
-    /// Whether a peer is owed something.
-    pub(super) fn is_owed(&self, peer: &Arc<dyn PeerGetter>) -> bool {
+    /// A peer has made a change just now. Whether it is owed something, which it may be told soon.
+    pub(super) fn is_up(&self, peer: &Arc<dyn PeerGetter>, now: Instant) -> bool {
         if !self.is_wary.load(Ordering::SeqCst) {
             return false;
         }
         let id = PeerId::of(peer);
-        lock(&self.ledger).debts.iter().any(|debt| debt.id.is(&id))
+        let mut ledger = lock(&self.ledger);
+        let debt = ledger.debts.iter_mut().find(|debt| debt.id.is(&id));
+        debt.map(|debt| debt.soonest = debt.soonest.min(now + jittered(FIRST_PAUSE))).is_some()
     }
 
     /// What to tell whom now.
@@ -370,12 +372,13 @@ impl Debts {
         let mut ledger = lock(&self.ledger);
         let Some(debt) = ledger.debts.iter_mut().find(|it| it.number == debt) else { return };
         debt.attempts += 1;
-        let longest = match is_refusal(error.kind()) {
-            true => LONGEST_PAUSE_OF_REFUSAL,
-            false => LONGEST_PAUSE,
-        };
-        debt.soonest = now + jittered(FIRST_PAUSE);
         debt.next = now + jittered(debt.pause);
+        // That others want values of one who answers and will not does not hasten it.
+        let longest;
+        (debt.soonest, longest) = match is_refusal(error.kind()) {
+            true => (debt.next, LONGEST_PAUSE_OF_REFUSAL),
+            false => (now + jittered(FIRST_PAUSE), LONGEST_PAUSE),
+        };
         debt.pause = (debt.pause * 2).min(longest);
         debt.error = error;
     }
@@ -413,7 +416,7 @@ impl Debts {
 }
 
 /// Whether a peer answers, and will not: it has no such group, or does not let us in.
-pub(super) fn is_refusal(kind: PeerErrorKind) -> bool {
+fn is_refusal(kind: PeerErrorKind) -> bool {
     matches!(
         kind,
         PeerErrorKind::NoSuchGroup

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{PeerError, PeerErrorKind};
 use crate::group::batch::is_same_peer;
-use crate::group::changes::debts::{DebtCounters, DebtMark, Missed, is_refusal};
+use crate::group::changes::debts::{DebtCounters, DebtMark, Missed};
 use crate::group::changes::owed::Everything;
 use crate::group::changes::payer::{Debtor, Haste};
 use crate::group::changes::report::{PeerDebt, RemoveOutcome};
@@ -62,23 +62,16 @@ impl Changes {
     /// be changed.
     pub(in crate::group) fn may_read(&self, peer: &Arc<dyn PeerGetter>) -> bool {
         let may_read = self.debts.may_read(peer, &self.journal);
-        // Who answers and will not is not asked more often because somebody wants its values.
-        if !may_read && !self.has_refused(peer) {
+        if !may_read {
             self.payer.call(Haste::Soon);
         }
         may_read
     }
 
-    /// Whether a peer that is owed something has refused it, when it was told last.
-    fn has_refused(&self, peer: &Arc<dyn PeerGetter>) -> bool {
-        let name = peer.name();
-        self.debts().iter().any(|debt| debt.peer == name && is_refusal(debt.error.kind()))
-    }
-
     /// Waits until everything is paid, but not for longer than `timeout`. Who is still owed
     /// something.
     pub(in crate::group) fn settle(&self, timeout: Duration) -> Vec<PeerDebt> {
-        self.payer.call(Haste::Soon);
+        self.payer.call(Haste::Now);
         self.debts.wait_until_paid(timeout);
         self.debts()
     }
@@ -147,7 +140,7 @@ impl Changes {
         if let (Change::Insert(key, _), Some(before)) = (change, before) {
             self.debts.waive(before, key);
         }
-        if self.debts.is_owed(peer) {
+        if self.debts.is_up(peer, Instant::now()) {
             self.payer.call(Haste::Soon);
         }
     }
