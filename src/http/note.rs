@@ -26,6 +26,8 @@
 //! Names that are not known are ignored, and so is the whole header at peers of other programs. No
 //! clocks need to agree. Neither reading nor writing allocates.
 
+mod numbers;
+mod status;
 mod tags;
 
 use std::fmt;
@@ -36,6 +38,8 @@ use crate::change::{ChangeMark, ChangeStamp};
 use crate::getter::Loaded;
 use crate::group::Chain;
 use crate::http::protocol::Protocol;
+use numbers::{Decimal, decimal, hash, hexadecimal, long_hexadecimal, millis, number};
+pub(crate) use status::Status;
 pub(crate) use tags::NoteTags;
 
 /// The name of the header.
@@ -297,103 +301,6 @@ pub(crate) fn hash_of(group: &str, key: Option<&str>) -> u32 {
     hasher.finalize()
 }
 
-/// Reads whole milliseconds.
-fn millis(text: &[u8]) -> Option<Duration> {
-    decimal(text).map(Duration::from_millis)
-}
-
-/// Reads digits. More of them than fit are the greatest number; anything but digits is none.
-fn decimal(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let add = |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(value_of(*digit));
-    Some(text.iter().fold(0, add))
-}
-
-fn value_of(digit: u8) -> u64 {
-    (digit - b'0').into()
-}
-
-/// A number as digits.
-struct Decimal {
-    bytes: [u8; 20],
-    begin: usize,
-}
-
-impl Decimal {
-    /// Whole milliseconds, rounded down, so that no copy outlives its original.
-    fn of(time: Duration) -> Self {
-        Self::new(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    fn new(mut rest: u64) -> Self {
-        let mut decimal = Self { bytes: [0; 20], begin: 20 };
-        loop {
-            decimal.begin -= 1;
-            decimal.bytes[decimal.begin] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                return decimal;
-            }
-        }
-    }
-
-    fn digits(&self) -> &[u8] {
-        &self.bytes[self.begin..]
-    }
-}
-
-/// Eight hexadecimal digits, all of them at once: a note has up to five such numbers.
-fn hexadecimal(number: u32) -> [u8; 8] {
-    // Each byte gets four bits.
-    let mut bits = u64::from(number);
-    bits = (bits | bits << 16) & 0x0000_ffff_0000_ffff;
-    bits = (bits | bits << 8) & 0x00ff_00ff_00ff_00ff;
-    bits = (bits | bits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-    // 1 in each byte that is more than 9, whose digit is a letter.
-    let letters = (bits + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
-    (bits + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
-}
-
-/// Sixteen of them.
-fn long_hexadecimal(number: u64) -> [u8; 16] {
-    let mut digits = [0; 16];
-    digits[..8].copy_from_slice(&hexadecimal((number >> 32) as u32));
-    digits[8..].copy_from_slice(&hexadecimal(number as u32));
-    digits
-}
-
-/// Reads eight hexadecimal digits.
-fn hash(text: &[u8]) -> Option<u32> {
-    let digits: &[u8; 8] = text.try_into().ok()?;
-    let (mut number, mut wrong) = (0, 0);
-    for &byte in digits {
-        let digit = DIGITS[usize::from(byte)];
-        wrong |= digit;
-        number = number << 4 | u32::from(digit & 0xf);
-    }
-    (wrong <= 0xf).then_some(number)
-}
-
-/// The value of each byte as a hexadecimal digit; more than 15 for what is none.
-const DIGITS: [u8; 256] = {
-    let mut digits = [0xf0; 256];
-    let mut value = 0;
-    while value < 16 {
-        digits[b"0123456789abcdef"[value] as usize] = value as u8;
-        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
-        value += 1;
-    }
-    digits
-};
-
-/// Reads sixteen hexadecimal digits.
-fn number(text: &[u8]) -> Option<u64> {
-    let (high, low) = text.split_at_checked(8)?;
-    Some(u64::from(hash(high)?) << 32 | u64::from(hash(low)?))
-}
-
 /// Reads the stamp of a change.
 fn stamp(text: &[u8]) -> Option<ChangeStamp> {
     let (origin, count) = text.split_at_checked(16)?;
@@ -425,107 +332,6 @@ fn chain(text: &[u8]) -> Option<Chain> {
     let (id, hops) = text.split_at_checked(8)?;
     let (id, hops) = (hash(id)?, decimal(hops.strip_prefix(b".")?)?);
     (id != 0).then(|| Chain::new(id, u8::try_from(hops).unwrap_or(u8::MAX)))
-}
-
-/// What an answer that is not a value means, so that it can be told from a foreign server's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    BadRequest,
-    /// The path names another key than the note, or another group.
-    OtherKey,
-    /// The asker speaks another protocol.
-    OtherProtocol,
-    /// The asker belongs to another cluster.
-    OtherCluster,
-    /// The asker is this very process, which it knows by another name.
-    Itself,
-    /// The asker shows no token that is known.
-    Unauthorized,
-    NoSuchGroup,
-    NotFound,
-    LoadFailed,
-    TimedOut,
-    Overloaded,
-    ShuttingDown,
-    /// It answers still, but has left the list of peers.
-    HasLeft,
-    NotSupported,
-    /// An insertion has removed the older value, and the new one is not kept.
-    NotKept,
-    /// An insertion came too late. There is no older value.
-    Late,
-}
-
-impl Status {
-    pub(crate) const ALL: [Self; 16] = [
-        Self::BadRequest,
-        Self::OtherKey,
-        Self::OtherProtocol,
-        Self::OtherCluster,
-        Self::Itself,
-        Self::Unauthorized,
-        Self::NoSuchGroup,
-        Self::NotFound,
-        Self::LoadFailed,
-        Self::TimedOut,
-        Self::Overloaded,
-        Self::ShuttingDown,
-        Self::HasLeft,
-        Self::NotSupported,
-        Self::NotKept,
-        Self::Late,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad-request",
-            Self::OtherKey => "other-key",
-            Self::OtherProtocol => "other-protocol",
-            Self::OtherCluster => "other-cluster",
-            Self::Itself => "itself",
-            Self::Unauthorized => "unauthorized",
-            Self::NoSuchGroup => "no-such-group",
-            Self::NotFound => "not-found",
-            Self::LoadFailed => "load-failed",
-            Self::TimedOut => "timed-out",
-            Self::Overloaded => "overloaded",
-            Self::ShuttingDown => "shutting-down",
-            Self::HasLeft => "has-left",
-            Self::NotSupported => "not-supported",
-            Self::NotKept => "not-kept",
-            Self::Late => "late",
-        }
-    }
-
-    fn named(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name().as_bytes() == name)
-    }
-
-    /// The HTTP status that goes with the name.
-    pub(crate) const fn code(self) -> u16 {
-        match self {
-            Self::BadRequest | Self::OtherKey | Self::OtherProtocol => 400,
-            Self::Unauthorized => 401,
-            Self::NoSuchGroup | Self::NotFound => 404,
-            Self::NotSupported => 405,
-            Self::Late => 409,
-            Self::HasLeft => 410,
-            Self::OtherCluster | Self::Itself => 421,
-            Self::NotKept => 204,
-            Self::LoadFailed => 500,
-            Self::Overloaded | Self::ShuttingDown => 503,
-            Self::TimedOut => 504,
-        }
-    }
-
-    /// Whether an answer of this HTTP status may have the name. Some clusters have the two numbers
-    /// the other way round that tell of a failed load and of a peer that can't answer.
-    fn goes_with(self, code: u16) -> bool {
-        match self.code() {
-            500 | 503 => matches!(code, 500 | 503),
-            only => only == code,
-        }
-    }
 }
 
 #[cfg(any(test, feature = "unstable-bench"))]

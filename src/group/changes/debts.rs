@@ -1,26 +1,22 @@
 //! [`Debts`]: what the peers of a group could not be told, and who of them was away.
 
+mod debt;
+
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{PeerError, PeerErrorKind};
+pub(super) use crate::group::changes::debts::debt::Missed;
+use crate::group::changes::debts::debt::{Debt, PeerId};
 use crate::group::changes::journal::Journal;
-use crate::group::changes::owed::{Everything, Owed, Portion, PortionOf};
+use crate::group::changes::owed::{Everything, Portion, PortionOf};
 use crate::group::changes::payer::Haste;
 use crate::group::changes::report::PeerDebt;
 use crate::group::changes::roster::{Absence, Roster};
 use crate::peers::{PeerGetter, UNNAMED};
-use crate::random;
 use crate::stats::Counter;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, lock};
-
-/// How long a peer is left alone after it could not be told. Each failure doubles that.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// And at most. It bounds how long others may read from a peer that is back and was not told yet.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The same for a peer that answers, and will not: it has no such group, or does not let us in.
-const LONGEST_PAUSE_OF_REFUSAL: Duration = Duration::from_secs(30);
 
 /// What is owed to whom. Who owes to a peer does not read from it.
 #[derive(Default)]
@@ -51,42 +47,6 @@ struct Ledger {
     last: u64,
 }
 
-/// What one peer is owed.
-struct Debt {
-    number: u64,
-    peer: Arc<dyn PeerGetter>,
-    id: PeerId<Arc<str>>,
-    owed: Owed,
-    since: Instant,
-    attempts: u64,
-    /// Before the jitter.
-    pause: Duration,
-    /// When it is to be tried next, and the earliest time for that if the peer is seen to be up.
-    next: Instant,
-    soonest: Instant,
-    error: PeerError,
-}
-
-/// A peer as it is told from others. Asked of the peer outside of all locks.
-#[derive(Debug, Clone)]
-struct PeerId<S> {
-    name: S,
-    /// Of the handle, which tells peers without names apart.
-    address: usize,
-}
-
-impl<'a> PeerId<&'a str> {
-    fn of(peer: &'a Arc<dyn PeerGetter>) -> Self {
-        Self { name: peer.name(), address: Arc::as_ptr(peer).cast::<()>() as usize }
-    }
-}
-
-impl PeerId<Arc<str>> {
-    fn is(&self, other: &PeerId<&str>) -> bool {
-        self.address == other.address || *self.name == *other.name && &*self.name != UNNAMED
-    }
-}
-
 /// What to tell a peer now.
 pub(super) struct Due {
     pub(super) debt: u64,
@@ -99,13 +59,6 @@ pub(super) struct Due {
 pub(super) struct DebtMark {
     debt: u64,
     last: u64,
-}
-
-/// What a peer is owed, as the one who owes says it.
-pub(super) enum Missed<'a> {
-    Keys(&'a [String]),
-    Shared(&'a [Arc<str>]),
-    All(Everything),
 }
 
 /// A debt that is paid.
@@ -207,8 +160,7 @@ impl Debts {
         let debt = ledger.debt_to(peer, &id, || error.clone(), now);
         if debt.owed.is_empty() {
             // It was tried just now.
-            debt.soonest = now + jittered(FIRST_PAUSE);
-            debt.next = debt.soonest;
+            debt.was_tried(now);
         }
         debt.owed.spreads = true;
         self.counters.owed.add(debt.add(missed));
@@ -324,19 +276,14 @@ impl Debts {
         let id = PeerId::of(peer);
         let mut ledger = lock(&self.ledger);
         let debt = ledger.debts.iter_mut().find(|debt| debt.id.is(&id));
-        debt.map(|debt| debt.soonest = debt.soonest.min(now + jittered(FIRST_PAUSE))).is_some()
+        debt.map(|debt| debt.hasten(now)).is_some()
     }
 
     /// What to tell whom now.
     pub(super) fn take_due(&self, haste: Haste, now: Instant) -> Vec<Due> {
         let mut due = Vec::new();
         for debt in &mut lock(&self.ledger).debts {
-            let is_due = match haste {
-                Haste::Usual => debt.next <= now,
-                Haste::Soon => debt.soonest <= now,
-                Haste::Now => true,
-            };
-            if let Some(portion) = debt.owed.portion().filter(|_| is_due) {
+            if let Some(portion) = debt.owed.portion().filter(|_| debt.is_due(haste, now)) {
                 due.push(Due { debt: debt.number, peer: Arc::clone(&debt.peer), portion });
             }
         }
@@ -357,7 +304,7 @@ impl Debts {
             self.counters.paid.add(told);
             let debt = ledger.debts.iter_mut().find(|it| it.number == debt)?;
             debt.owed.strike(portion);
-            (debt.pause, debt.next, debt.soonest) = (FIRST_PAUSE, now, now);
+            debt.was_told(now);
             let paid = ledger.take_paid();
             self.be_wary(&ledger);
             paid
@@ -371,16 +318,7 @@ impl Debts {
     pub(super) fn put_off(&self, debt: u64, error: PeerError, now: Instant) {
         let mut ledger = lock(&self.ledger);
         let Some(debt) = ledger.debts.iter_mut().find(|it| it.number == debt) else { return };
-        debt.attempts += 1;
-        debt.next = now + jittered(debt.pause);
-        // That others want values of one who answers and will not does not hasten it.
-        let longest;
-        (debt.soonest, longest) = match is_refusal(error.kind()) {
-            true => (debt.next, LONGEST_PAUSE_OF_REFUSAL),
-            false => (now + jittered(FIRST_PAUSE), LONGEST_PAUSE),
-        };
-        debt.pause = (debt.pause * 2).min(longest);
-        debt.error = error;
+        debt.put_off(error, now);
     }
 
     /// When something is to be tried next.
@@ -415,39 +353,8 @@ impl Debts {
     }
 }
 
-/// Whether a peer answers, and will not: it has no such group, or does not let us in.
-fn is_refusal(kind: PeerErrorKind) -> bool {
-    matches!(
-        kind,
-        PeerErrorKind::NoSuchGroup
-            | PeerErrorKind::OtherCluster
-            | PeerErrorKind::Unauthorized
-            | PeerErrorKind::Protocol
-    )
-}
-
 fn was_not_listed(id: &PeerId<&str>) -> PeerError {
     PeerError::new(PeerErrorKind::Unreachable, id.name, "it was not in the list of peers")
-}
-
-impl Debt {
-    /// Adds to it; how many keys, or one for everything.
-    fn add(&mut self, missed: Missed<'_>) -> usize {
-        match missed {
-            Missed::Keys(keys) => {
-                keys.iter().for_each(|key| self.owed.add_key(key));
-                keys.len()
-            }
-            Missed::Shared(keys) => {
-                keys.iter().for_each(|key| self.owed.add_key(key));
-                keys.len()
-            }
-            Missed::All(how) => {
-                self.owed.add_all(how);
-                1
-            }
-        }
-    }
 }
 
 impl Ledger {
@@ -465,18 +372,7 @@ impl Ledger {
     ) -> &mut Debt {
         let at = self.debts.iter().position(|debt| debt.id.is(id)).unwrap_or_else(|| {
             self.last += 1;
-            self.debts.push(Debt {
-                number: self.last,
-                peer: Arc::clone(peer),
-                id: PeerId { name: id.name.into(), address: id.address },
-                owed: Owed::default(),
-                since: now,
-                attempts: 0,
-                pause: FIRST_PAUSE,
-                next: now,
-                soonest: now,
-                error: error(),
-            });
+            self.debts.push(Debt::new(self.last, peer, id, error(), now));
             if self.debts.len() > 1 {
                 self.debts.iter_mut().for_each(|debt| debt.owed.spreads = true);
             }
@@ -492,8 +388,4 @@ impl Ledger {
         self.debts = owed;
         paid
     }
-}
-
-fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.8 + 0.4 * random::unit())
 }
