@@ -41,6 +41,17 @@ impl Clock {
         };
         now.saturating_add(1)
     }
+
+    /// Milliseconds since 1970 by the clock on the wall, which goes on while no process does. An
+    /// injected clock stands for that one, too.
+    pub(crate) fn wall_ms(&self) -> u64 {
+        match &self.0 {
+            Source::System(_) => {
+                wall_time().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
+            }
+            Source::Injected(now) => millis(now()),
+        }
+    }
 }
 
 impl fmt::Debug for Clock {

@@ -324,6 +324,10 @@ impl GroupBuilder {
 
     /// The clock that life-times are measured with: any monotonic time since a moment of its own.
     /// Defaults to the system's, as of its last tick. For tests, which should not have to wait.
+    ///
+    /// A [snapshot](Self::snapshot) goes by it as well: it stands for the clock on the wall, so the
+    /// next group goes on from where it is then. One that begins with each process would give
+    /// entries the time again that they have had.
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.lifetimes.clock = Clock::injected(now);

@@ -25,6 +25,7 @@ pub use hot::HotCache;
 
 use crate::byteview::ByteView;
 use crate::cache::{Asker, Cache, CacheOptions, Departure, Found, KeyHash, Meta, Observer};
+use crate::clock::Clock;
 use crate::events::{Event, EvictionReason, StaleReason};
 use crate::getter::Loaded;
 use crate::group::batch::{Answer, keys_at};
@@ -364,6 +365,10 @@ impl Memory {
     /// The time of the group's clock, in milliseconds; for [`aged`](Self::aged).
     pub(super) fn now(&self) -> u64 {
         self.lifetimes.now()
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.lifetimes.clock
     }
 
     /// The same, read when it is first asked for.

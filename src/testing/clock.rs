@@ -9,7 +9,9 @@ use std::time::Duration;
 /// Groups take it by [`GroupBuilder::clock`](crate::GroupBuilder::clock), for the lives of values,
 /// and pools by `ClusterBuilder::clock` or `HttpPoolBuilder::clock`, for what they do later: the
 /// next try of a peer that is down, the end of a warm-up, the removal of a peer that its source
-/// lacks. How long a request may take goes by the system's clock in any case.
+/// lacks. The snapshot of a group goes by the clock of the group: what is left of lives when it is
+/// loaded, and when it is written once more. How long a request may take, or a load for a snapshot,
+/// goes by the system's clock in any case.
 ///
 /// ```
 /// use geecache::Group;

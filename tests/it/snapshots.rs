@@ -80,6 +80,32 @@ fn what_has_no_end_in_a_snapshot_gets_the_ttl_that_the_group_has_now() {
 }
 
 #[test]
+fn a_clock_of_a_test_goes_on_while_no_process_does() {
+    let (snap, getter, hand) = (Snap::new(), CountingGetter::new(), Hand::default());
+    let minute = Duration::from_secs(60);
+    let built = || builder(&getter).clock(hand.clock()).ttl(minute);
+    let first = built().build();
+    first.get("Tom").unwrap();
+    first.save_snapshot(&snap.path).unwrap();
+    hand.advance(minute / 2);
+    let group = built().build();
+    group.load_snapshot(&snap.path, SnapshotTrust::Always).unwrap();
+    assert_eq!(group.peek_loaded("Tom").unwrap().time_to_live(), Some(minute / 2));
+    hand.advance(60 * minute);
+    let report = built().build().load_snapshot(&snap.path, SnapshotTrust::Always).unwrap();
+    assert_eq!((report.entries, report.skipped.expired), (0, 1));
+
+    let options = snap.options().every(5 * minute);
+    fs::remove_file(&snap.path).unwrap();
+    let kept = built().snapshot(options).build();
+    kept.get("Tom").unwrap();
+    until("it has begun, and is written once more", || {
+        hand.advance(minute);
+        snap.path.exists()
+    });
+}
+
+#[test]
 fn a_snapshot_that_is_closed_is_not_written_again() {
     let (snap, getter) = (Snap::new(), CountingGetter::new());
     let group = builder(&getter).snapshot(snap.options()).build();

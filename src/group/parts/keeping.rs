@@ -127,17 +127,21 @@ fn keep(parts: &Weak<Parts>, options: &SnapshotOptions, watch: Arc<RemovalWatch>
         }
     }
     drop(watch);
-    let mut written = Instant::now();
+    let mut written = None;
     loop {
         let Some(parts) = parts.upgrade() else { return };
-        let due = options.every.saturating_sub(written.elapsed());
+        let now = parts.memory.now();
+        let passed = now.saturating_sub(*written.get_or_insert(now));
+        let due = options.every.saturating_sub(Duration::from_millis(passed));
         if due.is_zero() && !options.every.is_zero() && parts.snapshots.may_replace() {
             parts.save_again(&options.path);
-            written = Instant::now();
+            written = Some(parts.memory.now());
         }
         parts.note_marks();
         let pause = match options.every {
             Duration::ZERO => KnownMarks::TAKEN_EVERY,
+            // Nobody tells when it goes on.
+            _ if parts.memory.clock().is_foreign() => LOOK_EVERY,
             _ => due.clamp(LOOK_EVERY, KnownMarks::TAKEN_EVERY),
         };
         if !parts.snapshots.wait(pause) {

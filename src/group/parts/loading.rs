@@ -25,7 +25,6 @@ use crate::cache::{Addition, Heat};
 use crate::error::Error;
 use crate::group::memory::{RemovalWatch, Stock};
 use crate::group::parts::Parts;
-use crate::group::parts::saving::wall_ms;
 use crate::group::snapshots::{LoadReport, SnapshotTrust};
 use crate::snapshot::{FileHeader, Next, PeerMark, SnapshotReader, SnapshotRecord, open};
 use crate::tag::Marks;
@@ -113,7 +112,7 @@ impl Parts {
             knows_gone: end.is_some_and(|end| end.knows_gone),
             gone: end.map(|end| end.gone.iter().cloned().collect()).unwrap_or_default(),
             // 0 where the clock went back: no life gets longer by that.
-            away_ms: wall_ms().saturating_sub(*saved_at_ms),
+            away_ms: self.memory.clock().wall_ms().saturating_sub(*saved_at_ms),
             report: LoadReport { found: true, ..LoadReport::default() },
         };
         loading.report.confirmed = loading.word.is_given && !loading.word.is_all_gone;

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::Instant;
 
-use crate::clock::{millis, wall_time};
 use crate::error::Error;
 use crate::group::memory::Stock;
 use crate::group::parts::Parts;
@@ -65,7 +64,11 @@ impl Parts {
     ) -> io::Result<(W, (u64, u64))> {
         let watch = self.memory.watch_removals();
         let begun = self.memory.now();
-        let header = FileHeader { saved_at_ms: wall_ms(), group: self.name.to_string(), marks };
+        let header = FileHeader {
+            saved_at_ms: self.memory.clock().wall_ms(),
+            group: self.name.to_string(),
+            marks,
+        };
         let mut writer = SnapshotWriter::begin(out, &header)?;
         let (mut walk, mut records) = (self.memory.walk(), 0);
         loop {
@@ -97,9 +100,4 @@ impl Parts {
         let (out, bytes) = writer.end(end)?;
         Ok((out, (records, bytes)))
     }
-}
-
-/// The time by the clock on the wall, in milliseconds since 1970.
-pub(super) fn wall_ms() -> u64 {
-    wall_time().duration_since(UNIX_EPOCH).map_or(0, millis)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::clock::Clock;
 use crate::error::PeerError;
 use crate::getter::Loaded;
 use crate::group::{Group, GroupBuilder};
@@ -53,7 +54,7 @@ fn load(group: &Group, file: &[u8]) -> LoadReport {
 
 /// A file that was written so long before now, in milliseconds, or so long after.
 fn file_of(before: i64, records: &[SnapshotRecord<'_>]) -> Vec<u8> {
-    let saved_at_ms = wall_ms().saturating_add_signed(-before);
+    let saved_at_ms = Clock::system().wall_ms().saturating_add_signed(-before);
     let header = FileHeader { saved_at_ms, group: "g".to_owned(), marks: Vec::new() };
     let mut writer = SnapshotWriter::begin(Vec::new(), &header).unwrap();
     records.iter().for_each(|record| writer.record(record).unwrap());
@@ -107,11 +108,11 @@ fn an_entry_past_its_ttl_is_not_written() {
     let hand = Arc::clone(&now);
     let clock = move || Duration::from_millis(hand.load(std::sync::atomic::Ordering::Relaxed));
     let ttl = Duration::from_secs(1);
-    let stale = builder(1 << 20).ttl(ttl).stale_if_error(60 * ttl).clock(clock).build();
+    let stale = builder(1 << 20).ttl(ttl).stale_if_error(60 * ttl).clock(clock.clone()).build();
     stale.get("a").unwrap();
     now.store(SECOND, std::sync::atomic::Ordering::Relaxed);
     stale.insert("b", Loaded::from("b")).unwrap();
-    let other = group();
+    let other = builder(1 << 20).clock(clock).build();
     assert_eq!(load(&other, &saved(&stale)).entries, 1);
     let left = other.peek_loaded("b").unwrap().time_to_live().unwrap();
     assert!(left <= ttl, "without the time for which it may be served stale: {left:?}");

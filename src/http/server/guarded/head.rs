@@ -214,6 +214,13 @@ mod tests {
     }
 
     #[test]
+    fn method_that_looks_like_a_field_is_none() {
+        drive(b"Transfer-EncodinG : HTTP/1.0\r\n\r\n");
+        drive(b"\r\nContent-Length : HTTP/1.1\r\nHost: x\r\n\r\n");
+        drive(b"Content-Length: HTTP/1.1\r\nContent-Length: 3\r\nHost: x\r\n\r\n");
+    }
+
+    #[test]
     fn length_past_every_number_is_too_long_and_not_malformed() {
         for digits in ["1001", "18446744073709551616", &"9".repeat(300)] {
             let head = format!("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: {digits}\r\n\r\n");

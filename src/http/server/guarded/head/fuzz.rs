@@ -16,8 +16,10 @@ pub(crate) fn drive(bytes: &[u8]) {
     // The lines, read in the plainest way: nothing may decide the length but one number.
     let lines: Vec<&[u8]> = bytes[..head.len].split(|&byte| byte == b'\n').collect();
     assert!(lines.iter().all(|line| line.is_empty() || line.ends_with(b"\r")), "{head:?}");
+    // What looks like a field may be the first line: `Name : HTTP/1.1`.
+    let is_blank = |line: &&&[u8]| line.trim_ascii().is_empty();
     let values = |name: &str| -> Vec<&[u8]> {
-        let fields = lines.iter().filter_map(|line| {
+        let fields = lines.iter().skip_while(is_blank).skip(1).filter_map(|line| {
             let colon = line.iter().position(|&byte| byte == b':')?;
             Some((line[..colon].trim_ascii(), line[colon + 1..].trim_ascii()))
         });
