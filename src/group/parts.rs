@@ -184,7 +184,6 @@ impl Parts {
             ("refreshes", refreshes),
             ("questions to peers", self.owners.unfinished()),
             ("changes on their way", self.changes.unfinished()),
-            ("peers that are owed a change", self.changes.debts().len()),
         ];
         unfinished.retain(|(_, count)| *count > 0);
         unfinished

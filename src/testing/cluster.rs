@@ -230,7 +230,8 @@ impl Cluster {
     }
 
     /// Waits until nothing goes on at the peers that live, and at the clients: no load, no refresh,
-    /// no question to a peer, no change on its way, no hand-over to a new owner.
+    /// no question to a peer, no change on its way, no hand-over to a new owner. What is owed to a
+    /// peer that was killed waits until that is back, and is left out.
     ///
     /// # Panics
     ///
@@ -248,11 +249,14 @@ impl Cluster {
             (peers, roster.clients.clone())
         };
         let mut unfinished = Vec::new();
-        let alive = peers.iter().filter(|peer| !self.network.is_dead(peer.number));
+        let is_dead = |peer: &&LocalPeer| self.network.is_dead(peer.number);
+        let (dead, alive): (Vec<_>, Vec<_>) = peers.iter().partition(is_dead);
+        let is_alive = |url: &str| !dead.iter().any(|peer| peer.pool.url() == Some(url));
         for peer in alive {
             let name = format!("peer {}", peer.number);
             let place = format!("at {name}");
-            peer.groups.iter().for_each(|it| unfinished.extend(unfinished_in(it, &place)));
+            let of_groups = peer.groups.iter().map(|it| unfinished_in(it, &place, is_alive));
+            unfinished.extend(of_groups.flatten());
             unfinished.extend(requests_of(&peer.pool, &name));
             unfinished.extend(peer.pool.is_taking_over().then(|| format!("a hand-over to {name}")));
         }

@@ -32,13 +32,22 @@ use crate::group::Group;
 /// If something still goes on after `timeout`. It says what.
 #[track_caller]
 pub fn settle(group: &Group, timeout: Duration) {
-    wait_for_rest(timeout, || unfinished(group, "here"));
+    wait_for_rest(timeout, || unfinished(group, "here", |_| true));
 }
 
-/// What goes on in a group, in words.
-pub(super) fn unfinished(group: &Group, place: &str) -> Vec<String> {
+/// What goes on in a group, in words. Nobody waits for peers that can't be told what they are owed.
+pub(super) fn unfinished(
+    group: &Group,
+    place: &str,
+    can_be_told: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let name = group.name();
     let of_group = group.unfinished().into_iter();
-    of_group.map(|(what, count)| format!("{count} {what} of {:?} {place}", group.name())).collect()
+    let debts = group.debts().into_iter().filter(|debt| can_be_told(&debt.peer));
+    let of_group = of_group.map(|(what, count)| format!("{count} {what} of {name:?} {place}"));
+    let debts =
+        debts.map(|debt| format!("a change of {name:?} {place} that {} is owed", debt.peer));
+    of_group.chain(debts).collect()
 }
 
 /// Waits until nothing is unfinished.

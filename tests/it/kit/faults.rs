@@ -121,3 +121,19 @@ fn parts_of_a_cut_network_go_on_alone() {
     assert_eq!(cluster.group(0).stats().peer_loads, 0);
     assert_eq!(cluster.group(0).stats().local_loads, 1);
 }
+
+#[test]
+fn cluster_is_at_rest_while_a_killed_peer_is_owed_something() {
+    let (cluster, source) = strict_peers(SOON);
+    let key = cluster.key_owned_by(0);
+    let group = cluster.group(0);
+    group.get(&key).unwrap();
+    cluster.kill(1);
+    assert!(!group.remove(&key).is_complete());
+    cluster.settle(SOON);
+    assert_eq!(group.debts().len(), 1);
+    let _restarted = cluster.restart(1).unwrap();
+    cluster.settle(SOON);
+    assert!(group.debts().is_empty(), "{:?}", group.debts());
+    assert_eq!(source.calls_of(&key), 1);
+}
