@@ -203,6 +203,30 @@ impl Cluster {
         Ok(peer)
     }
 
+    /// A peer leaves for good, as in a deploy: the others are told, take over what has come to be
+    /// theirs, and it ends. Its number is not used again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`HttpPool::set_peers`].
+    ///
+    /// # Blocking
+    ///
+    /// As [`HttpPool::leave`]: 2 s at least, and `stay` at most.
+    #[track_caller]
+    pub fn leave(&self, number: usize, stay: Duration) -> Result<(), Error> {
+        let peer = self.peer(number);
+        {
+            let mut roster = lock(&self.state);
+            roster.peers.remove(&number);
+            roster.former.push(peer.pool.clone());
+        }
+        self.tell_list()?;
+        peer.pool.leave(stay);
+        self.network.kill(number);
+        Ok(())
+    }
+
     /// Breaks the way to a peer, for all who ask it. The last fault of a way counts.
     #[track_caller]
     pub fn fail(&self, number: usize, fault: Fault) {

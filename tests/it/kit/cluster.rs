@@ -75,6 +75,26 @@ fn peer_that_is_added_takes_over_what_the_previous_owner_has() {
 }
 
 #[test]
+fn rolling_restart_of_all_peers_costs_the_source_nothing() {
+    let source = CountingGetter::new();
+    let cluster = three_peers(&source);
+    let keys: Vec<_> = (0..3).flat_map(|owner| cluster.keys_owned_by(owner, 20)).collect();
+    keys.iter().for_each(|key| drop(cluster.group(0).get(key).unwrap()));
+    for number in 0..3 {
+        let new = cluster.add().unwrap();
+        cluster.settle(SOON);
+        let begun = std::time::Instant::now();
+        cluster.leave(number, 2 * SOON).unwrap();
+        assert!(begun.elapsed() < 2 * SOON, "it did not wait for anybody");
+        cluster.settle(SOON);
+        for key in &keys {
+            assert_eq!(new.groups()[0].get(key).unwrap(), value_of(key).as_str());
+        }
+    }
+    assert_eq!(source.calls(), keys.len());
+}
+
+#[test]
 fn client_asks_the_owners_and_loads_nothing() {
     let cluster = three_peers(&CountingGetter::new());
     let (client, group) = (cluster.client().unwrap(), Group::remote("scores"));
