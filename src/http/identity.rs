@@ -5,6 +5,8 @@
 //! request and each answer tells the digest of the sender's list, and who the sender is: the hash
 //! of its URL and a random number, which together stand for one life of one pool.
 
+mod strangers;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -13,6 +15,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::http::identity::strangers::Strangers;
 use crate::http::note::{Note, Status};
 use crate::http::time::PoolClock;
 use crate::http::url::PeerUrl;
@@ -26,8 +29,6 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// For how long a peer that was this process is taken for it. Names change what they stand for, and
 /// behind that of a balancer are others as well.
 const US_FOR: Duration = Duration::from_secs(60);
-/// For how long a stranger counts that was heard with another list.
-const STRANGERS_COUNT_FOR: Duration = Duration::from_secs(60);
 
 /// Who a process is to its peers.
 #[derive(Default)]
@@ -44,7 +45,7 @@ pub(crate) struct Identity {
     known: Mutex<HashMap<u32, Weak<Acquaintance>>>,
     /// How many acquaintances have another list.
     differing: AtomicUsize,
-    strangers: Mutex<Option<Strangers>>,
+    strangers: Mutex<Strangers>,
     warned: Mutex<Option<Instant>>,
     misdirected: AtomicU64,
     has_left: AtomicBool,
@@ -78,13 +79,6 @@ impl Bell {
         let waited = self.rung.wait_timeout_while(rings, no_longer, |rings| *rings == heard);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
-}
-
-/// Askers that are not in the list and have another one.
-#[derive(Clone, Copy)]
-struct Strangers {
-    since: Instant,
-    last: Instant,
 }
 
 impl Identity {
@@ -205,7 +199,7 @@ impl Identity {
         if is_other || self.differing.load(Ordering::Relaxed) > 0 {
             match self.known(incarnation) {
                 Some(acquaintance) => acquaintance.learn(digest, self.clock.now()),
-                None if is_other => self.learn_of_stranger(self.clock.now()),
+                None if is_other => self.learn_of_stranger(incarnation),
                 None => {}
             }
         }
@@ -229,9 +223,7 @@ impl Identity {
 
     /// For how long there have been askers that are not in the list and have another one.
     pub(crate) fn strangers_differ_for(&self, now: Instant) -> Option<Duration> {
-        let strangers = (*lock(&self.strangers))?;
-        let is_past = now.saturating_duration_since(strangers.last) > STRANGERS_COUNT_FOR;
-        (!is_past).then(|| now.saturating_duration_since(strangers.since))
+        lock(&self.strangers).differ_for(now)
     }
 
     /// Whether that is not the digest of the list in force.
@@ -239,16 +231,9 @@ impl Identity {
         self.digest.load(Ordering::Relaxed) != packed(digest)
     }
 
-    fn learn_of_stranger(&self, now: Instant) {
-        let since = {
-            let mut strangers = lock(&self.strangers);
-            let lately = strangers.filter(|strangers| {
-                now.saturating_duration_since(strangers.last) <= STRANGERS_COUNT_FOR
-            });
-            let since = lately.map_or(now, |strangers| strangers.since);
-            *strangers = Some(Strangers { since, last: now });
-            since
-        };
+    fn learn_of_stranger(&self, incarnation: u64) {
+        let now = self.clock.now();
+        let since = lock(&self.strangers).hear(incarnation, now);
         self.warn("of one that asks, and is not in ours,", now, since);
     }
 
