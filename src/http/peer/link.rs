@@ -224,6 +224,10 @@ impl Link {
         let PeerOptions { repeats, events, .. } = &self.options;
         let (url, peer) = (self.url(), self.url().as_str().to_owned());
         match transition {
+            // One that is asked for what it had, and may have ended since: nothing is wrong.
+            Transition::Opened(_) | Transition::StillOpen(_) if self.has_left() => {
+                log::debug!("peer {url}, which is no longer in the list, is down");
+            }
             Transition::Opened(pause) | Transition::StillOpen(pause) => {
                 if let Some(again) = repeats.due(("down", &peer)) {
                     log::warn!("peer {url} is down, not asking it for {pause:?}{again}");

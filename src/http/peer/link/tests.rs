@@ -168,3 +168,17 @@ fn a_call_without_time_left_sends_nothing_and_holds_nothing_against_the_peer() {
     assert_eq!((stats.state, stats.requests, stats.failures), (PeerState::Up, 0, 0));
     assert_eq!(faulty.connections(), 0);
 }
+
+#[test]
+fn one_that_is_in_no_list_any_more_may_end_without_an_event() {
+    for (has_left, told) in [(true, 0), (false, 1)] {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let link = link(&format!("http://{closed}"), 1);
+        if has_left {
+            link.mark_left();
+        }
+        assert_eq!(kind(get(&link)), PeerErrorKind::Unreachable);
+        assert!(!link.is_ready(), "it is known to be down in any case");
+        assert_eq!(link.options.events.recent().len(), told);
+    }
+}
