@@ -49,8 +49,9 @@
 //! 4. its key has no value in memory. What is there is newer.
 //! 5. there is room that nobody uses. Nothing is evicted for it.
 //!
-//! The [report](crate::LoadReport), the log and the metrics tell how many were not, and why. What
-//! is [stale](crate::GroupBuilder::stale_if_error) is not written at all.
+//! The [report](crate::LoadReport) and the log tell how many were not, and why; the metrics tell
+//! how many (`result="skipped"`). What is [stale](crate::GroupBuilder::stale_if_error) is not
+//! written at all.
 //!
 //! # What was removed meanwhile
 //!
