@@ -22,6 +22,7 @@
 //! | to run | |
 //! |---|---|
 //! | [`deploy`](deploy/index.html) | how peers find each other, come and go: Kubernetes, systemd, plain machines |
+//! | [`ending`](ending/index.html) | how a process ends that has a port of its own beside the pool's |
 //! | [`zones`](zones/index.html) | peers in several data centres: gets stay in one, changes reach all |
 //! | [`gossip`](gossip/index.html) | peers that find each other, without DNS and without a list |
 //! | [`snapshots`] | memory that outlives its process |
@@ -68,6 +69,8 @@ pub mod command;
 pub mod consistency;
 #[cfg(feature = "http")]
 pub mod deploy;
+#[cfg(feature = "http")]
+pub mod ending;
 #[cfg(feature = "http")]
 pub mod failures;
 #[cfg(feature = "http")]

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::error::Error;
 use crate::events::{Event, EvictionReason, StaleReason};
 use crate::one_line::OneLine;
 
@@ -18,10 +17,7 @@ impl fmt::Display for Event {
                 write!(f, "{key:?} of group {group:?} {why}")
             }
             Self::Expired { group, key } => write!(f, "{key:?} of group {group:?} has expired"),
-            // The error names both, and not what caused it.
-            Self::LoadFailed { error: error @ Error::Load { source, .. }, .. } => {
-                write!(f, "{error}: {}", OneLine(source))
-            }
+            // The error names both, and tells its cause.
             Self::LoadFailed { error, .. } => error.fmt(f),
             Self::StaleServed { group, key, reason } => {
                 let why = match reason {

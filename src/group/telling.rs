@@ -11,7 +11,7 @@ use crate::error::{Error, PeerError, PeerErrorKind};
 use crate::events::{Event, EventSink, StaleReason};
 use crate::group::batch::Answer;
 use crate::group::error::{GetterPanicked, SharedCause, load_failed};
-use crate::group::snapshots::{LoadReport, SaveReport};
+use crate::group::snapshots::{LoadReport, SaveReport, SkippedEntries};
 use crate::one_line::OneLine;
 use crate::repeats::Repeats;
 use crate::singleflight::Leader;
@@ -194,6 +194,25 @@ pub(super) enum Subject {
     Tags(String, usize),
 }
 
+/// Why how many entries were not loaded: `: 2 expired, 1 removed`; empty if all were.
+fn reasons(skipped: &SkippedEntries) -> String {
+    let SkippedEntries { expired, removed, unconfirmed, moved, newer, no_room } = *skipped;
+    let all = [
+        (expired, "expired"),
+        (removed, "removed"),
+        (unconfirmed, "unconfirmed"),
+        (moved, "of other owners"),
+        (newer, "newer in memory"),
+        (no_room, "without room"),
+    ];
+    let mut text = String::new();
+    for (number, why) in all.into_iter().filter(|(number, _)| *number > 0) {
+        text += if text.is_empty() { ": " } else { ", " };
+        text += &format!("{number} {why}");
+    }
+    text
+}
+
 /// Snapshots.
 impl Telling {
     pub(super) fn saved(&self, path: &Path, report: &SaveReport) {
@@ -211,9 +230,9 @@ impl Telling {
             return;
         }
         let LoadReport { entries, took, .. } = report;
-        let skipped = report.skipped.total();
+        let (rest, why) = (report.skipped.total(), reasons(&report.skipped));
         log::info!(
-            "group {group:?} loaded {entries} entries from {path} in {took:?}, and {skipped} not"
+            "group {group:?} loaded {entries} entries from {path} in {took:?}, and {rest} not{why}"
         );
         if let Some(at) = report.damaged_at {
             log::warn!("snapshot of group {group:?} at {path}: damaged from byte {at} on");

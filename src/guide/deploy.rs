@@ -31,7 +31,7 @@
 //!    When all of them have everything it ends, or after its stay at the latest.
 //! 4. The process ends, and the source drops it. One that it still names 15 s later counts as a
 //!    peer again: another process may have begun there. So take it out of a file of peers by then,
-//!    unless a process comes back under its URL.
+//!    unless one comes back under its URL. Its other ports: [`ending`](crate::guide::ending).
 //!
 //! Without [`leave_on_signal`] nobody takes anything over, and the source is asked for the keys of
 //! that peer. No get fails: the ring's next peer answers, or the caller's own getter.
@@ -99,7 +99,7 @@
 //!   dropped it; nothing is taken over then.
 //! * Addresses of pods are used again. [`cluster`](crate::HttpPoolBuilder::cluster) keeps a pod of
 //!   another team from being taken for a peer.
-//! * Pods in several zones: see [`zones`](crate::guide::zones).
+//! * Zones: [`zones`](crate::guide::zones). Probes with TLS: [`protect`](crate::guide::protect).
 //!
 //! # systemd
 //!

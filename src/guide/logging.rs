@@ -46,7 +46,7 @@
 //! | | requests were still in flight when the server had to stop |
 //! | | a client was turned away, as it showed no token that is known |
 //! | | a token file can't be taken, so the old tokens stay |
-//! | | a client is refused that has no certificate of the cluster, or speaks no TLS |
+//! | | a client is refused that has no certificate of the cluster, or speaks no TLS; one gave up, as it does not take ours |
 //! | | certificates can't be taken from their files, so the old ones stay |
 //! | info | a peer has made all changes that it could not be told at first |
 //! | | a pool serves, at which address; it has stopped serving |

@@ -97,6 +97,28 @@
 //! as failures, so after three of them [the peer is down](crate::guide::failures) here for a while,
 //! and each process loads for itself.
 //!
+//! ## Probes and Prometheus
+//!
+//! All of the port speaks TLS, `/healthz` and `/readyz`, too. With `client_ca` they are not reached
+//! without a certificate of the cluster.
+//!
+//! | who | with TLS | with `client_ca` |
+//! |---|---|---|
+//! | a probe of Kubernetes | `httpGet` takes `scheme: HTTPS`; it looks at no certificate | it has none to show: `tcpSocket: { port: peers }` sees that the port is open; `exec` runs a command in the pod; or a port of the program's own answers |
+//! | Prometheus | `scheme: https`, and `tls_config` with the `ca_file` | `cert_file` and `key_file` beside that |
+//! | the command | `--tls-ca` | `--tls-cert` and `--tls-key` beside that |
+//!
+//! An `exec` probe in an image that has `curl`. With `-k` it does not look at the name, as it asks
+//! its own pod:
+//!
+//! ```yaml
+//! readinessProbe:
+//!   periodSeconds: 2
+//!   exec:
+//!     command: ["curl", "-fsk", "--cert", "/tls/cert.pem", "--key", "/tls/key.pem",
+//!               "https://127.0.0.1:8001/readyz"]
+//! ```
+//!
 //! # What TLS costs
 //!
 //! The feature `tls` adds nine crates: `rustls`, `rustls-webpki`, `rustls-pki-types`, `ring`,

@@ -23,6 +23,9 @@
 //!   [`peers_within`](crate::SnapshotOptions::peers_within) has passed (5 s). When the peers are
 //!   known, loads wait until their value is read, all of it is, or
 //!   [`loads_wait`](crate::SnapshotOptions::loads_wait) is over (500 ms, once for all loads).
+//!   A program of one process, without a pool, sets `peers_within(Duration::ZERO)`. Without that it
+//!   waits 5 s for peers that never come, and its gets load meanwhile. Nobody confirms its file:
+//!   `trust` says what is loaded.
 //! * It is *written* [`every`](crate::SnapshotOptions::every) 5 minutes by that thread.
 //! * It is written for the *last time* when the pool shuts down or leaves, when the last handle of
 //!   the group is dropped, or by [`Group::close_snapshot`](crate::Group::close_snapshot), whichever
@@ -49,8 +52,9 @@
 //! 4. its key has no value in memory. What is there is newer.
 //! 5. there is room that nobody uses. Nothing is evicted for it.
 //!
-//! The [report](crate::LoadReport), the log and the metrics tell how many were not, and why. What
-//! is [stale](crate::GroupBuilder::stale_if_error) is not written at all.
+//! The [report](crate::LoadReport) and the log tell how many were not, and why; the metrics tell
+//! how many (`result="skipped"`). What is [stale](crate::GroupBuilder::stale_if_error) is not
+//! written at all.
 //!
 //! # What was removed meanwhile
 //!
@@ -79,6 +83,10 @@
 //! who made it, as to every peer that was away under the same URL. A process that comes back under
 //! another one, as a pod of Kubernetes without a name of its own does, is nobody that was away: it
 //! is told what was changed in the two minutes before it was seen, and no more.
+//!
+//! **A removal of a tag names no keys.** If one was made while a process was away, or in the 15 s
+//! before, and a peer that was up knows of it, then the process loads nothing: it starts cold. A
+//! program that removes tags all the time has little of its file in a deploy.
 //!
 //! Without such a peer an entry that was removed can be served until its ttl is over, as at a peer
 //! that a removal could not reach. [`SnapshotTrust::Never`](crate::SnapshotTrust::Never) loads none

@@ -72,6 +72,7 @@
 //! | How old may a value be, and what happens when it changes? | [`changing`](crate::guide::changing) |
 //! | What can be read after a change, and when something fails? | [`consistency`](crate::guide::consistency), [`failures`](crate::guide::failures) |
 //! | How many bytes, threads and connections? | [`size`](crate::guide::size) |
+//! | Which ring? The default, `RingHash::Crc32`, is that of GeeCache's clusters, and uneven. Where all peers are in Rust take `.hash(RingHash::Mixed)`, at all of them: a later change moves most keys | [`size`](crate::guide::size#bytes) |
 //! | Who may reach the port? | [`protect`](crate::guide::protect) |
 //! | What is watched, and what raises an alarm? | [`alarms`](crate::guide::alarms) |
 //! | How is a program with it tested? | the page `testing` |

@@ -64,7 +64,8 @@
 //! [`Cluster::local`](crate::testing::Cluster::local) starts peers as threads of the test. The test
 //! asks each of them by its group, and finds a key of each owner. A peer that is killed answers
 //! nobody; once it is started again, it has nothing in memory. Pools that take the clock of the
-//! test decide by it when they try such a peer again:
+//! test decide by it when they try such a peer again. Groups with types:
+//! [`typed`](crate::guide::typed#in-a-test).
 //!
 //! ```
 //! use geecache::testing::{Cluster, CountingGetter, FakeClock};

@@ -103,6 +103,34 @@
 //! `Postcard` does not describe itself: of the bytes of another type it may make a value that is
 //! wrong, without an error. It needs one of the last two.
 //!
+//! # In a test
+//!
+//! The kit for tests (feature `testing`) takes the group below. Keep the handles on the side, and
+//! find a key of each owner by its text:
+//!
+//! ```
+//! # #[cfg(not(all(feature = "http", feature = "serde", feature = "testing")))] fn main() {}
+//! # #[cfg(all(feature = "http", feature = "serde", feature = "testing"))]
+//! # fn main() -> Result<(), geecache::Error> {
+//! use geecache::testing::Cluster;
+//! use geecache::{Group, Json, TypedGroup};
+//!
+//! let load = |id: u64| Ok::<_, std::io::Error>(format!("user {id}"));
+//! let users = [(); 2].map(|()| TypedGroup::<u64, String>::new("users", 1 << 20, Json, load));
+//! let groups: [Group; 2] = [users[0].group().clone(), users[1].group().clone()];
+//! let cluster = Cluster::local(2, move |number| groups[number].clone())?;
+//!
+//! let (asker, owner) = (cluster.pool(0), cluster.pool(1));
+//! let id = (0_u64..).find(|id| asker.owner(&id.to_string()).as_deref() == owner.url());
+//! let id = id.expect("each peer owns some keys");
+//! assert_eq!(*users[0].get(&id)?, format!("user {id}"));
+//! assert_eq!(users[1].group().stats().local_loads, 1); // the owner has loaded it
+//! # Ok(()) }
+//! ```
+//!
+//! A test that restarts a peer makes the group in the closure, and pushes its handle into an
+//! `Arc<Mutex<Vec<_>>>`: a peer that comes back has another group.
+//!
 //! # Removing and writing
 //!
 //! [`remove`](crate::TypedGroup::remove) and [`insert`](crate::TypedGroup::insert) are those of the

@@ -50,7 +50,9 @@
 //!       - targets: ["10.0.0.1:8001", "10.0.0.2:8001", "10.0.0.3:8001"]
 //! ```
 //!
-//! (That file holds the one token that peers send, and nothing else.)
+//! (That file holds the one token that peers send, and nothing else.) With TLS add `scheme: https`
+//! and `tls_config: { ca_file: /tls/ca.pem }`; with client certificates also its `cert_file` and
+//! `key_file`.
 //!
 //! A program that has a page of metrics writes the same there: `HttpPool::write_metrics`, or
 //! [`Registry::write_metrics`](crate::Registry::write_metrics) without the feature `http`. Both

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use geecache::consistenthash::RingHash;
@@ -92,6 +93,26 @@ fn a_token_comes_from_a_file_or_the_environment() {
     with_token("no token").failed(2, &["GEECACHE_TOKEN"]);
     let missing = format!("get scores Tom --token-file /nonexistent --peers {}", cluster.one());
     run(&missing).failed(2, &["/nonexistent"]);
+}
+
+#[test]
+fn one_peer_with_another_token_is_told_from_a_token_that_nobody_takes() {
+    let made = AtomicUsize::new(0);
+    let cluster = Cluster::with(3, |builder| match made.fetch_add(1, Ordering::Relaxed) {
+        2 => builder.token("another0123456789abcdef012345678"),
+        _ => builder.token(SECRET),
+    });
+    let file = TempFile::with(SECRET.as_bytes());
+    let ran = cluster.run(&format!("check --token-file {}", file.path()));
+    assert_eq!(ran.code, 7, "{}", ran.text());
+    let url = &cluster.urls()[2];
+    for part in ["✗ answers ", url, "has another token than the others"] {
+        assert!(ran.text().contains(part), "{part}: {}", ran.text());
+    }
+    let none = TempFile::with(b"nobody0123456789abcdef0123456789");
+    let ran = cluster.run(&format!("check --peers {} --token-file {}", cluster.all(), none.path()));
+    assert_eq!(ran.code, 4, "{}", ran.text());
+    assert!(ran.text().contains("the token is not the cluster's"), "{}", ran.text());
 }
 
 #[test]
@@ -236,6 +257,11 @@ fn a_group_that_no_peer_has_is_told_with_what_to_do() {
         let ran = cluster.run(line);
         ran.failed(5, &["has no such group", "geecache stats --peers"]);
         assert_eq!(ran.err.lines().count(), 2, "{line}: {}", ran.err);
+    }
+    for line in ["stats users", "check users"] {
+        let ran = cluster.run(line);
+        let told = format!("{}{}", ran.text(), ran.err);
+        assert!(ran.code != 0 && told.contains("the groups: scores"), "{line}: {told}");
     }
 }
 

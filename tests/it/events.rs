@@ -116,7 +116,8 @@ fn entries_that_expire_and_stale_ones_that_are_served_are_told() {
         panic!("{event:?}")
     };
     assert_eq!(source.to_string(), "the disk is gone");
-    assert!(event.to_string().ends_with(": the disk is gone"), "{event}");
+    let text = event.to_string();
+    assert_eq!(text, "loading \"Tom\" of group \"watched\" failed: the disk is gone");
     // Those that are rare are remembered.
     let recent = group.recent_events();
     let recent: Vec<&str> = recent.iter().map(|past| past.event.name()).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use geecache::{Error, Event, Group, GroupBuilder, Loaded, SnapshotOptions, SnapshotTrust};
 
-use crate::support::{CountingGetter, Hand, until};
+use crate::support::{CountingGetter, Hand, keep_logs, logged, until};
 
 /// A path in a folder of its own, which goes with it.
 struct Snap {
@@ -139,6 +139,23 @@ fn what_is_removed_after_the_snapshot_was_closed_does_not_come_back() {
         assert_eq!((report.entries, report.skipped.removed), (1, 2));
         assert!(second.peek("Sam").is_some());
     }
+}
+
+#[test]
+fn the_log_tells_why_entries_were_not_loaded() {
+    keep_logs();
+    let (snap, getter) = (Snap::new(), CountingGetter::new());
+    let first = builder(&getter).snapshot(snap.options()).build();
+    first.get_many(["Tom", "Jack", "Sam"]);
+    first.close_snapshot().unwrap();
+    first.remove("Tom");
+    drop(first);
+    let second = builder(&getter).build();
+    second.get("Jack").unwrap();
+    second.load_snapshot(&snap.path, SnapshotTrust::Always).unwrap();
+    let path = snap.path.display().to_string();
+    let [(_, line)] = &*logged(&["loaded 1 entries", &path]) else { panic!("it is told once") };
+    assert!(line.ends_with(", and 2 not: 1 removed, 1 newer in memory"), "{line}");
 }
 
 #[test]

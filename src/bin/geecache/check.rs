@@ -4,8 +4,10 @@ mod finding;
 mod lists;
 mod round_trip;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use geecache::PeerError;
 use serde_json::{Value, json};
 
 use crate::args::Args;
@@ -48,19 +50,48 @@ pub(crate) fn check(args: &Args, out: &Output) -> Result<Exit, Failure> {
             ring(&cluster, &looks),
             clocks,
         ]);
-        findings.extend(group.map(|group| round_trip::round_trips(&cluster, group)));
+        findings.extend(group.map(|group| {
+            let finding = round_trip::round_trips(&cluster, group);
+            match other_groups(group, &looks) {
+                Some(known) => finding.hint(format!("the groups: {known}")),
+                None => finding,
+            }
+        }));
     }
     tell(&findings, group, is_silent, out)?;
     let is_bad = findings.iter().any(|finding| finding.verdict == Verdict::Bad);
-    let refused = looks
-        .iter()
-        .any(|look| look.view.as_ref().is_err_and(|error| exit_of(error.kind()) == Exit::Refused));
+    let is_refused = looks.iter().any(|look| look.view.as_ref().is_err_and(is_refusal));
     Ok(match is_bad {
         _ if is_silent => Exit::NoAnswer,
-        _ if refused => Exit::Refused,
+        _ if is_refused && !lets_in(&looks) => Exit::Refused,
         true => Exit::Unsound,
         false => Exit::Done,
     })
+}
+
+/// Whether a peer has taken what we have shown.
+fn lets_in(looks: &[Look]) -> bool {
+    looks.iter().any(|look| look.view.is_ok())
+}
+
+fn is_refusal(error: &PeerError) -> bool {
+    exit_of(error.kind()) == Exit::Refused
+}
+
+/// What to do about peers that do not let us in, where others do; with what one of them said.
+fn like_the_others(why: &str) -> &'static str {
+    match why.contains("TLS: ") {
+        true => "who does not let us in takes other certificates than the others do",
+        false => "who does not let us in has another token than the others: give all the same",
+    }
+}
+
+/// The names of the groups that there are, if `group` is none of them.
+fn other_groups(group: &str, looks: &[Look]) -> Option<String> {
+    let views = looks.iter().filter_map(|look| look.view.as_ref().ok());
+    let known: BTreeSet<&str> = views.flat_map(|view| view.groups.keys().map(|it| &**it)).collect();
+    let is_other = !known.is_empty() && !known.contains(group);
+    is_other.then(|| known.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 fn tell(
@@ -80,8 +111,9 @@ fn tell(
         for line in &finding.lines {
             out.line(format_args!("               {}", format::printable(line)))?;
         }
-        if let Some(hint) = finding.hint {
-            out.line(out.paint(Paint::Dim, &format!("             → {hint}")))?;
+        if let Some(hint) = &finding.hint {
+            let hint = format!("             → {}", format::printable(hint));
+            out.line(out.paint(Paint::Dim, &hint))?;
         }
     }
     if group.is_none() && !is_silent {
@@ -118,8 +150,9 @@ fn answers(args: &Args, cluster: &Cluster, looks: &[Look]) -> Finding {
     };
     let finding = Finding::new("answers", verdict, told).lines(lines);
     let mut errors = looks.iter().filter_map(|look| look.view.as_ref().err());
-    let refused = errors.clone().find(|error| exit_of(error.kind()) == Exit::Refused);
+    let refused = errors.clone().find(|error| is_refusal(error));
     let hint = match refused {
+        Some(error) if lets_in(looks) => Some(like_the_others(error.message())),
         Some(error) => Some(let_in(args, error.message())),
         None => errors.find_map(hint_about_tls),
     };

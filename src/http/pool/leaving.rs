@@ -40,7 +40,8 @@ impl HttpPool {
     }
 
     /// As [`leave_on_signal`](Self::leave_on_signal), but calls `end` once the pool has left, on a
-    /// thread of the pool, in place of ending the process: that is up to the program then.
+    /// thread of the pool, in place of ending the process: that is up to the program then. See
+    /// [`guide::ending`](crate::guide::ending).
     ///
     /// # Errors
     ///

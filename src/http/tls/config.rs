@@ -10,7 +10,7 @@ use rustls::{ClientConnection, ServerConnection};
 use rustls_pki_types::ServerName;
 
 use crate::error::Error;
-use crate::http::tls::fault;
+use crate::http::tls::fault::{self, TlsSide};
 use crate::http::tls::files::{TlsFiles, TlsParts, TlsTexts};
 use crate::http::tls::session::TlsSession;
 use crate::repeats::Repeats;
@@ -135,7 +135,8 @@ impl TlsConfig {
             io::Error::new(io::ErrorKind::InvalidInput, message)
         })?;
         let client = Arc::clone(&self.shared.parts().client);
-        let session = ClientConnection::new(client, name).map_err(fault::of)?;
+        let session = ClientConnection::new(client, name)
+            .map_err(|error| fault::of(error, TlsSide::Client))?;
         Ok(TlsSession::new(session.into()))
     }
 
@@ -143,7 +144,8 @@ impl TlsConfig {
     pub(crate) fn accept(&self) -> io::Result<TlsSession> {
         let server = self.shared.parts().server.clone();
         let server = server.ok_or_else(|| io::Error::other("there is no certificate to show"))?;
-        let session = ServerConnection::new(server).map_err(fault::of)?;
+        let session =
+            ServerConnection::new(server).map_err(|error| fault::of(error, TlsSide::Server))?;
         Ok(TlsSession::new(session.into()))
     }
 }

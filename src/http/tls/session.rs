@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use rustls::Connection;
 
-use crate::http::tls::fault;
+use crate::http::tls::fault::{self, TlsSide};
 
 /// Bytes that one read of a socket takes: a whole record, and most of a handshake.
 const READ_BYTES: usize = 17 * 1024;
@@ -32,6 +32,13 @@ impl TlsSession {
     pub(super) fn new(tls: Connection) -> Self {
         let (tls, raw, rest) = (Box::new(tls), Vec::new(), 0..0);
         Self { tls, raw, rest, has_news: false, is_over: false }
+    }
+
+    fn side(&self) -> TlsSide {
+        match *self.tls {
+            Connection::Client(_) => TlsSide::Client,
+            Connection::Server(_) => TlsSide::Server,
+        }
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
@@ -108,7 +115,7 @@ impl TlsSession {
                 }
                 Err(error) => {
                     let _ = self.tls.write_tls(socket);
-                    return Err(fault::of(error));
+                    return Err(fault::of(error, self.side()));
                 }
             }
             if n == 0 {

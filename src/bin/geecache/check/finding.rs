@@ -25,7 +25,7 @@ pub(super) struct Finding {
     /// More lines, such as one for each peer.
     pub(super) lines: Vec<String>,
     /// What to do about it.
-    pub(super) hint: Option<&'static str>,
+    pub(super) hint: Option<String>,
 }
 
 impl Finding {
@@ -37,8 +37,8 @@ impl Finding {
         Self { lines, ..self }
     }
 
-    pub(super) fn hint(self, hint: &'static str) -> Self {
-        Self { hint: Some(hint), ..self }
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 
     pub(super) fn to_json(&self) -> Value {

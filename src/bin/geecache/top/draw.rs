@@ -129,7 +129,7 @@ fn sections(picture: &Picture, size: Size, style: Style) -> Vec<Vec<String>> {
     if !picture.events.is_empty() {
         let event = |(age, peer, text): &(std::time::Duration, String, String)| {
             let line =
-                format!("{:>9} ago  {}  {}", format::time(*age), short(peer), printable(text));
+                format!("{:>11} ago  {}  {}", format::time(*age), short(peer), printable(text));
             fit(&line, size.columns)
         };
         let heading = style.paint(Paint::Dim, &fit("EVENTS", size.columns));
@@ -253,6 +253,17 @@ mod tests {
         for part in ["c:1   down", "HOT KEY", "Tom", "EVENTS", "1.5 s ago", "q quit"] {
             assert!(text.contains(part), "{part}:\n{text}");
         }
+    }
+
+    #[test]
+    fn all_ages_have_room_in_their_column() {
+        let mut picture = two_busy_peers_and_one_down(Order::Peer);
+        let event = |millis| (Duration::from_millis(millis), "c:1".into(), "told".into());
+        // `1.5 s`, `59 min 59 s` and `23 h 59 min`: none is longer.
+        picture.events = [1_500, 3_599_000, 86_399_000].map(event).into();
+        let lines = frame(&picture, &STATE, Size { columns: 80, lines: 40 }, Style::Plain);
+        let ends: Vec<_> = lines.iter().filter_map(|line| line.find(" ago  c:1  told")).collect();
+        assert_eq!(ends, [11; 3], "{lines:#?}");
     }
 
     #[test]

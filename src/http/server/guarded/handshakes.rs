@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use crate::http::server::guarded::connections::OpenConnection;
-use crate::http::tls::TlsConfig;
+use crate::http::tls::{TlsConfig, TlsRefusal, refusal};
 use crate::repeats::Repeats;
 use crate::sync::lock;
 
@@ -57,12 +57,16 @@ impl Handshakes {
         Handshake { handshakes: self, connection, took_place }
     }
 
-    /// Tells that a client was refused, and why.
+    /// Tells that a client was refused, or did not take our certificate, and why.
     pub(super) fn tell(&self, addr: SocketAddr, socket: &TcpStream, error: &io::Error) {
         let client = socket.peer_addr().ok();
-        if let Some(again) = self.repeats.due(("refused", client.map(|client| client.ip()))) {
+        let what = match refusal(error) {
+            Some(TlsRefusal::OfUs) => "gave up",
+            Some(TlsRefusal::OfThem) | None => "is refused",
+        };
+        if let Some(again) = self.repeats.due((what, client.map(|client| client.ip()))) {
             let client = client.map_or_else(|| "a client".to_owned(), |it| it.to_string());
-            log::warn!("{client} is refused at {addr}: {error}{again}");
+            log::warn!("{client} {what} at {addr}: {error}{again}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::thread;
 use std::time::Instant;
 
 use geecache::{
@@ -57,6 +58,28 @@ fn a_peer_with_another_certificate_than_it_should_have_is_not_asked() {
         assert!(error.message().contains(words), "{words}: {error}");
         assert_eq!(owner.getter.calls(), 0);
     }
+}
+
+#[test]
+fn the_server_tells_that_a_client_does_not_take_its_certificate() {
+    keep_logs();
+    let (authority, others) = (Authority::new(), Authority::new());
+    let owner = peer(&tls_of(others.issue(), &others));
+    owner.join(&[]);
+    let getter = HttpGetter::with_tls(&owner.url(), authority.tls()).unwrap();
+    getter.get_timeout("scores", "Tom", SOON).unwrap_err();
+    // The client does not wait for the server to notice.
+    let begun = Instant::now();
+    let told = loop {
+        let told = logged(&[" at ", &owner.addr(), "our certificate"]);
+        if !told.is_empty() || begun.elapsed() > SOON {
+            break told;
+        }
+        thread::yield_now();
+    };
+    let [(_, line)] = &*told else { panic!("{told:?}") };
+    let why = "TLS: it does not take our certificate (UnknownCA): does it know our authority?";
+    assert!(line.contains("gave up at") && line.contains(why), "{line}");
 }
 
 #[test]
