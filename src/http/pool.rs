@@ -308,8 +308,7 @@ impl HttpPool {
     /// that is shorter: for so long new owners ask for it, and removals reach it. Later nobody
     /// would tell this process that a value is old.
     ///
-    /// To a client it does nothing at all. One that is alone has nobody to wait for, and ends at
-    /// once.
+    /// To a client it does nothing at all.
     ///
     /// # Blocking
     ///
@@ -325,9 +324,7 @@ impl HttpPool {
         self.halves.close_snapshots();
         let (heirs, keeps) = (self.halves.peers.heirs(), self.halves.peers.options().warm_up);
         let mut has_dropped = false;
-        let is_alone = self.halves.peers.others().is_empty();
-        let has_all =
-            || is_alone || begun.elapsed() >= HEARD_WITHIN && self.is_inherited_by(&heirs);
+        let has_all = || begun.elapsed() >= HEARD_WITHIN && self.is_inherited_by(&heirs);
         while begun.elapsed() < stay && service.is_serving() && !has_all() {
             if !has_dropped && begun.elapsed() >= keeps {
                 has_dropped = true;

@@ -97,20 +97,6 @@ fn one_that_leaves_goes_as_soon_as_the_others_have_all_of_it() {
 }
 
 #[test]
-fn one_that_is_alone_leaves_at_once() {
-    for knows_itself in [true, false] {
-        let leaver = peer(SERVERS[1]);
-        if knows_itself {
-            Peer::set_all(&[&leaver]);
-        }
-        get_all(&leaver);
-        let pool = leaver.pool.clone();
-        start(move || pool.leave(30 * SOON)).result();
-        assert!(leaver.group.get("Tom").is_ok(), "the group goes on");
-    }
-}
-
-#[test]
 fn one_whose_keys_nobody_can_come_for_stays_for_its_time() {
     let (one, leaver) = (peer(SERVERS[1]), peer(SERVERS[1]));
     Peer::set_all(&[&one, &leaver]);
