@@ -427,14 +427,14 @@ impl CacheShard {
         &self.common.removed
     }
 
-    /// Whether the key of an entry that comes has one of a newer version, or for an entry that
-    /// [should be newer](Place::Sure) of the same.
-    pub(super) fn has_newer(&self, arrival: &Arrival<'_>) -> bool {
+    /// Whether the key of an entry that comes to `place` has one of a newer version, or for an entry
+    /// that [should be newer](Place::Sure) of the same.
+    pub(super) fn has_newer(&self, arrival: &Arrival<'_>, place: Place) -> bool {
         let Some(version) = arrival.entry.version() else { return false };
         // One whose tag was removed has no version. One past its time has it still.
         let is_there = |at| !self.table.is_dead(at, || 0, &self.common.removed);
         let found = self.table.find(arrival.tag, arrival.key).filter(|(at, _)| is_there(*at));
-        found.and_then(|(_, entry)| entry.version()).is_some_and(|there| match arrival.place {
+        found.and_then(|(_, entry)| entry.version()).is_some_and(|there| match place {
             Place::ByMerit => there > version,
             Place::Sure => there >= version,
         })

@@ -91,6 +91,8 @@ impl Shards {
         let budget = &self.common.budget;
         let now = arrival.now;
         let can_die = arrival.entry.can_die();
+        // As the caller has it. A shard makes sure of what it could not make room for at once.
+        let asked = arrival.place;
         let mut credit = Credit::none(budget);
         let mut turn_of_large = None;
         for turn in 0..=MOST_TURNS {
@@ -101,7 +103,7 @@ impl Shards {
             };
             let mut gone = Departures::default();
             let mut shard = lock(self.at(at));
-            if !keep() || shard.has_newer(&arrival) {
+            if !keep() || shard.has_newer(&arrival, asked) {
                 break;
             }
             let inserted = shard.insert(arrival, giver, &mut credit, &mut gone);

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{Cache, cache, get};
 use crate::byteview::ByteView;
-use crate::cache::entry::Meta;
+use crate::cache::entry::{Body, Meta};
 use crate::cache::{Accounting, CacheOptions, Eviction};
 use crate::sync::lock;
+use crate::tag::Marks;
 use crate::testing::Random;
 
 const BOTH: [Eviction; 2] = [Eviction::Lru, Eviction::Adaptive];
@@ -215,4 +216,26 @@ fn a_panic_of_the_veto_gives_back_what_was_reserved() {
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
     assert_eq!(cache.stats().charged_bytes, 16_000 - 8);
     cache.validate();
+}
+
+#[test]
+fn a_dead_entry_gives_way_to_one_of_its_version_that_needs_room_from_other_shards() {
+    let cache = cache(40_000, 4, Eviction::Adaptive, Accounting::PayloadOnly);
+    assert!(put(&cache, "first", 0));
+    let others: Vec<String> = {
+        let shards = cache.shards.get().unwrap();
+        let of = |key: &str| shards.of(cache.hash.hash(key.as_bytes()));
+        let keys = (0..4_000).map(|n| format!("key {n}"));
+        keys.filter(|key| of(key) != of("large")).collect()
+    };
+    let marks = Marks { version: Some(5), ..Marks::default() };
+    let meta = |dead_at| Meta { dead_at, ..Meta::default() };
+    let (value, longer) = (vec![1; 8_000], vec![2; 8_100]);
+    let body = Body::new(Some(&value), Some(&marks));
+    assert!(cache.insert_wanted("large", body, meta(10), 1, || true));
+    others.iter().for_each(|key| drop(put(&cache, key, 40)));
+    assert!(cache.peek("large", || 5).is_some());
+    let body = Body::new(Some(&longer), Some(&marks));
+    assert!(cache.insert("large", body, meta(1_000), 20, || true));
+    assert_eq!(cache.peek("large", || 20).unwrap().into_value().unwrap().len(), 8_100);
 }

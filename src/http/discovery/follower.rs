@@ -387,6 +387,7 @@ impl ListFollower {
             Why::Source => format!("{} says so", self.name),
             Why::Missing(time) => format!("{} has lacked it for {time:?}", self.name),
             Why::Leaves => "it said that it leaves".to_owned(),
+            Why::BeginsAgain => "it has begun again".to_owned(),
             Why::Refuses => format!("{} lacks it, and it refuses connections", self.name),
         };
         log::info!("{peers:?}: peer {url} {kind}: {reason}");
@@ -437,20 +438,25 @@ impl ListFollower {
     }
 
     /// Greets those who have left while the source still has them. Who says so once more is none
-    /// for as long again: its stay may be long, and the source late.
+    /// for as long again: its stay may be long, and the source late. Who has begun again is a peer
+    /// at once.
     fn greet_those_who_left(&mut self, now: Instant) {
         let Some(peers) = self.peers.upgrade() else { return };
         let begun = Instant::now();
         let urls: Vec<PeerUrl> = self.roll.left().cloned().collect();
+        let mut made = Vec::new();
         for url in urls {
-            if peers.greet_anybody(&url) == Greeting::HasLeft {
-                self.roll.leaves(&url, now);
+            match peers.greet_anybody(&url) {
+                Greeting::HasLeft => drop(self.roll.leaves(&url, now)),
+                Greeting::Ours(_) => made.extend(self.roll.begins_again(&url)),
+                Greeting::Foreign | Greeting::Refused | Greeting::Failed => {}
             }
             // One that is silent takes long, and the source is to be asked in time.
             if begun.elapsed() >= GREET_EVERY {
                 break;
             }
         }
+        self.put_in_force_if_any(made, &peers, now);
     }
 
     fn put_in_force_if_any(&self, made: Vec<Made>, peers: &Peers, now: Instant) {

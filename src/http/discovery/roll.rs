@@ -51,6 +51,8 @@ pub(super) enum Why {
     Refuses,
     /// It said that it leaves.
     Leaves,
+    /// It had left, and says no longer that it leaves.
+    BeginsAgain,
 }
 
 impl Roll {
@@ -75,7 +77,12 @@ impl Roll {
             let kind = match self.entries.insert(url.clone(), entry) {
                 None => ListChangeKind::Added,
                 Some(Enrolled { left_until: Some(until), .. }) => {
-                    if now < until {
+                    let until = match now < until {
+                        true => Some(until),
+                        // It has ended, and the source has not heard of it.
+                        false => now.checked_add(LEFT_FOR).filter(|_| refuses(url)),
+                    };
+                    if let Some(until) = until {
                         self.leave_until(url, until);
                         continue;
                     }
@@ -138,6 +145,13 @@ impl Roll {
         let is_new = self.leave_until(url, until)?;
         let (url, kind, why) = (url.clone(), ListChangeKind::Removed, Why::Leaves);
         is_new.then_some(Made { url, kind, why })
+    }
+
+    /// One that had left answers as a peer: another process has begun under its URL.
+    pub(super) fn begins_again(&mut self, url: &PeerUrl) -> Option<Made> {
+        self.entries.get_mut(url)?.left_until.take()?;
+        let (url, kind, why) = (url.clone(), ListChangeKind::Added, Why::BeginsAgain);
+        Some(Made { url, kind, why })
     }
 
     /// Whether the peer had not left before; `None` if it is not there.
@@ -304,6 +318,25 @@ mod tests {
         assert_eq!(bench.after(SECOND, &[OWN]), [], "the source knows it, too");
         assert_eq!(bench.after(SECOND, &all), [added(a)]);
         assert_eq!(bench.roll.leaves(&listed("http://b:1").url, bench.now), None);
+    }
+
+    #[test]
+    fn a_peer_that_left_and_begins_again_is_one_at_once_and_one_that_has_ended_is_none() {
+        let mut bench = Bench::new();
+        let (a, all) = ("http://a:1", ["http://a:1", OWN]);
+        let url = listed(a).url;
+        bench.after(SECOND, &all);
+        bench.roll.leaves(&url, bench.now).unwrap();
+        bench.refusing = vec![a];
+        for _ in 0..3 {
+            assert_eq!(bench.after(LEFT_FOR, &all), []);
+            assert_eq!(bench.list(), [OWN]);
+        }
+        let made = bench.roll.begins_again(&url).unwrap();
+        assert_eq!((made.kind, made.why), (ListChangeKind::Added, Why::BeginsAgain));
+        assert_eq!(bench.roll.begins_again(&url), None, "it is told once");
+        assert_eq!(bench.list(), all);
+        assert_eq!(bench.after(SECOND, &all), []);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::spans::PeerCall;
 
 /// Gets what the peer has of `keys` in memory. What is there by the first failure is the answer. A
 /// peer that does not know this question, or again and again did not answer it in time, is not
-/// asked for a while.
+/// asked for a while. The time for all keys is that of one question, however many it takes.
 pub(super) fn peek_many(
     link: &Link,
     abilities: &Abilities,
@@ -33,10 +33,15 @@ pub(super) fn peek_many(
     let mut open: Vec<usize> =
         (0..keys.len()).filter(|&at| keys[at].len() <= frame::MAX_KEY_BYTES).collect();
     let mut is_first = true;
+    let (begun, time) = (Instant::now(), link.options().peek_timeout.min(link.timeout()));
     while !open.is_empty() {
+        let left = time.saturating_sub(begun.elapsed());
+        if !is_first && Link::needs_time(left).is_err() {
+            break;
+        }
         let next: Vec<&str> = open.iter().take(frame::MAX_KEYS).map(|&at| keys[at]).collect();
         let next = &next[..frame::fitting(&next)];
-        let peeked = request(link, group, next);
+        let peeked = request(link, group, next, left);
         if peeked.as_ref().is_err_and(frames::is_unsupported) && knows_foreign_peeks(link) {
             abilities.mark_foreign(link.now());
             return one_by_one(link, abilities, group, keys);
@@ -64,11 +69,15 @@ pub(super) fn peek_many(
     Ok(found)
 }
 
-fn request(link: &Link, group: &str, keys: &[&str]) -> Result<Vec<KeyAnswer>, Failure> {
+fn request(
+    link: &Link,
+    group: &str,
+    keys: &[&str],
+    left: Duration,
+) -> Result<Vec<KeyAnswer>, Failure> {
     link.call(Admit::IfUp, PeerCall::new("peek", group), |exchange| {
         let options = link.options();
         let frame = frame::encode_request(Operation::Peek, keys);
-        let left = options.peek_timeout.min(link.timeout());
         let target = options.group(group)?;
         let asked = frames::post(exchange, target, &frame, left, |answer| {
             frames::read_answers(answer, options, keys.len())

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use geecache::testing::FakeClock;
 use geecache::{BoxError, Discover, Discovery, Error, HttpPool, ListChangeKind};
 
 use crate::support::{
@@ -138,6 +139,30 @@ fn a_peer_that_leaves_is_missed_at_once_and_hands_over_what_it_has() {
     assert_eq!(calls, 200, "no key was loaded a second time");
     let changes = stayer.pool.follow_stats().unwrap().changes;
     assert!(changes.last().unwrap().reason.contains("it leaves"), "{changes:?}");
+}
+
+#[test]
+fn a_peer_that_begins_again_after_it_has_left_is_one_at_once() {
+    let clock = FakeClock::new();
+    let start_on = |addr: &str| {
+        Peer::start_on(addr, SERVERS[1], CountingGetter::new(), |pool| pool.clock(clock.reader()))
+    };
+    let (leaver, stayer) = (start_on("127.0.0.1:0"), start_on("127.0.0.1:0"));
+    let (addr, urls) = (leaver.addr(), [leaver.url(), stayer.url()]);
+    stayer.pool.follow(Discovery::fixed(urls.clone()).every(BRIEF)).unwrap();
+    wait_for(&stayer, 2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| leaver.pool.leave(SOON));
+        wait_for(&stayer, 1);
+        leaver.pool.shutdown();
+    });
+    drop(leaver);
+    // The clock stands still: the time for which it counts as one that has left does not end.
+    let again = start_on(&addr);
+    again.pool.follow(Discovery::fixed(urls).every(BRIEF)).unwrap();
+    wait_for(&stayer, 2);
+    let changes = stayer.pool.follow_stats().unwrap().changes;
+    assert!(changes.last().unwrap().reason.contains("begun again"), "{changes:?}");
 }
 
 /// Names that a service has, as a resolver tells them: one answer after the other, and then the
