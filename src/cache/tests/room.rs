@@ -233,7 +233,9 @@ fn a_dead_entry_gives_way_to_one_of_its_version_that_needs_room_from_other_shard
     let (value, longer) = (vec![1; 8_000], vec![2; 8_100]);
     let body = Body::new(Some(&value), Some(&marks));
     assert!(cache.insert_wanted("large", body, meta(10), 1, || true));
-    others.iter().for_each(|key| drop(put(&cache, key, 40)));
+    for key in &others {
+        put(&cache, key, 40);
+    }
     assert!(cache.peek("large", || 5).is_some());
     let body = Body::new(Some(&longer), Some(&marks));
     assert!(cache.insert("large", body, meta(1_000), 20, || true));
