@@ -427,8 +427,8 @@ impl CacheShard {
         &self.common.removed
     }
 
-    /// Whether the key of an entry that comes to `place` has one of a newer version, or for an entry
-    /// that [should be newer](Place::Sure) of the same.
+    /// Whether the key of an entry that comes to `place` has one of a newer version, or where it
+    /// [should be newer](Place::Sure) of the same.
     pub(super) fn has_newer(&self, arrival: &Arrival<'_>, place: Place) -> bool {
         let Some(version) = arrival.entry.version() else { return false };
         // One whose tag was removed has no version. One past its time has it still.

@@ -442,9 +442,8 @@ impl ListFollower {
     /// at once.
     fn greet_those_who_left(&mut self, now: Instant) {
         let Some(peers) = self.peers.upgrade() else { return };
-        let begun = Instant::now();
+        let (begun, mut made) = (Instant::now(), Vec::new());
         let urls: Vec<PeerUrl> = self.roll.left().cloned().collect();
-        let mut made = Vec::new();
         for url in urls {
             match peers.greet_anybody(&url) {
                 Greeting::HasLeft => drop(self.roll.leaves(&url, now)),
