@@ -29,9 +29,9 @@
 //!    not be told greet it within seconds, and learn it by that.
 //! 3. The new owners come for its values, hottest first, and ask for single keys before their turn.
 //!    When all of them have everything it ends, or after its stay at the latest.
-//! 4. The process ends, and the source drops it. One that it still names 15 s later counts as a
-//!    peer again: another process may have begun there. So take it out of a file of peers by then,
-//!    unless one comes back under its URL. Its other ports: [`ending`](crate::guide::ending).
+//! 4. The process ends, and the source drops it. One that comes back under its URL counts as soon
+//!    as it answers; one that the source still names after 15 s, unless it refuses connections. So
+//!    take it out of a file of peers by then. Its other ports: [`ending`](crate::guide::ending).
 //!
 //! Without [`leave_on_signal`] nobody takes anything over, and the source is asked for the keys of
 //! that peer. No get fails: the ring's next peer answers, or the caller's own getter.

@@ -61,8 +61,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// * a peer that is new in the source counts at once;
 /// * one that is missing goes once it was missing for as long as [`absence`](Self::absence), or
 ///   earlier if it refuses connections, or says that it has [left](crate::HttpPool::leave);
-/// * one that says so goes at once even if the source still has it, and counts again 15 s after it
-///   last said so: a process that is there by then may be another one;
+/// * one that says so goes at once even if the source still has it. It counts again as soon as
+///   another process answers under its URL; or 15 s after it last said so, unless it refuses
+///   connections;
 /// * an answer that is empty or an error, or that holds something that is no peer, changes nothing,
 ///   and is warned of once;
 /// * the pool itself is added where the source lacks it, unless it has
