@@ -96,7 +96,7 @@
 //!   which copies to remove elsewhere; or a process has started while another one was away, and
 //!   reads from that before the others have told it. Copies as well.
 //! * *Lists that differ.* A peer that is in the list of a reader, and not in that of the remover,
-//!   is told when it comes into the latter, of what was changed in the two minutes before if it was
+//!   is told when it comes into the latter, of what was changed in the 15 s before if it was
 //!   [never there](recent). Until then it serves what it has: the ttl. A remover
 //!   that has another list, as one that is out of it, takes another peer for the owner, and empties
 //!   that first: a copy.

@@ -51,7 +51,7 @@
 //!
 //! A peer that was never in the list is told when it comes into it, too: it may have been known to
 //! others before, and have taken over from them what was removed just then. Each process tells it
-//! what it changed in the last two minutes of the keys that are the peer's now, up to 16,384 of
+//! what it changed in the last 15 s of the keys that are the peer's now, up to 16,384 of
 //! them.
 //!
 //! Until it is told, a peer that is back, or out of the list, answers its own callers with what it

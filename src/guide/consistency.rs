@@ -36,7 +36,7 @@
 //! |---|---|---|
 //! | a peer could not be reached by the change: it is `Owed` in the report | callers of that peer; callers of third peers that can reach it, if it owns the key. The process that made the change reads nothing from it meanwhile | it is reached: the change is tried again and again. At the latest the value's `ttl`; a copy: `hot_ttl`, 30 s; a value loaded for another: `fallback_ttl`, 10 s |
 //! | the network is cut between two halves | each half, of what the other half changed | the halves see each other again, or the same times, counted from the change |
-//! | the process that makes the change does not know a peer (lists differ) | who asks that peer: its own callers, and all others for the keys that it owns | until the two have each other in their lists, and a moment more; for a peer that was never in the list before, if that is within two minutes, and else as at a peer that a removal could not reach; `geecache_peer_list_differs` tells |
+//! | the process that makes the change does not know a peer (lists differ) | who asks that peer: its own callers, and all others for the keys that it owns | until the two have each other in their lists, and a moment more; for a peer that was never in the list before, if that is within 15 s, and else as at a peer that a removal could not reach; `geecache_peer_list_differs` tells |
 //! | a program that only asks (`HttpPool::client`, the command) | its own callers | `hot_ttl` or `fallback_ttl`: nobody can tell it |
 //! | a peer was stopped (`SIGSTOP`, a suspended machine) and goes on | its callers | as for a peer that could not be reached. On Linux a suspended machine's clock stands still: lives are longer by that time |
 //! | a peer was killed and starts again | nobody | its memory is empty |

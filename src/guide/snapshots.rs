@@ -82,7 +82,7 @@
 //! removal reached that peer**. A removal that reached none of those who answer is owed by the one
 //! who made it, as to every peer that was away under the same URL. A process that comes back under
 //! another one, as a pod of Kubernetes without a name of its own does, is nobody that was away: it
-//! is told what was changed in the two minutes before it was seen, and no more.
+//! is told what was changed in the 15 s before it was seen, and no more.
 //!
 //! **A removal of a tag names no keys.** If one was made while a process was away, or in the 15 s
 //! before, and a peer that was up knows of it, then the process loads nothing: it starts cold. A

@@ -104,8 +104,11 @@ impl Changes {
         told: &mut Told,
         picker: &dyn PeerPicker,
     ) -> bool {
-        // Before the list is read: who comes into it later is seen to be new.
-        self.recent.note(&change().missed(), Instant::now());
+        // Before the list is read: who comes into it later is seen to be new. One that was alone
+        // has changed what nobody else had.
+        if !told.listed.is_empty() {
+            self.recent.note(&change().missed(), Instant::now());
+        }
         let is_known = |peer: &_| told.listed.iter().any(|listed| is_same_peer(listed, peer));
         let peers = picker.peers().into_iter();
         let new: Vec<Arc<dyn PeerGetter>> =

@@ -12,7 +12,7 @@ use crate::group::changes::debts::Missed;
 use crate::sync::{Mutex, lock};
 
 /// All processes of a cluster have learned of a new peer in this time.
-const KEPT_FOR: Duration = Duration::from_secs(120);
+const KEPT_FOR: Duration = Duration::from_secs(15);
 /// So many of the last keys are remembered, and so many of their bytes.
 const MOST_KEYS: usize = 16 << 10;
 const MOST_BYTES: usize = 2 << 20;
